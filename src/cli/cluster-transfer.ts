@@ -5,7 +5,7 @@ import { jsonLogger, type Logger } from '../logger.ts'
 import { KafkaError } from '../protocol.ts'
 import { type ClusterFlags, type Stores, toldDatabase, toldObjects, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, size, UsageError } from './output.ts'
-import { ProgressLine } from './progress-line.ts'
+import { type Progress, ProgressLine } from './progress-line.ts'
 import { explain } from './start.ts'
 
 interface TransferFlags extends ClusterFlags {
@@ -21,10 +21,10 @@ export async function importDirectory(directory: string, flags: TransferFlags): 
       ...options,
       directory,
       onProgress: ({ bytes, totalBytes, partitions, totalPartitions }) =>
-        tell(done => {
-          const percent = totalBytes === 0 ? 100 : Math.min(100, Math.floor((100 * bytes) / totalBytes))
-          return `${percent} % ${done} (${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions)`
-        }),
+        tell(done => ({
+          part: totalBytes === 0 ? 1 : bytes / totalBytes,
+          text: `${done} ${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions`,
+        })),
     }),
   )
   await show(flags.json, report, () => describeImport(report))
@@ -37,7 +37,10 @@ export async function exportDirectory(directory: string, { nodeId, ...flags }: T
       directory,
       nodeId,
       onProgress: ({ bytes, partitions, totalPartitions }) =>
-        tell(done => `${size(BigInt(bytes))} ${done}, ${partitions} of ${totalPartitions} partitions complete`),
+        tell(done => ({
+          part: totalPartitions === 0 ? 1 : partitions / totalPartitions,
+          text: `${done} ${size(BigInt(bytes))}, ${partitions} of ${totalPartitions} partitions complete`,
+        })),
     }),
   )
   await show(flags.json, report, () => describeExport(report))
@@ -45,19 +48,19 @@ export async function exportDirectory(directory: string, { nodeId, ...flags }: T
 
 type Options = Stores & { system: System; logger: Logger; dryRun: boolean }
 /** Called with what has been done to the bytes: `copied`, or `checked` in a dry run. */
-type ProgressText = (done: string) => string
+type ProgressOf = (done: string) => Progress
 
 async function transfer<T>(
   what: string,
   flags: TransferFlags,
-  work: (options: Options, tell: (text: ProgressText) => void) => Promise<T>,
+  work: (options: Options, tell: (progressOf: ProgressOf) => void) => Promise<T>,
 ): Promise<T> {
   const system = realSystem()
   const progress = new ProgressLine(system)
   const dryRun = flags.dryRun ?? false
   const done = dryRun ? 'checked' : 'copied'
   const options = { system, logger: jsonLogger('error'), dryRun }
-  const transferBetween = (stores: Stores) => work({ ...options, ...stores }, text => progress.show(done, () => text(done)))
+  const transferBetween = (stores: Stores) => work({ ...options, ...stores }, progressOf => progress.show(done, () => progressOf(done)))
   try {
     // What is wrong from the beginning is said at once.
     await toldDatabase(() => withStores(flags, reach))

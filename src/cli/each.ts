@@ -8,11 +8,24 @@ export async function deleteEach(
   json: boolean | undefined,
   remove: (name: string) => Promise<void>,
 ): Promise<void> {
-  const { done, failed } = await each(names, async name => {
+  const removeOne = async (name: string) => {
     await remove(name)
     return name
-  })
-  await show(json, { deleted: done, failed }, () => done.map(name => `${name} deleted\n`).join(''))
+  }
+  await changeEach(names, json, removeOne, {}, 'deleted', name => `${name} deleted\n`)
+}
+
+/** The same for other changes; `common` and the list `changed` are in the JSON. */
+export async function changeEach<Changed>(
+  names: readonly string[],
+  json: boolean | undefined,
+  change: (name: string) => Promise<Changed>,
+  common: object,
+  changed: string,
+  textOf: (changed: Changed) => string,
+): Promise<void> {
+  const { done, failed } = await each(names, change)
+  await show(json, { ...common, [changed]: done, failed }, () => done.map(textOf).join(''))
   fail(failed)
 }
 

@@ -1,12 +1,12 @@
 /** `millrace group …` */
 
 import { realSystem } from '../base.ts'
-import { type Client, ClientError, type GroupInfo, type GroupListing, type GroupOffset, type PartitionOffset } from '../client.ts'
+import { type Client, ClientError, type PartitionOffset } from '../client.ts'
 import { connect } from './connect.ts'
 import { deleteEach, describeEach } from './each.ts'
-import { knownOffsets } from './known-offsets.ts'
+import { byPlace, lagOf, lagsOf } from './group-lag.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, plural, show, table } from './output.ts'
+import { CommandFailed, plural, show, table, UsageError } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
 
 export interface ListFlags extends ClientFlags {
@@ -31,42 +31,10 @@ export async function listGroups(flags: ListFlags): Promise<void> {
   )
 }
 
-/** Asks for the end of each topic once, however many groups read it. */
-async function lagsOf(client: Client, groups: readonly GroupListing[]): Promise<Map<string, bigint>> {
-  const offsets: (GroupOffset & { group: string })[] = []
-  for (const { group, type } of groups) offsets.push(...(await client.groupOffsets(group, type)).map(each => ({ ...each, group })))
-  const lags = new Map(groups.map(({ group }) => [group, 0n]))
-  for (const [topic, ofTopic] of Map.groupBy(offsets, each => each.topic)) {
-    const ends = await endsOf(client, topic, [...new Set(ofTopic.map(each => each.partition))])
-    for (const { group, partition, offset, lag } of ofTopic) {
-      lags.set(group, lags.get(group)! + (lag ?? lagBehind(ends.get(partition), offset) ?? 0n))
-    }
-  }
-  return lags
-}
-
-/** null when the partition is gone. */
-function lagBehind(end: bigint | null | undefined, offset: bigint): bigint | null {
-  if (end === null || end === undefined) return null
-  return end > offset ? end - offset : 0n
-}
-
 /** Kafka writes `PreparingRebalance`; people may write `preparing-rebalance`. */
 function sameWord(a: string, b: string): boolean {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z]/g, '')
   return plain(a) === plain(b)
-}
-
-interface LagRow {
-  topic: string
-  partition: number
-  /** Of a share group: where the partition begins for it. null: none committed. */
-  committedOffset: bigint | null
-  /** null: the partition is gone. */
-  endOffset: bigint | null
-  lag: bigint | null
-  member: string | null
-  host: string | null
 }
 
 export async function describeGroups(names: string[], flags: ClientFlags): Promise<void> {
@@ -92,53 +60,6 @@ async function describeGroup(client: Client, name: string) {
   return { ...info, lag: partitions.reduce((sum, row) => sum + (row.lag ?? 0n), 0n), partitions }
 }
 
-async function lagOf(client: Client, { group, type, members }: GroupInfo): Promise<LagRow[]> {
-  const rows = new Map<string, LagRow>()
-  const rowOf = (topic: string, partition: number): LagRow => {
-    const id = `${topic}-${partition}`
-    let row = rows.get(id)
-    if (row === undefined)
-      rows.set(id, (row = { topic, partition, committedOffset: null, endOffset: null, lag: null, member: null, host: null }))
-    return row
-  }
-  for (const { topic, partition, offset, lag } of await client.groupOffsets(group, type)) {
-    Object.assign(rowOf(topic, partition), { committedOffset: offset, lag })
-  }
-  for (const { id, host, partitions } of members) {
-    // Members of a share group read the same partitions.
-    for (const { topic, partition } of partitions) {
-      const row = rowOf(topic, partition)
-      const others = type === 'share' && row.member !== null
-      Object.assign(row, { member: others ? `${row.member},${id}` : id, host: others ? `${row.host},${host}` : host })
-    }
-  }
-  for (const [topic, ofTopic] of Map.groupBy(rows.values(), row => row.topic)) {
-    const ends = await endsOf(
-      client,
-      topic,
-      ofTopic.map(row => row.partition),
-    )
-    for (const row of ofTopic) {
-      row.endOffset = ends.get(row.partition) ?? null
-      if (row.lag === null && row.committedOffset !== null) row.lag = lagBehind(row.endOffset, row.committedOffset)
-    }
-  }
-  return [...rows.values()].sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
-}
-
-/** Of partitions that exist and are online; none of a topic that was deleted while the group still has offsets in it. */
-async function endsOf(client: Client, topic: string, partitions: readonly number[]): Promise<Map<number, bigint>> {
-  const ends = new Map<number, bigint>()
-  try {
-    const [info] = await client.topics([topic])
-    const known = await knownOffsets(client, info!, new Set(partitions), 'latest')
-    for (const [partition, end] of known) if (typeof end === 'bigint') ends.set(partition, end)
-  } catch (error) {
-    if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
-  }
-  return ends
-}
-
 export interface ResetFlags extends ClientFlags {
   to: string
   topic?: string[]
@@ -161,9 +82,7 @@ export async function resetGroup(name: string, flags: ResetFlags): Promise<void>
   if (after.length === 0) throw new CommandFailed('no partition matches')
   if (flags.dryRun !== true) await (type === 'share' ? client.setShareGroupOffsets(name, after) : client.setGroupOffsets(name, after))
   const was = new Map(before.map(each => [`${each.topic}-${each.partition}`, each.offset]))
-  const rows = after
-    .map(each => ({ ...each, before: was.get(`${each.topic}-${each.partition}`) ?? null }))
-    .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+  const rows = after.map(each => ({ ...each, before: was.get(`${each.topic}-${each.partition}`) ?? null })).sort(byPlace)
   await show(flags.json, { group: name, dryRun: flags.dryRun === true, offsets: rows }, () => {
     const note = flags.dryRun === true ? 'Nothing was changed (--dry-run).\n' : ''
     return (
@@ -180,11 +99,51 @@ async function typeWithoutMembers(client: Client, name: string): Promise<string>
   try {
     const { type, state, members } = await client.group(name)
     if (members.length === 0) return type
-    throw new CommandFailed(`${name} is ${state} with ${plural(members.length, 'member')}; stop them before resetting offsets`)
+    throw new CommandFailed(`${name} is ${state} with ${plural(members.length, 'member')}; stop them first`)
   } catch (error) {
     // Offsets can be set for a group that does not exist yet.
     if (!(error instanceof ClientError) || error.code !== 'GROUP_ID_NOT_FOUND') throw error
     return 'classic'
+  }
+}
+
+export interface DeleteOffsetsFlags extends ClientFlags {
+  topic: string[]
+  partition?: number[]
+  dryRun?: boolean
+}
+
+/** The group forgets these positions: its members begin where `auto.offset.reset` says. */
+export async function deleteOffsets(name: string, flags: DeleteOffsetsFlags): Promise<void> {
+  await using client = await connect(flags)
+  const { type } = await client.group(name)
+  if (type === 'share' && flags.partition !== undefined) throw new UsageError('a share group forgets whole topics: leave --partition out')
+  const wanted = new Set(flags.topic)
+  const committed = (await client.groupOffsets(name, type))
+    .filter(({ topic, partition }) => wanted.has(topic) && (flags.partition?.includes(partition) ?? true))
+    .sort(byPlace)
+  for (const topic of wanted)
+    if (!committed.some(each => each.topic === topic)) throw new CommandFailed(`${name} has no committed offsets of ${topic} that match`)
+  if (flags.dryRun !== true)
+    await (type === 'share' ? client.deleteShareGroupOffsets(name, [...wanted]) : deleteKnown(client, name, committed))
+  const rows = committed.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+  await show(flags.json, { group: name, dryRun: flags.dryRun === true, deleted: rows }, () => {
+    const note = flags.dryRun === true ? 'Nothing was changed (--dry-run).\n' : `${plural(rows.length, 'offset')} of ${name} deleted\n`
+    return (
+      table(
+        ['TOPIC', 'PARTITION', 'OFFSET'],
+        rows.map(row => [row.topic, row.partition, row.offset]),
+      ) + note
+    )
+  })
+}
+
+async function deleteKnown(client: Client, name: string, offsets: readonly PartitionOffset[]): Promise<void> {
+  try {
+    await client.deleteGroupOffsets(name, offsets)
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code !== 'GROUP_SUBSCRIBED_TO_TOPIC') throw error
+    throw new CommandFailed(`${error.code}: members of ${name} read this topic; stop them first`)
   }
 }
 

@@ -3,7 +3,7 @@ import { realSystem } from '../base.ts'
 import { type ImportProgress, type ImportReport, importKafka } from '../broker.ts'
 import { jsonLogger } from '../logger.ts'
 import { CommandFailed, plural, show, size } from './output.ts'
-import { ProgressLine } from './progress-line.ts'
+import { type Progress, ProgressLine } from './progress-line.ts'
 import { configFrom, explain, type StartFlags } from './start.ts'
 
 export type ImportFlags = Pick<StartFlags, 'config' | 'set' | 'data'> & { json?: boolean }
@@ -56,8 +56,8 @@ function describe(report: ImportReport, config: string | undefined): string {
   return lines.join('\n')
 }
 
-function progressOf({ step, bytes, totalBytes, partitions, totalPartitions }: ImportProgress): string {
-  if (step === 'checking') return `checking ${plural(totalPartitions, 'partition')}`
-  const percent = totalBytes === 0 ? 100 : Math.floor((100 * bytes) / totalBytes)
-  return `copying ${percent} % (${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions)`
+function progressOf({ step, bytes, totalBytes, partitions, totalPartitions }: ImportProgress): Progress {
+  if (step === 'checking') return { part: null, text: `checking ${plural(totalPartitions, 'partition')}` }
+  const part = totalBytes === 0 ? 1 : bytes / totalBytes
+  return { part, text: `copied ${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions` }
 }

@@ -68,6 +68,11 @@ export function size(bytes: bigint): string {
   return `${unit === 0 ? value : value.toPrecision(3)} ${sizeUnits[unit]}`
 }
 
+/** Per second, for people; null: not known. */
+export function rateText(perSecond: number | null): string | null {
+  return perSecond === null ? null : `${perSecond < 10 ? Number(perSecond.toFixed(1)) : Math.round(perSecond)}`
+}
+
 /** Bytes in JSON: a string if they are valid UTF-8, otherwise `{"base64": "…"}`. Never lossy. */
 export type JsonBytes = string | { base64: string } | null
 

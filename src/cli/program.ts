@@ -1,8 +1,10 @@
 /** The command tree: names, options and help. The module named after a command implements it, and is loaded only when it runs. */
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
+import { stayAlive } from '../base.ts'
 import {
   configOption,
   connectionGroup,
+  duration,
   header,
   keyValue,
   partitionList,
@@ -25,6 +27,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', outputFailed)
   // The error cannot be reported anywhere.
   process.stderr.on('error', () => {})
+  using _ = stayAlive()
   try {
     await makeProgram().parseAsync([...argv])
   } catch (error) {
@@ -131,7 +134,7 @@ function addRepair(program: Command): void {
 }
 
 function addTopic(program: Command): void {
-  const topic = program.command('topic').description('list, create, describe, alter and delete topics')
+  const topic = program.command('topic').description('list, create, describe, alter, empty and delete topics')
   withClientOptions(topic.command('list').description('list topics'))
     .option('-a, --all', 'include internal topics')
     .option('--size', 'show partitions and the size on disk (all replicas)')
@@ -150,6 +153,14 @@ function addTopic(program: Command): void {
     .option('-s, --set <key=value>', 'topic config; repeatable', keyValue)
     .option('-u, --unset <key>', 'reset to the default; repeatable', repeated)
     .action(async (topic, flags) => (await import('./topic.ts')).alterTopic(topic, flags))
+  withClientOptions(
+    topic
+      .command('empty <topics...>')
+      .description('delete the records of topics that are there now; the topics, their configs and the numbering of offsets stay'),
+  )
+    .option('-p, --partition <numbers>', 'only these partitions (comma-separated)', partitionList)
+    .option('--dry-run', 'show what would be deleted without changing anything')
+    .action(async (topics, flags) => (await import('./topic.ts')).emptyTopics(topics, flags))
   withClientOptions(topic.command('delete <topics...>').description('delete topics and all their records')).action(async (topics, flags) =>
     (await import('./topic.ts')).deleteTopics(topics, flags),
   )
@@ -208,7 +219,7 @@ function addConsume(program: Command): void {
 }
 
 function addGroup(program: Command): void {
-  const group = program.command('group').description('list, describe, reset and delete groups: classic, consumer, share and streams')
+  const group = program.command('group').description('list, describe, watch, reset and delete groups: classic, consumer, share and streams')
   withClientOptions(group.command('list').description('list groups'))
     .addOption(new Option('--type <type>', 'only groups of this type').choices(['classic', 'consumer', 'share', 'streams']))
     .option('--state <state>', 'only groups in this state: Stable, Empty, …')
@@ -223,6 +234,24 @@ function addGroup(program: Command): void {
     .option('-p, --partition <numbers>', 'only these partitions (comma-separated)', partitionList)
     .option('--dry-run', 'show the new offsets without changing anything')
     .action(async (group, flags) => (await import('./group.ts')).resetGroup(group, flags))
+  withClientOptions(
+    group
+      .command('lag [groups...]')
+      .description('show how far groups are behind: by partition, or all groups by topic')
+      .addHelpText('after', '\nExample:\n  millrace group lag billing --watch'),
+  )
+    .option('-w, --watch [interval]', 'again and again, every 2s or as given, with records per second; until Ctrl-C', duration)
+    .action(async (groups, flags) => (await import('./group-lag.ts')).showLag(groups, flags))
+  withClientOptions(
+    group
+      .command('delete-offsets <group>')
+      .description('delete committed offsets of topics, which no member of the group may read now')
+      .addHelpText('after', '\nExample:\n  millrace group delete-offsets billing --topic orders --partition 0,1'),
+  )
+    .requiredOption('-t, --topic <topic>', 'of this topic; repeatable', repeated)
+    .option('-p, --partition <numbers>', 'only these partitions (comma-separated)', partitionList)
+    .option('--dry-run', 'show which offsets would be deleted without changing anything')
+    .action(async (group, flags) => (await import('./group.ts')).deleteOffsets(group, flags))
   withClientOptions(group.command('delete <groups...>').description('delete groups and their offsets')).action(async (groups, flags) =>
     (await import('./group.ts')).deleteGroups(groups, flags),
   )

@@ -1,11 +1,13 @@
 /** `millrace topic …` */
+import { realSystem } from '../base.ts'
 import { type Client, ClientError, type PartitionInfo, type TopicInfo } from '../client.ts'
 import { configChanges } from './config-changes.ts'
 import { connect } from './connect.ts'
-import { deleteEach, describeEach } from './each.ts'
+import { changeEach, deleteEach, describeEach } from './each.ts'
 import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
 import { plural, show, size, table, UsageError } from './output.ts'
+import { ProgressLine } from './progress-line.ts'
 
 export async function listTopics(flags: ClientFlags & { all?: boolean; size?: boolean }): Promise<void> {
   await using client = await connect(flags)
@@ -113,6 +115,55 @@ export async function alterTopic(name: string, flags: AlterFlags): Promise<void>
   if (changes.size > 0) await client.alterConfigs({ type: 'TOPIC', name }, changes)
   if (flags.partitions !== undefined) await client.setPartitions(name, flags.partitions)
   await show(flags.json, { name, altered: true }, () => `${name} altered\n`)
+}
+
+export interface EmptyFlags extends ClientFlags {
+  partition?: number[]
+  dryRun?: boolean
+}
+
+/** Deletes the records that are there now; topic, configs and offsets stay, and the next record goes behind them. */
+export async function emptyTopics(names: string[], flags: EmptyFlags): Promise<void> {
+  await using client = await connect(flags)
+  const progress = new ProgressLine(realSystem())
+  const emptyOne = async (name: string) => {
+    const [info] = await client.topics([name])
+    const numbers = info!.partitions.map(each => each.partition)
+    const wanted = flags.partition ?? numbers
+    const missing = wanted.find(each => !numbers.includes(each))
+    if (missing !== undefined)
+      throw new ClientError(
+        'UNKNOWN_TOPIC_OR_PARTITION',
+        `${name} has no partition ${missing}; its partitions are 0 to ${numbers.length - 1}`,
+      )
+    const [first, end] = await Promise.all([client.offsets(name, wanted, 'earliest'), client.offsets(name, wanted, 'latest')])
+    const partitions = wanted.map(partition => ({ partition, firstOffset: first.get(partition)!, endOffset: end.get(partition)! }))
+    const filled = partitions.filter(({ firstOffset, endOffset }) => firstOffset < endOffset)
+    for (const [done, { partition, endOffset }] of filled.entries()) {
+      if (flags.dryRun === true) break
+      progress.show(name, () => ({ part: done / filled.length, text: `emptying ${name}, partition ${partition}` }))
+      await deleteUpTo(client, name, partition, endOffset)
+    }
+    return { name, offsets: partitions.reduce((sum, each) => sum + each.endOffset - each.firstOffset, 0n), partitions }
+  }
+  try {
+    const done = flags.dryRun === true ? 'would be emptied' : 'emptied'
+    await changeEach(names, flags.json, emptyOne, { dryRun: flags.dryRun === true }, 'emptied', ({ name, offsets, partitions }) => {
+      return `${name} ${done}: ${plural(offsets, 'offset')} in ${plural(partitions.length, 'partition')}\n`
+    })
+  } finally {
+    progress.end()
+  }
+}
+
+async function deleteUpTo(client: Client, topic: string, partition: number, end: bigint): Promise<void> {
+  try {
+    await client.deleteRecords(topic, new Map([[partition, end]]))
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code !== 'POLICY_VIOLATION') throw error
+    const way = 'a compacted topic keeps its records; delete and create it, or add delete to its cleanup.policy first'
+    throw new ClientError(error.code, `${topic}: ${way}`)
+  }
 }
 
 export async function deleteTopics(names: string[], flags: ClientFlags): Promise<void> {

@@ -103,6 +103,10 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   setGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>
   /** The group must have no members. */
   setShareGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>
+  /** No member of the group may be subscribed to these topics. */
+  deleteGroupOffsets(name: string, partitions: readonly PartitionName[]): Promise<void>
+  /** The group must have no members. */
+  deleteShareGroupOffsets(name: string, topics: readonly string[]): Promise<void>
   deleteGroup(name: string): Promise<void>
   /** The broker that coordinates the group. */
   coordinator(group: string): Promise<number>

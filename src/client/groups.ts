@@ -2,11 +2,23 @@
 
 import { ClientError } from '../channel.ts'
 import { apis, consumerProtocol, decodeConsumerProtocol, type MessageOf } from '../protocol.ts'
+import type { PartitionName } from './administration.ts'
 import type { Client } from './client.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
+import { refusePartition } from './topics.ts'
 import type { GroupInfo, GroupListing, GroupMember, GroupOffset, GroupTask, PartitionOffset } from './types.ts'
 
-type GroupMethods = Pick<Client, 'groups' | 'group' | 'groupOffsets' | 'setShareGroupOffsets' | 'deleteGroup' | 'coordinator'>
+type GroupMethods = Pick<
+  Client,
+  | 'groups'
+  | 'group'
+  | 'groupOffsets'
+  | 'setShareGroupOffsets'
+  | 'deleteGroupOffsets'
+  | 'deleteShareGroupOffsets'
+  | 'deleteGroup'
+  | 'coordinator'
+>
 
 export function groupMethods(ask: Ask): GroupMethods {
   return {
@@ -14,6 +26,8 @@ export function groupMethods(ask: Ask): GroupMethods {
     group: name => ask(requests => describeGroup(requests, name)),
     groupOffsets: (name, type) => ask(requests => (type === 'share' ? shareOffsets(requests, name) : committedOffsets(requests, name))),
     setShareGroupOffsets: (name, offsets) => ask(requests => setShareGroupOffsets(requests, name, offsets)),
+    deleteGroupOffsets: (name, partitions) => ask(requests => deleteGroupOffsets(requests, name, partitions)),
+    deleteShareGroupOffsets: (name, topics) => ask(requests => deleteShareGroupOffsets(requests, name, topics)),
     deleteGroup: name => ask(requests => deleteGroup(requests, name)),
     coordinator: name => ask(requests => requests.coordinator(name, 0)),
   }
@@ -212,6 +226,24 @@ async function setShareGroupOffsets(requests: Requests, groupId: string, offsets
   const response = await requests.ask(apis.alterShareGroupOffsets, { groupId, topics }, { group: groupId })
   refuse(response.errorCode, response.errorMessage)
   for (const { partitions } of response.responses) for (const { errorCode, errorMessage } of partitions) refuse(errorCode, errorMessage)
+}
+
+async function deleteGroupOffsets(requests: Requests, groupId: string, wanted: readonly PartitionName[]): Promise<void> {
+  const topics = Array.from(
+    Map.groupBy(wanted, each => each.topic),
+    ([name, rows]) => ({ name, partitions: rows.map(({ partition: partitionIndex }) => ({ partitionIndex })) }),
+  )
+  const response = await requests.ask(apis.offsetDelete, { groupId, topics }, { group: groupId })
+  refuse(response.errorCode)
+  for (const { name, partitions } of response.topics)
+    for (const { partitionIndex, errorCode } of partitions) refusePartition(name, partitionIndex, errorCode)
+}
+
+async function deleteShareGroupOffsets(requests: Requests, groupId: string, names: readonly string[]): Promise<void> {
+  const request = { groupId, topics: names.map(topicName => ({ topicName })) }
+  const response = await requests.ask(apis.deleteShareGroupOffsets, request, { group: groupId })
+  refuse(response.errorCode, response.errorMessage)
+  for (const { errorCode, errorMessage } of response.responses) refuse(errorCode, errorMessage)
 }
 
 async function deleteGroup(requests: Requests, name: string): Promise<void> {

@@ -1,0 +1,62 @@
+/** Shows the same thing again and again until Ctrl-C: a terminal is drawn anew, a file gets one text after the other, or one line of JSON each. */
+import type { System } from '../base.ts'
+import { toJson, write } from './output.ts'
+import { onStopRequest } from './stop.ts'
+
+export interface Shown {
+  readonly value: unknown
+  readonly text: string
+}
+
+export interface WatchOptions {
+  readonly intervalMs: number
+  readonly json: boolean | undefined
+}
+
+const home = '\x1b[H'
+const clearScreen = '\x1b[2J'
+const clearToEndOfLine = '\x1b[K'
+const clearBelow = '\x1b[J'
+const defaultRows = 24
+
+/** Ends without an error when it is asked to stop. */
+export async function watch(system: System, { intervalMs, json }: WatchOptions, look: (isFirst: boolean) => Promise<Shown>): Promise<void> {
+  const stop = new AbortController()
+  const off = onStopRequest(system, () => stop.abort())
+  const isLive = process.stdout.isTTY === true && json !== true
+  if (isLive) await write(clearScreen)
+  try {
+    for (let isFirst = true; !stop.signal.aborted; isFirst = false) {
+      const beganMs = system.clock.monotonic()
+      const { value, text } = await look(isFirst)
+      if (stop.signal.aborted) return
+      await write(json === true ? `${toJson(value)}\n` : isLive ? drawn(text) : `${text}\n`)
+      await pause(system, intervalMs - (system.clock.monotonic() - beganMs), stop.signal)
+    }
+  } finally {
+    off()
+  }
+}
+
+/** As many lines as there is room for. */
+function drawn(text: string): string {
+  const room = (process.stdout.rows ?? defaultRows) - 1
+  const columns = process.stdout.columns ?? Number.POSITIVE_INFINITY
+  const lines = text.trimEnd().split('\n')
+  const shown = lines.length <= room ? lines : [...lines.slice(0, room - 1), `… ${lines.length - room + 1} more lines`]
+  return `${home}${shown.map(line => `${line.slice(0, columns)}${clearToEndOfLine}\n`).join('')}${clearBelow}`
+}
+
+/** Ends early when `signal` is aborted. */
+export function pause({ timers }: Pick<System, 'timers'>, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve()
+    const timer = timers.after(ms, done)
+    function done() {
+      timer.cancel()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+  })
+}
