@@ -38,7 +38,7 @@ export const wordCount = (protocol: 'classic' | 'streams'): Workload => {
       return {
         async stop() {
           place.stop()
-          await within(drainSeconds, 'Words', child, place.file('output'))
+          await within(drainSeconds, 'Words', child, place)
         },
         async judge() {
           const events = lines(place.file('events'))

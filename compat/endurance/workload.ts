@@ -122,9 +122,9 @@ export function lines(file: string): string[][] {
     .map(line => line.split(' '))
 }
 
-/** Waits for the end of a process; a finding when it does not come, or not well. */
-export async function within(seconds: number, what: string, child: ChildProcess, output: string): Promise<void> {
-  const last = () => readFileSync(output, 'utf8').trim().slice(-600)
+/** Waits for the end of the process at that place; a finding when it does not come, or not well. */
+export async function within(seconds: number, what: string, child: ChildProcess, place: Place): Promise<void> {
+  const last = () => ['output', 'events'].map(name => readFileSync(place.file(name), 'utf8').trim().slice(-600)).join(' … ')
   if (child.exitCode === null && child.signalCode === null)
     await Promise.race([once(child, 'exit'), sleep(seconds * 1000, undefined, { ref: false })])
   if (child.exitCode === null && child.signalCode === null) {

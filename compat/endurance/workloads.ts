@@ -15,7 +15,7 @@ function program(place: Place, main: string, users: readonly string[], judge: (e
   return {
     async stop() {
       place.stop()
-      await within(drainSeconds, main, child, place.file('output'))
+      await within(drainSeconds, main, child, place)
     },
     async judge() {
       const events = lines(place.file('events'))

@@ -125,18 +125,25 @@ final class Pipeline {
     }
   }
 
+  /** Also tells every ten seconds how much is left, so that a pipeline that is too slow does not look like one that is stuck. */
   private static void audit(CountDownLatch writers) throws Exception {
+    long told = System.currentTimeMillis();
     try (Admin admin = place.admin("auditor")) {
       while (!drained) {
         Thread.sleep(300);
-        if (writers.getCount() > 0) continue;
+        boolean due = System.currentTimeMillis() - told >= 10_000;
+        if (writers.getCount() > 0 && !due) continue;
         try {
           Map<TopicPartition, Long> ends = Place.ends(admin, "orders");
           ListConsumerGroupOffsetsOptions stable = new ListConsumerGroupOffsetsOptions().requireStable(true);
           Map<TopicPartition, OffsetAndMetadata> offsets = Place.get(admin.listConsumerGroupOffsets("pipeline", stable).partitionsToOffsetAndMetadata());
-          boolean all = true;
-          for (var each : ends.entrySet()) all &= offsets.containsKey(each.getKey()) && offsets.get(each.getKey()).offset() == each.getValue();
-          drained = all;
+          long left = 0;
+          for (var each : ends.entrySet()) left += each.getValue() - (offsets.containsKey(each.getKey()) ? offsets.get(each.getKey()).offset() : 0);
+          if (due) {
+            place.tell("left", left);
+            told = System.currentTimeMillis();
+          }
+          drained = left == 0 && writers.getCount() == 0;
         } catch (ExecutionException | java.util.concurrent.TimeoutException e) {
           if (!Place.away(e)) throw e;
         }
