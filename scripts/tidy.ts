@@ -36,7 +36,7 @@ const mayImport: Record<string, readonly string[]> = {
   service: ['base', 'logger', 'client', 'sessions'],
   registry: ['base', 'logger', 'client', 'http', 'sessions', 'topic-table', 'service'],
   console: ['base', 'logger', 'client', 'http', 'sessions', 'topic-table', 'service'],
-  rest: ['base', 'logger', 'client', 'http', 'sessions', 'service'],
+  rest: ['base', 'logger', 'client', 'http', 'sessions', 'serde', 'service'],
   services: ['base', 'logger', 'client', 'sessions', 'service', 'registry', 'rest', 'console'],
   coordinator: ['base', 'protocol', 'store', 'log'],
   broker: ['base', 'protocol', 'formats', 'logger', 'channel', 'store', 'log', 'coordinator'],

@@ -15,4 +15,5 @@ export {
   RegistryRefused,
   type SchemaReference,
 } from './serde/registry-client.ts'
+export { recordNameOf } from './serde/schema-name.ts'
 export { type Display, type Form, type Place, type SchemaChoice, type SchemaUsed, SerdeError, type SerdeName } from './serde/types.ts'

@@ -23,7 +23,22 @@ export interface ServicesSettings {
   readonly allowedHosts: readonly string[]
   readonly corsOrigins: readonly string[]
   readonly mostBodyBytes: number
+  readonly registry: RegistrySettings
   readonly rest: RestSettings
+}
+
+/** Of another process; without it services use the registry that runs beside them. */
+export interface RegistrySettings {
+  /** `https://host:8081`, several separated by commas. */
+  readonly url: string | null
+  /** `user:password`; null: none. The credentials of a caller never go to another process. */
+  readonly userInfo: string | null
+}
+
+/** Where a schema registry is, and what it is told of who asks. */
+export interface RegistryReached {
+  readonly url: string
+  readonly authorization: string | undefined
 }
 
 export interface RestSettings {
@@ -40,6 +55,8 @@ export interface ServiceContext {
   readonly sessions: Sessions
   /** Acts as the services' own principal, for what nobody asks for: to follow a topic, to store what was allowed. */
   readonly own: Client
+  /** With the credentials of a caller, as the Authorization header has them. null: there is no registry. */
+  registryFor(authorization: string | undefined): RegistryReached | null
   readonly system: System
   readonly logger: Logger
 }

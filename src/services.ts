@@ -7,7 +7,7 @@
 import type { System } from './base.ts'
 import { openClient } from './client.ts'
 import type { Logger } from './logger.ts'
-import type { Service, ServiceContext, ServiceName, ServicesSettings } from './service.ts'
+import type { RegistryReached, Service, ServiceContext, ServiceName, ServicesSettings } from './service.ts'
 import { openSessions } from './sessions.ts'
 
 export type { ServiceName, ServicesSettings } from './service.ts'
@@ -28,8 +28,9 @@ export async function startServices(settings: ServicesSettings, system: System, 
   const { bootstrap, properties, ownProperties, services } = settings
   const own = openClient({ bootstrap, properties: ownProperties, clientId: 'millrace-services' })
   const sessions = openSessions({ bootstrap, properties, system })
-  const context: ServiceContext = { settings, sessions, own, system, logger }
   const running = new Map<ServiceName, Service>()
+  const registryFor = (authorization: string | undefined) => reachRegistry(settings, running.get('registry')?.port, authorization)
+  const context: ServiceContext = { settings, sessions, own, registryFor, system, logger }
   const open = async (name: ServiceName) => {
     try {
       running.set(name, await openers[name](context))
@@ -45,6 +46,17 @@ export async function startServices(settings: ServicesSettings, system: System, 
       await Promise.all([sessions.close(), own.close()])
     },
   }
+}
+
+function reachRegistry(
+  { registry: { url, userInfo }, host }: ServicesSettings,
+  port: number | undefined,
+  authorization: string | undefined,
+): RegistryReached | null {
+  if (url !== null) return { url, authorization: userInfo === null ? undefined : `Basic ${Buffer.from(userInfo).toString('base64')}` }
+  if (port === undefined) return null
+  const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  return { url: `http://${address}:${port}`, authorization }
 }
 
 function whyNot(error: unknown, name: ServiceName, { host, ports }: ServicesSettings): object {

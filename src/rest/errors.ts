@@ -69,7 +69,20 @@ export function badRequestOf(message: string): HttpError {
   return new HttpError(400, 400, `Bad Request: ${message}`)
 }
 
+export function unprocessable(code: number, message: string): HttpError {
+  return new HttpError(422, code, message)
+}
+
 /** Confluent's `Payload error.` */
 export function invalidPayload(message: string): HttpError {
-  return new HttpError(422, 42_206, `Payload error. ${message}`)
+  return unprocessable(42_206, `Payload error. ${message}`)
+}
+
+/** Confluent's: the schema registry does not give what it takes to serialize. */
+export function unserializable(message: string): HttpError {
+  return unprocessable(42_207, `Error serializing message. ${message}`)
+}
+
+export function noRegistry(): HttpError {
+  return invalidPayload('Schema Registry must be configured when using schemas.')
 }

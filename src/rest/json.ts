@@ -4,12 +4,22 @@
  * A value that goes to or comes from Kafka as JSON is passed on as the text it is, because a number that was parsed is not always written as it was.
  */
 
+import { parseLossless } from '../base.ts'
 import { badRequestOf } from './errors.ts'
 
 /** Parsed as a whole. A body that is no JSON is refused. */
 export function documentIn(text: string): unknown {
+  return parsed(JSON.parse, text)
+}
+
+/** The same, with integers beyond ±2^53 as bigints, and not too deep. */
+export function losslessIn(text: string): unknown {
+  return parsed(parseLossless, text)
+}
+
+function parsed(parse: (text: string) => unknown, text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parse(text)
   } catch (error) {
     throw badRequestOf((error as Error).message)
   }

@@ -23,7 +23,7 @@ import { partitionRoutes } from './v3/partitions.ts'
 import { recordRoutes } from './v3/records.ts'
 import { topicRoutes } from './v3/topics.ts'
 
-export async function openRest({ settings, sessions, system, logger }: ServiceContext): Promise<Service> {
+export async function openRest({ settings, sessions, registryFor, system, logger }: ServiceContext): Promise<Service> {
   const { host, ports, allowedHosts, corsOrigins, mostBodyBytes } = settings
   const app = await openHttpApp({
     ...{ name: 'rest', logger, allowedHosts, corsOrigins, mostBodyBytes, tls: null, errorBody },
@@ -34,7 +34,7 @@ export async function openRest({ settings, sessions, system, logger }: ServiceCo
   let rest: Rest
   let instances: Instances
   await app.register(async (scope: FastifyInstance) => {
-    rest = new Rest({ app: scope as unknown as HttpApp, sessions, system, logger, settings: settings.rest, mostBodyBytes })
+    rest = new Rest({ app: scope as unknown as HttpApp, sessions, registryFor, system, logger, settings: settings.rest, mostBodyBytes })
     prepare(rest)
     instances = await routes(rest)
   })

@@ -4,16 +4,19 @@ import type { System } from '../base.ts'
 import type { Client, Cluster } from '../client.ts'
 import type { HttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
-import type { RestSettings } from '../service.ts'
+import { openRegistryClient } from '../serde.ts'
+import type { RegistryReached, RestSettings } from '../service.ts'
 import type { Identity, Sessions } from '../sessions.ts'
 import { notFound } from './errors.ts'
 import { Links } from './links.ts'
 import { Readers } from './readers.ts'
 import { Budget } from './records/budget.ts'
+import { Schemas } from './records/schemas.ts'
 
 export interface RestOptions {
   readonly app: HttpApp
   readonly sessions: Sessions
+  readonly registryFor: (authorization: string | undefined) => RegistryReached | null
   readonly system: System
   readonly logger: Logger
   readonly settings: RestSettings
@@ -35,9 +38,12 @@ export class Rest {
   readonly #stop = new AbortController()
   readonly #sessions: Sessions
   readonly #identities = new WeakMap<object, Identity>()
+  /** As long as the client: both have the credentials of one caller. */
+  readonly #schemas = new WeakMap<Client, Schemas>()
+  readonly #registryFor: RestOptions['registryFor']
   #clusterId: string | null = null
 
-  constructor({ app, sessions, system, logger, settings, mostBodyBytes }: RestOptions) {
+  constructor({ app, sessions, registryFor, system, logger, settings, mostBodyBytes }: RestOptions) {
     this.app = app
     this.system = system
     this.logger = logger
@@ -46,6 +52,7 @@ export class Rest {
     this.budget = new Budget(settings.mostInFlightBytes)
     this.readers = new Readers(settings.mostInstances)
     this.#sessions = sessions
+    this.#registryFor = registryFor
   }
 
   /** Aborted when the proxy closes: streams end. */
@@ -68,6 +75,18 @@ export class Rest {
 
   client(request: Asking): Client {
     return this.#sessions.clientOf(this.identity(request))
+  }
+
+  /** null: there is no schema registry. */
+  schemas(request: Asking): Schemas | null {
+    const client = this.client(request)
+    const known = this.#schemas.get(client)
+    if (known !== undefined) return known
+    const reached = this.#registryFor(request.raw.headers.authorization)
+    if (reached === null) return null
+    const made = new Schemas(openRegistryClient({ ...reached, system: this.system }), this.system.clock, this.mostBodyBytes)
+    this.#schemas.set(client, made)
+    return made
   }
 
   /** For what is in the cluster of this id; throws 404 if it is another one. */

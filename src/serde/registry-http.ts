@@ -7,6 +7,8 @@ export interface RegistryAddress {
   /** `http://host:8081`, several separated by commas; credentials may stand in front of the host. */
   readonly url: string
   readonly credentials?: { readonly user: string; readonly password: string } | undefined
+  /** The header, instead of credentials. */
+  readonly authorization?: string | undefined
   /** Certificates in PEM that are trusted instead of the system's. */
   readonly ca?: string | Buffer | undefined
   readonly timeoutMs?: number | undefined
@@ -40,7 +42,7 @@ interface Agents {
 
 /** Throws SerdeError if an address is not one. */
 export function openHttp(address: RegistryAddress, system: System): RegistryHttp {
-  const targets = address.url.split(',').map(each => targetOf(each.trim(), address.credentials))
+  const targets = address.url.split(',').map(each => targetOf(each.trim(), address))
   const timeoutMs = address.timeoutMs ?? defaultTimeoutMs
   let agents: Promise<Agents> | null = null
   return {
@@ -71,14 +73,14 @@ export function openHttp(address: RegistryAddress, system: System): RegistryHttp
   }
 }
 
-function targetOf(text: string, credentials: RegistryAddress['credentials']): Target {
+function targetOf(text: string, { credentials, authorization: given }: RegistryAddress): Target {
   const url = URL.parse(text)
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new SerdeError(`"${withoutSecret(text)}" is not the address of a registry, such as http://localhost:8081`)
   const user = credentials?.user ?? decodeURIComponent(url.username)
   const password = credentials?.password ?? decodeURIComponent(url.password)
   url.username = url.password = ''
-  const authorization = user === '' ? null : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  const authorization = given !== undefined ? given : user === '' ? null : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
   return { url, authorization }
 }
 

@@ -18,6 +18,8 @@ export interface Answer {
 
 export interface RestProxy extends AsyncDisposable {
   readonly url: string
+  /** Of the schema registry beside it, if there is one. */
+  readonly registry: string
   /** `/v3/clusters/…` */
   readonly cluster: string
   readonly client: Client
@@ -39,6 +41,7 @@ export async function startProxy(config: Record<string, string> = {}, changes: P
   const contract = new Contract(document)
   return {
     url,
+    registry: `http://127.0.0.1:${services.ports.get('registry')}`,
     cluster: `/v3/clusters/${id}`,
     client,
     document,

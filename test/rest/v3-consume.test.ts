@@ -67,7 +67,7 @@ test('from earliest, latest, a time; by partition, by offsets; limits', async ()
     ['offsets=0:99999999999999999999', 400],
     ['partition=9', 404],
     ['max_records=-1', 400],
-    ['value_format=AVRO', 400],
+    ['value_format=XML', 400],
   ] as const)
     assert.deepEqual([query, (await proxy.ask('GET', `${path('places')}?${query}`)).status], [query, status])
   assert.equal((await proxy.ask('GET', path('missing'))).body.error_code, 40_403)

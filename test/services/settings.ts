@@ -12,6 +12,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     allowedHosts: [],
     corsOrigins: [],
     mostBodyBytes: 1_048_576,
+    registry: { url: null, userInfo: null },
     rest: { mostInFlightBytes: 67_108_864, instanceTimeoutMs: 300_000, mostInstances: 100 },
     ...changes,
   }

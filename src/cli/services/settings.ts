@@ -30,6 +30,10 @@ export function servicesSettings(config: BrokerConfig, { bootstrap, properties }
     allowedHosts: config.get('services.allowed.hosts'),
     corsOrigins: config.get('services.cors.origins'),
     mostBodyBytes: config.get('services.max.body.bytes'),
+    registry: {
+      url: config.get('schema.registry.url') || null,
+      userInfo: config.get('schema.registry.basic.auth.user.info'),
+    },
     rest: {
       mostInFlightBytes: config.get('rest.max.in.flight.bytes'),
       instanceTimeoutMs: config.get('rest.consumer.instance.timeout.ms'),

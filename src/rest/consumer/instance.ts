@@ -36,6 +36,9 @@ export interface ReadLimits {
   readonly maxRecords?: number
 }
 
+/** Waits only where something has to be fetched first. */
+export type Take<T> = (record: ReceivedRecord) => T | Promise<T>
+
 const autoCommitMs = 5_000
 /** Of one fetch, and so about what is kept for the next request. */
 const fetchBytes = 4_194_304
@@ -135,7 +138,7 @@ export class ConsumerInstance {
   }
 
   /** Records until a maximum is reached or the time is over, in the form that `take` gives them. */
-  read<T>(limits: ReadLimits, take: (record: ReceivedRecord) => T): Promise<T[]> {
+  read<T>(limits: ReadLimits, take: Take<T>): Promise<T[]> {
     return this.#alone(() => this.#read(limits, take))
   }
 
@@ -152,22 +155,22 @@ export class ConsumerInstance {
     })
   }
 
-  async #read<T>(
-    { timeoutMs, maxBytes, maxRecords = Number.POSITIVE_INFINITY }: ReadLimits,
-    take: (record: ReceivedRecord) => T,
-  ): Promise<T[]> {
+  async #read<T>({ timeoutMs, maxBytes, maxRecords = Number.POSITIVE_INFINITY }: ReadLimits, take: Take<T>): Promise<T[]> {
     const { clock, timers } = this.#system
     const end = clock.monotonic() + timeoutMs
     const taken: T[] = []
     let bytes = 0
     /** Until it is enough, or there are no more. */
-    const isFull = (): boolean => {
+    const isFull = async (): Promise<boolean> => {
       let next = 0
       let isEnough = false
       while (!isEnough && next < this.#buffer.length) {
         const record = this.#buffer[next]!
         const size = (record.key?.length ?? 0) + (record.value?.length ?? 0)
-        isEnough = taken.length >= maxRecords || (bytes + size >= maxBytes && bytes > 0) || !this.#give(record, take, taken)
+        isEnough = taken.length >= maxRecords || (bytes + size >= maxBytes && bytes > 0)
+        if (isEnough) break
+        const given = this.#give(record, take, taken)
+        isEnough = !(typeof given === 'boolean' ? given : await given)
         if (isEnough) break
         next++
         bytes += size
@@ -178,7 +181,7 @@ export class ConsumerInstance {
       return isEnough || (minBytes >= 0 && bytes > minBytes)
     }
     for (;;) {
-      if (isFull()) break
+      if (await isFull()) break
       const left = end - clock.monotonic()
       if (left <= 0) break
       const waitMs = taken.length > 0 ? 0 : Math.min(mostWaitMs, Math.ceil(left))
@@ -192,15 +195,22 @@ export class ConsumerInstance {
   }
 
   /** False: what cannot be taken is left to the next request, whose answer is then its error. */
-  #give<T>(record: ReceivedRecord, take: (record: ReceivedRecord) => T, taken: T[]): boolean {
-    try {
-      taken.push(take(record))
-    } catch (error) {
+  #give<T>(record: ReceivedRecord, take: Take<T>, taken: T[]): boolean | Promise<boolean> {
+    const given = (made: T) => {
+      taken.push(made)
+      this.#given.set(record, record.offset + 1n)
+      return true
+    }
+    const refused = (error: unknown) => {
       if (taken.length === 0) throw error
       return false
     }
-    this.#given.set(record, record.offset + 1n)
-    return true
+    try {
+      const made = take(record)
+      return made instanceof Promise ? made.then(given, refused) : given(made)
+    } catch (error) {
+      return refused(error)
+    }
   }
 
   /** Fetches once. False: there is nothing to read from. */

@@ -1,16 +1,18 @@
 /** One record of v3, from JSON to bytes. Its errors concern it alone. */
 import type { RecordToSend } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import { badRequestOf, invalidPayload } from '../errors.ts'
-import { membersOf } from '../json.ts'
+import { badRequestOf, noRegistry } from '../errors.ts'
+import { losslessIn, membersOf } from '../json.ts'
+import { type FoundSchema, type SchemaFormat, type Schemas, type SchemaWish, type Strategy, schemaFormats, strategies } from './schemas.ts'
 
-const formats = ['BINARY', 'JSON', 'STRING', 'AVRO', 'JSONSCHEMA', 'PROTOBUF'] as const
-export type Format = (typeof formats)[number]
+const plainFormats = ['BINARY', 'JSON', 'STRING'] as const
+type PlainFormat = (typeof plainFormats)[number]
 
 /** What the answer says of a key or value. */
 interface Told {
-  readonly type: Format
+  readonly type: PlainFormat | SchemaFormat
   readonly size: number
+  readonly schema: FoundSchema | null
 }
 
 export interface ReadRecord {
@@ -19,76 +21,148 @@ export interface ReadRecord {
   readonly value: Told | null
 }
 
-const fields: ReadonlySet<string> = new Set(['partition_id', 'headers', 'key', 'value', 'timestamp'])
+export interface Reading {
+  readonly topic: string
+  /** Of the records that do not say. */
+  readonly nowMs: number
+  /** null: there is no registry. */
+  readonly schemas: Schemas | null
+  /** What may stand in a record besides its own fields. */
+  readonly more?: ReadonlySet<string>
+}
 
-/** The text of one record of v3; `document` is what it says. Throws HttpError. */
-export function readRecord(document: unknown, text: string, nowMs: number, more: ReadonlySet<string> = new Set()): ReadRecord {
+const fields: ReadonlySet<string> = new Set(['partition_id', 'headers', 'key', 'value', 'timestamp'])
+const none: ReadonlySet<string> = new Set()
+
+/** The text of one record of v3; `document` is what it says. Throws HttpError. Returns a promise if a schema is used. */
+function readRecord(document: unknown, text: string, reading: Reading): ReadRecord | Promise<ReadRecord> {
   const given = objectIn(document, 'a record')
+  const { nowMs, more = none } = reading
   for (const name of Object.keys(given)) if (!fields.has(name) && !more.has(name)) throw badRequestOf(`Unrecognized field "${name}"`)
   const raw = lazyRaw(text)
-  const key = dataIn(given['key'], 'key', raw)
-  const value = dataIn(given['value'], 'value', raw)
+  const key = dataIn(given['key'], 'key', raw, reading)
+  const value = dataIn(given['value'], 'value', raw, reading)
   const partition = partitionIn(given['partition_id'])
   const headers = headersIn(given['headers'])
-  return {
+  const timestampMs = BigInt(timeIn(given['timestamp']) ?? nowMs)
+  const made = (foundKey: Data | null, foundValue: Data | null): ReadRecord => ({
     record: {
-      key: key?.bytes ?? null,
-      value: value?.bytes ?? null,
+      key: foundKey?.bytes ?? null,
+      value: foundValue?.bytes ?? null,
       ...(headers === undefined ? {} : { headers }),
       ...(partition === undefined ? {} : { partition }),
-      timestampMs: BigInt(timeIn(given['timestamp']) ?? nowMs),
+      timestampMs,
     },
-    key: key?.told ?? null,
-    value: value?.told ?? null,
+    key: foundKey?.told ?? null,
+    value: foundValue?.told ?? null,
+  })
+  if (key instanceof Promise || value instanceof Promise) return Promise.all([key, value]).then(both => made(...both))
+  return made(key, value)
+}
+
+/** The same, with errors of the record as values. */
+export function readOne(document: unknown, text: string, reading: Reading): ReadRecord | HttpError | Promise<ReadRecord | HttpError> {
+  const told = (error: unknown): HttpError => {
+    if (error instanceof HttpError) return error
+    throw error
+  }
+  try {
+    const read = readRecord(document, text, reading)
+    return read instanceof Promise ? read.catch(told) : read
+  } catch (error) {
+    return told(error)
   }
 }
 
-type Raw = (part: 'key' | 'value') => string
+type Part = 'key' | 'value'
+type Raw = (part: Part) => string
 
 /** The text of `data`. Looked for only where it is passed on. */
 function lazyRaw(text: string): Raw {
   return part => {
     const { start } = membersOf(text)!.get(part)!
-    const data = membersOf(text, start)!.get('data')!
-    return text.slice(data.start, data.end)
+    const data = membersOf(text, start)!.get('data')
+    return data === undefined ? 'null' : text.slice(data.start, data.end)
   }
 }
 
-function dataIn(given: unknown, part: 'key' | 'value', raw: Raw): { bytes: Buffer | null; told: Told } | null {
+interface Data {
+  readonly bytes: Buffer | null
+  readonly told: Told
+}
+
+function dataIn(given: unknown, part: Part, raw: Raw, reading: Reading): Data | Promise<Data> | null {
   if (given == null) return null
-  const { type, data = null } = objectIn(given, part)
-  if (type == null) throw noRegistry()
-  if (!formats.includes(type as Format)) throw badRequestOf(`${part}.type must be one of ${formats.join(', ')}`)
-  const bytes = data === null ? null : bytesOf(type as Format, data, () => raw(part))
-  return { bytes, told: { type: type as Format, size: bytes?.length ?? 0 } }
+  const fieldsGiven = objectIn(given, part)
+  const { type = null, data = null } = fieldsGiven
+  if (plainFormats.includes(type as PlainFormat)) {
+    for (const name of schemaFields) if (fieldsGiven[name] != null) throw badRequestOf(`'type=${type}' cannot be used with '${name}'.`)
+    const bytes = data === null ? null : bytesOf(type as PlainFormat, data, () => raw(part))
+    return { bytes, told: { type: type as PlainFormat, size: bytes?.length ?? 0, schema: null } }
+  }
+  const wish = wishIn(fieldsGiven, part)
+  if (reading.schemas === null) throw noRegistry()
+  return encoded(reading.schemas, wish, data === null ? null : losslessIn(raw(part)), reading.topic, part)
 }
 
-function bytesOf(type: Format, data: unknown, raw: () => string): Buffer {
+async function encoded(schemas: Schemas, wish: SchemaWish, value: unknown, topic: string, part: Part): Promise<Data> {
+  const schema = await schemas.find(wish, topic, part)
+  const bytes = value === null ? null : await schemas.encode(value, schema, topic, part)
+  return { bytes, told: { type: schema.format, size: bytes?.length ?? 0, schema } }
+}
+
+const schemaFields = ['subject', 'subject_name_strategy', 'schema_id', 'schema_version', 'schema'] as const
+
+/** Confluent's rules of what goes together. */
+function wishIn(given: Record<string, unknown>, part: Part): SchemaWish {
+  const type = given['type'] ?? undefined
+  if (type !== undefined && !schemaFormats.includes(type as SchemaFormat))
+    throw badRequestOf(`${part}.type must be one of ${[...plainFormats, ...schemaFormats].join(', ')}`)
+  const subject = textIn(given, 'subject')
+  const strategy = textIn(given, 'subject_name_strategy')
+  if (strategy !== undefined && !strategies.includes(strategy as Strategy))
+    throw badRequestOf(`subject_name_strategy must be one of ${strategies.join(', ')}`)
+  const id = numberIn(given, 'schema_id')
+  const version = numberIn(given, 'schema_version')
+  const schema = textIn(given, 'schema')
+  if (subject !== undefined && strategy !== undefined) throw badRequestOf("Only one of 'subject_name_strategy' or 'subject' can be used.")
+  if ([id, version, schema].filter(each => each !== undefined).length > 1)
+    throw badRequestOf("Only one of 'schema_id', 'schema_version' or 'schema' can be used.")
+  if (type !== undefined && schema === undefined)
+    throw badRequestOf(`'type=${type}' needs 'schema'; with 'schema_id', 'schema_version' or the latest version the type is known.`)
+  if (type === undefined && schema !== undefined) throw badRequestOf("'schema' needs 'type'.")
+  const text = schema === undefined ? {} : { text: { format: type as SchemaFormat, schema } }
+  return { subject, strategy: strategy as Strategy | undefined, id, version, ...text }
+}
+
+function textIn(given: Record<string, unknown>, name: string): string | undefined {
+  const value = given[name] ?? undefined
+  if (value !== undefined && typeof value !== 'string') throw badRequestOf(`${name} must be a string`)
+  return value
+}
+
+function numberIn(given: Record<string, unknown>, name: string): number | undefined {
+  const value = given[name] ?? undefined
+  if (value !== undefined && !isInt32(value)) throw badRequestOf(`${name} must be an integer of 32 bits`)
+  return value as number | undefined
+}
+
+function isInt32(value: unknown): boolean {
+  return Number.isInteger(value) && Math.abs(value as number) <= 0x7f_ff_ff_ff
+}
+
+function bytesOf(type: PlainFormat, data: unknown, raw: () => string): Buffer {
   if (type === 'JSON') return Buffer.from(raw())
-  if (type === 'BINARY') {
-    if (typeof data !== 'string') throw badRequestOf(`data=${short(data)} is not a base64 string.`)
-    return base64In(data) ?? fail(badRequestOf(`data=${short(data)} is not a valid base64 string.`))
-  }
-  if (type === 'STRING') {
-    if (typeof data !== 'string') throw badRequestOf(`data=${short(data)} is not a string.`)
-    return Buffer.from(data)
-  }
-  throw noRegistry()
-}
-
-/** Confluent's words where no registry is configured, in the form that they have within an answer. */
-function noRegistry(): HttpError {
-  const { code, message } = invalidPayload('Schema Registry must be configured when using schemas.')
-  return new HttpError(422, 422, `Error: ${code} : ${message}`)
+  if (typeof data !== 'string') throw badRequestOf(type === 'STRING' ? 'data is not a string.' : 'data is not a base64 string.')
+  return type === 'STRING' ? Buffer.from(data) : (base64In(data) ?? fail(badRequestOf(`data=${short(data)} is not a valid base64 string.`)))
 }
 
 function fail(error: HttpError): never {
   throw error
 }
 
-function short(data: unknown): string {
-  const text = JSON.stringify(data)
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text
+function short(text: string): string {
+  return text.length > 100 ? `${JSON.stringify(text.slice(0, 100))}…` : JSON.stringify(text)
 }
 
 function objectIn(given: unknown, what: string): Record<string, unknown> {
@@ -107,8 +181,7 @@ export function base64In(text: string): Buffer | null {
 
 function partitionIn(given: unknown): number | undefined {
   if (given == null) return undefined
-  if (!Number.isInteger(given) || Math.abs(given as number) > 0x7f_ff_ff_ff)
-    throw badRequestOf('partition_id must be an integer of 32 bits')
+  if (!isInt32(given)) throw badRequestOf('partition_id must be an integer of 32 bits')
   if ((given as number) < 0) throw new HttpError(404, 40_402, 'Partition not found.')
   return given as number
 }
@@ -132,6 +205,7 @@ const instant = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d
 function timeIn(given: unknown): number | undefined {
   if (given == null) return undefined
   const time = typeof given === 'string' && instant.test(given) ? Date.parse(given.toUpperCase()) : Number.NaN
-  if (Number.isNaN(time)) throw badRequestOf(`timestamp=${short(given)} is not a time such as 2021-02-05T19:14:42Z.`)
+  if (Number.isNaN(time))
+    throw badRequestOf(`timestamp${typeof given === 'string' ? `=${short(given)}` : ''} is not a time such as 2021-02-05T19:14:42Z.`)
   return time
 }

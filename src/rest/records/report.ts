@@ -8,8 +8,15 @@ import type { Outcome } from './send.ts'
 /** The members of a success, without braces. `place` is the same for all records of a request; see `placeOf`. */
 export function successOf(place: string, { record, key, value }: ReadRecord, { partition, offset }: { partition: number; offset: bigint }) {
   const time = new Date(Number(record.timestampMs)).toISOString().replace('.000Z', 'Z')
-  const told = (name: string, data: ReadRecord['key']) => (data === null ? '' : `,"${name}":{"type":"${data.type}","size":${data.size}}`)
-  return `${place},"partition_id":${partition},"offset":${offset},"timestamp":"${time}"${told('key', key)}${told('value', value)}`
+  return `${place},"partition_id":${partition},"offset":${offset},"timestamp":"${time}"${toldOf('key', key)}${toldOf('value', value)}`
+}
+
+function toldOf(name: string, data: ReadRecord['key']): string {
+  if (data === null) return ''
+  const { type, size, schema } = data
+  const used =
+    schema === null ? '' : `,"subject":${JSON.stringify(schema.subject)},"schema_id":${schema.id},"schema_version":${schema.version}`
+  return `,"${name}":{"type":"${type}"${used},"size":${size}}`
 }
 
 export function placeOf(clusterId: string, topic: string): string {
@@ -18,8 +25,10 @@ export function placeOf(clusterId: string, topic: string): string {
 
 /** The members of a failure, without braces. */
 export function failureOf(error: unknown): string {
-  const { code, message } = asHttpError(error)
-  return `"error_code":${code},"message":${JSON.stringify(message.split('\n', 1)[0])}`
+  const { status, code, message } = asHttpError(error)
+  // Within an answer Confluent's proxy tells these codes in words.
+  const isOdd = status === 422 && code !== 422
+  return `"error_code":${isOdd ? 422 : code},"message":${JSON.stringify(isOdd ? `Error: ${code} : ${message}` : message)}`
 }
 
 export function isFailure(outcome: Outcome): outcome is ClientError | HttpError {

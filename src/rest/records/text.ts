@@ -1,18 +1,45 @@
 /** Parts of a record that was read, as JSON text. */
 import { isUtf8 } from 'node:buffer'
+import { stringifyLossless } from '../../base.ts'
 import type { RecordHeader } from '../../client.ts'
+import type { Place, Shown } from '../../serde.ts'
+import { type SchemaFormat, type Schemas, schemaFormats, serdeOf } from './schemas.ts'
 
-export type ReadFormat = 'BINARY' | 'STRING' | 'JSON'
+/** AUTO: by the schema that the bytes name, else JSON, else STRING. */
+export const readFormats = ['BINARY', 'STRING', 'JSON', ...schemaFormats, 'AUTO'] as const
+export type ReadFormat = (typeof readFormats)[number]
+
+const plainSerdes: ReadonlySet<string | null> = new Set(['text', 'json'])
+const formatOf: Readonly<Record<string, SchemaFormat | undefined>> = { avro: 'AVRO', jsonschema: 'JSONSCHEMA', protobuf: 'PROTOBUF' }
 
 /** What is not of the format comes as BINARY, so that nothing is lost. JSON comes as the text that it is. */
-export function dataText(bytes: Buffer | null, format: ReadFormat): string {
+export function dataText(bytes: Buffer | null, format: ReadFormat, place: Place, schemas: Schemas | null): string | Promise<string> {
   if (bytes === null) return 'null'
+  if (format === 'BINARY' || format === 'STRING' || format === 'JSON' || schemas === null) return plainText(bytes, format)
+  const shown = schemas.serdes.show(format === 'AUTO' ? 'auto' : serdeOf[format], bytes, { ...place, form: 'confluent' })
+  return shown instanceof Promise ? shown.then(each => shownText(each, bytes, format)) : shownText(shown, bytes, format)
+}
+
+function shownText({ serde, value, schema, problem }: Shown, bytes: Buffer, format: ReadFormat): string {
+  if (problem !== null) return binaryText(bytes, problem)
+  const type = formatOf[serde ?? '']
+  if (type === undefined) return plainSerdes.has(serde) ? plainText(bytes, format) : binaryText(bytes)
+  const used = schema?.id == null ? `"schema_guid":${JSON.stringify(schema?.guid ?? null)}` : `"schema_id":${schema.id}`
+  return `{"type":"${type}",${used},"data":${stringifyLossless(value)}}`
+}
+
+function plainText(bytes: Buffer, format: ReadFormat): string {
   if (format !== 'BINARY' && isUtf8(bytes)) {
     const text = bytes.toString('utf8')
-    if (format === 'STRING') return `{"type":"STRING","data":${JSON.stringify(text)}}`
-    if (isJson(text)) return `{"type":"JSON","data":${text}}`
+    if (format !== 'STRING' && isJson(text)) return `{"type":"JSON","data":${text}}`
+    if (format === 'STRING' || format === 'AUTO') return `{"type":"STRING","data":${JSON.stringify(text)}}`
   }
-  return `{"type":"BINARY","data":"${bytes.toString('base64')}"}`
+  return binaryText(bytes)
+}
+
+function binaryText(bytes: Buffer, problem?: string): string {
+  const told = problem === undefined ? '' : `,"problem":${JSON.stringify(problem)}`
+  return `{"type":"BINARY","data":"${bytes.toString('base64')}"${told}}`
 }
 
 function isJson(text: string): boolean {

@@ -1,15 +1,16 @@
 /** v2: `/consumers/{group}`: consumer instances. */
 import { runInNewContext } from 'node:vm'
 import { Type } from 'typebox'
-import type { CommittedOffset, ReceivedRecord } from '../../client.ts'
+import type { CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { ConsumerInstance, InstanceOptions } from '../consumer/instance.ts'
 import { badRequestOf } from '../errors.ts'
 import { baseUrl } from '../links.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { asInt64, errors, Int64, NoContent } from '../v3/schemas.ts'
-import { Instances } from './instances.ts'
-import { chooseType, type Format, formatOf, formats, formatTypes, plainTypes, typeOf } from './media.ts'
+import { InInstance, Instances, instancePath, type Named, type Use } from './instances.ts'
+import { type Format, formats } from './media.ts'
+import { readRoute } from './read.ts'
 
 const Partition = Type.Object({ topic: Type.String(), partition: Type.Integer() })
 const Partitions = Type.Object({ partitions: Type.Array(Partition) })
@@ -20,8 +21,6 @@ const AtTime = Type.Object({
   metadata: Type.Optional(Type.Union([Type.String(), Type.Null()])),
 })
 const InGroup = Type.Object({ group: Type.String() })
-const InInstance = Type.Object({ group: Type.String(), instance: Type.String() })
-const Reading = Type.Object({ timeout: Type.Optional(Type.String()), max_bytes: Type.Optional(Type.String()) })
 const NewInstance = Type.Partial(
   Type.Object({
     id: Type.Union([Type.String(), Type.Null()]),
@@ -34,21 +33,7 @@ const NewInstance = Type.Partial(
   }),
 )
 const Created = Type.Object({ instance_id: Type.String(), base_uri: Type.String() })
-const ReadRecord = Type.Object({
-  topic: Type.String(),
-  key: Type.Unknown(),
-  value: Type.Unknown(),
-  partition: Type.Integer(),
-  offset: Int64,
-})
 const settings: ReadonlySet<string> = new Set([...Object.keys(NewInstance.properties), 'responseMinBytes', 'requestWaitMs'])
-const path = '/consumers/:group/instances/:instance'
-const mostResponseBytes = 64 * 1024 * 1024
-
-interface Named {
-  readonly group: string
-  readonly instance: string
-}
 
 export function consumerRoutes(rest: Rest): Instances {
   const { system, logger } = rest
@@ -57,7 +42,7 @@ export function consumerRoutes(rest: Rest): Instances {
   const use = <T>(request: Asking, { group, instance }: Named, work: (instance: ConsumerInstance) => Promise<T>) =>
     instances.use(rest.identity(request), group, instance, work)
   createRoute(rest, instances)
-  rest.app.delete(path, { schema: { params: InInstance, response: { 204: NoContent, ...errors } } }, async (request, reply) => {
+  rest.app.delete(instancePath, { schema: { params: InInstance, response: { 204: NoContent, ...errors } } }, async (request, reply) => {
     await instances.delete(rest.identity(request), request.params.group, request.params.instance)
     reply.code(204).send(null)
   })
@@ -67,8 +52,6 @@ export function consumerRoutes(rest: Rest): Instances {
   readRoute(rest, use)
   return instances
 }
-
-type Use = <T>(request: Asking, named: Named, work: (instance: ConsumerInstance) => Promise<T>) => Promise<T>
 
 function createRoute(rest: Rest, instances: Instances): void {
   rest.app.post(
@@ -87,7 +70,10 @@ function createRoute(rest: Rest, instances: Instances): void {
       rest.system.random.fill(bytes)
       const name = given['id'] ?? given['name'] ?? `rest-consumer-${bytes.toString('hex')}`
       if (typeof name !== 'string' || name === '') throw invalidSetting(`Invalid value ${name} for configuration name`)
-      instances.create(rest.identity(request), rest.client(request), name, optionsIn(group, given))
+      const options = optionsIn(group, given)
+      if (options.format !== 'binary' && options.format !== 'json' && rest.schemas(request) === null)
+        throw invalidSetting(`the format ${options.format} needs a schema registry`)
+      instances.create(rest.identity(request), rest.client(request), name, options)
       const where = `consumers/${encodeURIComponent(group)}/instances/${encodeURIComponent(name)}`
       return { instance_id: name, base_uri: `${baseUrl(request)}/${where}` }
     },
@@ -97,7 +83,6 @@ function createRoute(rest: Rest, instances: Instances): void {
 function optionsIn(group: string, given: Record<string, unknown>): InstanceOptions {
   const format = String(given['format'] ?? 'binary').toLowerCase()
   if (!formats.includes(format as Format)) throw new HttpError(422, 422, 'Invalid format type.')
-  if (format !== 'binary' && format !== 'json') throw invalidSetting(`the format ${format} needs a schema registry`)
   const reset = given['auto.offset.reset'] ?? 'latest'
   if (reset !== 'earliest' && reset !== 'latest' && reset !== 'none')
     throw invalidSetting(`Invalid value ${reset} for configuration auto.offset.reset`)
@@ -134,7 +119,7 @@ function subscriptionRoutes(rest: Rest, use: Use): void {
     topic_pattern: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   })
   app.post(
-    `${path}/subscription`,
+    `${instancePath}/subscription`,
     { schema: { params: InInstance, body: Subscription, response: { 204: NoContent, ...errors } } },
     async (request, reply) => {
       const { topics, topic_pattern } = request.body
@@ -146,12 +131,12 @@ function subscriptionRoutes(rest: Rest, use: Use): void {
     },
   )
   app.get(
-    `${path}/subscription`,
+    `${instancePath}/subscription`,
     { schema: { params: InInstance, response: { 200: Type.Object({ topics: Type.Array(Type.String()) }), ...errors } } },
     request => use(request, request.params, async instance => ({ topics: [...instance.topics] })),
   )
   app.delete(
-    `${path}/subscription`,
+    `${instancePath}/subscription`,
     { schema: { params: InInstance, response: { 204: NoContent, ...errors } } },
     async (request, reply) => {
       await use(request, request.params, instance => instance.unsubscribe())
@@ -159,14 +144,14 @@ function subscriptionRoutes(rest: Rest, use: Use): void {
     },
   )
   app.post(
-    `${path}/assignments`,
+    `${instancePath}/assignments`,
     { schema: { params: InInstance, body: Partitions, response: { 204: NoContent, ...errors } } },
     async (request, reply) => {
       await use(request, request.params, instance => instance.assign(request.body.partitions))
       reply.code(204).send(null)
     },
   )
-  app.get(`${path}/assignments`, { schema: { params: InInstance, response: { 200: Partitions, ...errors } } }, request =>
+  app.get(`${instancePath}/assignments`, { schema: { params: InInstance, response: { 200: Partitions, ...errors } } }, request =>
     use(request, request.params, async instance => ({ partitions: await instance.assignments() })),
   )
 }
@@ -190,7 +175,7 @@ function matching(pattern: string, names: readonly string[]): string[] {
 function positionRoutes({ app }: Rest, use: Use): void {
   const Seek = Type.Object({ offsets: Type.Optional(Type.Array(Offset)), timestamps: Type.Optional(Type.Array(AtTime)) })
   app.post(
-    `${path}/positions`,
+    `${instancePath}/positions`,
     { schema: { params: InInstance, body: Seek, response: { 204: NoContent, ...errors } } },
     async (request, reply) => {
       const { offsets = [], timestamps = [] } = request.body
@@ -211,7 +196,7 @@ function positionRoutes({ app }: Rest, use: Use): void {
     ['end', 'latest'],
   ] as const)
     app.post(
-      `${path}/positions/${end}`,
+      `${instancePath}/positions/${end}`,
       { schema: { params: InInstance, body: Partitions, response: { 204: NoContent, ...errors } } },
       async (request, reply) => {
         const positions = request.body.partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
@@ -225,7 +210,7 @@ function offsetRoutes(rest: Rest, use: Use): void {
   const { app } = rest
   const Committed = Type.Object({ offsets: Type.Array(Offset) })
   app.post(
-    `${path}/offsets`,
+    `${instancePath}/offsets`,
     {
       validatorCompiler: () => () => true,
       schema: { params: InInstance, body: Committed, response: { 200: Type.Array(Type.Unknown()), ...errors } },
@@ -239,7 +224,7 @@ function offsetRoutes(rest: Rest, use: Use): void {
   // A body of GET, as Confluent's API has it.
   app.route({
     method: 'GET',
-    url: `${path}/offsets`,
+    url: `${instancePath}/offsets`,
     exposeHeadRoute: false,
     validatorCompiler: () => () => true,
     schema: { params: InInstance, body: Partitions, response: { 200: Committed, ...errors } },
@@ -264,71 +249,4 @@ function committedIn(offsets: unknown): CommittedOffset[] {
     if (metadata != null && typeof metadata !== 'string') throw badRequestOf('metadata must be a string')
     return { topic, partition: partition as number, offset: asInt64(offset, 'offset') + 1n, ...(metadata == null ? {} : { metadata }) }
   })
-}
-
-function readRoute({ app }: Rest, use: Use): void {
-  app.get(
-    `${path}/records`,
-    { schema: { params: InInstance, querystring: Reading, response: { 200: Type.Array(ReadRecord), ...errors } } },
-    async (request, reply) => {
-      const { format, records } = await use(request, request.params, async instance => {
-        const { requestTimeoutMs } = instance.options
-        const own = instance.options.format as Format
-        requireFormat(request.headers.accept, own)
-        const timeout = Number(request.query.timeout ?? -1)
-        const maxBytes = Number(request.query.max_bytes ?? -1)
-        if (!Number.isInteger(timeout) || !Number.isInteger(maxBytes)) throw new HttpError(404, 404, 'HTTP 404 Not Found')
-        const read = await instance.read(
-          {
-            timeoutMs: timeout > 0 ? Math.min(timeout, requestTimeoutMs) : requestTimeoutMs,
-            maxBytes: maxBytes > 0 ? Math.min(maxBytes, mostResponseBytes) : mostResponseBytes,
-          },
-          own === 'json' ? jsonRecord : binaryRecord,
-        )
-        return { format: own, records: read }
-      })
-      reply
-        .serializer(String)
-        .header('content-type', typeOf(format))
-        .send(`[${records.join(',')}]` as never)
-    },
-  )
-}
-
-/** What is accepted must be of the format of the instance; a type without a format stands for binary. */
-function requireFormat(accept: string | undefined, own: Format): void {
-  const chosen = chooseType(accept, [typeOf(own), ...formatTypes, ...plainTypes])
-  const format = formatOf(chosen) ?? 'binary'
-  if (format !== own && chosen !== 'application/json')
-    throw new HttpError(406, 40_601, 'The requested embedded data format does not match the deserializer for this consumer instance')
-}
-
-function binaryRecord({ topic, key, value, partition, offset }: ReceivedRecord): string {
-  return recordText(
-    topic,
-    key === null ? 'null' : `"${key.toString('base64')}"`,
-    value === null ? 'null' : `"${value.toString('base64')}"`,
-    partition,
-    offset,
-  )
-}
-
-function jsonRecord(record: ReceivedRecord): string {
-  return recordText(record.topic, jsonIn(record, record.key), jsonIn(record, record.value), record.partition, record.offset)
-}
-
-/** The text itself, once it is known to be JSON. */
-function jsonIn({ topic, partition, offset }: ReceivedRecord, bytes: Buffer | null): string {
-  if (bytes === null) return 'null'
-  const text = bytes.toString('utf8')
-  try {
-    JSON.parse(text)
-    return text
-  } catch (error) {
-    throw new HttpError(408, 40_801, `The record at ${topic}-${partition}, offset ${offset} is not JSON: ${(error as Error).message}`)
-  }
-}
-
-function recordText(topic: string, key: string, value: string, partition: number, offset: bigint): string {
-  return `{"topic":${JSON.stringify(topic)},"key":${key},"value":${value},"partition":${partition},"offset":${offset}}`
 }

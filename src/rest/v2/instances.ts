@@ -1,10 +1,18 @@
 /** All consumer instances: by principal, group and name. Those that nobody uses end. */
+import { type Static, Type } from 'typebox'
 import type { System, Timer } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { Logger } from '../../logger.ts'
 import type { Identity } from '../../sessions.ts'
 import { ConsumerInstance, type InstanceOptions } from '../consumer/instance.ts'
+import type { Asking } from '../rest.ts'
+
+export const instancePath = '/consumers/:group/instances/:instance'
+export const InInstance = Type.Object({ group: Type.String(), instance: Type.String() })
+export type Named = Static<typeof InInstance>
+/** Runs `work` with the instance that a request names. */
+export type Use = <T>(request: Asking, named: Named, work: (instance: ConsumerInstance) => Promise<T>) => Promise<T>
 
 export interface InstancesOptions {
   readonly system: System

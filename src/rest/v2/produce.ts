@@ -3,15 +3,23 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Sent } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
-import { badRequestOf, codes, invalidPayload, isRetriable, ofKafka } from '../errors.ts'
-import { documentIn, elementsOf, membersOf, type Span } from '../json.ts'
+import { badRequestOf, codes, isRetriable, noRegistry, ofKafka, unprocessable } from '../errors.ts'
+import { documentIn, elementsOf, losslessIn, membersOf, type Span } from '../json.ts'
 import { base64In } from '../records/record.ts'
+import type { SchemaFormat, Schemas } from '../records/schemas.ts'
 import { sendAll } from '../records/send.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { errors, Int64, idIn } from '../v3/schemas.ts'
 import { formatOf, formatTypes } from './media.ts'
 
+const schemaChoice = {
+  key_schema: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  key_schema_id: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+  value_schema: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  value_schema_id: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+}
 const Records = Type.Object({
+  ...schemaChoice,
   records: Type.Array(
     Type.Object({
       key: Type.Optional(Type.Unknown()),
@@ -43,11 +51,18 @@ export async function produceRoutes(rest: Rest): Promise<void> {
     const schema = { body: Records, response: { 200: Offsets, ...errors } }
     const produce = async (request: Asking & Told, topic: string, partition: number | undefined) => {
       const text = (request.body as string | undefined) ?? ''
-      const records = recordsIn(text, request.headers['content-type'], partition)
+      const format = formatOf(request.headers['content-type']) ?? 'binary'
+      const schemas = rest.schemas(request)
+      const given = givenIn(text, partition)
+      const data =
+        format === 'binary' || format === 'json'
+          ? plainData(format, text)
+          : await schemaData(given.document, format.toUpperCase() as SchemaFormat, topic, text, schemas)
+      const records = await recordsIn(given, data)
       const release = rest.budget.take(rest.identity(request).principal, text.length)
       try {
-        const outcomes = await sendAll(rest.client(request), topic, records)
-        return { status: statusOf(outcomes as Sent[]), body: bodyOf(outcomes as Sent[]) }
+        const outcomes = (await sendAll(rest.client(request), topic, records)) as Sent[]
+        return { status: statusOf(outcomes), body: bodyOf(outcomes, data) }
       } finally {
         release()
       }
@@ -87,28 +102,106 @@ interface ReadRecord {
   readonly record: { key: Buffer | null; value: Buffer | null; partition?: number }
 }
 
-function recordsIn(text: string, contentType: string | undefined, partition: number | undefined): ReadRecord[] {
-  const format = formatOf(contentType)
-  if (format !== 'binary' && format !== 'json') throw invalidPayload('Schema Registry must be configured when using schemas.')
+interface Given {
+  readonly document: Record<string, unknown>
+  readonly records: readonly { readonly key: Datum; readonly value: Datum; readonly partition: number | undefined }[]
+}
+
+/** A key or value. null: there is none, or it is null. */
+type Datum = { readonly value: unknown; readonly at: Span } | null
+
+const fields: ReadonlySet<string> = new Set(Object.keys(Records.properties))
+const recordFields: ReadonlySet<string> = new Set(['key', 'value', 'partition'])
+
+function givenIn(text: string, partition: number | undefined): Given {
   if (text.trim() === '') throw new HttpError(422, 422, 'request body may not be null')
-  const document = documentIn(text) as { records?: unknown } | null
-  if (!Array.isArray(document?.records) || document.records.length === 0) throw new HttpError(422, 422, 'records may not be empty')
-  const toBytes = format === 'binary' ? binaryIn : (_: unknown, raw: string) => Buffer.from(raw)
-  const spans = elementsOf(text, membersOf(text)!.get('records')!.start)!
-  return document.records.map((given, index) => {
-    const members = membersOf(text, spans[index]!.start)
-    if (members === null) throw new HttpError(422, 422, 'a record must be an object')
-    for (const name of members.keys())
-      if (name !== 'key' && name !== 'value' && name !== 'partition') throw new HttpError(422, 422, `Unrecognized field: ${name}`)
-    const dataOf = (name: 'key' | 'value') => {
-      const data = (given as Record<string, unknown>)[name] ?? null
-      return data === null ? null : toBytes(data, textOf(text, members.get(name)!))
-    }
-    const own = (given as { partition?: unknown }).partition ?? partition
-    if (own !== undefined && (!Number.isInteger(own) || (own as number) < 0 || (own as number) > 0x7f_ff_ff_ff))
-      throw badRequestOf('partition must be an integer of at least 0')
-    return { record: { key: dataOf('key'), value: dataOf('value'), ...(own === undefined ? {} : { partition: own as number }) } }
-  })
+  const document = documentIn(text) as Record<string, unknown> | null
+  const members = membersOf(text)
+  if (document === null || members === null) throw badRequestOf('the body must be an object')
+  requireKnown(members, fields)
+  const { records } = document
+  if (!Array.isArray(records) || records.length === 0) throw new HttpError(422, 422, 'records may not be empty')
+  const spans = elementsOf(text, members.get('records')!.start)!
+  return {
+    document,
+    records: records.map((record: Record<string, unknown>, index) => {
+      const parts = membersOf(text, spans[index]!.start)
+      if (parts === null) throw new HttpError(422, 422, 'a record must be an object')
+      requireKnown(parts, recordFields)
+      const datum = (name: 'key' | 'value'): Datum => (record[name] == null ? null : { value: record[name], at: parts.get(name)! })
+      const own = record['partition'] ?? partition
+      if (own !== undefined && (!Number.isInteger(own) || (own as number) < 0 || (own as number) > 0x7f_ff_ff_ff))
+        throw badRequestOf('partition must be an integer of at least 0')
+      return { key: datum('key'), value: datum('value'), partition: own as number | undefined }
+    }),
+  }
+}
+
+function requireKnown(members: ReadonlyMap<string, unknown>, known: ReadonlySet<string>): void {
+  for (const name of members.keys()) if (!known.has(name)) throw new HttpError(422, 422, `Unrecognized field: ${name}`)
+}
+
+async function recordsIn({ records }: Given, { toBytes }: DataOf): Promise<ReadRecord[]> {
+  const bytesOf = (datum: Datum, part: Part) => (datum === null ? null : toBytes(datum, part))
+  return Promise.all(
+    records.map(async ({ key, value, partition }) => {
+      const record = { key: await bytesOf(key, 'key'), value: await bytesOf(value, 'value') }
+      return { record: partition === undefined ? record : { ...record, partition } }
+    }),
+  )
+}
+
+type Part = 'key' | 'value'
+
+/** How the data of a request becomes bytes. */
+interface DataOf {
+  toBytes(datum: NonNullable<Datum>, part: Part): Buffer | Promise<Buffer>
+  readonly keySchemaId: number | null
+  readonly valueSchemaId: number | null
+}
+
+function plainData(format: 'binary' | 'json', text: string): DataOf {
+  return {
+    toBytes: ({ value, at }) => (format === 'binary' ? binaryIn(value) : Buffer.from(textOf(text, at))),
+    keySchemaId: null,
+    valueSchemaId: null,
+  }
+}
+
+async function schemaData(
+  document: Record<string, unknown>,
+  format: SchemaFormat,
+  topic: string,
+  text: string,
+  schemas: Schemas | null,
+): Promise<DataOf> {
+  if (schemas === null) throw noRegistry()
+  const find = async (part: Part) => {
+    const id = document[`${part}_schema_id`] ?? undefined
+    const schema = document[`${part}_schema`] ?? undefined
+    if (id === undefined && schema === undefined) return null
+    if (id !== undefined && schema !== undefined) throw badRequestOf(`Only one of ${part}_schema_id and ${part}_schema can be used.`)
+    if (id !== undefined && !Number.isInteger(id)) throw badRequestOf(`${part}_schema_id must be an integer`)
+    if (schema !== undefined && typeof schema !== 'string') throw badRequestOf(`${part}_schema must be a string`)
+    const wish = schema === undefined ? { id: id as number } : { text: { format, schema } }
+    const found = await schemas.find(wish, topic, part)
+    if (found.format !== format) throw badRequestOf(`schema ${found.id} is of type ${found.format}, not ${format}`)
+    return found
+  }
+  const found = { key: await find('key'), value: await find('value') }
+  return {
+    toBytes({ at }, part) {
+      const schema = found[part]
+      if (schema === null) throw part === 'key' ? missing(42_201, 'keys', 'key') : missing(42_202, 'values', 'value')
+      return schemas.encode(losslessIn(textOf(text, at)), schema, topic, part)
+    },
+    keySchemaId: found.key?.id ?? null,
+    valueSchemaId: found.value?.id ?? null,
+  }
+}
+
+function missing(code: number, what: string, part: Part): HttpError {
+  return unprocessable(code, `Request includes ${what} but does not include ${part} schema`)
 }
 
 function textOf(text: string, { start, end }: Span): string {
@@ -139,11 +232,11 @@ function statusOf(outcomes: readonly Sent[]): number {
   return 200
 }
 
-function bodyOf(outcomes: readonly Sent[]): string {
+function bodyOf(outcomes: readonly Sent[], { keySchemaId, valueSchemaId }: DataOf): string {
   const offsets = outcomes.map(each =>
     each instanceof Error
       ? `{"partition":null,"offset":null,"error_code":${codeOf(each)},"error":${JSON.stringify(each.message)}}`
       : `{"partition":${each.partition},"offset":${each.offset},"error_code":null,"error":null}`,
   )
-  return `{"offsets":[${offsets.join(',')}],"key_schema_id":null,"value_schema_id":null}`
+  return `{"offsets":[${offsets.join(',')}],"key_schema_id":${keySchemaId},"value_schema_id":${valueSchemaId}}`
 }

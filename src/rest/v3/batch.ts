@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf } from '../errors.ts'
 import { documentIn, elementsOf, membersOf } from '../json.ts'
-import { type ReadRecord, readRecord } from '../records/record.ts'
+import { type Reading, type ReadRecord, readOne } from '../records/record.ts'
 import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
 import { type Outcome, sendAll } from '../records/send.ts'
 import type { Rest } from '../rest.ts'
@@ -34,7 +34,8 @@ export async function batchRoutes(rest: Rest): Promise<void> {
       async (request, reply) => {
         const text = request.body as unknown as string | undefined
         const { cluster_id, topic_name } = request.params
-        const entries = entriesIn(text ?? '', rest.system.clock.now())
+        const reading = { topic: topic_name, nowMs: rest.system.clock.now(), schemas: rest.schemas(request), more: idField }
+        const entries = await entriesIn(text ?? '', reading)
         const release = rest.budget.take(rest.identity(request).principal, (text ?? '').length)
         try {
           const outcomes = await sendAll(
@@ -61,7 +62,7 @@ interface Entry {
   readonly read: ReadRecord | HttpError
 }
 
-function entriesIn(text: string, now: number): Entry[] {
+async function entriesIn(text: string, reading: Reading): Promise<Entry[]> {
   if (text.trim() === '') throw refusal('Request body is empty. Data is required.')
   const documents = (documentIn(text) as { entries?: unknown } | null)?.entries
   if (!Array.isArray(documents)) throw badRequestOf('entries must be an array')
@@ -76,19 +77,13 @@ function entriesIn(text: string, now: number): Entry[] {
   if (ids.size !== documents.length) throw refusal('Batch entry IDs are not distinct.')
   if (documents.length === 0) throw refusal('Empty batch.')
   if (documents.length > mostEntries) throw refusal('Too many entries in batch.')
-  return documents.map((document, index) => {
+  const entries: Entry[] = []
+  for (const [index, document] of documents.entries()) {
     const { start, end } = spans[index]!
-    return { id: document.id, read: readOne(document, text.slice(start, end), now) }
-  })
-}
-
-function readOne(document: unknown, text: string, now: number): ReadRecord | HttpError {
-  try {
-    return readRecord(document, text, now, idField)
-  } catch (error) {
-    if (error instanceof HttpError) return error
-    throw error
+    // One after the other: an entry may use the schema of the one before it.
+    entries.push({ id: document.id, read: await readOne(document, text.slice(start, end), reading) })
   }
+  return entries
 }
 
 function refusal(message: string): HttpError {

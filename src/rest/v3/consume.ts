@@ -7,16 +7,23 @@
  */
 import { PassThrough } from 'node:stream'
 import { type Static, Type } from 'typebox'
-import type { CommittedOffset, ReceivedRecord } from '../../client.ts'
+import type { CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import { ConsumerInstance, type ReadLimits } from '../consumer/instance.ts'
+import { ConsumerInstance, type ReadLimits, type Take } from '../consumer/instance.ts'
 import { badRequestOf, toHttpError } from '../errors.ts'
 import type { Links } from '../links.ts'
-import { dataText, headersText, type ReadFormat, timeText } from '../records/text.ts'
+import type { Schemas } from '../records/schemas.ts'
+import { dataText, headersText, type ReadFormat, readFormats, timeText } from '../records/text.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { errors, InTopic, Int64, idIn, List, Nullable } from './schemas.ts'
 
-const Data = Type.Object({ type: Type.String({ description: 'BINARY (base64), STRING or JSON' }), data: Type.Unknown() })
+const Data = Type.Object({
+  type: Type.String({ description: 'BINARY (base64), STRING, JSON, AVRO, JSONSCHEMA or PROTOBUF' }),
+  schema_id: Type.Optional(Type.Integer()),
+  schema_guid: Type.Optional(Type.String({ description: 'Where the bytes name the schema by this' })),
+  data: Type.Unknown(),
+  problem: Type.Optional(Type.String({ description: 'Why the bytes are not decoded' })),
+})
 const ReadRecord = Type.Object({
   partition_id: Type.Integer(),
   offset: Int64,
@@ -32,7 +39,11 @@ const Query = Type.Object({
   ),
   partition: Type.Optional(Type.String({ description: 'Only this partition' })),
   group: Type.Optional(Type.String({ description: 'Begin where this consumer group has committed' })),
-  key_format: Type.Optional(Type.String({ description: 'BINARY (default), STRING or JSON; what is something else comes as BINARY' })),
+  key_format: Type.Optional(
+    Type.String({
+      description: 'BINARY (default), STRING, JSON, AVRO, JSONSCHEMA, PROTOBUF or AUTO; what is something else comes as BINARY',
+    }),
+  ),
   value_format: Type.Optional(Type.String({ description: 'As key_format' })),
   timeout_ms: Type.Optional(Type.String({ description: 'How long a page waits for a first record; default 1000, maximum 30000' })),
   max_records: Type.Optional(Type.String({ description: 'Of a page; default 500, maximum 10000' })),
@@ -123,8 +134,8 @@ function offsetIn(text: string): readonly [number, bigint] {
 }
 
 function formatIn(given = 'BINARY'): ReadFormat {
-  const format = given.toUpperCase()
-  if (format !== 'BINARY' && format !== 'STRING' && format !== 'JSON') throw badRequestOf(`${given} is not BINARY, STRING or JSON`)
+  const format = given.toUpperCase() as ReadFormat
+  if (!readFormats.includes(format)) throw badRequestOf(`${given} is not one of ${readFormats.join(', ')}`)
   return format
 }
 
@@ -165,7 +176,7 @@ async function pageOf(rest: Rest, request: Asking, reader: ConsumerInstance, top
     const read: CommittedOffset[] = wish.offsets.map(([partition, offset]) => ({ topic, partition, offset }))
     await rest.client(request).commit(wish.group, read)
   }
-  const records = await reader.read(wish.limits, textIn(wish))
+  const records = await reader.read(wish.limits, textIn(wish, rest.schemas(request)))
   const query = new URLSearchParams(request.raw.url!.split('?', 2)[1] ?? '')
   const where = links.url('topics', topic, 'records')
   const self = query.size === 0 ? where : `${where}?${query}`
@@ -180,9 +191,15 @@ function positionsText(reader: ConsumerInstance): string {
   return reader.positions.map(({ partition, offset }) => `${partition}:${offset}`).join(',')
 }
 
-function textIn({ keyFormat, valueFormat }: Wish): (record: ReceivedRecord) => string {
-  return ({ partition, offset, timestampMs, headers, key, value }) =>
-    `{"partition_id":${partition},"offset":${offset},"timestamp":${timeText(timestampMs)},"headers":${headersText(headers)},"key":${dataText(key, keyFormat)},"value":${dataText(value, valueFormat)}}`
+function textIn({ keyFormat, valueFormat }: Wish, schemas: Schemas | null): Take<string> {
+  return ({ topic, partition, offset, timestampMs, headers, key, value }) => {
+    const keyText = dataText(key, keyFormat, { topic, part: 'key', headers }, schemas)
+    const valueText = dataText(value, valueFormat, { topic, part: 'value', key, headers }, schemas)
+    const begin = `{"partition_id":${partition},"offset":${offset},"timestamp":${timeText(timestampMs)},"headers":${headersText(headers)}`
+    const whole = (keyPart: string, valuePart: string) => `${begin},"key":${keyPart},"value":${valuePart}}`
+    if (typeof keyText === 'string' && typeof valueText === 'string') return whole(keyText, valueText)
+    return Promise.all([keyText, valueText]).then(both => whole(...both))
+  }
 }
 
 /** Does not reject. */
@@ -202,8 +219,9 @@ async function stream(
     else await begin(rest, request, reader, topic, wish)
     events.write(': begun\n\n')
     let writtenMs = clock.monotonic()
+    const take = textIn(wish, rest.schemas(request))
     while (!isOver()) {
-      const records = await reader.read({ ...wish.limits, timeoutMs: 1_000 }, textIn(wish))
+      const records = await reader.read({ ...wish.limits, timeoutMs: 1_000 }, take)
       if (isOver()) break
       if (records.length === 0 && clock.monotonic() - writtenMs < heartbeatMs) continue
       writtenMs = clock.monotonic()

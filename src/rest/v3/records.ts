@@ -10,12 +10,12 @@ import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Client } from '../../client.ts'
-import type { HttpApp } from '../../http.ts'
-import { HttpError } from '../../http.ts'
+import type { HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf, invalidPayload } from '../errors.ts'
 import { DocumentCutter, MalformedStream } from '../records/documents.ts'
-import { type ReadRecord, readRecord } from '../records/record.ts'
+import { type ReadRecord, readOne } from '../records/record.ts'
 import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
+import type { Schemas } from '../records/schemas.ts'
 import { sendAll } from '../records/send.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { ErrorBody, errors, InTopic, NewRecord, RecordReport } from './schemas.ts'
@@ -52,6 +52,7 @@ export async function recordRoutes(rest: Rest): Promise<void> {
 class RecordStream {
   readonly #rest: Rest
   readonly #client: Client
+  readonly #schemas: Schemas | null
   readonly #principal: string
   readonly #topic: string
   readonly #place: string
@@ -62,6 +63,7 @@ class RecordStream {
   constructor(rest: Rest, request: Asking, topic: string, place: string, answer: PassThrough) {
     this.#rest = rest
     this.#client = rest.client(request)
+    this.#schemas = rest.schemas(request)
     this.#principal = rest.identity(request).principal
     this.#topic = topic
     this.#place = place
@@ -103,18 +105,30 @@ class RecordStream {
     let isWhole = true
     for (const document of documents) {
       bytes += document.length
-      const record = recordIn(document, now)
+      const record = this.#recordIn(document, now)
       if (record instanceof SyntaxError) {
         read.push(badRequestOf(`Error processing message: ${record.message}`))
         isWhole = false
         break
       }
-      read.push(record)
+      // A schema may have to be fetched, or registered, and the next record may use it.
+      read.push(record instanceof Promise ? await record : record)
     }
     const release = await this.#rest.budget.wait(this.#principal, bytes)
     this.#report(this.#deliver(read).finally(release))
     while (this.#underWay >= mostBatchesUnderWay && !this.#answer.destroyed) await this.#oneDone()
     return isWhole
+  }
+
+  #recordIn(document: Buffer, nowMs: number): ReadRecord | HttpError | SyntaxError | Promise<ReadRecord | HttpError> {
+    if (!isUtf8(document)) return new SyntaxError('Invalid UTF-8')
+    const text = document.toString('utf8')
+    try {
+      return readOne(JSON.parse(text), text, { topic: this.#topic, nowMs, schemas: this.#schemas })
+    } catch (error) {
+      if (error instanceof SyntaxError) return error
+      throw error
+    }
   }
 
   /** Resolves to the reports. */
@@ -156,17 +170,6 @@ function cut(step: () => void): HttpError | null {
   } catch (error) {
     if (!(error instanceof MalformedStream)) throw error
     return badRequestOf(`Error processing message: ${error.message}`)
-  }
-}
-
-function recordIn(document: Buffer, now: number): ReadRecord | HttpError | SyntaxError {
-  if (!isUtf8(document)) return new SyntaxError('Invalid UTF-8')
-  const text = document.toString('utf8')
-  try {
-    return readRecord(JSON.parse(text), text, now)
-  } catch (error) {
-    if (error instanceof HttpError || error instanceof SyntaxError) return error
-    throw error
   }
 }
 

@@ -30,8 +30,17 @@ export const InTopic = Type.Object({ cluster_id: Type.String(), topic_name: Type
 export const InPartition = Type.Object({ cluster_id: Type.String(), topic_name: Type.String(), partition_id: Type.String() })
 
 const Data = Type.Object({
-  type: Type.Optional(Nullable(Type.String({ description: 'BINARY (base64), JSON or STRING' }))),
+  type: Type.Optional(
+    Nullable(Type.String({ description: 'BINARY (base64), JSON or STRING; with `schema` AVRO, JSONSCHEMA or PROTOBUF' })),
+  ),
   data: Type.Optional(Type.Unknown()),
+  schema: Type.Optional(Nullable(Type.String({ description: 'Registered if it is new' }))),
+  schema_id: Type.Optional(Nullable(Type.Integer())),
+  schema_version: Type.Optional(
+    Nullable(Type.Integer({ description: 'Of the subject; without any of these and without a type: the latest' })),
+  ),
+  subject: Type.Optional(Nullable(Type.String({ description: 'Default: the topic with -key or -value' }))),
+  subject_name_strategy: Type.Optional(Nullable(Type.String({ description: 'TOPIC_NAME, RECORD_NAME or TOPIC_RECORD_NAME' }))),
 })
 const Header = Type.Object({ name: Type.String(), value: Type.Optional(Nullable(Type.String({ description: 'Base64' }))) })
 
@@ -43,7 +52,13 @@ export const NewRecord = Type.Object({
   value: Type.Optional(Nullable(Data)),
   timestamp: Type.Optional(Nullable(Type.String({ description: 'ISO 8601' }))),
 })
-const Told = Type.Object({ type: Type.String(), size: Type.Integer() })
+const Told = Type.Object({
+  type: Type.String(),
+  subject: Type.Optional(Type.String()),
+  schema_id: Type.Optional(Type.Integer()),
+  schema_version: Type.Optional(Type.Integer()),
+  size: Type.Integer(),
+})
 export const RecordReport = Type.Object({
   error_code: Type.Integer({ description: '200: stored' }),
   cluster_id: Type.String(),

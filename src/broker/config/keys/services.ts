@@ -1,5 +1,5 @@
 /** Keys of the services process, which `millrace start` runs beside the broker. The broker itself does not use them. */
-import { type Declarations, int, intBytes, list, string } from '../../../base.ts'
+import { type Declarations, int, intBytes, list, password, string } from '../../../base.ts'
 
 const port = (value: number, doc: string) => int({ default: value, min: 0, max: 65_535, doc })
 
@@ -29,6 +29,13 @@ export const servicesKeys = {
   'console.port': port(8080, 'Port of the web console.'),
   'registry.port': port(8081, 'Port of the schema registry.'),
   'rest.port': port(8082, 'Port of the REST proxy.'),
+  'schema.registry.url': string({
+    default: '',
+    doc: 'Schema registry of the REST proxy and the console, such as http://registry:8081; several addresses are separated by commas. Empty: the registry of the same process, if `services` names it, with the credentials of whoever asks.',
+  }),
+  'schema.registry.basic.auth.user.info': password({
+    doc: 'User and password for schema.registry.url, as user:password.',
+  }),
   'rest.max.in.flight.bytes': intBytes({
     default: 67_108_864,
     min: 65_536,
