@@ -135,15 +135,15 @@ final class Pipeline {
         if (writers.getCount() > 0 && !due) continue;
         try {
           Map<TopicPartition, Long> ends = Place.ends(admin, "orders");
-          ListConsumerGroupOffsetsOptions stable = new ListConsumerGroupOffsetsOptions().requireStable(true);
-          Map<TopicPartition, OffsetAndMetadata> offsets = Place.get(admin.listConsumerGroupOffsets("pipeline", stable).partitionsToOffsetAndMetadata());
+          // With `requireStable` the admin client leaves out partitions with a pending transaction.
+          ListConsumerGroupOffsetsOptions options = new ListConsumerGroupOffsetsOptions().requireStable(!due);
+          Map<TopicPartition, OffsetAndMetadata> offsets = Place.get(admin.listConsumerGroupOffsets("pipeline", options).partitionsToOffsetAndMetadata());
           long left = 0;
           for (var each : ends.entrySet()) left += each.getValue() - (offsets.containsKey(each.getKey()) ? offsets.get(each.getKey()).offset() : 0);
           if (due) {
             place.tell("left", left);
             told = System.currentTimeMillis();
-          }
-          drained = left == 0 && writers.getCount() == 0;
+          } else drained = left == 0;
         } catch (ExecutionException | java.util.concurrent.TimeoutException e) {
           if (!Place.away(e)) throw e;
         }
