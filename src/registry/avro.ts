@@ -2,7 +2,7 @@
 import { avroDifferences } from './avro/compatible.ts'
 import { type ParsedAvro, parseAvro } from './avro/parse.ts'
 import { printAvro, printNormalized } from './avro/print.ts'
-import type { ParsedSchema, Reason, SchemaSource, SchemaType } from './schema.ts'
+import type { Budget, ParsedSchema, Policy, Reason, SchemaSource, SchemaType } from './schema.ts'
 
 export const avro: SchemaType = {
   name: 'AVRO',
@@ -30,15 +30,11 @@ class AvroSchema implements ParsedSchema {
     return format === 'resolved' ? printAvro(this.#parsed.type, none) : this.canonical
   }
 
-  differences(writer: ParsedSchema): Reason[] {
-    return avroDifferences(this.#parsed.type, (writer as AvroSchema).#parsed.type)
-  }
-
-  equals(other: ParsedSchema): boolean {
-    return other instanceof AvroSchema && other.#complete === this.#complete
-  }
-
-  get #complete(): string {
+  get identity(): string {
     return printNormalized(this.#parsed.type, none)
+  }
+
+  differences(writer: ParsedSchema, _policy: Policy, budget: Budget): Reason[] {
+    return avroDifferences(this.#parsed.type, (writer as AvroSchema).#parsed.type, budget)
   }
 }

@@ -2,16 +2,19 @@
  * Decides what a request changes: which records are written, and what is answered. Nothing here changes the state; records do, once they are durable.
  */
 
-import { type Earlier, incompatibilities } from './compatibility.ts'
+import { isTransitiveLevel } from './compatibility.ts'
 import { type Config, changedConfig, hasDefaultsOrOverrides } from './config.ts'
 import { errors } from './errors.ts'
+import type { Identities } from './judge/identities.ts'
+import type { Answering } from './judge/judge.ts'
+import type { EarlierText, SchemaText } from './judge/questions.ts'
 import { type Metadata, mergeMetadata, mergeRuleSets, type RuleSet, versionIn, withVersion } from './metadata.ts'
-import { Parsed } from './parsed.ts'
 import { type Change, guidOf, type Mode, type SchemaContent, type StoredSchema } from './records.ts'
-import { InvalidSchema, type ParsedSchema, type Policy, type Reference } from './schema.ts'
+import { resolve } from './references.ts'
+import { InvalidSchema, type Policy, type Reference } from './schema.ts'
 import { defaultType } from './schemas.ts'
 import type { State, Version } from './state.ts'
-import { contextOf, isContext, parseSubject, prefixOf, printSubject } from './subject.ts'
+import { contextOf, isContext, prefixOf } from './subject.ts'
 
 export interface SchemaRequest {
   /** 0: the next one; -1: the latest one. */
@@ -28,8 +31,13 @@ export interface SchemaRequest {
 
 /** A request whose schema has been parsed. */
 interface Candidate extends SchemaContent {
-  readonly parsed: ParsedSchema
+  readonly source: SchemaText
+  readonly identity: string
 }
+
+/** Of earlier versions, in one question. */
+const mostCompared = 50
+const mostComparedCharacters = 2 ** 20
 
 export interface Decision<Answer> {
   readonly changes: readonly Change[]
@@ -39,12 +47,19 @@ export interface Decision<Answer> {
 export type Registered = StoredSchema & { readonly guid: string }
 
 export class Decisions {
-  readonly parsed: Parsed
   readonly #state: State
+  readonly #answering: Answering
+  readonly #identities: Identities
 
-  constructor(state: State) {
+  constructor(state: State, answering: Answering, identities: Identities) {
     this.#state = state
-    this.parsed = new Parsed(state)
+    this.#answering = answering
+    this.#identities = identities
+  }
+
+  /** The text in the form that was asked for. Throws HttpError. */
+  formatted(version: Version, format: string): string {
+    return asInvalid('', () => this.#answering.ask({ kind: 'format', schema: this.#textOf(version), format }))
   }
 
   /** The version of the subject that has this schema. Throws HttpError. */
@@ -72,26 +87,11 @@ export class Decisions {
 
   /** As lookUp; a subject without context is also looked for in all contexts. */
   lookUpAnywhere(subject: string, request: SchemaRequest, options: { normalize: boolean; deleted: boolean }): Version | null {
-    for (const each of this.#everywhere(subject)) {
+    for (const each of this.#state.everywhere(subject)) {
       const found = this.lookUp(each, request, options)
       if (found !== null) return found
     }
     return null
-  }
-
-  /** A subject without context is also looked for in all contexts. */
-  versionAnywhere(subject: string, number: number, deleted: boolean): Version | null {
-    for (const each of this.#everywhere(subject)) {
-      const found = this.#state.version(each, number, deleted ? 'with' : 'without')
-      if (found !== null) return found
-    }
-    return null
-  }
-
-  #everywhere(subject: string): string[] {
-    const { context, name } = parseSubject(subject)
-    if (context !== '.') return [subject]
-    return this.#state.contexts.map(each => printSubject({ context: each, name }))
   }
 
   /** A registration that changes nothing, and so needs no leader. */
@@ -122,9 +122,13 @@ export class Decisions {
       if (request.version === 0 && own !== undefined) return { changes: [], answer: own }
       id = known
     }
-    if (request.version === 0)
-      for (const each of living.toReversed())
-        if ((id < 0 || id === each.id) && this.#matches(candidate, each)) return { changes: [], answer: each }
+    if (request.version === 0) {
+      const same = this.#latestLike(
+        candidate,
+        living.filter(each => id < 0 || id === each.id),
+      )
+      if (same !== null) return { changes: [], answer: same }
+    }
     if (!isImport && !force) this.#requireCompatible(subject, config, candidate, living.toReversed())
     const version = request.version <= 0 ? next : request.version
     if (version !== next && !isImport) throw errors.invalidSchema('Version is not one more than previous version')
@@ -264,9 +268,10 @@ export class Decisions {
     const type = request.type ?? defaultType
     if (request.text.trim() === '') throw errors.invalidSchema('Empty schema')
     return asInvalid(`Invalid schema of type ${type}, details: `, () => {
-      const parsed = this.parsed.parse(subject, type, request.text, references, strict)
-      const text = normalize ? parsed.normalized : parsed.canonical
-      return { parsed, type, text, references: normalize ? inOrder(references) : references, metadata, ruleSet }
+      const source = { type, text: request.text, resolved: resolve(this.#state, subject, references) }
+      const { canonical, normalized, identity } = this.#answering.ask({ kind: 'forms', schema: source, strict })
+      const text = normalize ? normalized : canonical
+      return { source, identity, type, text, references: normalize ? inOrder(references) : references, metadata, ruleSet }
     })
   }
 
@@ -275,18 +280,25 @@ export class Decisions {
     const wanted = deleted ? 'with' : 'without'
     if (onlyLatest) {
       const latest = state.version(subject, -1, 'without')
-      return latest !== null && this.#matches(candidate, latest) ? latest : null
+      return latest === null ? null : this.#latestLike(candidate, [latest])
     }
     const id = state.idOf(contextOf(subject), guidOf(candidate))
     if (id !== null) {
       const own = state.withId(contextOf(subject), id).find(each => each.subject === subject && (deleted || !each.deleted))
       if (own !== undefined) return own
     }
-    return state.versions(subject, wanted).findLast(each => this.#matches(candidate, each)) ?? null
+    return this.#latestLike(candidate, state.versions(subject, wanted))
   }
 
-  /** Whether a stored version has this schema, though perhaps in other words, or with its references in the text. */
-  #matches(candidate: Candidate, version: Version): boolean {
+  /** The latest version that has this schema, though perhaps in other words, or with its references in the text. */
+  #latestLike(candidate: Candidate, versions: readonly Version[]): Version | null {
+    const possible = versions.filter(each => this.#hasSame(candidate, each)).reverse()
+    const identities = asInvalid('', () => this.#identities.of(this.#answering, possible, each => this.#textOf(each)))
+    return possible[identities.indexOf(candidate.identity)] ?? null
+  }
+
+  /** Whether all but the text is the same. */
+  #hasSame(candidate: Candidate, version: Version): boolean {
     if (candidate.type !== version.type) return false
     const [own, theirs] = [versionIn(candidate.metadata), versionIn(version.metadata)]
     if (own !== null && theirs === null && own !== String(version.version)) return false
@@ -294,20 +306,23 @@ export class Decisions {
     if (!same(withoutVersion(candidate.metadata), withoutVersion(version.metadata)) || !same(candidate.ruleSet, version.ruleSet))
       return false
     const isInline = candidate.references.length === 0 && version.references.length > 0
-    if (!isInline && !same(this.#numbered(version.subject, candidate.references), this.#numbered(version.subject, version.references)))
-      return false
+    return isInline || same(this.#numbered(version.subject, candidate.references), this.#numbered(version.subject, version.references))
+  }
+
+  /** What is not there any more is left out: then the text is not understood. */
+  #textOf({ subject, type, text, references }: Version): SchemaText {
     try {
-      return candidate.parsed.equals(this.parsed.of(version))
+      return { type, text, resolved: resolve(this.#state, subject, references) }
     } catch (error) {
-      if (error instanceof InvalidSchema) return false
-      throw error
+      if (!(error instanceof InvalidSchema)) throw error
+      return { type, text, resolved: [] }
     }
   }
 
   #numbered(subject: string, references: readonly Reference[]): Reference[] {
     return references.map(each => {
       if (each.version !== -1) return each
-      const target = this.parsed.resolve(subject, [each]).length > 0 ? this.#state.version(each.subject, -1, 'without') : null
+      const target = resolve(this.#state, subject, [each]).length > 0 ? this.#state.version(each.subject, -1, 'without') : null
       return { ...each, version: target?.version ?? -1 }
     })
   }
@@ -324,14 +339,28 @@ export class Decisions {
     const same = group === null ? earlier : earlier.filter(each => groupOf(each.metadata) === groupOf(candidate.metadata))
     const level = config.compatibilityLevel!
     const policy: Policy = config.compatibilityPolicy === 'LENIENT' ? 'LENIENT' : 'STRICT'
-    const found = asInvalid('', () =>
-      incompatibilities(level, policy, { type: candidate.type, schema: candidate.parsed }, this.#earlier(same)),
-    )
-    return found.length === 0 ? [] : [...found, `{validateFields: '${config.validateFields === true}', compatibility: '${level}'}`]
+    if (level === 'NONE') return []
+    for (const compared of this.#inParts(isTransitiveLevel(level) ? same : same.slice(0, 1))) {
+      const found = asInvalid('', () =>
+        this.#answering.ask({ kind: 'incompatibilities', level, policy, candidate: candidate.source, earlier: compared }),
+      )
+      if (found.length > 0) return [...found, `{validateFields: '${config.validateFields === true}', compatibility: '${level}'}`]
+    }
+    return []
   }
 
-  *#earlier(versions: readonly Version[]): Generator<Earlier> {
-    for (const each of versions) yield { type: each.type, schema: this.parsed.of(each), version: each.version, text: each.text }
+  *#inParts(versions: readonly Version[]): Generator<EarlierText[]> {
+    let part: EarlierText[] = []
+    let characters = 0
+    for (const each of versions) {
+      part.push({ ...this.#textOf(each), version: each.version })
+      characters += each.text.length
+      if (part.length < mostCompared && characters < mostComparedCharacters) continue
+      yield part
+      part = []
+      characters = 0
+    }
+    if (part.length > 0) yield part
   }
 
   #requireFreeId(subject: string, id: number, candidate: SchemaContent): void {

@@ -1,6 +1,9 @@
 /** Errors with the codes and texts of Confluent's registry, which clients know. */
 import { HttpError } from '../http.ts'
 
+/** Of a message that quotes a schema. */
+const mostText = 4_096
+
 export const errors = {
   subjectNotFound: (subject: string) => new HttpError(404, 40_401, `Subject '${subject}' not found.`),
   versionNotFound: (version: number) => new HttpError(404, 40_402, `Version ${version} not found.`),
@@ -22,7 +25,7 @@ export const errors = {
       409,
       `Schema being registered is incompatible with an earlier schema for subject "${subject}", details: [${reasons.join(', ')}]`,
     ),
-  invalidSchema: (message: string) => new HttpError(422, 42_201, message),
+  invalidSchema: (message: string) => new HttpError(422, 42_201, message.length > mostText ? `${message.slice(0, mostText)}…` : message),
   invalidVersion: (version: string) =>
     new HttpError(
       422,
@@ -48,6 +51,7 @@ export const errors = {
   contextNotEmpty: (context: string) => new HttpError(422, 42_211, `The specified context '${context}' is not empty.`),
   badContext: (message: string) => new HttpError(400, 400, message),
   noSuchPath: () => new HttpError(404, 404, 'HTTP 404 Not Found'),
+  busy: () => new HttpError(500, 50_002, 'Too many schemas are waiting to be compared; try again'),
   store: (cause: Error) => new HttpError(500, 50_001, `The Kafka cluster did not store it: ${cause.message}`, { cause }),
   forwarding: (message: string, cause?: unknown) => new HttpError(500, 50_003, message, { cause }),
   unknownLeader: () => new HttpError(500, 50_004, 'Leader not known.'),

@@ -5,14 +5,14 @@ import { Documents } from './json/documents.ts'
 import { load } from './json/load.ts'
 import type { Node } from './json/model.ts'
 import { type Json, parseJson, printJson, sortedJson } from './json-tree.ts'
-import { InvalidSchema, type ParsedSchema, type Policy, type Reason, type SchemaSource, type SchemaType } from './schema.ts'
+import { type Budget, InvalidSchema, type ParsedSchema, type Policy, type Reason, type SchemaSource, type SchemaType } from './schema.ts'
 
 export const json: SchemaType = {
   name: 'JSON',
   parse(source: SchemaSource) {
     try {
       const root = parseJson(source.text)
-      return new JsonSchema(root, load(new Documents(root, source.resolved)))
+      return new JsonSchema(root, load(new Documents(root, source.resolved), source.budget))
     } catch (error) {
       throw error instanceof SyntaxError ? new InvalidSchema(error.message) : error
     }
@@ -40,12 +40,12 @@ class JsonSchema implements ParsedSchema {
     return this.canonical
   }
 
-  differences(writer: ParsedSchema, policy: Policy): Reason[] {
-    const found = jsonDifferences((writer as JsonSchema).#node, this.#node, policy)
-    return found.map(each => (newer, older) => describe(each, newer, older))
+  get identity(): string {
+    return this.canonical
   }
 
-  equals(other: ParsedSchema): boolean {
-    return other instanceof JsonSchema && other.canonical === this.canonical
+  differences(writer: ParsedSchema, policy: Policy, budget: Budget): Reason[] {
+    const found = jsonDifferences((writer as JsonSchema).#node, this.#node, policy, budget)
+    return found.map(each => (newer, older) => describe(each, newer, older))
   }
 }

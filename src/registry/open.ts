@@ -6,7 +6,8 @@ import type { Service, ServiceContext } from '../service.ts'
 import { Unauthorized } from '../sessions.ts'
 import { openTopicTable } from '../topic-table.ts'
 import { Access } from './access.ts'
-import { Decisions } from './decide.ts'
+import { Identities } from './judge/identities.ts'
+import { Judge } from './judge/judge.ts'
 import { Leadership } from './leader.ts'
 import { prefixes, type Registry } from './routes/common.ts'
 import { compatibilityRoutes } from './routes/compatibility.ts'
@@ -33,9 +34,11 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
     apply: ({ key, value, timestampMs }) => void (key !== null && state.apply(key, value, Number(timestampMs))),
   })
   const leadership = new Leadership({ client: own, table, topic, system, logger })
+  const judge = new Judge({ timers: system.timers })
   const registry: Registry = {
     state,
-    decisions: new Decisions(state),
+    judge,
+    identities: new Identities(),
     leadership,
     access: new Access(sessions, system.clock),
     sessions,
@@ -61,6 +64,7 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
     async close() {
       await app.close()
       await leadership.close()
+      await judge.close()
       await table.close()
     },
   }

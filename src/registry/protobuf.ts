@@ -6,7 +6,7 @@ import { normalize } from './protobuf/normalize.ts'
 import { parseProto } from './protobuf/parse.ts'
 import { printProto } from './protobuf/print.ts'
 import { Types, validate } from './protobuf/types.ts'
-import type { ParsedSchema, Reason, SchemaSource, SchemaType } from './schema.ts'
+import type { Budget, ParsedSchema, Policy, Reason, SchemaSource, SchemaType } from './schema.ts'
 
 export const protobuf: SchemaType = {
   name: 'PROTOBUF',
@@ -49,12 +49,12 @@ class ProtobufSchema implements ParsedSchema {
     return format === 'ignore_extensions' ? printProto(this.#file, { withoutExtensions: true }) : this.canonical
   }
 
-  differences(writer: ParsedSchema): Reason[] {
-    const other = writer as ProtobufSchema
-    return protobufDifferences({ file: this.#file, types: this.#types }, { file: other.#file, types: other.#types })
+  get identity(): string {
+    return this.normalized
   }
 
-  equals(other: ParsedSchema): boolean {
-    return other instanceof ProtobufSchema && other.normalized === this.normalized
+  differences(writer: ParsedSchema, _policy: Policy, budget: Budget): Reason[] {
+    const other = writer as ProtobufSchema
+    return protobufDifferences({ file: this.#file, types: this.#types }, { file: other.#file, types: other.#types }, budget)
   }
 }

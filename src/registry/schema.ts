@@ -18,6 +18,8 @@ export interface SchemaSource {
   readonly resolved: readonly Resolved[]
   /** Whether what only new schemas must keep to is checked: default values have to fit their types. */
   readonly strict: boolean
+  /** Of parsing it. */
+  readonly budget: Budget
 }
 
 export type Policy = 'STRICT' | 'LENIENT'
@@ -32,10 +34,10 @@ export interface ParsedSchema {
   readonly normalized: string
   /** Formats that a type does not have mean the canonical one. */
   formatted(format: string): string
-  /** Why records of `writer`, a schema of the same type, cannot be read. */
-  differences(writer: ParsedSchema, policy: Policy): Reason[]
-  /** Whether both mean the same, also if one has its references in its text. */
-  equals(other: ParsedSchema): boolean
+  /** The same for schemas that mean the same, also if one has its references in its text. */
+  readonly identity: string
+  /** Why records of `writer`, a schema of the same type, cannot be read. Throws InvalidSchema. */
+  differences(writer: ParsedSchema, policy: Policy, budget: Budget): Reason[]
 }
 
 export interface SchemaType {
@@ -51,7 +53,17 @@ export class InvalidSchema extends Error {
   }
 }
 
-/** A limit of the work for one schema: whoever posts a schema must not hold up the others. */
+export class TooComplex extends InvalidSchema {
+  constructor() {
+    super('The schema is too complex')
+    this.name = 'TooComplex'
+  }
+}
+
+/**
+ * A limit of the work for a schema beyond reading its text: a few lines may describe as much as one likes. What is counted as one step takes a few
+ * microseconds, unless single names or values are very long.
+ */
 export class Budget {
   #left: number
 
@@ -59,9 +71,9 @@ export class Budget {
     this.#left = steps
   }
 
-  /** Throws InvalidSchema. */
+  /** Throws TooComplex. */
   spend(steps = 1): void {
     this.#left -= steps
-    if (this.#left < 0) throw new InvalidSchema('The schema is too complex')
+    if (this.#left < 0) throw new TooComplex()
   }
 }

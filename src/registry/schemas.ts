@@ -2,7 +2,7 @@
 import { avro } from './avro.ts'
 import { json } from './json.ts'
 import { protobuf } from './protobuf.ts'
-import { InvalidSchema, type ParsedSchema, type Policy, type Reason, type SchemaSource, type SchemaType } from './schema.ts'
+import { type Budget, InvalidSchema, type ParsedSchema, type Policy, type Reason, type SchemaSource, type SchemaType } from './schema.ts'
 
 const types: readonly SchemaType[] = [json, protobuf, avro]
 
@@ -22,8 +22,8 @@ export function parseSchema(type: string, source: SchemaSource): ParsedSchema {
 }
 
 /** As ParsedSchema.differences. Throws InvalidSchema. */
-export function differencesOf(reader: ParsedSchema, writer: ParsedSchema, policy: Policy): Reason[] {
-  return withoutOverflow(() => reader.differences(writer, policy))
+export function differencesOf(reader: ParsedSchema, writer: ParsedSchema, policy: Policy, budget: Budget): Reason[] {
+  return withoutOverflow(() => reader.differences(writer, policy, budget))
 }
 
 /** Walks of a schema are recursive: names may make it deeper than its text is. */

@@ -4,8 +4,14 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { HttpError } from '../http.ts'
 import { Decisions, type SchemaRequest } from './decide.ts'
+import { Identities } from './judge/identities.ts'
+import type { Answering } from './judge/judge.ts'
+import { answer } from './judge/questions.ts'
 import { type Change, encodeChange } from './records.ts'
+import { Budget } from './schema.ts'
 import { DuplicateId, State } from './state.ts'
+
+const answering: Answering = { ask: question => answer(question, () => new Budget(200_000)) as never }
 
 type Log = { key: Buffer; value: Buffer | null }[]
 
@@ -107,7 +113,7 @@ test('keys and values are those of Confluent, byte for byte', () => {
 
 test('each context counts ids from one; a schema that is there already keeps its id', () => {
   const state = new State()
-  const decisions = new Decisions(state)
+  const decisions = new Decisions(state, answering, new Identities())
   const register = (subject: string, text: string) => {
     const { changes, answer } = decisions.register(subject, request(text), { normalize: false, force: false })
     for (const change of changes) {
@@ -130,7 +136,7 @@ test('each context counts ids from one; a schema that is there already keeps its
 
 test('metadata alone makes a new version, and a text in other words does not', () => {
   const state = new State()
-  const decisions = new Decisions(state)
+  const decisions = new Decisions(state, answering, new Identities())
   const register = (more: SchemaRequest) => {
     const { changes, answer } = decisions.register('a', more, { normalize: false, force: false })
     for (const change of changes) {
@@ -177,7 +183,7 @@ test('whatever is done: replaying the records, and what compaction leaves of the
     fc.property(fc.array(operations, { maxLength: 40 }), list => {
       const log: Log = []
       const state = new State()
-      const decisions = new Decisions(state)
+      const decisions = new Decisions(state, answering, new Identities())
       for (const each of list) {
         let changes: readonly Change[]
         try {

@@ -3,7 +3,7 @@
  */
 import { type Config, defaultLevel, emptyConfig, mergedConfig } from './config.ts'
 import { type Change, decodeChange, guidOf, type Mode, type SchemaContent, type StoredSchema } from './records.ts'
-import { contextOf, globalContext, isContext, parseSubject, prefixOf, subjectFrom } from './subject.ts'
+import { contextOf, globalContext, isContext, parseSubject, prefixOf, printSubject, subjectFrom } from './subject.ts'
 
 export interface Version extends StoredSchema {
   readonly guid: string
@@ -133,8 +133,15 @@ export class State {
 
   /** Sorted; with `.`, which is always there. */
   get contexts(): string[] {
-    const used = [...this.#subjects.keys()].map(contextOf)
-    return [...new Set(['.', ...this.#named, ...used])].sort()
+    const used = Array.from(this.#contexts).filter(([, { byId }]) => byId.size > 0)
+    return [...new Set(['.', ...this.#named, ...used.map(([name]) => name)])].sort()
+  }
+
+  /** Where a subject is looked for: one that is named without context in all of them, in the default one first. */
+  *everywhere(subject: string): Generator<string> {
+    yield subject
+    const { context, name } = parseSubject(subject)
+    if (context === '.') for (const each of this.contexts) if (each !== '.') yield printSubject({ context: each, name })
   }
 
   hasContext(context: string): boolean {
@@ -152,6 +159,14 @@ export class State {
     if (number === -1) return this.versions(subject, 'without').at(-1) ?? null
     const version = this.#subjects.get(subject)?.get(number)
     return version === undefined || !isWanted(version.deleted, deleted) ? null : version
+  }
+
+  versionAnywhere(subject: string, number: number, deleted: Deleted): Version | null {
+    for (const each of this.everywhere(subject)) {
+      const found = this.version(each, number, deleted)
+      if (found !== null) return found
+    }
+    return null
   }
 
   /** Of a subject, or of a context; '' alone: of the default one. */

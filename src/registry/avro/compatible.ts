@@ -1,5 +1,5 @@
 /** Avro's schema resolution, as a list of what cannot be resolved, in the words of Confluent's registry. */
-import { Budget, type Reason } from '../schema.ts'
+import type { Budget, Reason } from '../schema.ts'
 import { type AvroType, type EnumType, type Field, fullName, type NamedType, type RecordType } from './model.ts'
 
 type Incompatibility =
@@ -19,8 +19,6 @@ interface Found {
 /** A place in the reader's schema, from the innermost name outwards: a schema may be deep. */
 type Path = { readonly name: string; readonly outer: Path } | null
 
-const mostSteps = 200_000
-
 /** What a type can be read as, besides itself. */
 const promotions: Readonly<Record<string, readonly string[]>> = {
   long: ['int'],
@@ -31,23 +29,32 @@ const promotions: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Throws InvalidSchema if the schemas are too complex to be compared. */
-export function avroDifferences(reader: AvroType, writer: AvroType): Reason[] {
-  return new Checker().compare(reader, writer, null).map(toReason)
+export function avroDifferences(reader: AvroType, writer: AvroType, budget: Budget): Reason[] {
+  return new Checker(budget).compare(reader, writer, null).map(toReason)
 }
 
 class Checker {
-  readonly #budget = new Budget(mostSteps)
+  readonly #budget: Budget
   /** null: being compared. What contains itself is compatible unless something else proves the contrary. */
   readonly #known = new Map<AvroType, Map<AvroType, Found[] | null>>()
+
+  constructor(budget: Budget) {
+    this.#budget = budget
+  }
 
   compare(reader: AvroType, writer: AvroType, path: Path): Found[] {
     this.#budget.spend()
     const ofReader = this.#known.get(reader) ?? new Map<AvroType, Found[] | null>()
     this.#known.set(reader, ofReader)
     const known = ofReader.get(writer)
-    if (known !== undefined) return known ?? []
+    if (known !== undefined) {
+      this.#budget.spend(known?.length ?? 0)
+      return known ?? []
+    }
+    this.#budget.spend(sizeOf(reader) + sizeOf(writer))
     ofReader.set(writer, null)
     const found = reader.kind === writer.kind ? this.#sameKind(reader, writer, path) : this.#otherKind(reader, writer, path)
+    this.#budget.spend(found.length)
     ofReader.set(writer, found)
     return found
   }
@@ -94,6 +101,12 @@ class Checker {
       return [{ kind: 'READER_FIELD_MISSING_DEFAULT_VALUE' as const, path: at, message: field.name }]
     })
   }
+}
+
+/** What is looked at besides the types within. */
+function sizeOf(type: AvroType): number {
+  if (type.kind === 'enum') return type.symbols.length / 8
+  return type.kind === 'record' ? type.fields.length / 4 : 0
 }
 
 function hasDefault({ type, fallback }: Field): boolean {

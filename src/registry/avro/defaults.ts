@@ -1,8 +1,11 @@
 /** Which JSON values are default values of a type. */
 import { isArray, isObject, type Json, JsonNumber } from '../json-tree.ts'
+import type { Budget } from '../schema.ts'
 import type { AvroType } from './model.ts'
 
-export function isValidDefault(type: AvroType, value: Json): boolean {
+/** A default value may leave out fields, whose own default values count then, and so on. Throws TooComplex. */
+export function isValidDefault(type: AvroType, value: Json, budget: Budget): boolean {
+  budget.spend()
   switch (type.kind) {
     case 'null':
       return value === null
@@ -22,17 +25,17 @@ export function isValidDefault(type: AvroType, value: Json): boolean {
     case 'enum':
       return typeof value === 'string' && type.symbols.includes(value)
     case 'array':
-      return isArray(value) && value.every(each => isValidDefault(type.items, each))
+      return isArray(value) && value.every(each => isValidDefault(type.items, each, budget))
     case 'map':
-      return isObject(value) && [...value.values()].every(each => isValidDefault(type.values, each))
+      return isObject(value) && [...value.values()].every(each => isValidDefault(type.values, each, budget))
     case 'union':
-      return type.branches.some(branch => isValidDefault(branch, value))
+      return type.branches.some(branch => isValidDefault(branch, value, budget))
     case 'record':
       return (
         isObject(value) &&
         type.fields.every(field => {
           const own = value.get(field.name) ?? (value.has(field.name) ? null : field.fallback)
-          return own !== undefined && isValidDefault(field.type, own)
+          return own !== undefined && isValidDefault(field.type, own, budget)
         })
       )
   }

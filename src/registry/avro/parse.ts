@@ -1,6 +1,6 @@
 /** JSON → Avro's types, with Avro's rules for names, unions and default values. */
 import { isArray, isObject, type Json, JsonNumber, type JsonObject, parseJson, printJson } from '../json-tree.ts'
-import { InvalidSchema, type SchemaSource } from '../schema.ts'
+import { type Budget, InvalidSchema, type SchemaSource } from '../schema.ts'
 import { isValidDefault } from './defaults.ts'
 import { type AvroType, type Field, fullName, type Name, type NamedType, type Props, primitives, type RecordType } from './model.ts'
 
@@ -17,11 +17,11 @@ export interface ParsedAvro {
 }
 
 /** Throws InvalidSchema. */
-export function parseAvro({ text, resolved, strict }: SchemaSource): ParsedAvro {
+export function parseAvro({ text, resolved, strict, budget }: SchemaSource): ParsedAvro {
   const names = new Map<string, NamedType>()
-  for (const reference of resolved) new Parser(names, false).type(readJson(reference.text), null)
+  for (const reference of resolved) new Parser(names, null).type(readJson(reference.text), null)
   const referenced = new Set(names.keys())
-  return { type: new Parser(names, strict).type(readJson(text), null), referenced }
+  return { type: new Parser(names, strict ? budget : null).type(readJson(text), null), referenced }
 }
 
 function readJson(text: string): Json {
@@ -36,11 +36,12 @@ function readJson(text: string): Json {
 
 class Parser {
   readonly #names: Map<string, NamedType>
-  readonly #strict: boolean
+  /** Of checking default values; null: they are not checked. */
+  readonly #budget: Budget | null
 
-  constructor(names: Map<string, NamedType>, strict: boolean) {
+  constructor(names: Map<string, NamedType>, budget: Budget | null) {
     this.#names = names
-    this.#strict = strict
+    this.#budget = budget
   }
 
   /** `space`: the namespace that surrounds it. */
@@ -116,7 +117,7 @@ class Parser {
       seen.add(field.name)
       record.fields.push(field)
     }
-    if (this.#strict) for (const field of record.fields) requireDefault(field)
+    if (this.#budget !== null) for (const field of record.fields) requireDefault(field, this.#budget)
     return record
   }
 
@@ -145,12 +146,14 @@ class Parser {
     const given = json.get('symbols')
     if (!isArray(given)) fail(`Enum has no symbols: ${printJson(json)}`)
     const symbols = stringsOf(given, 'symbols')
-    for (const [index, symbol] of symbols.entries()) {
+    const seen = new Set<string>()
+    for (const symbol of symbols) {
       requireIdentifier(symbol)
-      if (symbols.indexOf(symbol) !== index) fail(`Duplicate enum symbol: ${symbol}`)
+      if (seen.has(symbol)) fail(`Duplicate enum symbol: ${symbol}`)
+      seen.add(symbol)
     }
     const fallback = textOf(json.get('default'))
-    if (fallback !== null && !symbols.includes(fallback))
+    if (fallback !== null && !seen.has(fallback))
       fail(`The Enum Default: ${fallback} is not in the enum symbol set: [${symbols.join(', ')}]`)
     return this.#define({ kind: 'enum', ...head, symbols, fallback })
   }
@@ -164,8 +167,8 @@ class Parser {
   }
 }
 
-function requireDefault({ name, type, fallback }: Field): void {
-  if (fallback !== undefined && !isValidDefault(type, fallback))
+function requireDefault({ name, type, fallback }: Field, budget: Budget): void {
+  if (fallback !== undefined && !isValidDefault(type, fallback, budget))
     fail(`Invalid default for field ${name}: ${printJson(fallback)} not a ${'name' in type ? fullName(type.name) : type.kind}`)
 }
 

@@ -8,7 +8,7 @@ export function compareCombined(comparison: Comparison, original: CombinedNode, 
   const changed = criteria(original, update)
   if (changed?.kind === 'COMBINED_TYPE_CHANGED') return [changed]
   const found: Difference[] = changed === null ? [] : [changed]
-  const [before, after] = [distinct(original.parts), distinct(update.parts)]
+  const [before, after] = [distinct(comparison, original.parts), distinct(comparison, update.parts)]
   if (before.length < after.length)
     found.push({ kind: update.criterion === 'allOf' ? 'PRODUCT_TYPE_EXTENDED' : 'SUM_TYPE_EXTENDED', path: '' })
   else if (before.length > after.length)
@@ -38,8 +38,14 @@ function criteria(original: CombinedNode, update: CombinedNode): Difference | nu
   return { kind: isExtended ? 'COMBINED_TYPE_EXTENDED' : 'COMBINED_TYPE_CHANGED', path: '' }
 }
 
-function distinct(parts: readonly Node[]): Node[] {
-  return [...new Map(parts.map(part => [part.key, part])).values()]
+function distinct({ budget }: Comparison, parts: readonly Node[]): Node[] {
+  const byKey = new Map<string, Node>()
+  for (const part of parts) {
+    const key = part.key()
+    budget.spend(1 + key.length / 256)
+    byKey.set(key, part)
+  }
+  return [...byKey.values()]
 }
 
 /** A largest matching, as the part of the original for each matched part of the update. */

@@ -5,7 +5,7 @@
  * is compared once more with this known, until nothing new is found.
  */
 import { equalJson, keyOf } from '../json-tree.ts'
-import { Budget, InvalidSchema, type Policy } from '../schema.ts'
+import { type Budget, InvalidSchema, type Policy } from '../schema.ts'
 import { compareArrays } from './diff-arrays.ts'
 import { compareCombined } from './diff-combined.ts'
 import { compareObjects } from './diff-objects.ts'
@@ -13,12 +13,10 @@ import { compareLimit, under } from './diff-paths.ts'
 import { compatible, type Difference } from './differences.ts'
 import type { EnumNode, Node, NotNode, NumberNode, StringNode } from './model.ts'
 
-const mostSteps = 200_000
 const mostReferences = 100
 
 /** The incompatible ones. Throws InvalidSchema if the schemas are too complex to be compared. */
-export function jsonDifferences(original: Node, update: Node, policy: Policy): Difference[] {
-  const budget = new Budget(mostSteps)
+export function jsonDifferences(original: Node, update: Node, policy: Policy, budget: Budget): Difference[] {
   let incompatible: Pairs = new Map()
   for (;;) {
     const comparison = new Comparison(policy, incompatible, budget)
@@ -145,6 +143,7 @@ export class Comparison {
   }
 
   #enums({ values: before }: EnumNode, { values: after }: EnumNode): Difference[] {
+    this.budget.spend((before.length + after.length) / 4)
     const keys = (values: EnumNode['values']) => new Set(values.map(value => keyOf(value)))
     const [old, now] = [keys(before), keys(after)]
     const [added, removed] = [[...now].some(key => !old.has(key)), [...old].some(key => !now.has(key))]

@@ -1,6 +1,6 @@
 /** JSON → nodes, for drafts 4 to 2020-12. */
 import { isArray, isObject, type Json, JsonNumber, type JsonObject, printJson } from '../json-tree.ts'
-import { Budget, InvalidSchema } from '../schema.ts'
+import { type Budget, InvalidSchema } from '../schema.ts'
 import { type Documents, idOf, type Place } from './documents.ts'
 import type { Common, Criterion, Node } from './model.ts'
 
@@ -44,11 +44,10 @@ const keywords: readonly (readonly [kind: Kind, names: readonly string[]])[] = [
   ['string', ['minLength', 'maxLength', 'pattern', 'format']],
 ]
 const criteria: readonly Criterion[] = ['allOf', 'anyOf', 'oneOf']
-const mostNodes = 100_000
 
 /** Loads also what is only referred to. Throws InvalidSchema. */
-export function load(documents: Documents): Node {
-  const loader = new Loader(documents)
+export function load(documents: Documents, budget: Budget): Node {
+  const loader = new Loader(documents, budget)
   const root = loader.node(documents.root)
   loader.finish()
   return root
@@ -57,12 +56,13 @@ export function load(documents: Documents): Node {
 class Loader {
   readonly #documents: Documents
   readonly #loaded = new Map<JsonObject, Node>()
-  readonly #budget = new Budget(mostNodes)
+  readonly #budget: Budget
   readonly #legacy: boolean
   readonly #referred: Place[] = []
 
-  constructor(documents: Documents) {
+  constructor(documents: Documents, budget: Budget) {
     this.#documents = documents
+    this.#budget = budget
     const { json } = documents.root
     const draft = isObject(json) ? json.get('$schema') : undefined
     this.#legacy = !(typeof draft === 'string' && /draft\/20(?:19-09|20-12)/.test(draft))
@@ -74,7 +74,7 @@ class Loader {
 
   node({ json, address: from }: Place): Node {
     this.#budget.spend()
-    if (typeof json === 'boolean') return { kind: json ? 'true' : 'false', ...nothing, key: String(json) }
+    if (typeof json === 'boolean') return { kind: json ? 'true' : 'false', ...nothing, key: () => String(json) }
     if (!isObject(json)) throw new InvalidSchema(`A schema is an object or a boolean, not ${printJson(json).slice(0, 100)}`)
     const known = this.#loaded.get(json)
     if (known !== undefined) return known
@@ -101,7 +101,7 @@ class Loader {
       parts.push(this.#reference(reference, address))
       if (this.#legacy) return parts
     }
-    const bare = (kind: string): Common => ({ ...nothing, key: `${kind} ${printJson(json)}` })
+    const bare = (kind: string): Common => ({ ...nothing, key: () => `${kind} ${printJson(json)}` })
     const values = json.get('enum')
     if (values !== undefined) {
       if (!isArray(values)) throw new InvalidSchema(`enum is not an array: ${printJson(values)}`)
@@ -142,10 +142,10 @@ class Loader {
 
   #reference(reference: string, address: string): Node {
     const place = this.#documents.resolve(reference, address)
-    if (place === null) return { kind: 'empty', ...nothing, key: reference }
+    if (place === null) return { kind: 'empty', ...nothing, key: () => reference }
     if (!isObject(place.json) && typeof place.json !== 'boolean') throw new InvalidSchema(`$ref '${reference}' does not lead to a schema`)
     this.#referred.push(place)
-    return { kind: 'reference', target: () => this.node(place), ...nothing, key: `$ref ${reference}` }
+    return { kind: 'reference', target: () => this.node(place), ...nothing, key: () => `$ref ${reference}` }
   }
 
   #ofKind(kind: Kind, json: JsonObject, address: string, common: Common): Node {
@@ -247,7 +247,7 @@ function commonOf(json: JsonObject): Common {
     description: text('description'),
     fallback: json.get('default'),
     connectType: text('connect.type'),
-    key: printJson(json),
+    key: () => printJson(json),
   }
 }
 

@@ -11,8 +11,8 @@ export interface Common {
   readonly fallback: Json | undefined
   /** `connect.type` of Kafka Connect's converter. */
   readonly connectType: string | null
-  /** Equal for nodes that say the same. */
-  readonly key: string
+  /** Equal for nodes that say the same. As long as their text. */
+  readonly key: () => string
 }
 
 export interface Anything extends Common {

@@ -1,5 +1,5 @@
 /** What has changed between two `.proto` files such that data of one cannot be read with the other, by the rules of Confluent's registry. */
-import { Budget, InvalidSchema, type Reason } from '../schema.ts'
+import { type Budget, InvalidSchema, type Reason } from '../schema.ts'
 import { type Enum, type Field, type Message, mapOf, type ProtoFile, scalars } from './model.ts'
 import type { Scope, TypeInfo, Types } from './types.ts'
 
@@ -13,12 +13,11 @@ interface Difference {
   readonly path: string
 }
 
-const mostSteps = 200_000
 const mostDepth = 100
 
 /** Throws InvalidSchema if the files are too complex to be compared. */
-export function protobufDifferences(reader: Typed, writer: Typed): Reason[] {
-  const found = new Comparison(writer.types, reader.types).files(writer.file, reader.file)
+export function protobufDifferences(reader: Typed, writer: Typed, budget: Budget): Reason[] {
+  const found = new Comparison(writer.types, reader.types, budget).files(writer.file, reader.file)
   return found.map(
     ({ kind, path }) =>
       (newer, older) =>
@@ -52,11 +51,12 @@ class Comparison {
   readonly #before: Types
   readonly #after: Types
   readonly #running = new Set<Message>()
-  readonly #budget = new Budget(mostSteps)
+  readonly #budget: Budget
 
-  constructor(before: Types, after: Types) {
+  constructor(before: Types, after: Types, budget: Budget) {
     this.#before = before
     this.#after = after
+    this.#budget = budget
   }
 
   files(before: ProtoFile, after: ProtoFile): Difference[] {
@@ -82,7 +82,9 @@ class Comparison {
     if (this.#running.has(before)) return nested()
     this.#running.add(before)
     const [old, now] = [new Members(before), new Members(after)]
+    this.#budget.spend((old.fields.size + now.fields.size) / 4)
     const found = [...exclusive(old, after, place.path), ...this.#fields(old, now, place)]
+    this.#budget.spend(found.length)
     this.#running.delete(before)
     return [...found, ...nested()]
   }

@@ -22,6 +22,7 @@ import {
   type Label,
   type Message,
   mapOf,
+  mostDepth,
   type OneOf,
   type Option,
   type ProtoFile,
@@ -55,7 +56,7 @@ export function fromDescriptor(encoded: string): ProtoFile {
     imports: proto.dependency.filter((_, index) => !publics.has(index)),
     publicImports: proto.dependency.filter((_, index) => publics.has(index)),
     options: optionsOf(proto.options),
-    messages: proto.messageType.map(each => toMessage(each, isProto3)),
+    messages: proto.messageType.map(each => toMessage(each, isProto3, 1)),
     enums: proto.enumType.map(toEnum),
     extends: toExtends(proto.extension, isProto3),
     services: proto.service.map(service => ({
@@ -73,7 +74,8 @@ export function fromDescriptor(encoded: string): ProtoFile {
   }
 }
 
-function toMessage(proto: DescriptorProto, isProto3: boolean): Message {
+function toMessage(proto: DescriptorProto, isProto3: boolean, depth: number): Message {
+  if (depth > mostDepth) throw new InvalidSchema(`The schema is nested more than ${mostDepth} levels deep`)
   const maps = new Map(proto.nestedType.filter(each => each.options?.mapEntry).map(each => [each.name, each]))
   const field = (each: FieldDescriptorProto) => toField(each, isProto3, maps)
   const inOneOf = (each: FieldDescriptorProto) => hasOneOf(each) && !each.proto3Optional
@@ -88,7 +90,7 @@ function toMessage(proto: DescriptorProto, isProto3: boolean): Message {
     fields: proto.field.filter(each => !inOneOf(each)).map(field),
     oneOfs: oneOfs.filter(each => each.fields.length > 0),
     groups: [],
-    messages: proto.nestedType.filter(each => !maps.has(each.name)).map(each => toMessage(each, isProto3)),
+    messages: proto.nestedType.filter(each => !maps.has(each.name)).map(each => toMessage(each, isProto3, depth + 1)),
     enums: proto.enumType.map(toEnum),
     extends: toExtends(proto.extension, isProto3),
     extensions: proto.extensionRange.map(({ start, end }) => ({ ranges: [toRange(start, end - 1)], options: [] })),

@@ -100,6 +100,9 @@ export interface ProtoFile {
   readonly services: readonly Service[]
 }
 
+/** Of messages within each other. */
+export const mostDepth = 100
+
 export const maxTag = 536_870_911
 
 export const scalars: ReadonlySet<string> = new Set([

@@ -9,6 +9,7 @@ import {
   type Label,
   type Message,
   maxTag,
+  mostDepth,
   type OneOf,
   type Option,
   type OptionValue,
@@ -18,8 +19,6 @@ import {
   type Service,
 } from './model.ts'
 import { Tokens } from './tokens.ts'
-
-const mostDepth = 100
 
 /** Throws InvalidSchema. */
 export function parseProto(text: string): ProtoFile {

@@ -76,6 +76,7 @@ export class Tokens {
 
   #symbol(): string {
     const symbol = this.#text[this.#at] ?? ''
+    if (symbol === '"' || symbol === "'") throw new InvalidSchema('A string does not end on its line')
     this.#at += symbol.length
     return symbol
   }

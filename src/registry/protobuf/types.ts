@@ -19,6 +19,10 @@ export interface Imported {
   readonly file: ProtoFile
 }
 
+/** Names are looked up from each scope outwards, so both their number and their length are limited. */
+const longestName = 1_000
+const mostParts = 200
+
 /** The package, then the messages around a declaration. */
 export type Scope = readonly string[]
 
@@ -46,6 +50,7 @@ export class Types {
 
   #add(file: ProtoFile, from: string | null): void {
     const own = file.package ?? ''
+    if (own.length > longestName || own.split('.').length > mostParts) throw new InvalidSchema('The package has too long a name')
     const enums = (list: readonly Enum[], prefix: string) => {
       for (const { name } of list) this.#define({ fullName: `${prefix}${name}`, package: own, from, kind: 'enum', message: null })
     }
@@ -82,6 +87,7 @@ export class Types {
   }
 
   #define(type: TypeInfo): void {
+    if (type.fullName.length > longestName) throw new InvalidSchema(`A type has a name of more than ${longestName} characters`)
     if (type.from === null && this.#byName.get(type.fullName)?.from === null)
       throw new InvalidSchema(`"${type.fullName}" is already defined`)
     this.#byName.set(type.fullName, type)

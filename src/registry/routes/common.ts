@@ -5,9 +5,11 @@ import type { System } from '../../base.ts'
 import type { HttpApp } from '../../http.ts'
 import type { Identity, Sessions } from '../../sessions.ts'
 import type { Access } from '../access.ts'
-import type { Decision, Decisions } from '../decide.ts'
+import { type Decision, Decisions } from '../decide.ts'
 import { errors } from '../errors.ts'
 import { forward, isForwarded } from '../forward.ts'
+import type { Identities } from '../judge/identities.ts'
+import type { Judge } from '../judge/judge.ts'
 import type { Leadership } from '../leader.ts'
 import { printContent } from '../records.ts'
 import type { State, Version } from '../state.ts'
@@ -15,7 +17,8 @@ import { isValidSubject, normalSubject, parseContext, prefixOf } from '../subjec
 
 export interface Registry {
   readonly state: State
-  readonly decisions: Decisions
+  readonly judge: Judge
+  readonly identities: Identities
   readonly leadership: Leadership
   readonly access: Access
   readonly sessions: Sessions
@@ -102,16 +105,22 @@ export function page<Item>(items: readonly Item[], { offset, limit }: { offset?:
   return items.slice(from, from + (most > 0 && most <= mostListed ? most : mostListed))
 }
 
+/** What is decided without changing anything. */
+export function decided<Answer>({ state, judge, identities }: Registry, decide: (decisions: Decisions) => Answer): Promise<Answer> {
+  return judge.settle(answering => decide(new Decisions(state, answering, identities)))
+}
+
 /** Makes a change here if this process leads, or has the leader make it. */
 export async function change<Answer>(
-  { leadership, system }: Registry,
+  { leadership, system, state, judge, identities }: Registry,
   request: FastifyRequest,
   reply: FastifyReply,
-  decide: () => Decision<Answer>,
+  decide: (decisions: Decisions) => Decision<Answer>,
   print: (answer: Answer) => unknown,
 ): Promise<unknown> {
   const leader = await leadership.leader()
-  if (leader === 'here') return print(await leadership.change(decide))
+  if (leader === 'here')
+    return print(await judge.settle(answering => leadership.change(() => decide(new Decisions(state, answering, identities)))))
   if (isForwarded(request)) throw errors.unknownLeader()
   return forward(leader, request, reply, system)
 }

@@ -4,14 +4,14 @@ import { HttpError } from '../../http.ts'
 import { errors } from '../errors.ts'
 import type { Version } from '../state.ts'
 import { readSchemaRequest } from './bodies.ts'
-import { flag, identityOf, params, query, type Routes, subjectIn, versionOf } from './common.ts'
+import { decided, flag, identityOf, params, query, type Routes, subjectIn, versionOf } from './common.ts'
 
 const querystring = Type.Object({ normalize: query.text, verbose: query.text })
 const body = Type.Optional(Type.Unknown())
 
 export function compatibilityRoutes({ app, registry, prefix }: Routes): void {
-  const { state, decisions, access } = registry
-  const check = (
+  const { state, access } = registry
+  const check = async (
     subject: string,
     asked: unknown,
     earlier: readonly Version[],
@@ -19,7 +19,8 @@ export function compatibilityRoutes({ app, registry, prefix }: Routes): void {
   ) => {
     const print = (reasons: readonly string[]) => ({ is_compatible: reasons.length === 0, ...(flag(verbose) ? { messages: reasons } : {}) })
     try {
-      return print(decisions.incompatibilities(subject, readSchemaRequest(asked), earlier, flag(normalize)))
+      const schema = readSchemaRequest(asked)
+      return print(await decided(registry, decisions => decisions.incompatibilities(subject, schema, earlier, flag(normalize))))
     } catch (error) {
       if (flag(verbose) && error instanceof HttpError && error.code === 42_201) return print([error.message])
       throw error

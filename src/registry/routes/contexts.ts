@@ -5,7 +5,7 @@ import { contextOf } from '../subject.ts'
 import { change, identityOf, page, prefixIn, query, type Routes } from './common.ts'
 
 export function contextRoutes({ app, registry }: Omit<Routes, 'prefix'>): void {
-  const { state, decisions, access } = registry
+  const { state, access } = registry
 
   app.get(
     '/contexts',
@@ -26,7 +26,7 @@ export function contextRoutes({ app, registry }: Omit<Routes, 'prefix'>): void {
       registry,
       request,
       reply,
-      () => decisions.deleteContext(context),
+      decisions => decisions.deleteContext(context),
       () => void reply.code(204),
     )
   })

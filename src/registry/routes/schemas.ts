@@ -63,7 +63,7 @@ function idRoutes({ app, registry, prefix }: Routes): void {
     return {
       ...(subject === undefined ? {} : { subject: found.subject, version: found.version }),
       guid: found.guid,
-      ...printContent({ ...found, text: formatted(registry, found, format) }),
+      ...printContent({ ...found, text: await formatted(registry, found, format) }),
       ...(flag(fetchMaxId) ? { maxId: state.maxId(contextOf(found.subject)) } : {}),
       ts: found.timestampMs,
       deleted: found.deleted,
@@ -73,7 +73,7 @@ function idRoutes({ app, registry, prefix }: Routes): void {
   app.get(`${prefix}/schemas/ids/:id/schema`, { schema: { params: params.id, querystring: byId } }, async (request, reply) => {
     const found = await findById(registry, request, request.params, request.query.subject)
     reply.serializer((body: unknown) => body as string)
-    return formatted(registry, found, request.query.format)
+    return await formatted(registry, found, request.query.format)
   })
 
   const all = async (request: FastifyRequest, { ctx, id }: { ctx?: string; id: string }, subject: string | undefined, deleted: boolean) => {
@@ -126,7 +126,7 @@ function guidRoutes({ app, registry, prefix }: Routes): void {
       const found = await firstReadable(registry, request, state.withId(first.context, first.id), guid)
       return {
         guid: found.guid,
-        ...printContent({ ...found, text: formatted(registry, found, request.query.format) }),
+        ...printContent({ ...found, text: await formatted(registry, found, request.query.format) }),
         ts: found.timestampMs,
         deleted: found.deleted,
       }

@@ -29,7 +29,7 @@ async function requireReading({ access }: Registry, request: FastifyRequest, sco
 }
 
 export function configRoutes({ app, registry, prefix }: Routes): void {
-  const { state, decisions } = registry
+  const { state } = registry
   for (const [path, own] of [
     [`${prefix}/config`, params.none],
     [`${prefix}/config/:subject`, params.subject],
@@ -46,19 +46,19 @@ export function configRoutes({ app, registry, prefix }: Routes): void {
       const scope = scopeOf(request)
       await requireChange(registry, request, scope)
       const json = readBody(request.body)
-      return change(registry, request, reply, () => decisions.putConfig(scope, json), printUpdate)
+      return change(registry, request, reply, decisions => decisions.putConfig(scope, json), printUpdate)
     })
 
     app.delete(path, { schema: { params: own } }, async (request, reply) => {
       const scope = scopeOf(request)
       await requireChange(registry, request, scope)
-      return change(registry, request, reply, () => decisions.deleteConfig(scope), printConfig)
+      return change(registry, request, reply, decisions => decisions.deleteConfig(scope), printConfig)
     })
   }
 }
 
 export function modeRoutes({ app, registry, prefix }: Routes): void {
-  const { state, decisions } = registry
+  const { state } = registry
   for (const [path, own] of [
     [`${prefix}/mode`, params.none],
     [`${prefix}/mode/:subject`, params.subject],
@@ -80,7 +80,7 @@ export function modeRoutes({ app, registry, prefix }: Routes): void {
         registry,
         request,
         reply,
-        () => decisions.setMode(scope, mode, force),
+        decisions => decisions.setMode(scope, mode, force),
         () => request.body,
       )
     })
@@ -93,7 +93,7 @@ export function modeRoutes({ app, registry, prefix }: Routes): void {
         registry,
         request,
         reply,
-        () => decisions.deleteMode(scope, recursive),
+        decisions => decisions.deleteMode(scope, recursive),
         mode => (mode === null ? {} : { mode }),
       )
     })

@@ -3,11 +3,11 @@ import { Type } from 'typebox'
 import { errors } from '../errors.ts'
 import { parseSubject } from '../subject.ts'
 import { readSchemaRequest } from './bodies.ts'
-import { change, flag, identityOf, page, params, prefixIn, printVersion, query, type Routes, requireValid, subjectIn } from './common.ts'
+import { change, decided, flag, identityOf, page, params, prefixIn, printVersion, query, type Routes, requireValid, subjectIn } from './common.ts'
 import { formatted } from './formats.ts'
 
 export function subjectRoutes({ app, registry, prefix }: Routes): void {
-  const { state, decisions, access } = registry
+  const { state, access } = registry
 
   app.get(
     `${prefix}/subjects`,
@@ -48,8 +48,9 @@ export function subjectRoutes({ app, registry, prefix }: Routes): void {
       const subject = subjectIn(request.params.ctx, request.params.subject)
       await access.requireRead(identityOf(request), subject)
       const asked = readSchemaRequest(request.body)
-      const found = decisions.lookUpAnywhere(subject, asked, { normalize: flag(normalize), deleted: flag(deleted) })
-      if (found !== null) return printVersion(found, formatted(registry, found, format))
+      const options = { normalize: flag(normalize), deleted: flag(deleted) }
+      const found = await decided(registry, decisions => decisions.lookUpAnywhere(subject, asked, options))
+      if (found !== null) return printVersion(found, await formatted(registry, found, format))
       throw state.has(subject, flag(deleted) ? 'with' : 'without') ? errors.schemaNotFound(null) : errors.subjectNotFound(subject)
     },
   )
@@ -67,7 +68,7 @@ export function subjectRoutes({ app, registry, prefix }: Routes): void {
         registry,
         request,
         reply,
-        () => decisions.deleteSubject(subject, permanent),
+        decisions => decisions.deleteSubject(subject, permanent),
         numbers => numbers,
       )
     },
@@ -101,7 +102,7 @@ function latestByMetadata({ app, registry, prefix }: Routes): void {
             ([name, text]) => metadata !== null && Object.hasOwn(metadata.properties, name) && metadata.properties[name] === text,
           ),
         )
-      if (found !== undefined) return printVersion(found, formatted(registry, found, format))
+      if (found !== undefined) return printVersion(found, await formatted(registry, found, format))
       throw state.has(subject, which) ? errors.schemaNotFound(null) : errors.subjectNotFound(subject)
     },
   )

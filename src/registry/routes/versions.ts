@@ -6,12 +6,12 @@ import { printContent } from '../records.ts'
 import type { Deleted, Version } from '../state.ts'
 import { contextOf, parseSubject, printSubject, subjectFrom } from '../subject.ts'
 import { readSchemaRequest } from './bodies.ts'
-import { change, flag, identityOf, page, params, printVersion, query, type Routes, requireValid, subjectIn, versionOf } from './common.ts'
+import { change, decided, flag, identityOf, page, params, printVersion, query, type Routes, requireValid, subjectIn, versionOf } from './common.ts'
 import { formatted } from './formats.ts'
 
 export function versionRoutes(routes: Routes): void {
   const { app, registry, prefix } = routes
-  const { state, decisions, access } = registry
+  const { state, access } = registry
   const path = `${prefix}/subjects/:subject/versions`
 
   app.get(
@@ -58,10 +58,10 @@ export function versionRoutes(routes: Routes): void {
       requireValid(subject)
       await access.requireWrite(identityOf(request), subject)
       const asked = readSchemaRequest(request.body)
-      const known = decisions.alreadyRegistered(subject, asked, flag(normalize))
-      if (known !== null) return printRegistered(known, formatted(registry, known, format))
+      const known = await decided(registry, decisions => decisions.alreadyRegistered(subject, asked, flag(normalize)))
+      if (known !== null) return printRegistered(known, await formatted(registry, known, format))
       const options = { normalize: flag(normalize), force: flag(force) }
-      return change(registry, request, reply, () => decisions.register(subject, asked, options), printRegistered)
+      return change(registry, request, reply, decisions => decisions.register(subject, asked, options), printRegistered)
     },
   )
 
@@ -77,7 +77,7 @@ export function versionRoutes(routes: Routes): void {
         registry,
         request,
         reply,
-        () => decisions.deleteVersion(subject, number, permanent),
+        decisions => decisions.deleteVersion(subject, number, permanent),
         deleted => deleted,
       )
     },
@@ -87,11 +87,11 @@ export function versionRoutes(routes: Routes): void {
 }
 
 function readingRoutes({ app, registry, prefix }: Routes): void {
-  const { state, decisions, access } = registry
+  const { state, access } = registry
   const path = `${prefix}/subjects/:subject/versions/:version`
   const find = (subject: string, value: string, deleted: boolean): Version => {
     const number = versionOf(value)
-    const found = decisions.versionAnywhere(subject, number, deleted)
+    const found = state.versionAnywhere(subject, number, deleted ? 'with' : 'without')
     if (found !== null) return found
     throw state.has(subject, deleted ? 'with' : 'without') ? errors.versionNotFound(number) : errors.subjectNotFound(subject)
   }
@@ -103,14 +103,14 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
     await access.requireRead(identityOf(request), subject)
     const found = find(subject, request.params.version, flag(deleted))
     const shown = referenceFormat === 'qualified' && contextOf(found.subject) !== '.' ? qualified(found) : found
-    return printVersion(shown, formatted(registry, found, format))
+    return printVersion(shown, await formatted(registry, found, format))
   })
 
   app.get(`${path}/schema`, { schema: { params: params.version, querystring } }, async (request, reply) => {
     const subject = subjectIn(request.params.ctx, request.params.subject)
     await access.requireRead(identityOf(request), subject)
     reply.serializer((body: unknown) => body as string)
-    return formatted(registry, find(subject, request.params.version, flag(request.query.deleted)), request.query.format)
+    return await formatted(registry, find(subject, request.params.version, flag(request.query.deleted)), request.query.format)
   })
 
   app.get(
