@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz`: sends random and mutated messages and records to the codecs, the record code and a running broker.
+ * `npm run fuzz`: sends random and mutated messages and records to the codecs, the record code and a running broker, and schemas to the registry.
  *
  *   npm run fuzz                      60 seconds, a new seed
  *   npm run fuzz -- --seconds 600     longer
@@ -16,6 +16,7 @@ import { type Fuzzer, FuzzFinding } from './fuzzers/fuzzer.ts'
 import { headersFuzzer } from './fuzzers/headers.ts'
 import { int64Fuzzer } from './fuzzers/int64.ts'
 import { recordsFuzzer } from './fuzzers/records.ts'
+import { schemasFuzzer } from './fuzzers/schemas.ts'
 import { seededRandom } from './world/random.ts'
 
 const { values } = parseArgs({
@@ -29,6 +30,7 @@ const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = {
   int64: int64Fuzzer,
   forgery: forgeryFuzzer,
   headers: headersFuzzer,
+  schemas: schemasFuzzer,
 }
 const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
 if (chosen.length === 0) throw new Error(`unknown fuzzer ${values.only}; the fuzzers are ${Object.keys(fuzzers).join(', ')}`)

@@ -7,6 +7,7 @@ import { forgeryFuzzer } from '../sim/fuzzers/forgery.ts'
 import type { Fuzzer } from '../sim/fuzzers/fuzzer.ts'
 import { headersFuzzer } from '../sim/fuzzers/headers.ts'
 import { recordsFuzzer } from '../sim/fuzzers/records.ts'
+import { schemasFuzzer } from '../sim/fuzzers/schemas.ts'
 import { seededRandom } from '../sim/world/random.ts'
 
 async function rounds(fuzzer: Fuzzer, count: number): Promise<void> {
@@ -23,3 +24,4 @@ test('a broker', async () => rounds(await brokerFuzzer(), 50))
 test('internal topics', async () => rounds(await coordinatorFuzzer(), 50))
 test('forgeries of the log', () => rounds(forgeryFuzzer(), 12))
 test('batch headers at their limits', () => rounds(headersFuzzer(), 40))
+test('schemas', () => rounds(schemasFuzzer(), 300))

@@ -24,6 +24,8 @@ export interface HttpOptions {
   readonly tls: { readonly key: string | Buffer; readonly cert: string | Buffer } | null
   /** Media types of JSON bodies besides application/json. */
   readonly jsonTypes: readonly string[]
+  /** Of JSON bodies; throws SyntaxError and HttpError. Default: parseLossless. */
+  readonly parseBody?: (text: string) => unknown
   readonly errorBody: ErrorBody
   /** Of a whole request, from its first byte; 0: none, for a service whose requests are streams. Default: a minute. */
   readonly requestTimeoutMs?: number
@@ -69,14 +71,14 @@ export async function listen(app: HttpApp, { host, port }: { host: string; port:
   return (app.server.address() as AddressInfo).port
 }
 
-function readBodies(app: HttpApp, { jsonTypes }: HttpOptions): void {
+function readBodies(app: HttpApp, { jsonTypes, parseBody = parseLossless }: HttpOptions): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(['application/json', ...jsonTypes], { parseAs: 'string' }, (_, body, done) => {
     if (body === '') return done(null, undefined)
     try {
-      done(null, parseLossless(body as string))
+      done(null, parseBody(body as string))
     } catch (error) {
-      done(new HttpError(400, 400, `The body is not valid JSON: ${(error as Error).message}`))
+      done(error instanceof HttpError ? error : new HttpError(400, 400, `The body is not valid JSON: ${(error as Error).message}`))
     }
   })
 }

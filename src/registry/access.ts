@@ -5,7 +5,7 @@
  * `orders-com.acme.Order`, counts as the name of a topic itself, so that ACLs by prefix apply. READ or WRITE on the topic lets read its schemas, WRITE lets
  * change them. What concerns all subjects needs ALTER_CONFIGS on the cluster.
  */
-import type { Clock } from '../base.ts'
+import type { Clock, Turns } from '../base.ts'
 import { type Client, ClientError, type TopicRights } from '../client.ts'
 import { HttpError } from '../http.ts'
 import type { Identity, Sessions } from '../sessions.ts'
@@ -26,12 +26,14 @@ interface Known {
 export class Access {
   readonly #sessions: Sessions
   readonly #clock: Clock
+  readonly #turns: Turns
   /** By principal's key and topic. */
   readonly #known = new Map<string, Known>()
 
-  constructor(sessions: Sessions, clock: Clock) {
+  constructor(sessions: Sessions, clock: Clock, turns: Turns) {
     this.#sessions = sessions
     this.#clock = clock
+    this.#turns = turns
   }
 
   /** Throws HttpError 40301. */
@@ -41,11 +43,14 @@ export class Access {
 
   /** Those that may be read. */
   async readable(who: Identity, subjects: readonly string[]): Promise<string[]> {
-    const rights = await this.#rights(who, new Set(subjects.map(topicOf)))
-    return subjects.filter(subject => {
-      const found = rights.get(topicOf(subject)) ?? 'denied'
-      return found === 'unknown' || (found !== 'denied' && (found.has('READ') || found.has('WRITE')))
-    })
+    const allowed: string[] = []
+    for (let at = 0; at < subjects.length; at += mostAsked) {
+      if (at > 0 && this.#turns.over) await this.#turns.next()
+      const part = subjects.slice(at, at + mostAsked)
+      const rights = await this.#rights(who, new Set(part.map(topicOf)))
+      for (const subject of part) if (mayRead(rights.get(topicOf(subject)) ?? 'denied')) allowed.push(subject)
+    }
+    return allowed
   }
 
   /** Throws HttpError 40301. */
@@ -64,6 +69,7 @@ export class Access {
       throw errors.denied(who.principal, 'change what concerns all subjects')
   }
 
+  /** At most `mostAsked`. */
   async #rights(who: Identity, topics: ReadonlySet<string>): Promise<Map<string, TopicRights>> {
     const now = this.#clock.monotonic()
     const found = new Map<string, TopicRights>()
@@ -73,10 +79,7 @@ export class Access {
       if (known !== undefined && now - known.sinceMs < freshMs) found.set(topic, known.rights)
       else missing.push(topic)
     }
-    for (let at = 0; at < missing.length; at += mostAsked) {
-      const asked = missing.slice(at, at + mostAsked)
-      for (const [topic, rights] of await this.#askOrRemember(who, asked, now)) found.set(topic, rights)
-    }
+    if (missing.length > 0) for (const [topic, rights] of await this.#askOrRemember(who, missing, now)) found.set(topic, rights)
     return found
   }
 
@@ -106,6 +109,10 @@ export class Access {
       throw new HttpError(500, 50_001, `The Kafka cluster does not answer: ${error.message}`, { cause: error })
     }
   }
+}
+
+function mayRead(rights: TopicRights): boolean {
+  return rights === 'unknown' || (rights !== 'denied' && (rights.has('READ') || rights.has('WRITE')))
 }
 
 /** The context does not count. Characters that no topic's name has count as `_`. */

@@ -44,7 +44,8 @@ export function isTransitiveLevel(level: Level): boolean {
 function compare(level: Level, policy: Policy, candidate: Candidate, earlier: Earlier, budget: Budget): string[] {
   if (candidate.type !== earlier.type) return ['Incompatible because of different schema type']
   const found: string[] = []
-  const tell = (reasons: Reason[], reader: string, writer: string) => found.push(...reasons.slice(0, mostReasons).map(reason => reason(reader, writer)))
+  const tell = (reasons: Reason[], reader: string, writer: string) =>
+    found.push(...reasons.slice(0, mostReasons).map(reason => reason(reader, writer)))
   if (!level.startsWith('BACKWARD')) tell(differencesOf(earlier.schema, candidate.schema, policy, budget), 'old', 'new')
   if (!level.startsWith('FORWARD')) tell(differencesOf(candidate.schema, earlier.schema, policy, budget), 'new', 'old')
   if (found.length === 0) return []

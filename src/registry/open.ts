@@ -1,5 +1,6 @@
 /** Opens the registry: its state, its routes, and its place among other registries of the topic. */
 import type { FastifyRequest } from 'fastify'
+import { Turns } from '../base.ts'
 import { ClientError } from '../client.ts'
 import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp, unauthorized } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
@@ -9,6 +10,7 @@ import { Access } from './access.ts'
 import { Identities } from './judge/identities.ts'
 import { Judge } from './judge/judge.ts'
 import { Leadership } from './leader.ts'
+import { mostBodyBytes, parseBody } from './routes/bodies.ts'
 import { prefixes, type Registry } from './routes/common.ts'
 import { compatibilityRoutes } from './routes/compatibility.ts'
 import { contextRoutes } from './routes/contexts.ts'
@@ -24,7 +26,7 @@ const otherTypes = ['application/vnd.schemaregistry+json', 'application/json']
 const jsonTypes = [mediaType, 'application/vnd.schemaregistry+json', 'application/octet-stream']
 
 export async function openRegistry({ settings, sessions, own, system, logger }: ServiceContext): Promise<Service> {
-  const { host, ports, allowedHosts, corsOrigins, mostBodyBytes } = settings
+  const { host, ports, allowedHosts, corsOrigins } = settings
   const state = new State()
   const table = await openTopicTable({
     client: own,
@@ -34,18 +36,30 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
     apply: ({ key, value, timestampMs }) => void (key !== null && state.apply(key, value, Number(timestampMs))),
   })
   const leadership = new Leadership({ client: own, table, topic, system, logger })
+  const turns = new Turns(system)
   const judge = new Judge({ timers: system.timers })
   const registry: Registry = {
     state,
     judge,
     identities: new Identities(),
     leadership,
-    access: new Access(sessions, system.clock),
+    access: new Access(sessions, system.clock, turns),
     sessions,
     system,
+    turns,
     clusterId: async () => (await own.cluster()).id,
   }
-  const app = await openHttpApp({ name: 'registry', logger, allowedHosts, corsOrigins, mostBodyBytes, tls: null, jsonTypes, errorBody })
+  const app = await openHttpApp({
+    name: 'registry',
+    logger,
+    allowedHosts,
+    corsOrigins,
+    mostBodyBytes: Math.min(settings.mostBodyBytes, mostBodyBytes),
+    tls: null,
+    jsonTypes,
+    parseBody,
+    errorBody,
+  })
   identify(app, registry)
   for (const prefix of prefixes) {
     const routes = { app, registry, prefix }

@@ -36,6 +36,8 @@ export class DuplicateId extends Error {
 
 export class State {
   readonly #subjects = new Map<string, Map<number, Version>>()
+  /** Names of subjects in order; null: to be made again. */
+  #sorted: string[] | null = null
   readonly #contexts = new Map<string, ContextState>()
   readonly #named = new Set<string>()
   /** Of all subjects under ''. */
@@ -82,6 +84,7 @@ export class State {
     const other = holder === undefined ? undefined : this.#subjects.get(holder[0])?.get(holder[1])
     if (other !== undefined && other.text !== version.text) throw new DuplicateId(id)
     const versions = this.#subjects.get(subject) ?? new Map<number, Version>()
+    if (versions.size === 0) this.#sorted = null
     this.#subjects.set(subject, versions)
     versions.set(version.version, version)
     const identified = context.byId.get(id) ?? { versions: new Map() }
@@ -97,7 +100,10 @@ export class State {
     const version = versions?.get(number)
     if (versions === undefined || version === undefined) return
     versions.delete(number)
-    if (versions.size === 0) this.#subjects.delete(subject)
+    if (versions.size === 0) {
+      this.#subjects.delete(subject)
+      this.#sorted = null
+    }
     const context = this.#contextOf(subject)
     const identified = context.byId.get(version.id)
     if (identified?.versions.get(subject) === number) {
@@ -179,22 +185,15 @@ export class State {
     return this.versionsIn(subject, deleted).length > 0
   }
 
-  /** Sorted. `prefix`: `:*:` for all contexts. A subject is deleted if all its versions are. */
+  /** Sorted. `prefix`: `:*:` for all contexts, without a context the default one. A subject is deleted if all its versions are. */
   subjects(prefix: string, deleted: Deleted): string[] {
-    const { context, name } = parseSubject(prefix)
-    const matches = (subject: string) =>
-      context === '*' ? parseSubject(subject).name.startsWith(name) : subject.startsWith(prefixOf(context) + name)
-    return Array.from(this.#subjects)
-      .filter(
-        ([subject, versions]) =>
-          matches(subject) &&
-          isWanted(
-            Array.from(versions.values()).every(each => each.deleted),
-            deleted,
-          ),
-      )
-      .map(([subject]) => subject)
-      .sort()
+    this.#sorted ??= [...this.#subjects.keys()].sort()
+    return this.#sorted.filter(subject => hasPrefix(subject, prefix) && isWanted(this.#isDeleted(subject), deleted))
+  }
+
+  #isDeleted(subject: string): boolean {
+    for (const each of this.#subjects.get(subject)!.values()) if (!each.deleted) return false
+    return true
   }
 
   /** Whose schema has this id; of `subject` if that names one. */
@@ -282,11 +281,11 @@ export class State {
     return [...this.#modes.keys()].filter(subject => subject !== '' && subject !== prefix && subject.startsWith(prefix))
   }
 
-  /** Other names of subjects: of each subject, those whose alias it is. */
-  aliases(): Map<string, string[]> {
+  /** Other names of subjects: of each subject, those names with the prefix that stand for it. */
+  aliases(prefix: string): Map<string, string[]> {
     const found = new Map<string, string[]>()
     for (const [subject, { alias }] of this.#configs) {
-      if (alias === null || alias === '') continue
+      if (alias === null || alias === '' || !hasPrefix(subject, prefix)) continue
       const target = subjectFrom(subject, alias)
       found.set(target, [...(found.get(target) ?? []), subject])
     }
@@ -295,7 +294,7 @@ export class State {
 
   /** The subject that a name stands for. */
   resolveAlias(subject: string): string {
-    const alias = this.storedConfig(subject)?.alias ?? ''
+    const alias = isContext(subject) ? '' : (this.storedConfig(subject)?.alias ?? '')
     return alias === '' ? subject : subjectFrom(subject, alias)
   }
 }
@@ -306,6 +305,12 @@ export function contentOf({ type, text, references, metadata, ruleSet }: SchemaC
 
 function isTop(subject: string | null): boolean {
   return subject === null || contextOf(subject) === globalContext
+}
+
+function hasPrefix(subject: string, prefix: string): boolean {
+  const { context, name } = parseSubject(prefix)
+  if (context === '.') return subject.startsWith(name) && contextOf(subject) === '.'
+  return context === '*' ? parseSubject(subject).name.startsWith(name) : subject.startsWith(prefixOf(context) + name)
 }
 
 /** Whether a subject is the named one, or in the named context; null: in any. */

@@ -28,8 +28,7 @@ const chain = (length: number, fields: number) =>
   Array.from({ length }, (_, index) => ({
     type: 'record',
     name: `R${index}`,
-    fields:
-      index === 0 ? [] : Array.from({ length: fields }, (_, field) => ({ name: `f${field}`, type: `R${index - 1}`, default: {} })),
+    fields: index === 0 ? [] : Array.from({ length: fields }, (_, field) => ({ name: `f${field}`, type: `R${index - 1}`, default: {} })),
   }))
 
 const hostile: readonly (readonly [what: string, question: Question])[] = [
@@ -67,7 +66,10 @@ function definitions(length: number): object {
 function messages(length: number, last: string): string {
   const names = Array.from({ length }, (_, at) => `M${at}`)
   return names
-    .map((name, at) => `message ${name} { ${names.map((other, tag) => `${other} f${tag} = ${tag + 1};`).join('')} ${last} v = ${at + 1_000}; }`)
+    .map(
+      (name, at) =>
+        `message ${name} { ${names.map((other, tag) => `${other} f${tag} = ${tag + 1};`).join('')} ${last} v = ${at + 1_000}; }`,
+    )
     .join('')
 }
 
@@ -118,7 +120,10 @@ test('what takes too long or too much memory is cut off, and the next one is ans
 
 test('small schemas are judged while the thread is busy, and not all may wait', async () => {
   const busy = new Judge({ timers })
-  const large = compare(json({ oneOf: [{ $ref: '#/definitions/1' }], definitions: definitions(41) }), json({ definitions: definitions(40) }))
+  const large = compare(
+    json({ oneOf: [{ $ref: '#/definitions/1' }], definitions: definitions(41) }),
+    json({ definitions: definitions(40) }),
+  )
   const waiting = Array.from({ length: 256 }, () => ask(large, busy))
   await assert.rejects(ask(large, busy), (error: unknown) => error instanceof HttpError && error.code === 50_002)
   let isSmallDone = false

@@ -5,6 +5,30 @@ import { errors } from '../errors.ts'
 import { readMetadata, readRuleSet, validateRuleSet } from '../metadata.ts'
 import { readReferences } from '../records.ts'
 
+/** Besides the schema, which is one of them, a body has names, versions and rules. */
+const mostValues = 10_000
+const mostDepth = 256
+const [quote, backslash, comma, brace, closingBrace, bracket, closingBracket] = [0x22, 0x5c, 0x2c, 0x7b, 0x7d, 0x5b, 0x5d]
+export const mostBodyBytes = 2 ** 21
+
+/** Without more values than the event loop has time for; numbers beyond int32 mean nothing here. Throws SyntaxError and HttpError. */
+export function parseBody(text: string): unknown {
+  let [values, depth, inString] = [0, 0, false]
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (inString) {
+      if (code === backslash) at++
+      else if (code === quote) inString = false
+    } else if (code === quote) inString = true
+    else if (code === closingBrace || code === closingBracket) depth--
+    else if (code === comma || code === brace || code === bracket) {
+      if (++values > mostValues) throw new HttpError(422, 422, `The body has more than ${mostValues} values`)
+      if (code !== comma && ++depth > mostDepth) throw new HttpError(422, 422, `The body is nested more than ${mostDepth} levels deep`)
+    }
+  }
+  return JSON.parse(text)
+}
+
 /** Throws HttpError 422. */
 export function readBody(body: unknown): Record<string, unknown> {
   if (body === undefined || body === null) throw new HttpError(422, 422, 'The request has no body')

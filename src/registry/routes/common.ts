@@ -1,7 +1,7 @@
 /** What all routes share: how a request names contexts, versions and pages, who asks, and where a change is made. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { System } from '../../base.ts'
+import type { System, Turns } from '../../base.ts'
 import type { HttpApp } from '../../http.ts'
 import type { Identity, Sessions } from '../../sessions.ts'
 import type { Access } from '../access.ts'
@@ -23,6 +23,7 @@ export interface Registry {
   readonly access: Access
   readonly sessions: Sessions
   readonly system: System
+  readonly turns: Turns
   readonly clusterId: () => Promise<string>
 }
 
@@ -63,6 +64,11 @@ export function subjectIn(ctx: string | undefined, subject: string): string {
   return normalSubject(prefixIn(ctx) + subject)
 }
 
+/** The subject that a path names, perhaps by an alias. */
+export function subjectOf({ state }: Registry, { ctx, subject }: { ctx?: string; subject: string }): string {
+  return state.resolveAlias(subjectIn(ctx, subject))
+}
+
 /** '' without a context. Throws HttpError 400. */
 export function prefixIn(ctx: string | undefined): string {
   if (ctx === undefined) return ''
@@ -95,14 +101,45 @@ export function idOf(value: string): number {
   return number
 }
 
+interface Paging {
+  readonly offset?: string
+  readonly limit?: string
+}
+
 const mostListed = 20_000
+const pieceCharacters = 65_536
 
 /** `limit` below 1, or above what is allowed: as many as are allowed. */
-export function page<Item>(items: readonly Item[], { offset, limit }: { offset?: string; limit?: string }): Item[] {
+function rangeOf({ offset, limit }: Paging): [from: number, to: number] {
   const number = (value: string | undefined, otherwise: number) =>
     value !== undefined && /^-?\d{1,9}$/.test(value) ? Number(value) : otherwise
   const [from, most] = [Math.max(0, number(offset, 0)), number(limit, -1)]
-  return items.slice(from, from + (most > 0 && most <= mostListed ? most : mostListed))
+  return [from, from + (most > 0 && most <= mostListed ? most : mostListed)]
+}
+
+export function page<Item>(items: readonly Item[], paging: Paging): Item[] {
+  return items.slice(...rangeOf(paging))
+}
+
+/** The same as the text of an array, for items that may be large: in slices, and no faster than it is read. */
+export async function* pageInPieces<Item>(
+  turns: Turns,
+  items: Iterable<Item>,
+  paging: Paging,
+  print: (item: Item) => object,
+): AsyncGenerator<string> {
+  const [from, to] = rangeOf(paging)
+  let [index, piece] = [0, '[']
+  for (const item of items) {
+    if (index >= to) break
+    if (turns.over) await turns.next()
+    if (index >= from) piece += `${index === from ? '' : ','}${JSON.stringify(print(item))}`
+    index++
+    if (piece.length < pieceCharacters) continue
+    yield piece
+    piece = ''
+  }
+  yield `${piece}]`
 }
 
 /** What is decided without changing anything. */

@@ -4,7 +4,7 @@ import { HttpError } from '../../http.ts'
 import { errors } from '../errors.ts'
 import type { Version } from '../state.ts'
 import { readSchemaRequest } from './bodies.ts'
-import { decided, flag, identityOf, params, query, type Routes, subjectIn, versionOf } from './common.ts'
+import { decided, flag, identityOf, params, query, type Routes, subjectOf, versionOf } from './common.ts'
 
 const querystring = Type.Object({ normalize: query.text, verbose: query.text })
 const body = Type.Optional(Type.Unknown())
@@ -31,7 +31,7 @@ export function compatibilityRoutes({ app, registry, prefix }: Routes): void {
     `${prefix}/compatibility/subjects/:subject/versions`,
     { schema: { params: params.subject, querystring, body } },
     async request => {
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       await access.requireRead(identityOf(request), subject)
       return check(subject, request.body, state.versions(subject, 'without').toReversed(), request.query)
     },
@@ -41,7 +41,7 @@ export function compatibilityRoutes({ app, registry, prefix }: Routes): void {
     `${prefix}/compatibility/subjects/:subject/versions/:version`,
     { schema: { params: params.version, querystring, body } },
     async request => {
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       await access.requireRead(identityOf(request), subject)
       const number = versionOf(request.params.version)
       const earlier = state.version(subject, number, 'without')

@@ -1,4 +1,5 @@
 /** `/schemas`: all of them, by id, by guid, and their types. */
+import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { errors } from '../errors.ts'
@@ -6,14 +7,27 @@ import { printContent } from '../records.ts'
 import { typeNames } from '../schemas.ts'
 import type { Version } from '../state.ts'
 import { contextOf, parseSubject, prefixOf, printSubject } from '../subject.ts'
-import { flag, identityOf, idOf, page, params, prefixIn, printVersion, query, type Registry, type Routes, subjectIn } from './common.ts'
+import {
+  flag,
+  identityOf,
+  idOf,
+  page,
+  pageInPieces,
+  params,
+  prefixIn,
+  printVersion,
+  query,
+  type Registry,
+  type Routes,
+  subjectIn,
+} from './common.ts'
 import { formatted } from './formats.ts'
 
 const byId = Type.Object({ subject: query.text, format: query.text, fetchMaxId: query.text, referenceFormat: query.text })
 const listing = Type.Object({ subject: query.text, deleted: query.text, offset: query.text, limit: query.text })
 
 export function schemaRoutes({ app, registry, prefix }: Routes): void {
-  const { state, access } = registry
+  const { state, access, turns } = registry
 
   app.get(`${prefix}/schemas/types`, { schema: { params: params.none } }, () => typeNames)
 
@@ -33,20 +47,26 @@ export function schemaRoutes({ app, registry, prefix }: Routes): void {
         }),
       },
     },
-    async request => {
-      const { subjectPrefix = '', deleted, latestOnly, ruleType, aliases, ...paging } = request.query
+    async (request, reply) => {
+      const { subjectPrefix = '', deleted, latestOnly, ruleType = '', aliases, ...paging } = request.query
       const { ctx } = request.params
       const within = ctx === undefined || subjectPrefix.startsWith(':') ? subjectPrefix : prefixIn(ctx) + subjectPrefix
-      const names = await access.readable(identityOf(request), state.subjects(within, 'with'))
+      const others = flag(aliases) ? state.aliases(within) : new Map<string, string[]>()
+      const named = state.subjects(within, 'with')
+      const wanted = others.size === 0 ? named : [...new Set([...named, ...others.keys()])].sort()
+      const names = await access.readable(identityOf(request), wanted)
       const which = flag(deleted) ? 'with' : 'without'
-      const found = names
-        .flatMap(each => (flag(latestOnly) ? state.versions(each, which).slice(-1) : state.versions(each, which)))
-        .filter(each => ruleType === undefined || ruleType === '' || hasRule(each, ruleType))
-      const others = flag(aliases) ? state.aliases() : null
-      return page(found, paging).map(each => {
-        const own = others?.get(each.subject)
+      const versions = function* () {
+        for (const name of names) {
+          const all = state.versions(name, which)
+          for (const each of flag(latestOnly) ? all.slice(-1) : all) if (ruleType === '' || hasRule(each, ruleType)) yield each
+        }
+      }
+      const print = (each: Version) => {
+        const own = others.get(each.subject)
         return own === undefined ? printVersion(each) : { ...printVersion(each), aliases: own }
-      })
+      }
+      return reply.send(Readable.from(pageInPieces(turns, versions(), paging, print)))
     },
   )
 
@@ -153,7 +173,7 @@ async function findById(
 ): Promise<Version> {
   const { state } = registry
   const id = idOf(value)
-  const subject = subjectIn(ctx, asked ?? '')
+  const subject = state.resolveAlias(subjectIn(ctx, asked ?? ''))
   const { context, name } = parseSubject(subject)
   const exact = state.byId(id, subject)
   if (exact !== null && name !== '') return firstReadable(registry, request, [exact], id)

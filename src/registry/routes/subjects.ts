@@ -3,7 +3,20 @@ import { Type } from 'typebox'
 import { errors } from '../errors.ts'
 import { parseSubject } from '../subject.ts'
 import { readSchemaRequest } from './bodies.ts'
-import { change, decided, flag, identityOf, page, params, prefixIn, printVersion, query, type Routes, requireValid, subjectIn } from './common.ts'
+import {
+  change,
+  decided,
+  flag,
+  identityOf,
+  page,
+  params,
+  prefixIn,
+  printVersion,
+  query,
+  type Routes,
+  requireValid,
+  subjectOf,
+} from './common.ts'
 import { formatted } from './formats.ts'
 
 export function subjectRoutes({ app, registry, prefix }: Routes): void {
@@ -45,7 +58,7 @@ export function subjectRoutes({ app, registry, prefix }: Routes): void {
     },
     async request => {
       const { normalize, deleted, format } = request.query
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       await access.requireRead(identityOf(request), subject)
       const asked = readSchemaRequest(request.body)
       const options = { normalize: flag(normalize), deleted: flag(deleted) }
@@ -59,7 +72,7 @@ export function subjectRoutes({ app, registry, prefix }: Routes): void {
     `${prefix}/subjects/:subject`,
     { schema: { params: params.subject, querystring: Type.Object({ permanent: query.text }) } },
     async (request, reply) => {
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       requireValid(subject)
       if (parseSubject(subject).context === '*') throw errors.invalidSubject(subject)
       await access.requireWrite(identityOf(request), subject)
@@ -90,7 +103,7 @@ function latestByMetadata({ app, registry, prefix }: Routes): void {
     },
     async request => {
       const { key, value, deleted, format } = request.query
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       await access.requireRead(identityOf(request), subject)
       const [keys, values] = [listOf(key), listOf(value)]
       const wanted = keys.slice(0, values.length).map((each, index) => [each, values[index]!] as const)

@@ -6,7 +6,20 @@ import { printContent } from '../records.ts'
 import type { Deleted, Version } from '../state.ts'
 import { contextOf, parseSubject, printSubject, subjectFrom } from '../subject.ts'
 import { readSchemaRequest } from './bodies.ts'
-import { change, decided, flag, identityOf, page, params, printVersion, query, type Routes, requireValid, subjectIn, versionOf } from './common.ts'
+import {
+  change,
+  decided,
+  flag,
+  identityOf,
+  page,
+  params,
+  printVersion,
+  query,
+  type Routes,
+  requireValid,
+  subjectOf,
+  versionOf,
+} from './common.ts'
 import { formatted } from './formats.ts'
 
 export function versionRoutes(routes: Routes): void {
@@ -31,7 +44,7 @@ export function versionRoutes(routes: Routes): void {
     },
     async request => {
       const { deleted, deletedOnly, deletedAsNegative, ...paging } = request.query
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       await access.requireRead(identityOf(request), subject)
       if (!state.has(subject, flag(deleted) || flag(deletedOnly) ? 'with' : 'without')) throw errors.subjectNotFound(subject)
       const which: Deleted = flag(deletedAsNegative) ? 'with' : flag(deletedOnly) ? 'only' : flag(deleted) ? 'with' : 'without'
@@ -54,7 +67,7 @@ export function versionRoutes(routes: Routes): void {
     },
     async (request, reply) => {
       const { normalize, force, format } = request.query
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       requireValid(subject)
       await access.requireWrite(identityOf(request), subject)
       const asked = readSchemaRequest(request.body)
@@ -69,7 +82,7 @@ export function versionRoutes(routes: Routes): void {
     `${path}/:version`,
     { schema: { params: params.version, querystring: Type.Object({ permanent: query.text }) } },
     async (request, reply) => {
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       requireValid(subject)
       await access.requireWrite(identityOf(request), subject)
       const [number, permanent] = [versionOf(request.params.version), flag(request.query.permanent)]
@@ -99,7 +112,7 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
 
   app.get(path, { schema: { params: params.version, querystring } }, async request => {
     const { deleted, format, referenceFormat } = request.query
-    const subject = subjectIn(request.params.ctx, request.params.subject)
+    const subject = subjectOf(registry, request.params)
     await access.requireRead(identityOf(request), subject)
     const found = find(subject, request.params.version, flag(deleted))
     const shown = referenceFormat === 'qualified' && contextOf(found.subject) !== '.' ? qualified(found) : found
@@ -107,7 +120,7 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
   })
 
   app.get(`${path}/schema`, { schema: { params: params.version, querystring } }, async (request, reply) => {
-    const subject = subjectIn(request.params.ctx, request.params.subject)
+    const subject = subjectOf(registry, request.params)
     await access.requireRead(identityOf(request), subject)
     reply.serializer((body: unknown) => body as string)
     return await formatted(registry, find(subject, request.params.version, flag(request.query.deleted)), request.query.format)
@@ -118,7 +131,7 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
     { schema: { params: params.version, querystring: Type.Object({ deleted: query.text, offset: query.text, limit: query.text }) } },
     async request => {
       const { deleted, ...paging } = request.query
-      const subject = subjectIn(request.params.ctx, request.params.subject)
+      const subject = subjectOf(registry, request.params)
       await access.requireRead(identityOf(request), subject)
       const found = find(subject, request.params.version, true)
       const referrers = state.referrers(found.subject, found.version, flag(deleted) ? 'with' : 'without')
