@@ -1,6 +1,7 @@
 import java.io.*;
 import java.nio.file.*;
 import java.util.*;
+import java.util.function.IntSupplier;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
@@ -65,8 +66,10 @@ final class Place {
 
   Admin admin(String user) throws IOException { return Admin.create(login(user)); }
 
+  void write(String user, String topic, String name, int perSecond) throws Exception { write(user, topic, name, () -> perSecond); }
+
   /** Sends `name-0`, `name-1`, … until the input ends, at most `perSecond` of them, and tells what was acknowledged. All of it has to be. */
-  void write(String user, String topic, String name, int perSecond) throws Exception {
+  void write(String user, String topic, String name, IntSupplier perSecond) throws Exception {
     Random random = new Random(SEED + name.hashCode());
     String[] codecs = {"none", "gzip", "snappy", "lz4", "zstd"};
     try (KafkaProducer<String, String> producer = producer(user, "enable.idempotence", "true", "acks", "all", "compression.type", codecs[random.nextInt(codecs.length)],
@@ -77,7 +80,7 @@ final class Place {
           if (e == null) tell("acked", metadata.partition(), metadata.offset(), value);
           else broken(name, e);
         });
-        Thread.sleep(random.nextInt(2000 / perSecond + 1));
+        Thread.sleep(random.nextInt(2000 / perSecond.getAsInt() + 1));
       }
       producer.flush();
     }
