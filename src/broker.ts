@@ -15,6 +15,8 @@ export {
   explainConfig,
   type Given,
   isEveryAddress,
+  type Listener,
+  listenerValue,
   loadBrokerConfig,
   parseHttpAddress,
   processCount,
@@ -26,6 +28,7 @@ export { type Exposition, exposition } from './broker/http/exposition.ts'
 export { type HttpEndpoint, startHttp } from './broker/http/http.ts'
 export { type ImportOptions, type ImportProgress, type ImportReport, importKafka } from './broker/import/import.ts'
 export { writeScramCredential } from './broker/security/first-user.ts'
+export { makeServicesUser, type ServicesLogin, servicesUser } from './broker/security/services-user.ts'
 export { CannotListen } from './broker/start/cannot-listen.ts'
 export { processDirectory } from './broker/start/data-directory.ts'
 export { type Repaired, repairPartitions } from './broker/start/repair.ts'

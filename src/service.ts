@@ -5,26 +5,35 @@
  */
 import type { System } from './base.ts'
 import type { Client, ClientProperties } from './client.ts'
+import type { HttpSettings } from './http.ts'
 import type { Logger } from './logger.ts'
-import type { Sessions } from './sessions.ts'
+import type { LoginWays, OidcSettings, Sessions } from './sessions.ts'
 
 export type ServiceName = 'console' | 'registry' | 'rest'
 
 /** What the configuration says; plain data, because it is sent to another process. */
-export interface ServicesSettings {
+export interface ServicesSettings extends HttpSettings {
   readonly services: readonly ServiceName[]
   readonly bootstrap: string
-  /** How the broker is reached by whoever uses a service. With SASL, each of them brings user name and password. */
+  /** How the broker is reached by whoever uses a service. With SASL, each of them brings credentials. */
   readonly properties: ClientProperties
+  readonly login: LoginWays
   /** The same for what the services do by themselves: with credentials of their own. */
   readonly ownProperties: ClientProperties
   readonly host: string
   readonly ports: Readonly<Record<ServiceName, number>>
-  readonly allowedHosts: readonly string[]
-  readonly corsOrigins: readonly string[]
-  readonly mostBodyBytes: number
+  readonly console: ConsoleSettings
   readonly registry: RegistrySettings
   readonly rest: RestSettings
+}
+
+export interface ConsoleSettings {
+  /** A login ends after so long without a request. */
+  readonly idleMs: number
+  /** And after so long in any case. */
+  readonly mostMs: number
+  /** null: there is no provider. */
+  readonly oidc: OidcSettings | null
 }
 
 /** Of another process; without it services use the registry that runs beside them. */

@@ -10,7 +10,9 @@ import type { Logger } from './logger.ts'
 import type { RegistryReached, Service, ServiceContext, ServiceName, ServicesSettings } from './service.ts'
 import { openSessions } from './sessions.ts'
 
+export type { TlsFiles } from './http.ts'
 export type { ServiceName, ServicesSettings } from './service.ts'
+export type { LoginWays, OidcSettings } from './sessions.ts'
 
 export interface RunningServices {
   /** Of those that run. */
@@ -25,9 +27,9 @@ const openers: Readonly<Record<ServiceName, (context: ServiceContext) => Promise
 }
 
 export async function startServices(settings: ServicesSettings, system: System, logger: Logger): Promise<RunningServices> {
-  const { bootstrap, properties, ownProperties, services } = settings
+  const { bootstrap, properties, ownProperties, login, services } = settings
   const own = openClient({ bootstrap, properties: ownProperties, clientId: 'millrace-services' })
-  const sessions = openSessions({ bootstrap, properties, system })
+  const sessions = openSessions({ bootstrap, properties, ways: login, system })
   const running = new Map<ServiceName, Service>()
   const registryFor = (authorization: string | undefined) => reachRegistry(settings, running.get('registry')?.port, authorization)
   const context: ServiceContext = { settings, sessions, own, registryFor, system, logger }
@@ -49,14 +51,14 @@ export async function startServices(settings: ServicesSettings, system: System, 
 }
 
 function reachRegistry(
-  { registry: { url, userInfo }, host }: ServicesSettings,
+  { registry: { url, userInfo }, host, tls }: ServicesSettings,
   port: number | undefined,
   authorization: string | undefined,
 ): RegistryReached | null {
   if (url !== null) return { url, authorization: userInfo === null ? undefined : `Basic ${Buffer.from(userInfo).toString('base64')}` }
   if (port === undefined) return null
   const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
-  return { url: `http://${address}:${port}`, authorization }
+  return { url: `${tls === null ? 'http' : 'https'}://${address}:${port}`, authorization }
 }
 
 function whyNot(error: unknown, name: ServiceName, { host, ports }: ServicesSettings): object {

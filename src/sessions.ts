@@ -2,6 +2,11 @@
  * sessions: who is asking a service, and the Kafka clients with which it acts for them.
  *
  * A service has no powers of its own: each request is made with the credentials of the person who asks, over a client that logged in with exactly
- * these, so that the broker's ACLs decide. Hides the pool of clients, its bounds, and that verified passwords are remembered only as keyed hashes.
+ * these, so that the broker's ACLs decide. Hides the pool of clients and its bounds, how often a login may be tried, and that verified passwords are
+ * remembered only as keyed hashes.
  */
-export { type Identity, openSessions, type Sessions, type SessionsOptions, Unauthorized } from './sessions/sessions.ts'
+export { type Credentials, Unauthorized } from './sessions/credentials.ts'
+export { type Login, Logins } from './sessions/logins.ts'
+export { Oidc, type OidcRequest, type OidcSettings, type OidcTokens } from './sessions/oidc.ts'
+export { seal, unseal } from './sessions/seal.ts'
+export { type Identity, type LoginWays, openSessions, type Sessions, type SessionsOptions } from './sessions/sessions.ts'

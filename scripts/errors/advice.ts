@@ -161,6 +161,14 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     /a service cannot start|the services cannot start/,
     '`reason` says why: often a port that is in use, or a cluster that does not answer.',
   ],
+  [
+    /key store of the services is invalid/,
+    'Correct the files of the listener in `services.listener`; until then the previous key and certificates stay in use. `err` contains the reason.',
+  ],
+  [
+    /a login with the provider has failed|cannot renew the token of a login/,
+    'Check `console.oidc.*`, and whether the provider answers; `err` contains the reason.',
+  ],
   [/the services process has ended/, 'It is started again, and the broker is not affected. Its own lines before this one say why.'],
   [/the shutdown failed/, 'Nothing: the next start recovers. `err` contains the reason.'],
   [/a request failed unexpectedly|a page of metrics failed|a response cannot be encoded|HTTP endpoint failed|produce failed/, bug],

@@ -88,14 +88,19 @@ function trust(properties: ClientProperties, files: FileSystem): TlsOptions {
   if (text !== undefined) {
     const ca = pemCertificates(text)
     if (ca.length === 0) throw bad('ssl.truststore.certificates', 'it contains no certificate')
-    return { ca }
+    return trusting(ca)
   }
   // The second name is librdkafka's.
   const property = properties['ssl.truststore.location'] === undefined ? 'ssl.ca.location' : 'ssl.truststore.location'
   const path = properties[property]
   if (path === undefined) return {}
   const store = readStore(property, path, files)
-  return { ca: reading(property, () => certificatesOfStore(store, properties['ssl.truststore.password'] ?? null)) }
+  return trusting(reading(property, () => certificatesOfStore(store, properties['ssl.truststore.password'] ?? null)))
+}
+
+/** As in Java, each certificate of a trust store is trusted, also if another one has signed it. */
+function trusting(ca: string[]): TlsOptions {
+  return { ca, allowPartialTrustChain: true }
 }
 
 function identity(properties: ClientProperties, files: FileSystem): TlsOptions {

@@ -4,9 +4,8 @@
  * A password is never taken from the command line, where every user of the machine can read it: it comes from the environment, the file
  * or a prompt.
  */
-import { realSystem } from '../base.ts'
 import { type Client, type ClientProperties, openClient } from '../client.ts'
-import { parseProperties } from '../formats.ts'
+import { readClientConfig } from './client-config.ts'
 import { type ClientFlags, defaultBootstrap } from './options.ts'
 import { UsageError } from './output.ts'
 import { askSecret } from './secret.ts'
@@ -28,17 +27,9 @@ export async function connect(given: ClientFlags): Promise<Client> {
 export async function reach(given: ClientFlags): Promise<{ bootstrap: string; properties: ClientProperties }> {
   // An empty environment variable counts as unset.
   const flags = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as ClientFlags
-  const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig)
+  const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig, '--client-config')
   const properties = await withPassword(withFlags(file, flags, process.env), process.env)
   return { bootstrap: flags.bootstrap ?? properties['bootstrap.servers'] ?? defaultBootstrap, properties }
-}
-
-function readClientConfig(path: string): Record<string, string> {
-  const content = realSystem().files.readFile(path)
-  if (content === null) throw new UsageError(`--client-config: file not found: ${path}`)
-  const parsed = parseProperties(content.toString('utf8'))
-  if (typeof parsed === 'string') throw new UsageError(`--client-config ${path}: ${parsed}`)
-  return Object.fromEntries(Array.from(parsed, ([key, { value }]) => [key, value]))
 }
 
 /** Exported for tests. */

@@ -8,7 +8,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { type LineSink, type System, settledWithin, Turns } from '../base.ts'
-import { type BrokerConfig, dataDirectory, type HttpEndpoint, parseHttpAddress, processDirectory, startHttp } from '../broker.ts'
+import {
+  type BrokerConfig,
+  dataDirectory,
+  type HttpEndpoint,
+  parseHttpAddress,
+  processDirectory,
+  type ServicesLogin,
+  startHttp,
+} from '../broker.ts'
 import type { Logger } from '../logger.ts'
 import { BrokerProcess } from './processes/broker-process.ts'
 import { configurations } from './processes/configuration.ts'
@@ -27,6 +35,8 @@ export interface SupervisorOptions {
   level: LogLevel
   /** Whether the processes log that they start and are ready. */
   isLogged: boolean
+  /** A user that the first process makes when it is ready. */
+  servicesLogin: ServicesLogin | null
 }
 
 /** In bytes, on macOS; on Linux four more. */
@@ -71,14 +81,14 @@ export class Supervisor {
   }
 
   async #startAll(): Promise<Serving> {
-    const { config, count, system, logger, sink, level, isLogged } = this.#options
+    const { config, count, system, logger, sink, level, isLogged, servicesLogin } = this.#options
     this.#awake.port1.on('message', () => {})
     const directory = dataDirectory(config)
     const metadataSocket = socketPath(directory, system)
     const firstId = config.get('node.id')
     const directories = Array.from({ length: count }, (_, index) => [firstId + index, processDirectory(directory, index)] as const)
     this.#processes = configurations(config, count).map((values, index) => {
-      const order = { type: 'start', values, level, isLogged, metadataSocket, directories } as const
+      const order = { type: 'start', values, level, isLogged, metadataSocket, directories, servicesLogin } as const
       const brokerId = firstId + index
       // The first one keeps the metadata: while it is away itself, nobody can be fenced.
       const ended = (epoch: number) => this.#processes[0]?.away(brokerId, epoch)

@@ -5,6 +5,7 @@ import { type RunningServices, startServices } from '../services.ts'
 import { reach } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, UsageError } from './output.ts'
+import { otherBroker } from './services/own-broker.ts'
 import { servicesSettings } from './services/settings.ts'
 import { configFrom } from './start.ts'
 import { followLauncher, onStopRequest } from './stop.ts'
@@ -19,9 +20,9 @@ export async function services(flags: ServicesFlags): Promise<void> {
   followLauncher(system)
   const { config: file, set } = flags
   const config = configFrom({ ...(file === undefined ? {} : { config: file }), ...(set === undefined ? {} : { set }) }, system)
-  const settings = servicesSettings(config, await reach(flags))
+  const settings = servicesSettings(config, otherBroker(config, await reach(flags)))
   if (settings.services.length === 0) throw new UsageError('no services are named: --set services=registry')
-  const logger = jsonLogger('info')
+  const logger = jsonLogger(config.get('services.log.level') ?? 'info')
   let running: RunningServices | null = null
   onStopRequest(system, reason => {
     logger.info({ reason }, 'shutting down')

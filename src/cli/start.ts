@@ -8,6 +8,7 @@ import {
   ConfigProblems,
   dataDirectory,
   loadBrokerConfig,
+  makeServicesUser,
   processCount,
   type RunningBroker,
   type StartOptions,
@@ -16,9 +17,7 @@ import {
 import { jsonLogger, type Logger, openLogSink } from '../logger.ts'
 import { defaultBootstrap } from './options.ts'
 import { bracketed, CommandFailed, UsageError } from './output.ts'
-import type { LogLevel } from './processes/messages.ts'
 import { diskMessage } from './report.ts'
-import type { BesideOptions } from './services/beside.ts'
 import { beforeNextSignal, followLauncher, onStopRequest } from './stop.ts'
 import { packageVersion } from './version.ts'
 
@@ -67,42 +66,28 @@ export async function start(flags: StartFlags): Promise<void> {
   // V8 counts batches, which lie outside of its heap, but lets them grow only as the heap does: without this, collections of the whole heap take
   // most of the processor time of cold reads, and much of that of large appends (ADR 0012).
   if (config.get('cluster') !== null) setFlagsFromString('--heap-growing-percent=200')
+  const plan = config.get('services').length === 0 ? null : (await import('./services/plan.ts')).planServices(config, system)
+  const servicesLogin = plan?.login ?? null
   const count = processCount(config)
   if (count > 1) {
     const { Supervisor } = await import('./processes.ts')
-    const supervisor = new Supervisor({ system, config, count, logger, sink, level, isLogged: isLogged() })
+    const supervisor = new Supervisor({ system, config, count, logger, sink, level, isLogged: isLogged(), servicesLogin })
     running = supervisor
     const serving = await supervisor.start().catch(error => {
       throw explained(error)
     })
     announce(config, serving, logger, system.clock.monotonic() - beganMs)
-    services = await startBeside(config, serving.ports[0]!, { system, logger, level })
+    services = (await plan?.start(serving.ports[0]!, { system, logger, level })) ?? null
     return
   }
   if (isLogged()) logStart(config, logger)
   const { ports, httpPort, broker } = (running = await startOrExplain({ config, system, logger }))
   announce(config, { ports: [ports], httpPort, shortage: broker.log.space.shortage }, logger, system.clock.monotonic() - beganMs)
-  services = await startBeside(config, ports, { system, logger, level })
+  if (servicesLogin !== null) await makeServicesUser(broker, servicesLogin)
+  services = (await plan?.start(ports, { system, logger, level })) ?? null
 }
 
-/** The services process; null if no services are wanted. */
-async function startBeside(
-  config: BrokerConfig,
-  ports: ReadonlyMap<string, number>,
-  options: Omit<BesideOptions, 'order'> & { level: LogLevel },
-): Promise<Stoppable | null> {
-  if (config.get('services').length === 0) return null
-  const { ServicesProcess } = await import('./services/beside.ts')
-  const { ownBroker, servicesSettings } = await import('./services/settings.ts')
-  const settings = servicesSettings(config, ownBroker(config, ports))
-  const services = new ServicesProcess({ ...options, order: { settings, level: options.level } })
-  void services.start().then(running => {
-    if (process.stdout.isTTY) for (const [name, port] of running) process.stdout.write(`  ${name} at http://${settings.host}:${port}\n`)
-  })
-  return services
-}
-
-interface Stoppable {
+export interface Stoppable {
   close(): Promise<void>
   /** Ends the processes that it has at once. */
   readonly kill?: () => void

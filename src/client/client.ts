@@ -39,6 +39,8 @@ export interface ClientOptions {
   clientId?: string
   /** Kafka's client properties about the connection: `security.protocol`, `ssl.*`, `sasl.*`. Others are ignored. */
   properties?: ClientProperties
+  /** The newest token, instead of `sasl.oauthbearer.token`: asked for at each login. */
+  token?: () => string
   /** The file system with the key stores that `properties` name; default: this machine's. */
   files?: FileSystem
   /** Timeout of a request. Default: 30 s, as in Kafka's clients. */

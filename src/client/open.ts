@@ -38,7 +38,7 @@ export function openClient(options: ClientOptions): Client {
   const { bootstrap } = options
   const system = realSystem(options.files)
   const bootstrapBrokers = parseBootstrap(bootstrap)
-  const security = connectionSecurity(options.properties ?? {}, bootstrapBrokers.map(hostOf), system.files)
+  const security = securityOf(options, bootstrapBrokers.map(hostOf), system)
   const base = {
     clientId: options.clientId ?? 'millrace-client',
     bootstrapBrokers,
@@ -113,6 +113,12 @@ export function openClient(options: ClientOptions): Client {
     [Symbol.asyncDispose]: () => client.close(),
   }
   return client
+}
+
+function securityOf({ properties, token }: ClientOptions, hosts: readonly string[], { files }: System) {
+  const security = connectionSecurity(properties ?? {}, hosts, files)
+  if (token !== undefined && security.sasl !== undefined) security.sasl.token = async () => token()
+  return security
 }
 
 /**

@@ -20,9 +20,9 @@ export function problemOf({ status, message, cause }: HttpError): Problem {
 
 export const problemBody: ErrorBody = error => ({ contentType: 'application/problem+json', body: problemOf(error) })
 
-/** Whatever was thrown. What is no refusal of anybody is a bug, which the server logs. */
+/** Whatever was thrown. A browser knows Basic, and would ask for a password in a window of its own. What is no refusal of anybody is a bug, which the server logs. */
 export function toHttpError(error: unknown): unknown {
-  if (error instanceof Unauthorized) return unauthorized(error)
+  if (error instanceof Unauthorized) return unauthorized(error, 401, 'Session realm="Kafka"')
   if (!(error instanceof ClientError)) return error
   const status = statusOf(error.code)
   return new HttpError(status, status, error.message, { cause: error })

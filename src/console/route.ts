@@ -6,8 +6,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
 import { type HttpApp, HttpError } from '../http.ts'
 import type { ServiceContext } from '../service.ts'
+import type { Identity } from '../sessions.ts'
 import type { Caller } from './caller.ts'
 import { Catalogues } from './catalogue.ts'
+import type { Door } from './door.ts'
 import { toHttpError } from './problem.ts'
 import { type Send, Streams } from './streams.ts'
 
@@ -17,6 +19,16 @@ export interface Asked<P extends TSchema, Q extends TSchema, B extends TSchema> 
   readonly params: Static<P>
   readonly query: Static<Q>
   readonly body: Static<B>
+}
+
+/** Asked by anybody, before a login. */
+export interface Visited<P extends TSchema, Q extends TSchema, B extends TSchema> {
+  readonly params: Static<P>
+  readonly query: Static<Q>
+  readonly body: Static<B>
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly door: Door
 }
 
 export interface Route<
@@ -35,6 +47,7 @@ export interface Route<
   /** Of a stream: of each event. */
   readonly response: R
   readonly handle?: (asked: Asked<P, Q, B>) => Promise<Static<R>>
+  readonly visit?: (asked: Visited<P, Q, B>) => Promise<Static<R>>
   readonly stream?: (asked: Asked<P, Q, B>, send: Send<Static<R>>, signal: AbortSignal) => Promise<void>
 }
 
@@ -62,17 +75,24 @@ export const Digits = () => Type.String({ pattern: '^-?\\d{1,19}$' })
 export const MaybeDigits = Type.Union([Digits(), Type.Null()])
 
 /** Registers the routes below `/api`. Resolve streams with the returned value before the app is closed. */
-export function registerRoutes(app: HttpApp, routes: readonly Route[], context: ServiceContext): Streams {
+export function registerRoutes(app: HttpApp, routes: readonly Route[], context: ServiceContext, door: Door): Streams {
   const streams = new Streams(context.system)
   const catalogues = new Catalogues(context.system)
   for (const each of routes) {
-    const { method, path, params, query, body, handle, stream } = each
+    const { method, path, params, query, body, handle, visit, stream } = each
     const schema = { params, querystring: query, ...(method === 'GET' || method === 'DELETE' ? {} : { body }) }
     const handler = async (request: FastifyRequest, reply: FastifyReply) => {
-      const caller = await whoAsks(request, context, catalogues)
-      const asked = { ...caller, params: request.params, query: request.query, body: request.body }
-      if (stream !== undefined) return streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
-      return handle!(asked)
+      const input = { params: request.params, query: request.query, body: request.body }
+      if (visit !== undefined) return visit({ ...input, request, reply, door })
+      const identity = await door.identify(request)
+      const asked = { ...callerOf(identity, context, catalogues), ...input }
+      if (stream === undefined) return handle!(asked)
+      const release = door.sessions.hold(identity)
+      try {
+        return await streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
+      } finally {
+        release()
+      }
     }
     app.route({ method, url: `/api${path}`, schema, handler: (request, reply) => handler(request, reply).catch(refuse) })
   }
@@ -82,9 +102,7 @@ export function registerRoutes(app: HttpApp, routes: readonly Route[], context: 
   return streams
 }
 
-/** The one place that knows how a request says who makes it. */
-async function whoAsks(request: FastifyRequest, { sessions, settings, system }: ServiceContext, catalogues: Catalogues): Promise<Caller> {
-  const identity = await sessions.identify(request.headers.authorization)
+function callerOf(identity: Identity, { sessions, settings, system }: ServiceContext, catalogues: Catalogues): Caller {
   const client = sessions.clientOf(identity)
   return {
     principal: identity.principal,

@@ -1,67 +1,85 @@
 /** One server: fastify with Millrace's limits, and with the hooks that apply to all services. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import cors from '@fastify/cors'
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type RawServerDefault } from 'fastify'
-import { parseLossless } from '../base.ts'
+import { parseLossless, type System } from '../base.ts'
 import type { Logger } from '../logger.ts'
 import { type ErrorBody, HttpError } from './errors.ts'
 import { isAllowedHost } from './hosts.ts'
+import { refuseOtherOrigins } from './origins.ts'
+import { readTls, type TlsFiles, watchTls } from './tls.ts'
 
 export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
 
-export interface HttpOptions {
-  /** As in logs: `registry`, `rest`, `console`. */
-  readonly name: string
-  readonly logger: Logger
+/** What all services have in common; plain data. */
+export interface HttpSettings {
   /** Other names than addresses and `localhost`; `*` allows all. */
   readonly allowedHosts: readonly string[]
   /** `https://app.example`, or `*`; none: pages of other origins cannot use the service. */
   readonly corsOrigins: readonly string[]
   readonly mostBodyBytes: number
-  readonly tls: { readonly key: string | Buffer; readonly cert: string | Buffer } | null
+  readonly mostConnections: number
+  /** Of a whole request, from its first byte. */
+  readonly requestTimeoutMs: number
+  /** Addresses and networks whose `X-Forwarded-*` headers are believed. */
+  readonly trustedProxies: readonly string[]
+  /** null: plain HTTP. */
+  readonly tls: TlsFiles | null
+}
+
+export interface HttpOptions {
+  /** As in logs: `registry`, `rest`, `console`. */
+  readonly name: string
+  readonly settings: HttpSettings
+  readonly system: Pick<System, 'files' | 'timers'>
+  readonly logger: Logger
   /** Media types of JSON bodies besides application/json. */
   readonly jsonTypes: readonly string[]
   /** Of JSON bodies; throws SyntaxError and HttpError. Default: parseLossless. */
   readonly parseBody?: (text: string) => unknown
   readonly errorBody: ErrorBody
-  /** Of a whole request, from its first byte; 0: none, for a service whose requests are streams. Default: a minute. */
-  readonly requestTimeoutMs?: number
+  /** A request may be a stream, and then takes as long as it takes. */
+  readonly streamsIn?: boolean
 }
 
 const limits = {
   routerOptions: { maxParamLength: 1024 },
-  /** Of the request, from its first byte. */
-  requestTimeout: 60_000,
   connectionTimeout: 0,
   keepAliveTimeout: 75_000,
   http: { maxHeaderSize: 16_384, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 },
 }
-const mostConnections = 4096
 
 /** Without routes; `listen` opens it. */
 export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
-  const { tls, mostBodyBytes } = options
+  const { settings, system, logger } = options
+  const { tls, mostBodyBytes, mostConnections, requestTimeoutMs, trustedProxies, corsOrigins } = settings
   const common = {
     ...limits,
     bodyLimit: mostBodyBytes,
-    requestTimeout: options.requestTimeoutMs ?? limits.requestTimeout,
+    requestTimeout: options.streamsIn === true ? 0 : requestTimeoutMs,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     logger: false,
-
     exposeHeadRoutes: true,
     forceCloseConnections: 'idle' as const,
   }
-  const app = (tls === null ? fastify(common) : fastify({ ...common, https: { ...tls, ...limits.http } })) as unknown as HttpApp
+  const app = (tls === null
+    ? fastify(common)
+    : fastify({ ...common, https: { ...readTls(tls, system.files), ...limits.http } })) as unknown as HttpApp
+  if (tls !== null) {
+    const unwatch = watchTls(tls, system, logger, context => (app.server as unknown as Server).setSecureContext(context))
+    app.addHook('onClose', async () => unwatch())
+  }
   app.server.maxConnections = mostConnections
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
   readBodies(app, options)
   answerErrors(app, options)
   guard(app, options)
   log(app, options)
-  if (options.corsOrigins.length > 0)
-    await app.register(cors, { origin: options.corsOrigins.includes('*') ? true : [...options.corsOrigins] })
+  if (corsOrigins.length > 0) await app.register(cors, { origin: corsOrigins.includes('*') ? true : [...corsOrigins] })
   return app
 }
 
@@ -87,14 +105,12 @@ function answerErrors(app: HttpApp, { errorBody, logger, name }: HttpOptions): v
   app.setErrorHandler((error: FastifyError | HttpError, request, reply) => {
     const told = asHttpError(error)
     if (told.status >= 500)
-      logger.error({ service: name, err: error, method: request.method, url: request.url }, 'a service could not answer a request')
+      logger.error({ service: name, err: error, method: request.method, path: pathOf(request.url) }, 'a service could not answer a request')
     const { contentType, body } = errorBody(told)
     reply.code(told.status).headers(told.headers).header('content-type', contentType).serializer(JSON.stringify).send(body)
   })
   app.setNotFoundHandler((request, reply) => {
-    const { contentType, body } = errorBody(
-      new HttpError(404, 404, `HTTP 404 Not Found: ${request.method} ${request.url.split('?', 1)[0]}`),
-    )
+    const { contentType, body } = errorBody(new HttpError(404, 404, `HTTP 404 Not Found: ${request.method} ${pathOf(request.url)}`))
     reply.code(404).header('content-type', contentType).serializer(JSON.stringify).send(body)
   })
 }
@@ -106,27 +122,32 @@ function asHttpError(error: FastifyError | HttpError): HttpError {
   return new HttpError(status, status, error.message, { cause: error })
 }
 
-function guard(app: HttpApp, { allowedHosts }: HttpOptions): void {
+/** Without the query, in which a caller may have put anything. */
+function pathOf(url: string): string {
+  return url.split('?', 1)[0]!
+}
+
+function guard(app: HttpApp, { settings: { allowedHosts, corsOrigins } }: HttpOptions): void {
   app.addHook('onRequest', async (request, reply) => {
-    const host = request.headers.host ?? ''
+    const { host } = request
     if (!isAllowedHost(host, allowedHosts))
       throw new HttpError(421, 421, `This server does not answer to the name "${host}"; add it to services.allowed.hosts`)
     reply.headers({
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'cross-origin-resource-policy': 'same-origin',
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
       'referrer-policy': 'no-referrer',
       'cache-control': 'no-store',
     })
+    refuseOtherOrigins(request, corsOrigins)
   })
 }
 
-/** Of each request at `debug`, without its query, in which a caller may have put anything. */
+/** Of each request at `debug`. */
 function log(app: HttpApp, { logger, name }: HttpOptions): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method, url, ip } = request
-    logger.debug(
-      { service: name, method, path: url.split('?', 1)[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime), ip },
-      'a request',
-    )
+    logger.debug({ service: name, method, path: pathOf(url), status: reply.statusCode, ms: Math.round(reply.elapsedTime), ip }, 'a request')
   })
 }

@@ -21,9 +21,15 @@ export class HttpError extends Error {
   }
 }
 
-/** The credentials are missing or wrong: a browser asks for others then (RFC 7617). `code`: the service's own. */
-export function unauthorized(cause: Error, code = 401): HttpError {
-  return new HttpError(401, code, cause.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause })
+/** The credentials are missing or wrong, or it was tried too often. `code`: the service's own. */
+export function unauthorized(
+  cause: Error & { retryAfterSeconds: number | null },
+  code = 401,
+  challenge = 'Basic realm="Kafka"',
+): HttpError {
+  const { message, retryAfterSeconds } = cause
+  if (retryAfterSeconds !== null) return new HttpError(429, 429, message, { headers: { 'retry-after': String(retryAfterSeconds) }, cause })
+  return new HttpError(401, code, message, { headers: { 'www-authenticate': challenge }, cause })
 }
 
 export interface Answer {

@@ -26,7 +26,7 @@ const otherTypes = ['application/vnd.schemaregistry+json', 'application/json']
 const jsonTypes = [mediaType, 'application/vnd.schemaregistry+json', 'application/octet-stream']
 
 export async function openRegistry({ settings, sessions, own, system, logger }: ServiceContext): Promise<Service> {
-  const { host, ports, allowedHosts, corsOrigins } = settings
+  const { host, ports, tls } = settings
   const state = new State()
   const table = await openTopicTable({
     client: own,
@@ -50,15 +50,8 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
     clusterId: async () => (await own.cluster()).id,
   }
   const app = await openHttpApp({
-    name: 'registry',
-    logger,
-    allowedHosts,
-    corsOrigins,
-    mostBodyBytes: Math.min(settings.mostBodyBytes, mostBodyBytes),
-    tls: null,
-    jsonTypes,
-    parseBody,
-    errorBody,
+    ...{ name: 'registry', system, logger, jsonTypes, parseBody, errorBody },
+    settings: { ...settings, mostBodyBytes: Math.min(settings.mostBodyBytes, mostBodyBytes) },
   })
   identify(app, registry)
   for (const prefix of prefixes) {
@@ -72,7 +65,7 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
   }
   contextRoutes({ app, registry })
   const port = await listen(app, { host, port: ports.registry })
-  leadership.start({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port, scheme: 'http' })
+  leadership.start({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port, scheme: tls === null ? 'http' : 'https' })
   return {
     port,
     async close() {
@@ -89,7 +82,7 @@ function identify(app: HttpApp, { sessions }: Registry): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('content-type', typeFor(request))
     try {
-      Object.assign(request, { identity: await sessions.identify(request.headers.authorization) })
+      Object.assign(request, { identity: await sessions.identify(request.headers.authorization, request.ip) })
     } catch (error) {
       throw refusal(error)
     }

@@ -24,11 +24,11 @@ import { recordRoutes } from './v3/records.ts'
 import { topicRoutes } from './v3/topics.ts'
 
 export async function openRest({ settings, sessions, registryFor, system, logger }: ServiceContext): Promise<Service> {
-  const { host, ports, allowedHosts, corsOrigins, mostBodyBytes } = settings
+  const { host, ports, mostBodyBytes } = settings
   const app = await openHttpApp({
-    ...{ name: 'rest', logger, allowedHosts, corsOrigins, mostBodyBytes, tls: null, errorBody },
+    ...{ name: 'rest', settings, system, logger, errorBody },
     // A producer may send records for as long as it likes.
-    requestTimeoutMs: 0,
+    streamsIn: true,
     jsonTypes: [...formatTypes, ...plainTypes.filter(each => each !== 'application/json'), 'application/octet-stream'],
   })
   let rest: Rest
@@ -53,7 +53,7 @@ function prepare(rest: Rest): void {
   const { app } = rest
   // null: there is no body.
   app.setSerializerCompiler(() => value => (value === null ? '' : stringifyLossless(value)))
-  app.addHook('onRequest', request => rest.identify(request, request.headers.authorization))
+  app.addHook('onRequest', request => rest.identify(request, request.headers.authorization, request.ip))
   // v2 asks for committed offsets with a body.
   app.addHttpMethod('GET', { hasBody: true, overrideExisting: true })
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {

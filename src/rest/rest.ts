@@ -65,8 +65,8 @@ export class Rest {
   }
 
   /** Must have resolved before the handler of the request runs. Throws Unauthorized. */
-  async identify(request: Asking, authorization: string | undefined): Promise<void> {
-    this.#identities.set(request.raw, await this.#sessions.identify(authorization))
+  async identify(request: Asking, authorization: string | undefined, address: string): Promise<void> {
+    this.#identities.set(request.raw, await this.#sessions.identify(authorization, address))
   }
 
   identity({ raw }: Asking): Identity {

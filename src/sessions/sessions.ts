@@ -1,53 +1,82 @@
 /** Clients by identity: the least recently used are closed when there are many, and each after some time without use. */
-import { createHmac } from 'node:crypto'
 import type { System, Timer } from '../base.ts'
 import { type Client, ClientError, type ClientProperties, openClient } from '../client.ts'
+import { Attempts } from './attempts.ts'
+import {
+  authorizationFor,
+  type Credentials,
+  checkCredentials,
+  credentialsIn,
+  hashOf,
+  loginProperties,
+  principalOf,
+  Unauthorized,
+} from './credentials.ts'
 
 export interface Identity {
   /** Kafka's principal, `User:name`. */
   readonly principal: string
-  /** Of the credentials; without them. */
+  /** Of the client; without credentials. */
   readonly key: string
 }
 
-/** The credentials are missing or wrong. */
-export class Unauthorized extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'Unauthorized'
-  }
+/** How people may log in to the broker. */
+export interface LoginWays {
+  /** Tried one after the other with user name and password: `SCRAM-SHA-512`, `SCRAM-SHA-256`, `PLAIN`. */
+  readonly passwordMechanisms: readonly string[]
+  /** OAUTHBEARER. */
+  readonly tokens: boolean
+  /** The claim of a token that names its user. */
+  readonly subjectClaim: string
 }
 
 export interface SessionsOptions {
   readonly bootstrap: string
-  /** How the broker is reached: `security.protocol`, `ssl.*`, `sasl.mechanism`. With SASL, each caller brings user name and password. */
+  /** How the broker is reached: `security.protocol`, `ssl.*`. With SASL, each caller brings the credentials. */
   readonly properties: ClientProperties
+  readonly ways: LoginWays
   readonly system: Pick<System, 'clock' | 'timers' | 'random'>
 }
 
 export interface Sessions {
   /** Whether callers have to log in. */
   readonly needsLogin: boolean
-  /** `authorization`: the header of a request. Throws Unauthorized, and ClientError if no broker answers. */
-  identify(authorization: string | undefined): Promise<Identity>
+  readonly ways: LoginWays
+  /** `authorization`: the header of a request from `address`. Throws Unauthorized, and ClientError if no broker answers. */
+  identify(authorization: string | undefined, address: string): Promise<Identity>
+  /** The same with credentials; null where no login is needed. `address`: null for credentials that were right before. */
+  logIn(credentials: Credentials | null, address: string | null): Promise<Identity>
   /** The client of one that `identify` has returned. */
   clientOf(identity: Identity): Client
+  /** As the person would say it to another service of this process; undefined: there was no login. */
+  authorizationOf(identity: Identity): string | undefined
+  /** While it is held, the client is in use although nobody asks for it. Returns what ends that. */
+  hold(identity: Identity): () => void
+  /** A token was renewed: clients that have logged in with the old one go on with the new one. Throws as `logIn` does. */
+  renew(old: Credentials, renewed: Credentials): Promise<Identity>
   close(): Promise<void>
 }
 
 interface Session {
   readonly identity: Identity
   readonly client: Client
+  /** What it logs in with now. */
+  readonly login: { credentials: Credentials; mechanism: string } | null
+  /** Of the credentials. */
+  hash: string
   /** On the monotonic clock. */
   verifiedMs: number
   usedMs: number
+  held: number
 }
 
 const mostSessions = 256
 const idleMs = 300_000
 /** A password that was changed, or a user that was deleted, has no effect for longer than this. */
 const trustMs = 60_000
-const sweepMs = 10_000
+/** Clients in use are verified again before, so that no request waits for it, and what runs without requests ends, too. */
+const verifyAfterMs = 40_000
+const sweepMs = 5_000
 
 export function openSessions(options: SessionsOptions): Sessions {
   return new Pool(options)
@@ -55,101 +84,200 @@ export function openSessions(options: SessionsOptions): Sessions {
 
 class Pool implements Sessions {
   readonly needsLogin: boolean
+  readonly ways: LoginWays
   readonly #options: SessionsOptions
-  /** In the order of use, the oldest first. */
+  /** By key, in the order of use, the oldest first. */
   readonly #sessions = new Map<string, Session>()
-  readonly #verifying = new Map<string, Promise<Identity>>()
+  /** By hash of the credentials. */
+  readonly #known = new Map<string, Session>()
+  readonly #verifying = new Map<string, Promise<Session>>()
+  readonly #attempts: Attempts
   readonly #secret = Buffer.alloc(32)
   #sweep: Timer | null = null
+  #keys = 0
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    this.needsLogin = (options.properties['security.protocol'] ?? 'PLAINTEXT').toUpperCase().startsWith('SASL')
+    this.ways = options.ways
+    this.needsLogin = (options.properties['security.protocol'] ?? 'PLAINTEXT').trim().toUpperCase().startsWith('SASL')
+    this.#attempts = new Attempts(options.system.clock)
     options.system.random.fill(this.#secret)
   }
 
-  async identify(authorization: string | undefined): Promise<Identity> {
-    const login = this.needsLogin ? basicLogin(authorization) : null
-    const key = login === null ? 'anonymous' : this.#keyOf(login)
-    const known = this.#sessions.get(key)
-    const now = this.#options.system.clock.monotonic()
-    if (known !== undefined && (login === null || now - known.verifiedMs < trustMs)) return known.identity
-    const verifying = this.#verifying.get(key) ?? this.#verify(key, login)
-    this.#verifying.set(key, verifying)
-    try {
-      return await verifying
-    } finally {
-      this.#verifying.delete(key)
-    }
+  async identify(authorization: string | undefined, address: string): Promise<Identity> {
+    return this.logIn(this.needsLogin ? credentialsIn(authorization) : null, address)
+  }
+
+  async logIn(credentials: Credentials | null, address: string | null): Promise<Identity> {
+    if (credentials === null || !this.needsLogin) return (this.#known.get('') ?? this.#add('', null)).identity
+    checkCredentials(credentials)
+    const hash = hashOf(credentials, this.#secret)
+    const known = this.#known.get(hash)
+    if (known !== undefined && this.#now() - known.verifiedMs < trustMs) return known.identity
+    return (await this.#once(hash, () => this.#admit(hash, credentials, address))).identity
   }
 
   clientOf({ key }: Identity): Client {
     const session = this.#sessions.get(key)
     if (session === undefined) throw new Unauthorized('The session has ended')
-    session.usedMs = this.#options.system.clock.monotonic()
-    this.#sessions.delete(key)
-    this.#sessions.set(key, session)
+    this.#use(session)
     return session.client
+  }
+
+  authorizationOf({ key }: Identity): string | undefined {
+    const login = this.#sessions.get(key)?.login
+    return login == null ? undefined : authorizationFor(login.credentials)
+  }
+
+  hold({ key }: Identity): () => void {
+    const session = this.#sessions.get(key)
+    if (session === undefined) throw new Unauthorized('The session has ended')
+    session.held++
+    return () => {
+      session.held--
+      if (this.#sessions.has(key)) this.#use(session)
+    }
+  }
+
+  async renew(old: Credentials, renewed: Credentials): Promise<Identity> {
+    const before = hashOf(old, this.#secret)
+    const session = this.#known.get(before)
+    if (session?.login == null) return this.logIn(renewed, null)
+    await this.#tryEach(renewed, [session.login.mechanism])
+    session.login.credentials = renewed
+    session.verifiedMs = this.#now()
+    this.#known.delete(before)
+    session.hash = hashOf(renewed, this.#secret)
+    if (this.#sessions.has(session.identity.key)) this.#known.set(session.hash, session)
+    return session.identity
   }
 
   async close(): Promise<void> {
     this.#sweep?.cancel()
-    await Promise.all([...this.#sessions.keys()].map(key => this.#end(key)))
+    await Promise.all(Array.from(this.#sessions.values(), session => this.#end(session)))
+  }
+
+  /** All who bring the same credentials meanwhile wait for the same answer of the broker. */
+  async #once(hash: string, verify: () => Promise<Session>): Promise<Session> {
+    const verifying = this.#verifying.get(hash) ?? verify()
+    this.#verifying.set(hash, verifying)
+    try {
+      return await verifying
+    } finally {
+      if (this.#verifying.get(hash) === verifying) this.#verifying.delete(hash)
+    }
+  }
+
+  async #admit(hash: string, credentials: Credentials, address: string | null): Promise<Session> {
+    const known = this.#known.get(hash)
+    // Whoever was known is not made to wait for what others try.
+    const isNew = known === undefined && address !== null
+    const forgive = isNew ? this.#attempts.begin(address, credentials.kind === 'password' ? credentials.username : null) : null
+    const ways = known?.login == null ? this.#mechanismsFor(credentials) : [known.login.mechanism]
+    const mechanism = await this.#tryEach(credentials, ways).catch(error => {
+      // What no broker has judged was no attempt.
+      if (!(error instanceof Unauthorized)) forgive?.()
+      else if (known !== undefined) void this.#end(known)
+      throw error
+    })
+    forgive?.()
+    const session = known !== undefined && this.#sessions.has(known.identity.key) ? known : this.#add(hash, { credentials, mechanism })
+    session.verifiedMs = this.#now()
+    return session
+  }
+
+  #add(hash: string, login: Session['login']): Session {
+    const { bootstrap, properties } = this.#options
+    const identity = {
+      key: String(++this.#keys),
+      principal: login === null ? 'User:ANONYMOUS' : principalOf(login.credentials, this.ways.subjectClaim),
+    }
+    const own = login === null ? {} : loginProperties(login.credentials, login.mechanism)
+    const client = openClient({
+      bootstrap,
+      properties: { ...properties, ...own },
+      clientId: 'millrace-services',
+      ...(login?.credentials.kind === 'token' ? { token: () => (login.credentials as { token: string }).token } : {}),
+    })
+    const now = this.#now()
+    const session: Session = { identity, client, login, hash, verifiedMs: now, usedMs: now, held: 0 }
+    this.#sessions.set(identity.key, session)
+    this.#known.set(hash, session)
+    if (this.#sessions.size > mostSessions) void this.#end(this.#leastUsed())
+    this.#sweep ??= this.#options.system.timers.after(sweepMs, this.#look)
+    return session
+  }
+
+  #leastUsed(): Session {
+    for (const session of this.#sessions.values()) if (session.held === 0) return session
+    return this.#sessions.values().next().value!
+  }
+
+  #mechanismsFor({ kind }: Credentials): readonly string[] {
+    const { passwordMechanisms, tokens } = this.ways
+    const mechanisms = kind === 'password' ? passwordMechanisms : tokens ? ['OAUTHBEARER'] : []
+    if (mechanisms.length === 0) throw new Unauthorized(`The broker takes no ${kind}s`)
+    return mechanisms
+  }
+
+  /** Resolves to the mechanism with which the broker takes them; throws Unauthorized if there is none. */
+  async #tryEach(credentials: Credentials, mechanisms: readonly string[]): Promise<string> {
+    for (const mechanism of mechanisms) if (await this.#logsIn(credentials, mechanism)) return mechanism
+    throw new Unauthorized(credentials.kind === 'token' ? 'The broker refuses the token' : 'The user name or the password is wrong')
   }
 
   /** A new client logs in, so that the broker decides whether the credentials are right now. */
-  async #verify(key: string, login: Login | null): Promise<Identity> {
+  async #logsIn(credentials: Credentials, mechanism: string): Promise<boolean> {
     const { bootstrap, properties } = this.#options
-    const own = login === null ? properties : { ...properties, 'sasl.username': login.username, 'sasl.password': login.password }
-    const client = openClient({ bootstrap, properties: own, clientId: 'millrace-services' })
+    const own = { ...properties, ...loginProperties(credentials, mechanism) }
+    const client = openClient({ bootstrap, properties: own, clientId: 'millrace-login' })
     try {
-      if (login !== null) await client.cluster()
+      await client.cluster()
+      return true
     } catch (error) {
-      await client.close()
-      if (error instanceof ClientError && error.code === 'REFUSED') {
-        await this.#end(key)
-        throw new Unauthorized('The user name or the password is wrong')
-      }
+      if (error instanceof ClientError && error.code === 'REFUSED' && refusals.test(error.message)) return false
       throw error
+    } finally {
+      await client.close()
     }
-    const now = this.#options.system.clock.monotonic()
-    const identity = { key, principal: login === null ? 'User:ANONYMOUS' : `User:${login.username}` }
-    await this.#end(key)
-    this.#sessions.set(key, { identity, client, verifiedMs: now, usedMs: now })
-    while (this.#sessions.size > mostSessions) await this.#end(this.#sessions.keys().next().value!)
-    this.#sweep ??= this.#options.system.timers.after(sweepMs, this.#endIdle)
-    return identity
   }
 
-  readonly #endIdle = (): void => {
+  readonly #look = (): void => {
     this.#sweep = null
-    const now = this.#options.system.clock.monotonic()
-    for (const [key, { usedMs }] of this.#sessions) if (now - usedMs > idleMs) void this.#end(key)
-    if (this.#sessions.size > 0) this.#sweep = this.#options.system.timers.after(sweepMs, this.#endIdle)
+    const now = this.#now()
+    for (const session of this.#sessions.values()) {
+      if (session.held === 0 && now - session.usedMs > idleMs) void this.#end(session)
+      else if (session.login !== null && now - session.verifiedMs > verifyAfterMs)
+        void this.#verifyAgain(session.hash, session.login.credentials)
+    }
+    if (this.#sessions.size > 0) this.#sweep = this.#options.system.timers.after(sweepMs, this.#look)
   }
 
-  async #end(key: string): Promise<void> {
-    const session = this.#sessions.get(key)
-    this.#sessions.delete(key)
-    await session?.client.close()
+  /** A broker that does not answer says nothing about it; then the next request asks again. */
+  async #verifyAgain(hash: string, credentials: Credentials): Promise<void> {
+    if (this.#verifying.has(hash)) return
+    await this.#once(hash, () => this.#admit(hash, credentials, null)).catch(error => {
+      if (!(error instanceof Unauthorized || error instanceof ClientError)) throw error
+    })
   }
 
-  #keyOf({ username, password }: Login): string {
-    return createHmac('sha256', this.#secret).update(`${username.length}:${username}${password}`).digest('base64')
+  #use(session: Session): void {
+    session.usedMs = this.#now()
+    this.#sessions.delete(session.identity.key)
+    this.#sessions.set(session.identity.key, session)
+  }
+
+  /** Whatever its client is doing ends, too. */
+  async #end(session: Session): Promise<void> {
+    this.#sessions.delete(session.identity.key)
+    if (this.#known.get(session.hash) === session) this.#known.delete(session.hash)
+    await session.client.close()
+  }
+
+  #now(): number {
+    return this.#options.system.clock.monotonic()
   }
 }
 
-interface Login {
-  readonly username: string
-  readonly password: string
-}
-
-/** RFC 7617. Throws Unauthorized. */
-function basicLogin(authorization: string | undefined): Login {
-  const encoded = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(authorization ?? '')?.[1]
-  if (encoded === undefined) throw new Unauthorized('Log in with HTTP Basic: the user name and password of the Kafka user')
-  const text = Buffer.from(encoded, 'base64').toString('utf8')
-  const at = text.indexOf(':')
-  if (at <= 0) throw new Unauthorized('The Authorization header has no user name')
-  return { username: text.slice(0, at), password: text.slice(at + 1) }
-}
+/** In a ClientError REFUSED; others speak of certificates. */
+const refusals = /rejected the (?:login|token)|does not offer this SASL mechanism/

@@ -52,7 +52,11 @@ test('a principal sees and does what its ACLs allow, and nothing else', async t 
   }
 
   assert.equal((await ask('/topics', { user: null })).status, 401)
-  assert.match((await ask('/topics', { user: 'mallory' })).headers.get('www-authenticate')!, /^Basic/)
+  assert.match(
+    (await ask('/topics', { user: 'mallory' })).headers.get('www-authenticate')!,
+    /^Session/,
+    'a browser must not ask for a password itself',
+  )
   const [, list] = await answer('/topics')
   assert.deepEqual(
     list.rows!.map(each => each.name),

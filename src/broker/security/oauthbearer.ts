@@ -1,6 +1,6 @@
 /** SASL OAUTHBEARER (RFC 7628): a token of the configured issuer instead of a password. The reason for a rejected token goes only to the audit log. */
 
-import { BadToken, type VerifiedJwt } from './jwt.ts'
+import { BadToken, type VerifiedJwt } from '../../jwt.ts'
 import { AuthenticationFailed, type SaslMechanism, type SaslServer, type Step } from './mechanism.ts'
 
 /** Throws BadToken. */

@@ -1,5 +1,5 @@
 /** What the supervisor and its processes say to each other over Node's IPC channel. */
-import type { Given } from '../../broker.ts'
+import type { Given, ServicesLogin } from '../../broker.ts'
 import type { StartFlags } from '../start.ts'
 
 export type LogLevel = NonNullable<StartFlags['logLevel']>
@@ -18,6 +18,8 @@ export interface StartOrder {
   readonly clusterId: string | null
   /** Where the first process shares the metadata log. */
   readonly metadataSocket: string
+  /** The first process makes the user of the services; null: there are none, or they have a login. */
+  readonly servicesLogin: ServicesLogin | null
   /** Of all processes, by broker id. */
   readonly directories: readonly (readonly [brokerId: number, directory: string])[]
 }

@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { realSystem } from '../../base.ts'
-import { BrokerConfig, type Exposition, exposition, type RunningBroker } from '../../broker.ts'
+import { BrokerConfig, type Exposition, exposition, makeServicesUser, type RunningBroker } from '../../broker.ts'
 import { jsonLogger, type Logger, silentLogger } from '../../logger.ts'
 import { UsageError } from '../output.ts'
 import { announce, logStart, startOrExplain } from '../start.ts'
@@ -45,7 +45,7 @@ for (const signal of ['SIGINT', 'SIGHUP'] as const)
   })
 process.on('SIGTERM', () => stop('SIGTERM'))
 
-async function start({ values, level, isLogged, clusterId, metadataSocket, directories }: StartOrder): Promise<void> {
+async function start({ values, level, isLogged, clusterId, metadataSocket, directories, servicesLogin }: StartOrder): Promise<void> {
   // It may have ended before this program could notice.
   if (!process.connected) process.exit(0)
   const beganMs = system.clock.monotonic()
@@ -57,6 +57,7 @@ async function start({ values, level, isLogged, clusterId, metadataSocket, direc
     const started = await startOrExplain({ system, config, logger, processes, ...(clusterId === null ? {} : { clusterId }) })
     running = started
     metrics = exposition(started.broker)
+    if (servicesLogin !== null && clusterId === null) await makeServicesUser(started.broker, servicesLogin)
     const { ports, broker } = started
     const { shortage } = broker.log.space
     if (isLogged) announce(config, { ports: [ports], httpPort: null, shortage }, logger, system.clock.monotonic() - beganMs)

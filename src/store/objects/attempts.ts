@@ -6,9 +6,8 @@
  * What the answer teaches is used before the next attempt: another time of day, other credentials, fewer requests at once.
  */
 import { createHash } from 'node:crypto'
-import { crc32c, Durations, type System, Turns } from '../../base.ts'
+import { crc32c, Durations, isLoopback, type System, Turns } from '../../base.ts'
 import type { ObjectCounts, ObjectRequest } from '../../store.ts'
-import { isLoopback } from '../loopback.ts'
 import { Outage, type OutageOptions } from '../outage.ts'
 import type { CredentialSource, Credentials } from './credentials.ts'
 import type { RequestLimits } from './limits.ts'

@@ -5,8 +5,7 @@
  * Temporary ones are renewed well before they expire, in the background: requests wait for a renewal only when nothing valid is left.
  * While a renewal fails and the old ones still hold, they are used.
  */
-import type { System } from '../../base.ts'
-import { isLoopback } from '../loopback.ts'
+import { isLoopback, type System } from '../../base.ts'
 import { ObjectError } from './object-error.ts'
 import type { Transport } from './transport.ts'
 import { textOf } from './xml.ts'

@@ -2,7 +2,7 @@
  * Parses `postgres://user@host:port/database?sslmode=…`. Each error names the part that is wrong and what is allowed, and never shows the URL: in a
  * wrong one nobody knows where the password ends.
  */
-import { isLoopback } from '../loopback.ts'
+import { isLoopback } from '../../base.ts'
 
 export interface DatabaseUrl {
   readonly host: string

@@ -1,5 +1,5 @@
 /** Keys of the services process, which `millrace start` runs beside the broker. The broker itself does not use them. */
-import { type Declarations, int, intBytes, list, password, string } from '../../../base.ts'
+import { boolean, choice, type Declarations, int, intBytes, intMs, list, ms, password, string } from '../../../base.ts'
 
 const port = (value: number, doc: string) => int({ default: value, min: 0, max: 65_535, doc })
 
@@ -11,7 +11,23 @@ export const servicesKeys = {
   }),
   'services.host': string({
     default: '127.0.0.1',
-    doc: 'Address on which the services listen. On another address than loopback, the broker should require a login.',
+    doc: 'Address on which the services listen. Another address than loopback is refused if the listener in services.listener requires no login.',
+  }),
+  'services.listener': string({
+    default: null,
+    doc: 'Name of the listener through which the services reach the broker, and which decides how their users log in; by default the first one.',
+  }),
+  'services.tls': boolean({
+    default: false,
+    doc: 'Whether the services speak HTTPS, with the key and certificates of the listener in services.listener (ssl.keystore.*).',
+  }),
+  'services.client.config': string({
+    default: null,
+    doc: 'File with client properties (sasl.*, ssl.*) with which the services themselves log in. Without it, a broker on one machine whose listener offers SCRAM makes the user millrace-services with a new password at each start.',
+  }),
+  'services.sasl.mechanisms': list({
+    default: null,
+    doc: 'SASL mechanisms that users of the services may log in with; by default those of the listener or, for `millrace services`, that of its own login.',
   }),
   'services.allowed.hosts': list({
     default: '',
@@ -26,7 +42,33 @@ export const servicesKeys = {
     min: 1024,
     doc: 'Maximum size of the body of a request to a service.',
   }),
+  'services.max.connections': int({ default: 4_096, min: 1, doc: 'Maximum number of connections to one service.' }),
+  'services.request.timeout.ms': intMs({
+    default: 60_000,
+    min: 1_000,
+    doc: 'Maximum time from the first byte of a request to its last one. Streams of records to the REST proxy may take longer.',
+  }),
+  'services.trusted.proxies': list({
+    default: '',
+    doc: 'Addresses and networks of proxies in front of the services, whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host headers are believed.',
+  }),
+  'services.log.level': choice(['debug', 'info', 'warn', 'error'], {
+    default: null,
+    doc: 'Log level of the services; by default that of the broker. At debug, each request is logged.',
+  }),
   'console.port': port(8080, 'Port of the web console.'),
+  'console.session.idle.ms': ms({ default: 1_800_000, min: 1_000, doc: 'A login to the console ends after this time without a request.' }),
+  'console.session.max.ms': ms({ default: 43_200_000, min: 1_000, doc: 'A login to the console ends after this time.' }),
+  'console.oidc.issuer': string({
+    default: null,
+    doc: 'URL of the OpenID Connect provider with which people log in to the console; the broker must accept its tokens (OAUTHBEARER).',
+  }),
+  'console.oidc.client.id': string({
+    default: null,
+    doc: 'Client id of the console at the provider. Its redirect URI is /api/oidc/callback.',
+  }),
+  'console.oidc.client.secret': password({ doc: 'Client secret of the console at the provider; none for a public client.' }),
+  'console.oidc.scopes': list({ default: 'openid', doc: 'Scopes that the console asks for; openid must be one of them.' }),
   'registry.port': port(8081, 'Port of the schema registry.'),
   'rest.port': port(8082, 'Port of the REST proxy.'),
   'schema.registry.url': string({

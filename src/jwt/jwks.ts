@@ -5,9 +5,9 @@
  * than the configured pause allows, so that tokens with invented key names cannot flood the issuer. Redirects are not followed.
  */
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { isIP } from 'node:net'
-import type { System } from '../../base.ts'
-import type { Logger } from '../../logger.ts'
+import { isLoopback, type System } from '../base.ts'
+import type { Logger } from '../logger.ts'
+import { download } from './download.ts'
 
 export interface JwksOptions {
   system: System
@@ -26,18 +26,20 @@ export interface SigningKey {
   readonly key: KeyObject
 }
 
-const mostBytes = 1024 * 1024
-const timeoutMs = 10_000
 const leastRsaBits = 2048
 
 /** Why the URL cannot be used, or null. */
 export function jwksUrlProblem(text: string): string | null {
   if (!URL.canParse(text)) return `${text} is not a URL`
+  return new URL(text).protocol === 'file:' ? null : issuerUrlProblem(text, 'an https: or file: URL')
+}
+
+/** The same for what an issuer is asked over the network. */
+export function issuerUrlProblem(text: string, wanted = 'an https: URL'): string | null {
+  if (!URL.canParse(text)) return `${text} is not a URL`
   const { protocol, hostname, username } = new URL(text)
   if (username !== '') return 'it must not contain a user name'
-  if (protocol === 'file:' || protocol === 'https:') return null
-  const here = hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
-  return protocol === 'http:' && here ? null : 'it must be an https: or file: URL'
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname)) ? null : `it must be ${wanted}`
 }
 
 export class Jwks {
@@ -92,22 +94,9 @@ export class Jwks {
   }
 
   async #download(): Promise<string> {
-    const abort = new AbortController()
-    const timer = this.#options.system.timers.after(timeoutMs, () => abort.abort(new Error(`no response within ${timeoutMs} ms`)))
-    try {
-      const response = await fetch(this.#options.url, { redirect: 'error', signal: abort.signal, headers: { accept: 'application/json' } })
-      if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`)
-      const chunks: Uint8Array[] = []
-      let bytes = 0
-      for await (const chunk of response.body) {
-        bytes += chunk.length
-        if (bytes > mostBytes) throw new Error(`more than ${mostBytes} bytes`)
-        chunks.push(chunk)
-      }
-      return Buffer.concat(chunks).toString('utf8')
-    } finally {
-      timer.cancel()
-    }
+    const { status, text } = await download(this.#options.url, this.#options.system.timers)
+    if (status < 200 || status > 299) throw new Error(`HTTP status ${status}`)
+    return text
   }
 
   #now(): number {

@@ -17,6 +17,7 @@ export interface JwtRules {
 export interface VerifiedJwt {
   subject: string
   expiresAtMs: number
+  claims: Readonly<Record<string, unknown>>
 }
 
 /** What the token lacks; safe to log, since no part of the token is in it. */
@@ -95,7 +96,7 @@ function checkClaims(claims: Json, rules: JwtRules, now: number): VerifiedJwt {
   if (now + skew < iat) throw new BadToken('it was issued in the future')
   const subject = Object.hasOwn(claims, rules.subjectClaim) ? claims[rules.subjectClaim] : undefined
   if (typeof subject !== 'string' || subject.trim() === '') throw new BadToken(`it has no claim ${rules.subjectClaim}`)
-  return { subject, expiresAtMs: exp * 1000 }
+  return { subject, expiresAtMs: exp * 1000, claims }
 }
 
 function isTime(value: unknown): value is number {

@@ -1,0 +1,48 @@
+/** The services beside a broker: what they will need is known, and checked, before the broker starts; they start when it serves clients. */
+import type { System } from '../../base.ts'
+import type { BrokerConfig, ServicesLogin } from '../../broker.ts'
+import type { ServiceName, ServicesSettings } from '../../services.ts'
+import { bracketed } from '../output.ts'
+import type { LogLevel } from '../processes/messages.ts'
+import type { Stoppable } from '../start.ts'
+import type { BesideOptions } from './beside.ts'
+import { loginToMake, ownBroker } from './own-broker.ts'
+import { servicesSettings } from './settings.ts'
+
+export interface ServicesPlan {
+  /** The user that the broker has to make first; null: none. */
+  readonly login: ServicesLogin | null
+  /** `ports`: of the broker, by listener name. Resolves when the process has been launched. */
+  start(ports: ReadonlyMap<string, number>, options: Omit<BesideOptions, 'order'> & { level: LogLevel }): Promise<Stoppable>
+}
+
+/** Throws UsageError. */
+export function planServices(config: BrokerConfig, system: System): ServicesPlan {
+  const login = loginToMake(config, system)
+  const settingsFor = (ports: ReadonlyMap<string, number>) => servicesSettings(config, ownBroker(config, ports, login, system))
+  settingsFor(new Map())
+  return {
+    login,
+    async start(ports, { level, ...options }) {
+      const settings = settingsFor(ports)
+      const { ServicesProcess } = await import('./beside.ts')
+      const services = new ServicesProcess({ ...options, order: { settings, level: config.get('services.log.level') ?? level } })
+      void services.start().then(running => {
+        if (process.stdout.isTTY) process.stdout.write(banner(running, settings))
+      })
+      return services
+    },
+  }
+}
+
+/** Where the services are, for a terminal. */
+function banner(running: ReadonlyMap<ServiceName, number>, settings: ServicesSettings): string {
+  const lines = Array.from(running, ([name, port]) => `  ${titles[name].padEnd(18)} ${urlOf(settings, port)}\n`)
+  return lines.length === 0 ? '' : `${lines.join('')}\n`
+}
+
+const titles: Record<ServiceName, string> = { console: 'web console', registry: 'schema registry', rest: 'REST proxy' }
+
+function urlOf({ host, tls }: ServicesSettings, port: number): string {
+  return `${tls === null ? 'http' : 'https'}://${bracketed(host)}:${port}`
+}
