@@ -48,6 +48,8 @@ export interface RegistrySettings {
 export interface RegistryReached {
   readonly url: string
   readonly authorization: string | undefined
+  /** Of this process: its certificate need not name the address. */
+  readonly isOwn: boolean
 }
 
 export interface RestSettings {
@@ -57,6 +59,8 @@ export interface RestSettings {
   readonly instanceTimeoutMs: number
   /** Of one principal. */
   readonly mostInstances: number
+  /** Streams end after so long without records, or if their reader takes none. */
+  readonly streamIdleMs: number
 }
 
 export interface ServiceContext {

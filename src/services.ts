@@ -55,10 +55,11 @@ function reachRegistry(
   port: number | undefined,
   authorization: string | undefined,
 ): RegistryReached | null {
-  if (url !== null) return { url, authorization: userInfo === null ? undefined : `Basic ${Buffer.from(userInfo).toString('base64')}` }
+  if (url !== null)
+    return { url, authorization: userInfo === null ? undefined : `Basic ${Buffer.from(userInfo).toString('base64')}`, isOwn: false }
   if (port === undefined) return null
   const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
-  return { url: `${tls === null ? 'http' : 'https'}://${address}:${port}`, authorization }
+  return { url: `${tls === null ? 'http' : 'https'}://${address}:${port}`, authorization, isOwn: true }
 }
 
 function whyNot(error: unknown, name: ServiceName, { host, ports }: ServicesSettings): object {

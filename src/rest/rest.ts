@@ -73,6 +73,11 @@ export class Rest {
     return this.#identities.get(raw)!
   }
 
+  /** As long as something goes on for the caller without requests. Returns what ends that. */
+  hold(request: Asking): () => void {
+    return this.#sessions.hold(this.identity(request))
+  }
+
   client(request: Asking): Client {
     return this.#sessions.clientOf(this.identity(request))
   }

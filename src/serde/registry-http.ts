@@ -11,6 +11,8 @@ export interface RegistryAddress {
   readonly authorization?: string | undefined
   /** Certificates in PEM that are trusted instead of the system's. */
   readonly ca?: string | Buffer | undefined
+  /** It is this process, so that there is nobody to verify. */
+  readonly isOwn?: boolean | undefined
   readonly timeoutMs?: number | undefined
 }
 
@@ -47,7 +49,7 @@ export function openHttp(address: RegistryAddress, system: System): RegistryHttp
   let agents: Promise<Agents> | null = null
   return {
     async ask(method, path, body) {
-      agents ??= openAgents(address.ca)
+      agents ??= openAgents(address)
       const opened = await agents
       const text = body === undefined ? null : stringifyLossless(body)
       let problem: unknown
@@ -88,10 +90,15 @@ function withoutSecret(text: string): string {
   return text.replace(/\/\/[^/@]*@/, '//…@')
 }
 
-async function openAgents(ca: string | Buffer | undefined): Promise<Agents> {
+async function openAgents({ ca, isOwn }: RegistryAddress): Promise<Agents> {
   const [http, https] = await Promise.all([import('node:http'), import('node:https')])
   const limits = { keepAlive: true, maxSockets: 8 }
-  return { http, https, plain: new http.Agent(limits), secure: new https.Agent({ ...limits, ...(ca === undefined ? {} : { ca }) }) }
+  return {
+    http,
+    https,
+    plain: new http.Agent(limits),
+    secure: new https.Agent({ ...limits, rejectUnauthorized: isOwn !== true, ...(ca === undefined ? {} : { ca }) }),
+  }
 }
 
 interface Call {

@@ -200,17 +200,35 @@ test('unknown consumer 40403, name taken 40902, format mismatch 406/40601, unkno
     assert.equal((await proxy.ask('POST', '/consumers/named', settings)).status, 422, JSON.stringify(settings))
 })
 
-test('a topic pattern; a pattern without end is refused', async () => {
+test('a topic pattern; one that would take for ever does not, and what is none is refused', async () => {
   await proxy.client.createTopic({ name: 'pattern-1' })
   await proxy.client.createTopic({ name: `${'a'.repeat(60)}!`.replace('!', '-') })
   const instance = await createInstance('patterns', {})
   assert.equal((await proxy.ask('POST', `${instance}/subscription`, { topic_pattern: 'pattern-.*' })).text, '')
   assert.deepEqual((await proxy.ask('GET', `${instance}/subscription`)).body, { topics: ['pattern-1'] })
-  assert.equal((await proxy.ask('POST', `${instance}/subscription`, { topic_pattern: '(a+)+$' })).status, 400)
+  assert.equal((await proxy.ask('POST', `${instance}/subscription`, { topic_pattern: '(a+)+' })).status, 204)
+  assert.deepEqual((await proxy.ask('GET', `${instance}/subscription`)).body, { topics: [] })
+  for (const topic_pattern of ['(', String.raw`(a)\1`]) {
+    const { status, body } = await proxy.ask('POST', `${instance}/subscription`, { topic_pattern })
+    assert.deepEqual([topic_pattern, status, body.error_code], [topic_pattern, 400, 400])
+  }
+})
+
+test('a subscription to a pattern takes in topics that come later', async () => {
+  const instance = await createInstance('late', { format: 'json', 'auto.offset.reset': 'earliest' })
+  await proxy.ask('POST', `${instance}/subscription`, { topic_pattern: 'late-.*' })
+  assert.deepEqual((await proxy.ask('GET', `${instance}/records`)).body, [])
+  await proxy.client.createTopic({ name: 'late-1' })
+  await proxy.client.send('late-1', [{ key: null, value: Buffer.from('1') }])
+  const [record] = await readAll(instance, 1, 'application/vnd.kafka.json.v2+json')
+  assert.equal(record.topic, 'late-1')
 })
 
 test('instances have a maximum number, and end when they are idle', async () => {
-  await using small = await startProxy({}, { rest: { mostInFlightBytes: 65_536, instanceTimeoutMs: 3_000, mostInstances: 2 } })
+  await using small = await startProxy(
+    {},
+    { rest: { mostInFlightBytes: 65_536, instanceTimeoutMs: 3_000, mostInstances: 2, streamIdleMs: 300_000 } },
+  )
   await createInstance('few', { name: 'a' }, small)
   await createInstance('few', { name: 'b' }, small)
   const third = await small.ask('POST', '/consumers/few', { name: 'c' })

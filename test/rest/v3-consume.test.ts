@@ -97,9 +97,9 @@ interface Events {
   close(): void
 }
 
-function listen(url: string, headers: Record<string, string> = {}): Promise<Events> {
+function listen(url: string, headers: Record<string, string> = {}, at = proxy): Promise<Events> {
   return new Promise((resolve, reject) => {
-    const asking = get(proxy.url + url, { headers: { accept: 'text/event-stream', ...headers } }, response => {
+    const asking = get(at.url + url, { headers: { accept: 'text/event-stream', ...headers } }, response => {
       const chunks = response.iterator({ destroyOnReturn: false })
       let text = ''
       const next: Events['next'] = async () => {
@@ -117,6 +117,7 @@ function listen(url: string, headers: Record<string, string> = {}): Promise<Even
           return Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)])) as never
         }
       }
+      response.on('error', () => {})
       resolve({ response, next, close: () => asking.destroy() })
     })
     asking.on('error', reject)
@@ -176,8 +177,68 @@ test('a slow reader pauses the fetch', async () => {
   events.close()
 })
 
-test('an unknown topic is told as an event; streams end with the proxy', async () => {
-  const events = await listen(path('nothing'))
-  const error = await events.next()
-  assert.deepEqual([error.event, JSON.parse(error.data).error_code], ['error', 40_403])
+test('an unknown topic is told before a stream begins', async () => {
+  for (const query of ['', '?group=waiters']) {
+    const { status, body } = await proxy.ask('GET', `${path('nothing')}${query}`, undefined, { accept: 'text/event-stream' })
+    assert.deepEqual([query, status, body.error_code], [query, 404, 40_403])
+  }
+})
+
+test('a member that comes back with Last-Event-ID is a member again', async () => {
+  await proxy.client.createTopic({ name: 'returning' })
+  await fill('returning', ['a'])
+  const events = await listen(`${path('returning')}?group=returners&value_format=STRING`, { 'last-event-id': '0:7' })
+  assert.equal(JSON.parse((await events.next()).data).value.data, 'a')
+  assert.equal((await proxy.client.group('returners')).members.length, 1)
+  // Its offsets are its own: nobody commits from outside meanwhile.
+  const page = await proxy.ask('GET', `${path('returning')}?group=returners&offsets=0:1`)
+  assert.deepEqual([page.status, page.body.error_code], [409, 40_903])
+  events.close()
+})
+
+test('a record larger than all limits comes through', async () => {
+  await proxy.client.createTopic({ name: 'huge', configs: new Map([['max.message.bytes', '33554432']]) })
+  const value = Buffer.alloc(20_000_000, 'x')
+  await proxy.client.send('huge', [{ key: null, value }])
+  await fill('huge', ['small'])
+  const page = await proxy.ask('GET', `${path('huge')}?value_format=STRING&max_bytes=10`)
+  assert.deepEqual(
+    page.body.data.map((each: { value: { data: string } }) => each.value.data.length),
+    [value.length],
+  )
+  const events = await listen(`${path('huge')}?value_format=STRING`)
+  assert.equal(JSON.parse((await events.next()).data).value.data.length, value.length)
+  events.close()
+})
+
+test('a reader who takes nothing is left, and one who goes away makes room', async () => {
+  const limits = { mostInFlightBytes: 65_536, instanceTimeoutMs: 1_000, mostInstances: 1, streamIdleMs: 3_000 }
+  await using short = await startProxy({}, { rest: limits })
+  await short.client.createTopic({ name: 'stalled' })
+  for (let i = 0; i < 30; i++) await short.client.send('stalled', [{ key: null, value: Buffer.alloc(1_000_000, 'x') }])
+  const target = `${short.cluster}/topics/stalled/records`
+  const stalled = await listen(target, {}, short)
+  stalled.response.pause()
+  assert.equal((await short.ask('GET', target)).status, 429)
+  for (let tries = 0; (await short.ask('GET', `${target}?max_records=1`)).status === 429; tries++) {
+    assert.ok(tries < 300, 'the stalled reader keeps its place')
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  const second = await listen(target, {}, short)
+  await second.next()
+  second.close()
+  for (let tries = 0; (await short.ask('GET', `${target}?max_records=1`)).status === 429; tries++) {
+    assert.ok(tries < 300, 'the reader who is gone keeps its place')
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  stalled.close()
+})
+
+test('streams end with the proxy', async () => {
+  const closing = await startProxy()
+  await closing.client.createTopic({ name: 'last' })
+  const events = await listen(`${closing.cluster}/topics/last/records`, {}, closing)
+  const ended = assert.rejects(events.next(), /the stream has ended/)
+  await closing[Symbol.asyncDispose]()
+  await ended
 })

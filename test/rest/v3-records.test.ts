@@ -1,6 +1,8 @@
 /** v3 of the REST proxy: producing. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { ReceivedRecord } from '../../src/client.ts'
 import { type RestProxy, startProxy } from './proxy.testing.ts'
@@ -11,6 +13,7 @@ before(async () => {
 })
 after(() => proxy[Symbol.asyncDispose]())
 
+const limits = { mostInFlightBytes: 65_536, instanceTimeoutMs: 1_000, mostInstances: 1, streamIdleMs: 300_000 }
 const path = (topic: string) => `${proxy.cluster}/topics/${topic}/records`
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
@@ -129,8 +132,79 @@ test('a malformed document ends the stream with an error, after the answers to t
 
 test('an unknown partition fails within 5 s', async () => {
   await proxy.client.createTopic({ name: 'single' })
+  const begin = performance.now()
   const { text } = await proxy.ask('POST', path('single'), '{"partition_id":7,"value":{"type":"STRING","data":"1"}}')
   assert.equal(reports(text)[0].error_code, 40_401)
+  assert.ok(performance.now() - begin < 5_000)
+})
+
+test('a stream of records may take longer than a request; a slow body of another kind may not', async () => {
+  await using short = await startProxy({}, { requestTimeoutMs: 1_000 })
+  await short.client.createTopic({ name: 'long' })
+  const options = (contentType: string) => ({ method: 'POST', headers: { 'content-type': contentType } })
+  const sending = request(`${short.url}${short.cluster}/topics/long/records`, options('application/json'))
+  const answered = once(sending, 'response')
+  sending.write('{"value":{"type":"JSON","data":1}}')
+  const slow = request(`${short.url}/topics/long`, options('application/vnd.kafka.json.v2+json'))
+  slow.write('{"records":[')
+  const [refused] = await once(slow, 'response')
+  assert.equal(refused.statusCode, 408)
+  slow.on('error', () => {}).destroy()
+  await new Promise(resolve => setTimeout(resolve, 1_000))
+  sending.end('{"value":{"type":"JSON","data":2}}')
+  const [response] = await answered
+  let text = ''
+  for await (const chunk of response) text += chunk
+  assert.deepEqual(
+    reports(text).map(each => each.offset),
+    [0, 1],
+  )
+})
+
+test('a stream without records ends with a report, and so does the connection of one who does not read', async () => {
+  await using short = await startProxy({}, { rest: { ...limits, streamIdleMs: 4_000 } })
+  await short.client.createTopic({ name: 'idle' })
+  const sending = request(`${short.url}${short.cluster}/topics/idle/records`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+  })
+  sending.on('error', () => {})
+  const answered = once(sending, 'response')
+  // As long as there are records it goes on.
+  for (let i = 0; i < 4; i++) {
+    sending.write('{"value":{"type":"JSON","data":1}}')
+    await new Promise(resolve => setTimeout(resolve, 1_500))
+  }
+  const [response] = await answered
+  let text = ''
+  for await (const chunk of response) text += chunk
+  assert.deepEqual(
+    reports(text).map(each => each.error_code),
+    [200, 200, 200, 200, 408],
+  )
+  // A sender who reads no answers is not read from, and ends as well.
+  const deaf = connect(Number(new URL(short.url).port), '127.0.0.1')
+  const ended = new Promise(resolve => deaf.on('close', resolve))
+  deaf.on('error', () => {})
+  deaf.pause()
+  deaf.write(
+    `POST ${short.cluster}/topics/idle/records HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  )
+  const records = '{"value":{"type":"JSON","data":1}}'.repeat(100)
+  const chunk = `${records.length.toString(16)}\r\n${records}\r\n`
+  const timer = setInterval(() => deaf.writableLength < 1_000_000 && deaf.write(chunk.repeat(10)), 1)
+  await ended
+  clearInterval(timer)
+})
+
+test('a sender who goes away: what it sent is stored, and nothing is left behind', async () => {
+  await proxy.client.createTopic({ name: 'gone' })
+  const sending = request(proxy.url + path('gone'), { method: 'POST', headers: { 'content-type': 'application/json' } })
+  sending.on('error', () => {})
+  sending.write('{"value":{"type":"JSON","data":1}}{"value":{"type":"JSON"')
+  await once(sending, 'response')
+  sending.destroy()
+  assert.equal((await read('gone', 1)).length, 1)
 })
 
 test('a body of many records: all stored, reports in order', async () => {
@@ -171,7 +245,7 @@ test('records:batch is 207, with successes and failures', async () => {
 })
 
 test('a fast writer gets 429 with Retry-After; a stream waits', async () => {
-  await using small = await startProxy({}, { rest: { mostInFlightBytes: 65_536, instanceTimeoutMs: 1000, mostInstances: 1 } })
+  await using small = await startProxy({}, { rest: limits })
   await small.client.createTopic({ name: 'narrow' })
   const value = { type: 'STRING', data: 'x'.repeat(30_000) }
   const target = `${small.cluster}/topics/narrow/records`
@@ -181,6 +255,10 @@ test('a fast writer gets 429 with Retry-After; a stream waits', async () => {
   const refused = answers.filter(each => each.status === 429)
   assert.ok(refused.length > 0 && refused.length < 12, `${refused.length} of 12`)
   assert.ok(refused.every(each => each.headers.get('retry-after') === '1' && each.body.error_code === 429))
+  const crowd = await Promise.all(Array.from({ length: 60 }, () => small.ask('POST', target, { value })))
+  const turnedAway = crowd.filter(each => each.status === 429)
+  assert.ok(turnedAway.length > 0 && turnedAway.length < 60, `${turnedAway.length} of 60`)
+  assert.ok(turnedAway.every(each => each.headers.get('retry-after') === '1' && each.body.error_code === 429))
   const streams = await Promise.all(Array.from({ length: 6 }, () => small.ask('POST', target, JSON.stringify({ value }).repeat(5))))
   for (const { text } of streams)
     assert.deepEqual(

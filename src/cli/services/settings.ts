@@ -62,6 +62,7 @@ export function servicesSettings(config: BrokerConfig, { bootstrap, properties, 
       mostInFlightBytes: config.get('rest.max.in.flight.bytes'),
       instanceTimeoutMs: config.get('rest.consumer.instance.timeout.ms'),
       mostInstances: config.get('rest.max.consumer.instances'),
+      streamIdleMs: config.get('rest.stream.idle.timeout.ms'),
     },
   }
 }

@@ -44,6 +44,8 @@ const autoCommitMs = 5_000
 const fetchBytes = 4_194_304
 const mostWaitMs = 500
 const pauseMs = 50
+/** Topics that match a pattern are looked for at most so often. */
+const patternMs = 5_000
 
 export class ConsumerInstance {
   readonly options: InstanceOptions
@@ -51,6 +53,8 @@ export class ConsumerInstance {
   readonly #system: System
   readonly #reader: Reader
   #topics: string[] = []
+  #pattern: RegExp | null = null
+  #matchedMs = 0
   #membership: Promise<Membership> | null = null
   #manual: PartitionName[] = []
   /** Where the next fetch begins. */
@@ -83,18 +87,45 @@ export class ConsumerInstance {
   subscribe(topics: readonly string[]): Promise<void> {
     return this.#alone(async () => {
       if (this.#manual.length > 0) throw exclusive()
-      await this.#leave()
-      this.#topics = [...topics]
-      if (topics.length === 0) return
-      this.#membership = this.#client.join({ group: this.options.group, topics })
-      // Told to whoever reads next.
-      this.#membership.catch(() => {})
+      this.#pattern = null
+      await this.#join(topics)
     })
+  }
+
+  /** Topics that come later are taken in when records are asked for. */
+  subscribeToPattern(pattern: RegExp): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#manual.length > 0) throw exclusive()
+      this.#pattern = pattern
+      await this.#join(await this.#matching(pattern))
+    })
+  }
+
+  /** Internal topics are left out, as by Kafka's consumer. */
+  async #matching(pattern: RegExp): Promise<string[]> {
+    this.#matchedMs = this.#system.clock.monotonic()
+    return (await this.#client.topicNames()).filter(each => !each.startsWith('__') && pattern.test(each))
+  }
+
+  async #join(topics: readonly string[]): Promise<void> {
+    await this.#leave()
+    this.#topics = [...topics]
+    if (topics.length === 0) return
+    this.#membership = this.#client.join({ group: this.options.group, topics })
+    // Told to whoever reads next.
+    this.#membership.catch(() => {})
+  }
+
+  async #lookForTopics(): Promise<void> {
+    if (this.#pattern === null || this.#system.clock.monotonic() - this.#matchedMs < patternMs) return
+    const found = await this.#matching(this.#pattern)
+    if (found.length !== this.#topics.length || found.some((each, at) => each !== this.#topics[at])) await this.#join(found)
   }
 
   unsubscribe(): Promise<void> {
     return this.#alone(async () => {
       await this.#leave()
+      this.#pattern = null
       this.#topics = []
       this.#manual = []
     })
@@ -106,7 +137,7 @@ export class ConsumerInstance {
 
   assign(partitions: readonly PartitionName[]): Promise<void> {
     return this.#alone(async () => {
-      if (this.#topics.length > 0) throw exclusive()
+      if (this.#topics.length > 0 || this.#pattern !== null) throw exclusive()
       const kept = new Positions()
       for (const each of partitions) kept.set(each, 0n)
       for (const each of this.#manual) if (!kept.has(each)) this.#forget(each)
@@ -158,6 +189,7 @@ export class ConsumerInstance {
   async #read<T>({ timeoutMs, maxBytes, maxRecords = Number.POSITIVE_INFINITY }: ReadLimits, take: Take<T>): Promise<T[]> {
     const { clock, timers } = this.#system
     const end = clock.monotonic() + timeoutMs
+    await this.#lookForTopics()
     const taken: T[] = []
     let bytes = 0
     /** Until it is enough, or there are no more. */

@@ -1,10 +1,15 @@
 /** How many bytes of records may be on their way to Kafka: of one principal, and of all together. Who wants more waits, or gets 429. */
 import { HttpError } from '../../http.ts'
 
+/** What a record takes besides its text. */
+export const recordOverhead = 256
+/** Streams of one principal that wait for room. */
+const mostWaiting = 16
+
 export class Budget {
   readonly #most: number
   readonly #used = new Map<string, number>()
-  readonly #waiting: (() => void)[] = []
+  #waiting: { readonly principal: string; resume(): void }[] = []
   #total = 0
 
   /** One principal may have half of `mostBytes`. */
@@ -18,9 +23,14 @@ export class Budget {
     return this.#add(principal, bytes)
   }
 
+  /** Throws 429 if so many of this principal wait that one more would not be soon. */
+  admit(principal: string): void {
+    if (this.#waiting.filter(each => each.principal === principal).length >= mostWaiting) throw tooMany()
+  }
+
   /** Resolves when there is room. */
   async wait(principal: string, bytes: number): Promise<() => void> {
-    while (!this.#fits(principal, bytes)) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    while (!this.#fits(principal, bytes)) await new Promise<void>(resume => this.#waiting.push({ principal, resume }))
     return this.#add(principal, bytes)
   }
 
@@ -40,7 +50,9 @@ export class Budget {
       const left = this.#used.get(principal)! - bytes
       if (left === 0) this.#used.delete(principal)
       else this.#used.set(principal, left)
-      for (const resume of this.#waiting.splice(0)) resume()
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const { resume } of waiting) resume()
     }
   }
 }

@@ -1,6 +1,6 @@
 /** v2: `/consumers/{group}`: consumer instances. */
-import { runInNewContext } from 'node:vm'
 import { Type } from 'typebox'
+import { linearRegExp } from '../../base.ts'
 import type { CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { ConsumerInstance, InstanceOptions } from '../consumer/instance.ts'
@@ -73,7 +73,7 @@ function createRoute(rest: Rest, instances: Instances): void {
       const options = optionsIn(group, given)
       if (options.format !== 'binary' && options.format !== 'json' && rest.schemas(request) === null)
         throw invalidSetting(`the format ${options.format} needs a schema registry`)
-      instances.create(rest.identity(request), rest.client(request), name, options)
+      instances.create(rest.identity(request), rest.client(request), () => rest.hold(request), name, options)
       const where = `consumers/${encodeURIComponent(group)}/instances/${encodeURIComponent(name)}`
       return { instance_id: name, base_uri: `${baseUrl(request)}/${where}` }
     },
@@ -125,7 +125,7 @@ function subscriptionRoutes(rest: Rest, use: Use): void {
       const { topics, topic_pattern } = request.body
       await use(request, request.params, async instance => {
         if (topics != null) await instance.subscribe(topics)
-        else if (topic_pattern != null) await instance.subscribe(matching(topic_pattern, await rest.client(request).topicNames()))
+        else if (topic_pattern != null) await instance.subscribeToPattern(patternIn(topic_pattern))
       })
       reply.code(204).send(null)
     },
@@ -156,19 +156,12 @@ function subscriptionRoutes(rest: Rest, use: Use): void {
   )
 }
 
-/** Those that exist now. Internal ones are left out, as by Kafka's consumer. */
-function matching(pattern: string, names: readonly string[]): string[] {
-  const shown = names.filter(each => !each.startsWith('__'))
+function patternIn(text: string): RegExp {
   try {
-    // A pattern may take for ever; this is the way to stop it.
-    const found: unknown = runInNewContext(
-      'names.filter(name => new RegExp(pattern).test(name))',
-      { names: shown, pattern: `^(?:${pattern})$` },
-      { timeout: 100 },
-    )
-    return Array.from(found as string[])
+    return linearRegExp(`^(?:${text})$`)
   } catch (error) {
-    throw badRequestOf(`topic_pattern: ${(error as Error).message}`)
+    if (error instanceof SyntaxError) throw badRequestOf(`topic_pattern: ${error.message}`)
+    throw error
   }
 }
 

@@ -25,6 +25,7 @@ export interface InstancesOptions {
 interface Entry {
   readonly owner: string
   readonly instance: ConsumerInstance
+  release(): void
   usedMs: number
   inUse: number
 }
@@ -38,7 +39,8 @@ export class Instances {
     this.#options = options
   }
 
-  create(identity: Identity, client: Client, name: string, options: InstanceOptions): void {
+  /** `hold`: keeps the client open; returns what ends that. */
+  create(identity: Identity, client: Client, hold: () => () => void, name: string, options: InstanceOptions): void {
     const key = keyOf(identity, options.group, name)
     if (this.#entries.has(key))
       throw new HttpError(409, 40_902, 'Consumer with specified consumer ID already exists in the specified consumer group.')
@@ -48,7 +50,7 @@ export class Instances {
         headers: { 'retry-after': '10' },
       })
     const instance = new ConsumerInstance(client, this.#options.system, options)
-    this.#entries.set(key, { owner: identity.principal, instance, usedMs: this.#now(), inUse: 0 })
+    this.#entries.set(key, { owner: identity.principal, instance, release: hold(), usedMs: this.#now(), inUse: 0 })
     this.#sweep ??= this.#after()
   }
 
@@ -70,14 +72,14 @@ export class Instances {
     const entry = this.#entries.get(key)
     if (entry === undefined) throw unknown()
     this.#entries.delete(key)
-    await entry.instance.close()
+    await close(entry)
   }
 
   async close(): Promise<void> {
     this.#sweep?.cancel()
     const all = [...this.#entries.values()]
     this.#entries.clear()
-    await Promise.allSettled(all.map(each => each.instance.close()))
+    await Promise.allSettled(all.map(close))
   }
 
   #now(): number {
@@ -89,14 +91,22 @@ export class Instances {
   }
 
   readonly #endIdle = (): void => {
-    for (const [key, { instance, usedMs, inUse }] of this.#entries) {
-      if (inUse > 0 || this.#now() - usedMs < this.#options.timeoutMs) continue
+    for (const [key, entry] of this.#entries) {
+      if (entry.inUse > 0 || this.#now() - entry.usedMs < this.#options.timeoutMs) continue
       this.#entries.delete(key)
-      instance.close().catch((error: unknown) => {
+      close(entry).catch((error: unknown) => {
         this.#options.logger.warn({ service: 'rest', err: error }, 'an idle consumer instance could not be closed')
       })
     }
     this.#sweep = this.#entries.size > 0 ? this.#after() : null
+  }
+}
+
+async function close({ instance, release }: Entry): Promise<void> {
+  try {
+    await instance.close()
+  } finally {
+    release()
   }
 }
 

@@ -5,6 +5,7 @@ import type { Sent } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf, codes, isRetriable, noRegistry, ofKafka, unprocessable } from '../errors.ts'
 import { documentIn, elementsOf, losslessIn, membersOf, type Span } from '../json.ts'
+import { recordOverhead } from '../records/budget.ts'
 import { base64In } from '../records/record.ts'
 import type { SchemaFormat, Schemas } from '../records/schemas.ts'
 import { sendAll } from '../records/send.ts'
@@ -59,7 +60,7 @@ export async function produceRoutes(rest: Rest): Promise<void> {
           ? plainData(format, text)
           : await schemaData(given.document, format.toUpperCase() as SchemaFormat, topic, text, schemas)
       const records = await recordsIn(given, data)
-      const release = rest.budget.take(rest.identity(request).principal, text.length)
+      const release = rest.budget.take(rest.identity(request).principal, text.length + records.length * recordOverhead)
       try {
         const outcomes = (await sendAll(rest.client(request), topic, records)) as Sent[]
         return { status: statusOf(outcomes), body: bodyOf(outcomes, data) }
@@ -110,6 +111,9 @@ interface Given {
 /** A key or value. null: there is none, or it is null. */
 type Datum = { readonly value: unknown; readonly at: Span } | null
 
+/** Each takes some memory, however short it is. */
+const mostRecords = 100_000
+
 const fields: ReadonlySet<string> = new Set(Object.keys(Records.properties))
 const recordFields: ReadonlySet<string> = new Set(['key', 'value', 'partition'])
 
@@ -121,6 +125,7 @@ function givenIn(text: string, partition: number | undefined): Given {
   requireKnown(members, fields)
   const { records } = document
   if (!Array.isArray(records) || records.length === 0) throw new HttpError(422, 422, 'records may not be empty')
+  if (records.length > mostRecords) throw new HttpError(413, 413, `A request may have ${mostRecords} records, not ${records.length}`)
   const spans = elementsOf(text, members.get('records')!.start)!
   return {
     document,

@@ -26,7 +26,7 @@ const mostResponseBytes = 64 * 1024 * 1024
 export function readRoute(rest: Rest, use: Use): void {
   rest.app.get(
     `${instancePath}/records`,
-    { schema: { params: InInstance, querystring: Reading, response: { 200: Type.Array(ReadRecord), ...errors } } },
+    { exposeHeadRoute: false, schema: { params: InInstance, querystring: Reading, response: { 200: Type.Array(ReadRecord), ...errors } } },
     async (request, reply) => {
       const { format, records } = await use(request, request.params, async instance => {
         const { requestTimeoutMs } = instance.options

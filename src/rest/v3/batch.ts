@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf } from '../errors.ts'
 import { documentIn, elementsOf, membersOf } from '../json.ts'
+import { recordOverhead } from '../records/budget.ts'
 import { type Reading, type ReadRecord, readOne } from '../records/record.ts'
 import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
 import { type Outcome, sendAll } from '../records/send.ts'
@@ -36,7 +37,7 @@ export async function batchRoutes(rest: Rest): Promise<void> {
         const { cluster_id, topic_name } = request.params
         const reading = { topic: topic_name, nowMs: rest.system.clock.now(), schemas: rest.schemas(request), more: idField }
         const entries = await entriesIn(text ?? '', reading)
-        const release = rest.budget.take(rest.identity(request).principal, (text ?? '').length)
+        const release = rest.budget.take(rest.identity(request).principal, (text ?? '').length + entries.length * recordOverhead)
         try {
           const outcomes = await sendAll(
             rest.client(request),

@@ -7,10 +7,11 @@
  */
 import { PassThrough } from 'node:stream'
 import { type Static, Type } from 'typebox'
-import type { CommittedOffset } from '../../client.ts'
+import { ClientError, type CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { ConsumerInstance, type ReadLimits, type Take } from '../consumer/instance.ts'
 import { badRequestOf, toHttpError } from '../errors.ts'
+import { Idle } from '../idle.ts'
 import type { Links } from '../links.ts'
 import type { Schemas } from '../records/schemas.ts'
 import { dataText, headersText, type ReadFormat, readFormats, timeText } from '../records/text.ts'
@@ -64,30 +65,34 @@ export function consumeRoute(rest: Rest): void {
       const { cluster_id, topic_name } = request.params
       const links = await rest.links(request, cluster_id)
       const isStream = (request.headers.accept ?? '').includes('text/event-stream')
-      const lastEvent = request.headers['last-event-id']
-      const wish = wishIn({
-        ...request.query,
-        ...(isStream && typeof lastEvent === 'string' && lastEvent !== '' ? { offsets: lastEvent } : {}),
-      })
+      const wish = wishIn(request.query, isStream ? request.headers['last-event-id'] : undefined)
       const leave = rest.readers.enter(rest.identity(request).principal)
+      const release = rest.hold(request)
       const reader = open(rest, request, wish)
       const close = () => {
         leave()
-        reader.close().catch((error: unknown) => rest.logger.debug({ service: 'rest', err: error }, 'a reader could not be closed'))
+        reader
+          .close()
+          .catch((error: unknown) => rest.logger.debug({ service: 'rest', err: error }, 'a reader could not be closed'))
+          .finally(release)
       }
-      if (!isStream) {
-        try {
+      try {
+        if (!isStream) {
           const page = await pageOf(rest, request, reader, topic_name, wish, links)
+          close()
           return reply
             .serializer(String)
             .header('content-type', 'application/json')
             .send(page as never)
-        } finally {
-          close()
         }
+        if (isMember(wish)) await join(rest, request, reader, topic_name)
+        else await begin(rest, request, reader, topic_name, wish)
+      } catch (error) {
+        close()
+        throw error
       }
       const events = new PassThrough()
-      void stream(rest, request, reader, topic_name, wish, events).finally(close)
+      void stream(rest, reader, wish, textIn(wish, rest.schemas(request)), events).finally(close)
       return reply.header('content-type', 'text/event-stream').send(events as never)
     },
   )
@@ -104,8 +109,11 @@ interface Wish {
   readonly committedOnly: boolean
 }
 
-function wishIn(query: Query): Wish {
-  const { from = 'earliest', offsets, partition, group } = query
+/** `lastEvent`: of a reader who comes back. A member of a group goes on where the group has committed. */
+function wishIn(query: Query, lastEvent: string | string[] | undefined): Wish {
+  const { from = 'earliest', partition } = query
+  const group = query.group === undefined || query.group === '' ? null : query.group
+  const offsets = group === null && typeof lastEvent === 'string' && lastEvent !== '' ? lastEvent : query.offsets
   const time = from === 'earliest' || from === 'latest' ? null : Date.parse(from)
   if (time !== null && Number.isNaN(time)) throw badRequestOf(`from=${from} is neither earliest nor latest nor a time`)
   if (query.isolation !== undefined && !/^read_(?:un)?committed$/.test(query.isolation))
@@ -114,7 +122,7 @@ function wishIn(query: Query): Wish {
     from: time === null ? (from as 'earliest' | 'latest') : { timestampMs: BigInt(time) },
     offsets: offsets === undefined ? null : offsets.split(',').map(offsetIn),
     partition: partition === undefined ? null : idIn(partition),
-    group: group === undefined || group === '' ? null : group,
+    group,
     keyFormat: formatIn(query.key_format),
     valueFormat: formatIn(query.value_format),
     limits: {
@@ -174,7 +182,17 @@ async function pageOf(rest: Rest, request: Asking, reader: ConsumerInstance, top
   await begin(rest, request, reader, topic, wish)
   if (wish.group !== null && wish.offsets !== null) {
     const read: CommittedOffset[] = wish.offsets.map(([partition, offset]) => ({ topic, partition, offset }))
-    await rest.client(request).commit(wish.group, read)
+    await rest
+      .client(request)
+      .commit(wish.group, read)
+      .catch((error: unknown) => {
+        if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_MEMBER_ID') throw error
+        throw new HttpError(
+          409,
+          40_903,
+          `Illegal state: The group ${wish.group} has members, so its offsets are not committed from outside`,
+        )
+      })
   }
   const records = await reader.read(wish.limits, textIn(wish, rest.schemas(request)))
   const query = new URLSearchParams(request.raw.url!.split('?', 2)[1] ?? '')
@@ -202,25 +220,28 @@ function textIn({ keyFormat, valueFormat }: Wish, schemas: Schemas | null): Take
   }
 }
 
+/** A stream of events shares the partitions with the other members of the group. */
+function isMember({ group, offsets, partition }: Wish): boolean {
+  return group !== null && offsets === null && partition === null
+}
+
+async function join(rest: Rest, request: Asking, reader: ConsumerInstance, topic: string): Promise<void> {
+  // A member would wait for a topic that is not there.
+  await rest.client(request).topics([topic])
+  await reader.subscribe([topic])
+}
+
 /** Does not reject. */
-async function stream(
-  rest: Rest,
-  request: Asking,
-  reader: ConsumerInstance,
-  topic: string,
-  wish: Wish,
-  events: PassThrough,
-): Promise<void> {
+async function stream(rest: Rest, reader: ConsumerInstance, wish: Wish, take: Take<string>, events: PassThrough): Promise<void> {
   const isOver = () => events.destroyed || rest.stopping.aborted
   const { clock } = rest.system
+  const commits = isMember(wish)
+  const idle = new Idle(rest.system, rest.settings.streamIdleMs, () => events.destroy())
   try {
-    const isMember = wish.group !== null && wish.offsets === null && wish.partition === null
-    if (isMember) await reader.subscribe([topic])
-    else await begin(rest, request, reader, topic, wish)
     events.write(': begun\n\n')
     let writtenMs = clock.monotonic()
-    const take = textIn(wish, rest.schemas(request))
     while (!isOver()) {
+      idle.touch()
       const records = await reader.read({ ...wish.limits, timeoutMs: 1_000 }, take)
       if (isOver()) break
       if (records.length === 0 && clock.monotonic() - writtenMs < heartbeatMs) continue
@@ -231,7 +252,7 @@ async function stream(
           ? ': still here\n\n'
           : `${records.map(each => `event: record\ndata: ${each.replaceAll('\n', ' ').replaceAll('\r', ' ')}\n\n`).join('')}event: position\nid: ${positionsText(reader)}\ndata: {}\n\n`
       if (!events.write(text)) await drained(events)
-      if (isMember && records.length > 0 && !isOver()) await reader.commit(null)
+      if (commits && records.length > 0 && !isOver()) await reader.commit(null)
     }
   } catch (error) {
     const told = toHttpError(error)
@@ -239,6 +260,7 @@ async function stream(
     if (!(told instanceof HttpError)) rest.logger.error({ service: 'rest', err: error }, 'a stream of events has failed')
     events.write(`event: error\ndata: ${JSON.stringify({ error_code: code, message })}\n\n`)
   }
+  idle.stop()
   events.end()
 }
 

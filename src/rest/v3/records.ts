@@ -10,8 +10,10 @@ import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Client } from '../../client.ts'
-import type { HttpApp, HttpError } from '../../http.ts'
+import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf, invalidPayload } from '../errors.ts'
+import { Idle } from '../idle.ts'
+import { recordOverhead } from '../records/budget.ts'
 import { DocumentCutter, MalformedStream } from '../records/documents.ts'
 import { type ReadRecord, readOne } from '../records/record.ts'
 import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
@@ -20,6 +22,8 @@ import { sendAll } from '../records/send.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { ErrorBody, errors, InTopic, NewRecord, RecordReport } from './schemas.ts'
 
+/** After the answer, before the connection is closed. */
+const lingerMs = 1_000
 /** Reports that wait for those before them. */
 const mostBatchesUnderWay = 16
 const separator = '\r\n'
@@ -40,14 +44,19 @@ export async function recordRoutes(rest: Rest): Promise<void> {
       (request, reply) => {
         const body = request.body as unknown as IncomingMessage | undefined
         if (body === undefined) throw invalidPayload('Request body is empty. Data is required.')
+        rest.budget.admit(rest.identity(request).principal)
         const answer = new PassThrough()
         const { cluster_id, topic_name } = request.params
-        void new RecordStream(rest, request, topic_name, placeOf(cluster_id, topic_name), answer).run(body)
+        const release = rest.hold(request)
+        void new RecordStream(rest, request, topic_name, placeOf(cluster_id, topic_name), answer).run(body).finally(release)
         reply.header('content-type', 'application/json').send(answer as never)
       },
     )
   })
 }
+
+/** The sender is gone. */
+class CutOff extends Error {}
 
 class RecordStream {
   readonly #rest: Rest
@@ -57,6 +66,7 @@ class RecordStream {
   readonly #topic: string
   readonly #place: string
   readonly #answer: PassThrough
+  #idle: Idle | null = null
   #tail: Promise<void> = Promise.resolve()
   #underWay = 0
 
@@ -72,29 +82,51 @@ class RecordStream {
 
   /** Does not reject. */
   async run(body: IncomingMessage): Promise<void> {
-    const cutter = new DocumentCutter(this.#rest.mostBodyBytes)
-    const stop = () => body.destroy()
-    this.#rest.stopping.addEventListener('abort', stop, { once: true })
+    const { system, stopping, settings, logger } = this.#rest
+    const input = body.pipe(new PassThrough())
+    body.once('close', () => input.destroyed || body.readableEnded || input.destroy(new CutOff()))
+    let ending: HttpError | null = null
+    const stop = () => {
+      body.unpipe(input)
+      input.end()
+      // Perhaps nobody reads the answers.
+      system.timers.after(lingerMs, () => body.destroy())
+    }
+    this.#idle = new Idle(system, settings.streamIdleMs, () => {
+      ending = new HttpError(408, 408, 'Streaming connection idle for longer than allowed: Connection will be closed.')
+      stop()
+    })
+    stopping.addEventListener('abort', stop, { once: true })
     try {
-      for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-        const documents: Buffer[] = []
-        const damage = cut(() => cutter.push(chunk as Buffer, documents))
-        const isWhole = documents.length === 0 || (await this.#send(documents))
-        if (damage !== null) this.#report(Promise.resolve(lineOf(damage)))
-        if (damage !== null || !isWhole || this.#answer.destroyed) break
-      }
-      const damage = body.readableEnded ? cut(() => cutter.end()) : null
-      if (damage !== null) this.#report(Promise.resolve(lineOf(damage)))
+      await this.#read(input)
     } catch (error) {
-      // The sender is gone; what it sent has been sent on.
-      this.#rest.logger.debug({ service: 'rest', err: error }, 'a stream of records was cut off')
+      // Of a sender who is gone: what was sent has been sent on.
+      if (error instanceof CutOff) logger.debug({ service: 'rest' }, 'a stream of records was cut off')
+      else this.#report(Promise.reject(error as Error))
     } finally {
-      this.#rest.stopping.removeEventListener('abort', stop)
+      stopping.removeEventListener('abort', stop)
       await this.#tail
+      this.#idle.stop()
+      if (ending !== null) this.#answer.write(lineOf(ending))
       this.#answer.end()
       // What is left is of no use, but who still sends it must be able to read the answer.
       body.resume()
+      if (!body.readableEnded) system.timers.after(lingerMs, () => body.destroy())
     }
+  }
+
+  async #read(input: PassThrough): Promise<void> {
+    const cutter = new DocumentCutter(this.#rest.mostBodyBytes)
+    for await (const chunk of input) {
+      this.#idle?.touch()
+      const documents: Buffer[] = []
+      const damage = cut(() => cutter.push(chunk as Buffer, documents))
+      const isWhole = documents.length === 0 || (await this.#send(documents))
+      if (damage !== null) this.#report(Promise.resolve(lineOf(damage)))
+      if (damage !== null || !isWhole || this.#answer.destroyed) return
+    }
+    const damage = cut(() => cutter.end())
+    if (damage !== null) this.#report(Promise.resolve(lineOf(damage)))
   }
 
   /** Resolves when the next may be read. False: one of them is no JSON, and what comes after it is not to be trusted. */
@@ -104,7 +136,7 @@ class RecordStream {
     const read: (ReadRecord | HttpError)[] = []
     let isWhole = true
     for (const document of documents) {
-      bytes += document.length
+      bytes += document.length + recordOverhead
       const record = this.#recordIn(document, now)
       if (record instanceof SyntaxError) {
         read.push(badRequestOf(`Error processing message: ${record.message}`))
@@ -151,6 +183,7 @@ class RecordStream {
     })
     this.#tail = Promise.all([told, this.#tail]).then(async ([reports]) => {
       if (!this.#answer.destroyed && !this.#answer.write(reports)) await drained(this.#answer)
+      this.#idle?.touch()
       this.#underWay--
       for (const resume of this.#resumes.splice(0)) resume()
     })

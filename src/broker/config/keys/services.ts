@@ -88,6 +88,11 @@ export const servicesKeys = {
     min: 100,
     doc: 'Consumer instances of the REST proxy (v2) that are not used for this long are deleted.',
   }),
+  'rest.stream.idle.timeout.ms': int({
+    default: 300_000,
+    min: 100,
+    doc: 'A stream of records to the REST proxy (v3) ends after so long without a record, and a stream of events from it if its reader takes nothing for so long.',
+  }),
   'rest.max.consumer.instances': int({
     default: 100,
     min: 1,
