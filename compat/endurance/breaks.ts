@@ -28,11 +28,13 @@ const stoppedWithinMs = 30_000
 
 export async function breaks(cluster: Cluster, acknowledged: Acknowledged, { seed, kills, seconds, log }: Breaks): Promise<string> {
   const random = seededRandom(seed)
-  const each = (seconds * 1000) / kills
+  const end = performance.now() + seconds * 1000
+  const left = () => Math.max(0, end - performance.now())
   const count = new Map<string, number>()
   let slowest = 0
   for (let nth = 0; nth < kills; nth++) {
-    await sleep(each * (0.5 + random.fraction() * 0.5))
+    // The other half is for the break and its healing, which take longer on a busy machine.
+    await sleep((left() / (kills - nth)) * (0.25 + random.fraction() * 0.5))
     void cluster.pid // all must be alive
     acknowledged.take()
     const kinds = Object.entries(kindsOf(cluster, random))
@@ -51,7 +53,7 @@ export async function breaks(cluster: Cluster, acknowledged: Acknowledged, { see
     log(`  ${nth + 1} of ${kills}: ${name}, for ${(awayMs / 1000).toFixed(1)} s; all well ${(healedMs / 1000).toFixed(1)} s later`)
     count.set(name, (count.get(name) ?? 0) + 1)
   }
-  await sleep(each)
+  await sleep(left())
   void cluster.pid
   const errors = cluster
     .log()
