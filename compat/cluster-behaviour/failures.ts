@@ -259,6 +259,8 @@ export const failures: Cases = {
   },
 
   'stop/without-postgresql': async world => {
+    // What they have sent to it can neither be acknowledged nor refused by it.
+    const writers = await writersOf(world)
     const broker = world.broker(3)
     const times: number[] = []
     for (const how of ['refused', 'silent'] as const) {
@@ -268,10 +270,12 @@ export const failures: Cases = {
       same(code, 0, `the exit code when the database is ${how}`)
       expect(ms < 30_000, `it took ${seconds(ms)}`)
       times.push(ms)
+      await writers.goOn(failoverMs)
       broker.ways.postgres.heal()
       await broker.start()
       await world.settled()
     }
+    await writers.stop()
     return `ended after ${times.map(seconds).join(' and ')}`
   },
 

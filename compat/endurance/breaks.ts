@@ -43,11 +43,14 @@ export async function breaks(cluster: Cluster, acknowledged: Acknowledged, { see
     const chosen = second === null || second[0] === first[0] ? [first] : [first, second]
     const name = chosen.map(([kind]) => kind).join(' and ')
     const heals: (() => Promise<void>)[] = []
-    for (const [, start] of chosen) heals.push(await start())
     const awayMs = 200 + random.below(mostAwaySeconds * 1000)
-    await sleep(awayMs)
-    // All at once: a broker that was killed does not listen before PostgreSQL is back.
-    await Promise.all(heals.map(heal => heal()))
+    try {
+      for (const [, start] of chosen) heals.push(await start())
+      await sleep(awayMs)
+    } finally {
+      // All at once: a broker that was killed does not listen before PostgreSQL is back.
+      await Promise.all(heals.map(heal => heal()))
+    }
     const healedMs = await untilHealed(cluster, acknowledged, name)
     slowest = Math.max(slowest, healedMs)
     log(`  ${nth + 1} of ${kills}: ${name}, for ${(awayMs / 1000).toFixed(1)} s; all well ${(healedMs / 1000).toFixed(1)} s later`)

@@ -227,16 +227,16 @@ export class SessionJournal {
     return frame.settled
   }
 
-  /** Sends what was gathered, waits for it (bounded), ends. */
-  close(): Promise<void> {
-    return (this.#closing ??= this.#close())
+  /** Sends what was gathered, waits for it up to `mostMs`, ends. */
+  close(mostMs = this.#options.settings.closeMs): Promise<void> {
+    return (this.#closing ??= this.#close(mostMs))
   }
 
-  async #close(): Promise<void> {
+  async #close(mostMs: number): Promise<void> {
     if (this.ended !== null) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#drained = resolve
-    const timer = this.#options.system.timers.after(this.#options.settings.closeMs, resolve)
+    const timer = this.#options.system.timers.after(mostMs, resolve)
     this.#lane.seal()
     this.#schedule()
     await promise

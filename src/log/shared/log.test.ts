@@ -51,6 +51,27 @@ function inWorld(name: string, run: (cluster: TestCluster) => Promise<void>, see
   })
 }
 
+inWorld('the end of a session waits a moment for the database, and not at all when its lease is over', async cluster => {
+  const { clock } = cluster.world.system
+  for (const [awayMs, mostMs] of [
+    [0, 5_100],
+    [4_000, 100],
+  ] as const) {
+    const broker = await testBroker(cluster, 0)
+    const partition = await lead(broker, 0, awayMs)
+    await append(partition, 'a').durable
+    cluster.server.stop()
+    const lost = append(partition, 'b').durable
+    await passed(cluster, awayMs)
+    const beganMs = clock.monotonic()
+    await broker.log.close()
+    assert.ok(clock.monotonic() - beganMs <= mostMs, `${clock.monotonic() - beganMs} ms`)
+    await assert.rejects(Promise.resolve(lost))
+    cluster.server.start()
+    await killed(cluster, broker)
+  }
+})
+
 const producer = { producerId: 7, producerEpoch: 0 }
 
 inWorld('another broker goes on where one died: records, duplicates, open transactions, epochs', async cluster => {

@@ -293,10 +293,13 @@ export class SharedLog implements Log {
     const session = this.#current
     if (session === null) return
     const { system, shared } = this.#options
-    const late = new Promise<void>(resolve => system.timers.after(shared.closeMs, resolve))
-    // What is not flushed by then stays in the stream.
-    await Promise.race([session.upkeep.close({ flush: true }), late])
-    await session.journal.close()
+    const { clock, timers } = system
+    const { journal, upkeep } = session
+    // What is not flushed by then stays in the stream. A session that is not proven has no database to write to.
+    const deadlineMs = clock.monotonic() + (journal.proven() ? shared.closeMs : 0)
+    const late = new Promise<void>(resolve => timers.after(deadlineMs - clock.monotonic(), resolve))
+    await Promise.race([upkeep.close({ flush: true }), late])
+    await journal.close(deadlineMs - clock.monotonic())
     this.#endSession()
   }
 

@@ -58,7 +58,7 @@ export const sharedDefaults: SharedSettings = {
   objectMs: 100,
   objectQuietMs: 10,
   objectPuts: 8,
-  closeMs: 10_000,
+  closeMs: 5_000,
   journalMaxBytes: 1 << 30,
   flushBytes: 64 << 20,
   flushMs: 10 * 60_000,
