@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- [cluster] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a real Apache
- * Kafka side by side; with `cluster`, three brokers of each.
+ * Kafka side by side; with `cluster`, three brokers of each; `npm run bench -- services`: what the services do in a second, see services.ts.
  *
  * For each row both peers are started, and warmed with requests of the measured kind until 30,000 are done and the brokers' CPU per request
  * has levelled out: a JVM that is still compiling is not Kafka. Then the rounds, as rounds.ts has them. Rows about starting, or about memory
@@ -22,6 +22,7 @@ import { holdMemory } from './memory.ts'
 import { oneBroker } from './one-broker.ts'
 import { page, type Result, type Suite } from './report.ts'
 import { measureRow, type Plan } from './rounds.ts'
+import { benchServices } from './services.ts'
 
 const quickScale = 0.1
 
@@ -77,6 +78,7 @@ async function runSuite(suite: Suite, names: readonly string[]): Promise<number>
 
 try {
   const inCluster = positionals[0] === 'cluster'
+  if (positionals[0] === 'services') process.exit(await benchServices())
   process.exit(await (inCluster ? runSuite(cluster, positionals.slice(1)) : runSuite(oneBroker, positionals)))
 } catch (error) {
   if (!(error instanceof Missing)) throw error

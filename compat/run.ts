@@ -21,6 +21,7 @@ import { kafkajs } from './kafkajs/suite.ts'
 import { kcat } from './kcat/suite.ts'
 import { platformatic } from './platformatic/suite.ts'
 import { python } from './python/suite.ts'
+import { registry } from './registry/suite.ts'
 import { streams } from './streams/suite.ts'
 import { type RunningBroker, startKafka, startMillrace } from './support/brokers.ts'
 import { Missing, repository } from './support/cache.ts'
@@ -42,6 +43,7 @@ const suites: readonly Suite[] = [
   python,
   kcat,
   go,
+  registry,
   tools,
   cli,
   dumpLog,

@@ -22,6 +22,8 @@ export interface ServicesSettings extends HttpSettings {
   readonly ownProperties: ClientProperties
   readonly host: string
   readonly ports: Readonly<Record<ServiceName, number>>
+  /** The URL under which other registries reach this process's; null: its address and port. */
+  readonly advertisedRegistry: string | null
   readonly console: ConsoleSettings
   readonly registry: RegistrySettings
   readonly rest: RestSettings

@@ -47,7 +47,7 @@ interface Kind {
 const compiled = new Map<string, Promise<string>>()
 
 /** As `npm start` does. */
-function compile(checkout = repository): Promise<string> {
+export function compile(checkout = repository): Promise<string> {
   const running = compiled.get(checkout) ?? must('npm', ['run', '--silent', 'prestart'], { cwd: checkout })
   compiled.set(checkout, running)
   return running

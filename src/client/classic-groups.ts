@@ -26,7 +26,7 @@ export function classicGroups(ask: Ask): ClassicGroups {
       ),
     leaveGroup: ({ group, memberId }) =>
       ask(async requests => {
-        const { errorCode } = await requests.ask(apis.leaveGroup, { groupId: group, memberId, members: [{ memberId }] }, { group })
+        const { errorCode } = await requests.ask(apis.leaveGroup, { groupId: group, members: [{ memberId }] }, { group })
         refuse(errorCode)
       }),
   }

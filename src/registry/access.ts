@@ -4,15 +4,20 @@
  * A subject belongs to the topic that it is named after: `orders` for `orders-key`, `orders-value` and `orders`. Any other name, such as
  * `orders-com.acme.Order`, counts as the name of a topic itself, so that ACLs by prefix apply. READ or WRITE on the topic lets read its schemas, WRITE lets
  * change them. What concerns all subjects needs ALTER_CONFIGS on the cluster.
+ *
+ * A cluster without an authorizer lets everybody do everything; then nothing is asked, so that reads need no broker.
  */
 import type { Clock, Turns } from '../base.ts'
-import { type Client, ClientError, type TopicRights } from '../client.ts'
+import { type AclFilter, type Client, ClientError, type TopicRights } from '../client.ts'
 import { HttpError } from '../http.ts'
 import type { Identity, Sessions } from '../sessions.ts'
 import { errors } from './errors.ts'
 import { parseSubject } from './subject.ts'
 
 const freshMs = 3_000
+const oldMs = 60_000
+/** After an attempt that failed, what is known is used without another one. */
+const pauseMs = 5_000
 /** While no broker answers, what it answered before still counts for those that only read. */
 const staleMs = 600_000
 const mostKept = 100_000
@@ -23,14 +28,23 @@ interface Known {
   readonly sinceMs: number
 }
 
+/** ACLs for nobody: only whether there is an authorizer matters. */
+const nobody: AclFilter = { resourceType: 'CLUSTER', resourceName: 'kafka-cluster', patternType: 'LITERAL', principal: 'User:', host: '*' }
+
 export class Access {
+  readonly #own: Client
+  #isOpen: boolean | null = null
+  #isOpenSinceMs = 0
+  #askingIsOpen: Promise<void> | null = null
+  #failedMs = Number.NEGATIVE_INFINITY
   readonly #sessions: Sessions
   readonly #clock: Clock
   readonly #turns: Turns
   /** By principal's key and topic. */
   readonly #known = new Map<string, Known>()
 
-  constructor(sessions: Sessions, clock: Clock, turns: Turns) {
+  constructor(own: Client, sessions: Sessions, clock: Clock, turns: Turns) {
+    this.#own = own
     this.#sessions = sessions
     this.#clock = clock
     this.#turns = turns
@@ -43,6 +57,7 @@ export class Access {
 
   /** Those that may be read. */
   async readable(who: Identity, subjects: readonly string[]): Promise<string[]> {
+    if (await this.#allowsAll()) return [...subjects]
     const allowed: string[] = []
     for (let at = 0; at < subjects.length; at += mostAsked) {
       if (at > 0 && this.#turns.over) await this.#turns.next()
@@ -56,6 +71,7 @@ export class Access {
   /** Throws HttpError 40301. */
   async requireWrite(who: Identity, subject: string): Promise<void> {
     if (parseSubject(subject).name === '') return this.requireAll(who)
+    if (await this.#allowsAll()) return
     const topic = topicOf(subject)
     const found = (await this.#rights(who, new Set([topic]))).get(topic) ?? 'denied'
     const may =
@@ -65,8 +81,33 @@ export class Access {
 
   /** What concerns more than one subject. Throws HttpError 40301. */
   async requireAll(who: Identity): Promise<void> {
+    if (await this.#allowsAll()) return
     if (!(await this.#ask(who, client => client.clusterRights())).has('ALTER_CONFIGS'))
       throw errors.denied(who.principal, 'change what concerns all subjects')
+  }
+
+  /** Whoever asks after a long time waits for the answer. */
+  async #allowsAll(): Promise<boolean> {
+    const now = this.#clock.monotonic()
+    if (this.#isOpen === null || now - this.#isOpenSinceMs >= freshMs)
+      this.#askingIsOpen ??= this.#findOut().finally(() => {
+        this.#askingIsOpen = null
+      })
+    if (this.#isOpen === null || now - this.#isOpenSinceMs >= oldMs) await this.#askingIsOpen
+    return this.#isOpen === true
+  }
+
+  async #findOut(): Promise<void> {
+    try {
+      await this.#own.acls(nobody)
+      this.#isOpen = false
+    } catch (error) {
+      // Who may not ask has an authorizer. When no broker answers, it is as before; what is asked next tells why.
+      const code = error instanceof ClientError ? error.code : null
+      if (code === 'SECURITY_DISABLED') this.#isOpen = true
+      else if (code === 'CLUSTER_AUTHORIZATION_FAILED') this.#isOpen = false
+    }
+    this.#isOpenSinceMs = this.#clock.monotonic()
   }
 
   /** At most `mostAsked`. */
@@ -84,15 +125,24 @@ export class Access {
   }
 
   async #askOrRemember(who: Identity, topics: readonly string[], now: number): Promise<Map<string, TopicRights>> {
+    const remembered = this.#remembered(who, topics, now)
+    if (remembered !== null && now - this.#failedMs < pauseMs) return remembered
     try {
       const answered = await this.#ask(who, client => client.topicRights(topics))
       for (const [topic, rights] of answered) this.#keep(`${who.key}\0${topic}`, { rights, sinceMs: now })
       return answered
     } catch (error) {
-      const known = topics.map(topic => [topic, this.#known.get(`${who.key}\0${topic}`)] as const)
-      if (known.some(([, each]) => each === undefined || now - each.sinceMs > staleMs)) throw error
-      return new Map(known.map(([topic, each]) => [topic, each!.rights]))
+      this.#failedMs = this.#clock.monotonic()
+      if (remembered === null) throw error
+      return remembered
     }
+  }
+
+  /** null: too long ago, for one of them at least. */
+  #remembered(who: Identity, topics: readonly string[], now: number): Map<string, TopicRights> | null {
+    const known = topics.map(topic => [topic, this.#known.get(`${who.key}\0${topic}`)] as const)
+    if (known.some(([, each]) => each === undefined || now - each.sinceMs > staleMs)) return null
+    return new Map(known.map(([topic, each]) => [topic, each!.rights]))
   }
 
   #keep(key: string, known: Known): void {

@@ -36,8 +36,10 @@ const protocol = 'v0'
 const sessionTimeoutMs = 10_000
 const heartbeatMs = 3_000
 const retryMs = 1_000
-/** For a request that needs a leader while there is none. */
-const patienceMs = 10_000
+/** Before a leader that does not answer is asked again. */
+const doubtMs = 500
+/** For a request that needs a leader while there is none: one that died counts as a member until its session ends. */
+export const patienceMs = 2 * sessionTimeoutMs
 
 export class Leadership {
   readonly #options: LeaderOptions
@@ -76,6 +78,12 @@ export class Leadership {
     return work
   }
 
+  /** The leader does not answer, or does not lead: asks the group whether there is another one, and resolves a little later. */
+  async doubt(): Promise<void> {
+    this.#wake?.()
+    await new Promise<void>(resolve => void this.#options.system.timers.after(doubtMs, resolve))
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#wake?.()
@@ -94,7 +102,7 @@ export class Leadership {
     const { changes, answer } = decide()
     if (changes.length === 0) return answer
     try {
-      await this.#writer.append(changes.map(encodeChange))
+      for (const part of inBatches(changes.map(encodeChange))) await this.#writer.append(part)
       await this.#options.table.catchUp()
       return answer
     } catch (error) {
@@ -173,7 +181,7 @@ export class Leadership {
     if (leader !== null) for (const resume of this.#waiting.splice(0)) resume()
   }
 
-  /** Someone else has written: this process has missed that it does not lead any more. */
+  /** This process has missed that somebody else leads. */
   #rejoin(): void {
     this.#become(null)
     this.#wake?.()
@@ -204,8 +212,37 @@ const fencing = new Set<string>(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED'])
 /** The group does not know this member any more. */
 const forgetting = new Set<string>(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'FENCED_INSTANCE_ID'])
 
+/** Throws TypeError. */
+export function identityIn(url: string): Identity {
+  const { protocol, hostname, port } = new URL(url)
+  const scheme = protocol === 'https:' ? 'https' : 'http'
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (scheme === 'https' ? 443 : 80) : Number(port), scheme }
+}
+
 export function urlOf({ scheme, host, port }: Identity): string {
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Far below what a topic takes as one batch. */
+const mostBatchBytes = 2 ** 18
+
+type EncodedChange = ReturnType<typeof encodeChange>
+
+/** A subject may have so many versions that deleting them does not fit one batch. Whoever repeats what was done in part completes it. */
+function* inBatches(records: readonly EncodedChange[]): Generator<EncodedChange[]> {
+  let batch: EncodedChange[] = []
+  let bytes = 0
+  for (const record of records) {
+    const size = record.key.length + (record.value?.length ?? 0)
+    if (batch.length > 0 && bytes + size > mostBatchBytes) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(record)
+    bytes += size
+  }
+  if (batch.length > 0) yield batch
 }
 
 /** As Confluent's: of those that may lead, the one with the smallest URL. */

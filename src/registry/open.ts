@@ -1,4 +1,5 @@
 /** Opens the registry: its state, its routes, and its place among other registries of the topic. */
+import { hostname } from 'node:os'
 import type { FastifyRequest } from 'fastify'
 import { Turns } from '../base.ts'
 import { ClientError } from '../client.ts'
@@ -9,7 +10,7 @@ import { openTopicTable } from '../topic-table.ts'
 import { Access } from './access.ts'
 import { Identities } from './judge/identities.ts'
 import { Judge } from './judge/judge.ts'
-import { Leadership } from './leader.ts'
+import { identityIn, Leadership } from './leader.ts'
 import { mostBodyBytes, parseBody } from './routes/bodies.ts'
 import { prefixes, type Registry } from './routes/common.ts'
 import { compatibilityRoutes } from './routes/compatibility.ts'
@@ -26,7 +27,9 @@ const otherTypes = ['application/vnd.schemaregistry+json', 'application/json']
 const jsonTypes = [mediaType, 'application/vnd.schemaregistry+json', 'application/octet-stream']
 
 export async function openRegistry({ settings, sessions, own, system, logger }: ServiceContext): Promise<Service> {
-  const { host, ports, tls } = settings
+  const { host, ports, tls, advertisedRegistry } = settings
+  const advertised = advertisedRegistry === null ? null : identityIn(advertisedRegistry)
+  const reachedAs = advertised?.host ?? (isEveryAddress(host) ? hostname() : host)
   const state = new State()
   const table = await openTopicTable({
     client: own,
@@ -43,7 +46,7 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
     judge,
     identities: new Identities(),
     leadership,
-    access: new Access(sessions, system.clock, turns),
+    access: new Access(own, sessions, system.clock, turns),
     sessions,
     system,
     turns,
@@ -51,7 +54,11 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
   }
   const app = await openHttpApp({
     ...{ name: 'registry', system, logger, jsonTypes, parseBody, errorBody },
-    settings: { ...settings, mostBodyBytes: Math.min(settings.mostBodyBytes, mostBodyBytes) },
+    settings: {
+      ...settings,
+      allowedHosts: [...settings.allowedHosts, reachedAs],
+      mostBodyBytes: Math.min(settings.mostBodyBytes, mostBodyBytes),
+    },
   })
   identify(app, registry)
   for (const prefix of prefixes) {
@@ -65,7 +72,7 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
   }
   contextRoutes({ app, registry })
   const port = await listen(app, { host, port: ports.registry })
-  leadership.start({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port, scheme: tls === null ? 'http' : 'https' })
+  leadership.start(advertised ?? { host: reachedAs, port, scheme: tls === null ? 'http' : 'https' })
   return {
     port,
     async close() {
@@ -75,6 +82,10 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
       await table.close()
     },
   }
+}
+
+function isEveryAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
 }
 
 /** Who asks, and in which of Confluent's media types the answer goes. */

@@ -100,12 +100,17 @@ function printStored({ subject, version, id, type, references, metadata, ruleSet
 
 /** null: a kind of record that says nothing to us. Throws SyntaxError, TypeError and HttpError. */
 export function decodeChange(key: Buffer, value: Buffer | null): Change | null {
-  const { keytype, subject, version, context } = parseLossless(key.toString('utf8')) as Record<string, unknown>
+  const { keytype, subject, version, context } = (parseLossless(key.toString('utf8')) ?? {}) as Record<string, unknown>
   const json = value === null ? null : (parseLossless(value.toString('utf8')) as Record<string, unknown>)
   const named = typeof subject === 'string' ? subject : null
   switch (keytype) {
     case 'SCHEMA':
-      return { keytype, subject: text(subject), version: integer(version), value: json === null ? null : readStored(json) }
+      return {
+        keytype,
+        subject: text(subject),
+        version: integer(version),
+        value: json === null ? null : readStored(text(subject), integer(version), json),
+      }
     case 'CONFIG':
       return { keytype, subject: named, value: json === null ? null : configFrom(json) }
     case 'MODE': {
@@ -123,10 +128,10 @@ export function decodeChange(key: Buffer, value: Buffer | null): Change | null {
   }
 }
 
-function readStored(json: Record<string, unknown>): StoredSchema {
+function readStored(subject: string, version: number, json: Record<string, unknown>): StoredSchema {
   return {
-    subject: text(json['subject']),
-    version: integer(json['version']),
+    subject,
+    version,
     id: integer(json['id']),
     type: typeof json['schemaType'] === 'string' ? json['schemaType'] : 'AVRO',
     references: readReferences(json['references']),

@@ -1,4 +1,11 @@
-/** All types of schemas. */
+/**
+ * All types of schemas.
+ *
+ * `serde` has parsers of its own, because it needs something else of a schema. These here keep everything as it was written (documentation, order, digits,
+ * options), to print Confluent's forms of it and to name what has changed; they refuse what Confluent's registry refuses, and know nothing of bytes. Those of
+ * `serde` keep what a walk over bytes needs (resolved features, defaults as values, validators compiled by a library) and believe that a registry
+ * has checked the rest. A model for both would be the sum of two, and each would carry the other's limits. `test/registry/serdes.test.ts` holds them together.
+ */
 import { avro } from './avro.ts'
 import { json } from './json.ts'
 import { protobuf } from './protobuf.ts'

@@ -39,6 +39,16 @@ class WrongPolicy extends Error {
   }
 }
 
+/** All records have one order only if they are in one partition. */
+class WrongPartitions extends Error {
+  constructor(topic: string, partitions: number) {
+    super(
+      `The topic ${topic} has ${partitions} partitions; it must have one. Copy its records to a topic with one partition, in order of their time`,
+    )
+    this.name = 'WrongPartitions'
+  }
+}
+
 const retryMs = 1_000
 const partition = 0
 
@@ -53,7 +63,8 @@ export async function openTopicTable(options: TopicTableOptions): Promise<TopicT
 
 async function requireTopic({ client, topic }: TopicTableOptions): Promise<void> {
   try {
-    await client.topics([topic])
+    const [found] = await client.topics([topic])
+    if (found!.partitions.length !== 1) throw new WrongPartitions(topic, found!.partitions.length)
   } catch (error) {
     if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
     await client.createTopic({ name: topic, partitions: 1, configs: new Map([['cleanup.policy', 'compact']]) }).catch(refused => {

@@ -13,6 +13,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     allowedHosts: [],
     corsOrigins: [],
     mostBodyBytes: 1_048_576,
+    advertisedRegistry: null,
     registry: { url: null, userInfo: null },
     mostConnections: 4_096,
     requestTimeoutMs: 60_000,

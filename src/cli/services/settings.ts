@@ -49,6 +49,7 @@ export function servicesSettings(config: BrokerConfig, { bootstrap, properties, 
     allowedHosts: config.get('services.allowed.hosts'),
     corsOrigins: config.get('services.cors.origins'),
     mostBodyBytes: config.get('services.max.body.bytes'),
+    advertisedRegistry: config.get('registry.advertised.url') || null,
     registry: {
       url: config.get('schema.registry.url') || null,
       userInfo: config.get('schema.registry.basic.auth.user.info'),

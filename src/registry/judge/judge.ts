@@ -36,6 +36,8 @@ const mostSteps = 200_000
 const defaultTimeoutMs = 5_000
 const defaultHeapMegabytes = 256
 const mostWaiting = 256
+/** Of one decision, while others change what it is about. */
+const mostRuns = 1_000
 const mostWaitingCharacters = 2 ** 26
 /** Of the thread, when nobody asks. */
 const idleMs = 60_000
@@ -69,11 +71,13 @@ export class Judge {
   /** Runs `decide` until it asks nothing new. It must not change anything before it has asked all. Throws what it throws. */
   async settle<Decided>(decide: (answering: Answering) => Decided | Promise<Decided>): Promise<Decided> {
     const memory = new Memory()
-    for (;;) {
+    for (let runs = 0; ; runs++) {
+      memory.begin()
       try {
         return await decide(memory)
       } catch (error) {
         if (!(error instanceof Unanswered)) throw error
+        if (runs === mostRuns) throw errors.busy()
         memory.keep(error.question, await this.#ask(error.question))
       }
     }
@@ -161,17 +165,32 @@ export class Judge {
 /** The answers of one request. */
 class Memory implements Answering {
   readonly #known: { readonly question: Question; readonly answered: Answered }[] = []
+  /** Of what is known: most runs ask the same in the same order. */
+  #next = 0
   readonly #budget = new Budget(mostInlineSteps)
   #characters = mostInlineCharacters
+
+  begin(): void {
+    this.#next = 0
+  }
 
   keep(question: Question, answered: Answered): void {
     this.#known.push({ question, answered })
   }
 
+  /** Texts are compared by where they are, because those of a request and of the state stay where they are. */
+  #recall(question: Question): Answered | null {
+    const next = this.#known[this.#next]
+    const isNext = next !== undefined && isDeepStrictEqual(next.question, question)
+    const found = isNext ? this.#next : this.#known.findIndex(each => isDeepStrictEqual(each.question, question))
+    if (found === -1) return null
+    this.#next = found + 1
+    return this.#known[found]!.answered
+  }
+
   ask<Kind extends Question['kind']>(question: Question & { readonly kind: Kind }): Answers[Kind] {
-    // Texts are compared by where they are, because those of a request and of the state stay where they are.
-    const known = this.#known.find(each => isDeepStrictEqual(each.question, question))
-    if (known !== undefined) return told(known.answered) as Answers[Kind]
+    const known = this.#recall(question)
+    if (known !== null) return told(known) as Answers[Kind]
     const characters = sizeOf(question)
     if (characters > this.#characters) throw new Unanswered(question)
     this.#characters -= characters

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { System, Turns } from '../../base.ts'
-import type { HttpApp } from '../../http.ts'
+import { type HttpApp, HttpError } from '../../http.ts'
 import type { Identity, Sessions } from '../../sessions.ts'
 import type { Access } from '../access.ts'
 import { type Decision, Decisions } from '../decide.ts'
@@ -10,7 +10,7 @@ import { errors } from '../errors.ts'
 import { forward, isForwarded } from '../forward.ts'
 import type { Identities } from '../judge/identities.ts'
 import type { Judge } from '../judge/judge.ts'
-import type { Leadership } from '../leader.ts'
+import { type Leadership, patienceMs } from '../leader.ts'
 import { printContent } from '../records.ts'
 import type { State, Version } from '../state.ts'
 import { isValidSubject, normalSubject, parseContext, prefixOf } from '../subject.ts'
@@ -155,11 +155,26 @@ export async function change<Answer>(
   decide: (decisions: Decisions) => Decision<Answer>,
   print: (answer: Answer) => unknown,
 ): Promise<unknown> {
-  const leader = await leadership.leader()
-  if (leader === 'here')
-    return print(await judge.settle(answering => leadership.change(() => decide(new Decisions(state, answering, identities)))))
-  if (isForwarded(request)) throw errors.unknownLeader()
-  return forward(leader, request, reply, system)
+  const sinceMs = system.clock.monotonic()
+  for (;;) {
+    const leader = await leadership.leader()
+    if (leader === 'here') {
+      const changing = judge.settle(answering => leadership.change(() => decide(new Decisions(state, answering, identities))))
+      const changed = await changing.then(answer => ({ answer }), unlessDeposed)
+      if (changed !== null) return print(changed.answer)
+    } else if (!isForwarded(request)) {
+      const answer = await forward(leader, request, reply, system)
+      if (answer !== null) return answer
+    }
+    if (isForwarded(request) || system.clock.monotonic() - sinceMs > patienceMs) throw errors.unknownLeader()
+    await leadership.doubt()
+  }
+}
+
+/** null: another one has become the leader, and nothing was changed. */
+function unlessDeposed(error: unknown): null {
+  if (error instanceof HttpError && error.code === 50_004) return null
+  throw error
 }
 
 /** A stored version, as it is answered; `shown`: another form of its text. */

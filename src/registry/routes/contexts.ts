@@ -31,12 +31,16 @@ export function contextRoutes({ app, registry }: Omit<Routes, 'prefix'>): void {
     )
   })
 
+  // As in Confluent's registry, to see whether it is there.
   app.get('/', () => ({}))
+  app.post('/', () => ({}))
 
   app.get('/v1/metadata/id', async () => ({
     scope: { path: [], clusters: { 'kafka-cluster': await registry.clusterId(), 'schema-registry-cluster': group } },
     id: '',
   }))
+
+  app.get('/v1/metadata/deployment', () => ({ attributes: [] }))
 
   // The version of Confluent's whose answers these are; clients compare it with what they need.
   app.get('/v1/metadata/version', () => ({ version: '8.5.0', commitId: 'millrace' }))

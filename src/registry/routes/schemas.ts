@@ -21,7 +21,7 @@ import {
   type Routes,
   subjectIn,
 } from './common.ts'
-import { formatted } from './formats.ts'
+import { formatted, withReferences } from './formats.ts'
 
 const byId = Type.Object({ subject: query.text, format: query.text, fetchMaxId: query.text, referenceFormat: query.text })
 const listing = Type.Object({ subject: query.text, deleted: query.text, offset: query.text, limit: query.text })
@@ -78,12 +78,12 @@ function idRoutes({ app, registry, prefix }: Routes): void {
   const { state, access } = registry
 
   app.get(`${prefix}/schemas/ids/:id`, { schema: { params: params.id, querystring: byId } }, async request => {
-    const { subject, format, fetchMaxId } = request.query
+    const { subject, format, fetchMaxId, referenceFormat } = request.query
     const found = await findById(registry, request, request.params, subject)
     return {
       ...(subject === undefined ? {} : { subject: found.subject, version: found.version }),
       guid: found.guid,
-      ...printContent({ ...found, text: await formatted(registry, found, format) }),
+      ...printContent({ ...withReferences(found, referenceFormat), text: await formatted(registry, found, format) }),
       ...(flag(fetchMaxId) ? { maxId: state.maxId(contextOf(found.subject)) } : {}),
       ts: found.timestampMs,
       deleted: found.deleted,

@@ -4,7 +4,6 @@ import type { Registered } from '../decide.ts'
 import { errors } from '../errors.ts'
 import { printContent } from '../records.ts'
 import type { Deleted, Version } from '../state.ts'
-import { contextOf, parseSubject, printSubject, subjectFrom } from '../subject.ts'
 import { readSchemaRequest } from './bodies.ts'
 import {
   change,
@@ -20,7 +19,7 @@ import {
   subjectOf,
   versionOf,
 } from './common.ts'
-import { formatted } from './formats.ts'
+import { formatted, withReferences } from './formats.ts'
 
 export function versionRoutes(routes: Routes): void {
   const { app, registry, prefix } = routes
@@ -115,8 +114,7 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
     const subject = subjectOf(registry, request.params)
     await access.requireRead(identityOf(request), subject)
     const found = find(subject, request.params.version, flag(deleted))
-    const shown = referenceFormat === 'qualified' && contextOf(found.subject) !== '.' ? qualified(found) : found
-    return printVersion(shown, await formatted(registry, found, format))
+    return printVersion(withReferences(found, referenceFormat), await formatted(registry, found, format))
   })
 
   app.get(`${path}/schema`, { schema: { params: params.version, querystring } }, async (request, reply) => {
@@ -146,14 +144,4 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
 function printRegistered(registered: Registered, shown: string = registered.text): object {
   const { id, version, guid } = registered
   return { id, version, guid, ...printContent({ ...registered, text: shown }) }
-}
-
-function qualified(version: Version): Version {
-  return {
-    ...version,
-    references: version.references.map(each => ({
-      ...each,
-      subject: printSubject(parseSubject(subjectFrom(version.subject, each.subject))),
-    })),
-  }
 }

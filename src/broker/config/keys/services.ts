@@ -70,6 +70,12 @@ export const servicesKeys = {
   'console.oidc.client.secret': password({ doc: 'Client secret of the console at the provider; none for a public client.' }),
   'console.oidc.scopes': list({ default: 'openid', doc: 'Scopes that the console asks for; openid must be one of them.' }),
   'registry.port': port(8081, 'Port of the schema registry.'),
+  'registry.advertised.url': string({
+    default: '',
+    check: text => (text === '' || /^https?:\/\/[^\s/?#@]+\/?$/.test(text) ? null : 'Expected a URL such as http://registry-1:8081'),
+    allowed: 'a URL without a path',
+    doc: 'URL under which the other registries of the same cluster reach this one, such as http://registry-1:8081: they forward to the one that writes. Its host name is one of services.allowed.hosts. Empty: services.host, or the name of this machine if that is every address, and registry.port.',
+  }),
   'rest.port': port(8082, 'Port of the REST proxy.'),
   'schema.registry.url': string({
     default: '',
