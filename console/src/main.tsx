@@ -1,11 +1,12 @@
 /** The web console. Everything that it knows comes from the API below `/api`, whose types it shares with the service. */
 import './base.css'
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { ApiError } from './api.ts'
 import { router } from './router.tsx'
+import { Gate } from './shell/gate.tsx'
 import { applyTheme } from './theme.ts'
 
 /** Libraries that add style sheets of their own look for it under this name. */
@@ -17,6 +18,13 @@ globalThis.__webpack_nonce__ = document.querySelector<HTMLMetaElement>('meta[nam
 applyTheme()
 
 const queries = new QueryClient({
+  queryCache: new QueryCache({
+    onError(error, { queryKey }) {
+      // The login has ended: the gate asks for another one.
+      if (error instanceof ApiError && error.status === 401 && queryKey[0] !== 'GET /login')
+        void queries.invalidateQueries({ queryKey: ['GET /login'] })
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 5_000,
@@ -29,7 +37,9 @@ const queries = new QueryClient({
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
-      <RouterProvider router={router} />
+      <Gate>
+        <RouterProvider router={router} />
+      </Gate>
     </QueryClientProvider>
   </StrictMode>,
 )

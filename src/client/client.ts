@@ -59,7 +59,7 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   /** Of one topic, on the disks of all brokers. */
   replicaSizes(topic: string, partitions: readonly number[]): Promise<ReplicaSize[]>
   /** In the order of `names`, or sorted; throws UNKNOWN_TOPIC_OR_PARTITION. */
-  topics(names: readonly string[] | 'all', options?: { operations?: boolean }): Promise<TopicInfo[]>
+  topics(names: readonly string[] | 'all'): Promise<TopicInfo[]>
   createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>
   deleteTopics(names: readonly string[]): Promise<void>
   /** `count`: the new partition count. */

@@ -53,6 +53,8 @@ export type TopicRights = ReadonlySet<AclOperation> | 'unknown' | 'denied'
 
 export interface Rights {
   topicRights(names: readonly string[]): Promise<Map<string, TopicRights>>
+  /** Of a group of any type, existing or not. */
+  groupRights(name: string): Promise<ReadonlySet<AclOperation> | 'denied'>
   clusterRights(): Promise<ReadonlySet<AclOperation>>
   /** Which of the topics, existing or not, records may be produced to. Produces nothing. */
   writable(names: readonly string[]): Promise<Set<string>>

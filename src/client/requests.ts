@@ -77,12 +77,12 @@ export class Requests {
   }
 
   /** Of these topics, or of all: internal ones too, which the library hides, and those with a partition that has no leader. */
-  async metadata(topics: readonly string[] | 'all', withOperations = false): Promise<MessageOf<typeof apis.metadata.response>['topics']> {
+  async metadata(topics: readonly string[] | 'all'): Promise<MessageOf<typeof apis.metadata.response>['topics']> {
     const request = {
       topics: topics === 'all' ? null : topics.map(name => ({ name })),
       allowAutoTopicCreation: false,
       includeClusterAuthorizedOperations: false,
-      includeTopicAuthorizedOperations: withOperations,
+      includeTopicAuthorizedOperations: false,
     }
     return (await this.ask(apis.metadata, request)).topics
   }

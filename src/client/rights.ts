@@ -1,4 +1,5 @@
 /** What the principal of a connection may do, as the cluster answers it. */
+import { ClientError } from '../channel.ts'
 import { apis, errorName } from '../protocol.ts'
 import { type AclOperation, aclOperations } from './administration.ts'
 import type { Rights, TopicRights } from './coordination.ts'
@@ -8,6 +9,8 @@ import { type Ask, refuse } from './requests.ts'
 const firstCode = 2
 /** Later versions name topics by id. */
 const newestWithNames = 12
+/** Later versions have an error instead of rights for groups that are not classic ones. */
+const newestForAllGroups = 5
 
 export function rights(ask: Ask): Rights {
   return {
@@ -22,6 +25,17 @@ export function rights(ask: Ask): Rights {
         return new Map(
           topics.map(({ name, errorCode, topicAuthorizedOperations }) => [name!, rightsOf(errorCode, topicAuthorizedOperations)]),
         )
+      }),
+    groupRights: name =>
+      ask(async requests => {
+        const request = { groups: [name], includeAuthorizedOperations: true }
+        const { groups } = await requests.ask(apis.describeGroups, request, { group: name }, newestForAllGroups)
+        for (const { errorCode } of groups) refuse(errorCode)
+        return operationsIn(groups[0]!.authorizedOperations)
+      }).catch((error: Error) => {
+        // Not even its coordinator is told.
+        if (error instanceof ClientError && error.code === 'GROUP_AUTHORIZATION_FAILED') return 'denied'
+        throw error
       }),
     clusterRights: () =>
       ask(async requests => {
@@ -54,7 +68,7 @@ function rightsOf(errorCode: number, operations: number): TopicRights {
 }
 
 /** A bit for each operation, by Kafka's code; none where the cluster does not say. */
-export function operationsIn(bits: number): ReadonlySet<AclOperation> {
+function operationsIn(bits: number): ReadonlySet<AclOperation> {
   // The smallest int32: the broker has not said.
   return new Set(bits === -(2 ** 31) ? [] : aclOperations.filter((_, index) => ((bits >>> (index + firstCode)) & 1) === 1))
 }

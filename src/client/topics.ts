@@ -4,7 +4,6 @@ import { ClientError } from '../channel.ts'
 import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
 import type { Client } from './client.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
-import { operationsIn } from './rights.ts'
 import type { NewTopicSpec, OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
 
 type TopicMetadata = MessageOf<typeof apis.metadata.response>['topics'][number]
@@ -15,7 +14,7 @@ const committed = 1
 export function topicMethods(ask: Ask): Pick<Client, 'topicNames' | 'topics' | 'createTopic' | 'offsets'> {
   return {
     topicNames: () => ask(topicNames),
-    topics: (names, { operations = false } = {}) => ask(requests => describeTopics(requests, names, operations)),
+    topics: names => ask(requests => describeTopics(requests, names)),
     createTopic: topic => ask(requests => createTopic(requests, topic)),
     offsets: (topic, partitions, query) => ask(requests => listOffsets(requests, topic, partitions, query)),
   }
@@ -25,10 +24,10 @@ async function topicNames(requests: Requests): Promise<string[]> {
   return (await requests.metadata('all')).map(({ name }) => name!).sort()
 }
 
-async function describeTopics(requests: Requests, names: readonly string[] | 'all', withOperations = false): Promise<TopicInfo[]> {
+async function describeTopics(requests: Requests, names: readonly string[] | 'all'): Promise<TopicInfo[]> {
   if (names.length === 0) return []
-  const found = new Map((await requests.metadata(names, withOperations)).map(topic => [topic.name!, topic]))
-  return (names === 'all' ? [...found.keys()].sort() : names).map(name => topicInfo(name, found.get(name), withOperations))
+  const found = new Map((await requests.metadata(names)).map(topic => [topic.name!, topic]))
+  return (names === 'all' ? [...found.keys()].sort() : names).map(name => topicInfo(name, found.get(name)))
 }
 
 async function createTopic(
@@ -48,7 +47,7 @@ async function createTopic(
   return { partitions: created.numPartitions, replicas: created.replicationFactor }
 }
 
-function topicInfo(name: string, topic: TopicMetadata | undefined, withOperations: boolean): TopicInfo {
+function topicInfo(name: string, topic: TopicMetadata | undefined): TopicInfo {
   const problem = topic === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : errorName(topic.errorCode)
   if (problem === 'UNKNOWN_TOPIC_OR_PARTITION') throw new ClientError(problem, `topic not found: ${name}`)
   if (problem !== 'NONE') throw new ClientError(problem, `${name}: ${errorText(problem)}`)
@@ -64,7 +63,6 @@ function topicInfo(name: string, topic: TopicMetadata | undefined, withOperation
     name,
     id: kafkaUuid(topic!.topicId),
     isInternal: topic!.isInternal,
-    operations: withOperations ? [...operationsIn(topic!.topicAuthorizedOperations)] : null,
     partitions: partitions.sort((a, b) => a.partition - b.partition),
   }
 }

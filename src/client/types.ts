@@ -1,6 +1,5 @@
 /** The data types of the client's interface. An int64 is a bigint here, because users must see every digit. */
 import type { ClientError } from '../channel.ts'
-import type { AclOperation } from './administration.ts'
 
 export interface BrokerInfo {
   id: number
@@ -28,8 +27,6 @@ export interface TopicInfo {
   id: string
   /** Kafka's own, such as `__consumer_offsets`. */
   isInternal: boolean
-  /** What this client may do with it; null: not asked for. */
-  operations: AclOperation[] | null
   partitions: PartitionInfo[]
 }
 

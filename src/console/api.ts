@@ -4,12 +4,13 @@ import { groupRoutes } from './api/groups.ts'
 import { loginRoutes } from './api/login.ts'
 import { messageRoutes } from './api/messages.ts'
 import { overviewRoutes } from './api/overview.ts'
+import { rightsRoutes } from './api/rights.ts'
 import { topicRoutes } from './api/topics.ts'
 import type { Route } from './route.ts'
 
 export type { Problem } from './problem.ts'
 
-const all = [...loginRoutes, ...overviewRoutes, ...topicRoutes, ...configRoutes, ...messageRoutes, ...groupRoutes] as const
+const all = [...loginRoutes, ...rightsRoutes, ...overviewRoutes, ...topicRoutes, ...configRoutes, ...messageRoutes, ...groupRoutes] as const
 
 /** By `GET /topics`. */
 export type Routes = { readonly [R in (typeof all)[number] as `${R['method']} ${R['path']}`]: R }

@@ -117,7 +117,11 @@ export class Door {
   async #renewed(token: string, login: Login): Promise<Login> {
     const { refreshToken, expiresMs, credentials } = login
     const now = this.#system.clock.monotonic()
-    if (this.oidc === null || refreshToken === null || expiresMs === null || expiresMs - now > renewBeforeMs) return login
+    if (expiresMs === null || expiresMs - now > renewBeforeMs) return login
+    if (refreshToken === null) {
+      if (now > expiresMs) throw new Unauthorized('The login has ended with its token')
+      return login
+    }
     try {
       const renewing = this.#renewing.get(token) ?? this.#renew(token, credentials, refreshToken)
       this.#renewing.set(token, renewing)

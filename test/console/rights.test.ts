@@ -67,6 +67,12 @@ test('a principal sees and does what its ACLs allow, and nothing else', async t 
   const [, orders] = await answer('/topics/orders')
   assert.deepEqual(orders.may, ['READ', 'DESCRIBE'])
   assert.match(await (await ask('/topics/orders/messages')).text(), /"text":"seen"/)
+  const rights = async (user: string, query: string) =>
+    (await (await ask(`/rights?${query}`, { user })).json()) as Record<string, string[] | null>
+  assert.deepEqual(await rights('alice', 'topic=orders&group=billing'), { cluster: [], topic: ['READ', 'DESCRIBE'], group: [] })
+  assert.deepEqual(await rights('alice', 'topic=secret'), { cluster: [], topic: [], group: null })
+  const all = await rights('admin', 'topic=orders&group=billing')
+  assert.ok(all['cluster']!.includes('CREATE') && all['topic']!.includes('ALTER_CONFIGS') && all['group']!.includes('DELETE'))
 
   const record = { key: null, value: { text: 'x' } }
   const refusals: [string, Parameters<typeof ask>[1]][] = [

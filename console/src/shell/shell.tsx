@@ -7,6 +7,7 @@ import { applyTheme, storedTheme, type Theme } from '../theme.ts'
 import { Mark } from '../ui/mark.tsx'
 import { Palette } from './palette.tsx'
 import css from './shell.module.css'
+import { User } from './user.tsx'
 
 const places = [
   { to: '/', title: 'Overview' },
@@ -50,7 +51,7 @@ export function Shell() {
         <span className={css['health']}>
           {away ? <Mark tone="bad">no broker</Mark> : session.data !== undefined && <Mark tone="good">connected</Mark>}
         </span>
-        {session.data?.needsLogin === true && <span className={css['user']}>{session.data.principal.replace(/^User:/, '')}</span>}
+        {session.data?.needsLogin === true && <User principal={session.data.principal} />}
         <ThemeChoice />
       </header>
       <nav className={css['nav']} aria-label="Places">

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Outlet, useNavigate } from '@tanstack/react-router'
 import { asked, call } from '../api.ts'
 import { counted } from '../format.ts'
+import { useRights } from '../rights.ts'
 import { Button } from '../ui/button.tsx'
 import { ConfirmByName } from '../ui/dialog.tsx'
 import { Page } from '../ui/page.tsx'
@@ -15,6 +16,7 @@ const here = getRouteApi('/groups/$group')
 export function Group() {
   const { group } = here.useParams()
   const info = useQuery({ ...asked('GET /groups/:group', { params: { group } }), refetchInterval: 5_000 })
+  const may = useRights({ group })
   const queries = useQueryClient()
   const navigate = useNavigate()
   if (info.isError && info.data === undefined)
@@ -42,17 +44,19 @@ export function Group() {
       actions={
         info.data !== undefined && (
           <>
-            <ResetOffsets group={info.data} />
-            <ConfirmByName
-              title={`Delete ${group}`}
-              name={group}
-              action="Delete the group"
-              trigger={<Button kind="bad">Delete</Button>}
-              onConfirm={remove}
-            >
-              The group and its {counted(committed, 'committed offset')} will be deleted. Its consumers would begin anew. A group with
-              members is not deleted.
-            </ConfirmByName>
+            {may('group', 'READ') && <ResetOffsets group={info.data} />}
+            {may('group', 'DELETE') && (
+              <ConfirmByName
+                title={`Delete ${group}`}
+                name={group}
+                action="Delete the group"
+                trigger={<Button kind="bad">Delete</Button>}
+                onConfirm={remove}
+              >
+                The group and its {counted(committed, 'committed offset')} will be deleted. Its consumers would begin anew. A group with
+                members is not deleted.
+              </ConfirmByName>
+            )}
           </>
         )
       }

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { type Client, ClientError, type TopicState } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { Digits, MaybeDigits, route } from '../route.ts'
+import { operationsOf } from './rights.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 249 })
 const OfTopic = Type.Object({ topic: Name })
@@ -115,9 +116,8 @@ const one = route({
     missing: Type.Array(Type.String()),
   }),
   async handle({ params: { topic }, client }) {
-    const [info] = await client.topics([topic], { operations: true })
-    // Who sees a topic may at least describe it: where nothing is allowed, the cluster does not say.
-    const may = info!.operations!.length === 0 ? null : info!.operations
+    const [[info], rights] = await Promise.all([client.topics([topic]), client.topicRights([topic])])
+    const may = operationsOf(rights.get(topic))
     const numbers = info!.partitions.map(each => each.partition)
     const names = numbers.map(partition => ({ topic, partition }))
     const missing: string[] = []

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { NewTopicSpec, TopicInfo } from '../../client.ts'
 import { invalidPayload } from '../errors.ts'
 import type { Links } from '../links.ts'
+import { type Operations, operationsOn } from '../operations.ts'
 import type { Rest } from '../rest.ts'
 import { errors, InCluster, InTopic, List, NoContent, Nullable, Relationship, Resource } from './schemas.ts'
 
@@ -38,12 +39,13 @@ export function topicRoutes(rest: Rest): void {
     async request => {
       const { cluster_id } = request.params
       const links = await rest.links(request, cluster_id)
-      const operations = request.query.include_authorized_operations === 'true'
-      const topics = await rest.client(request).topics('all', { operations })
+      const client = rest.client(request)
+      const topics = await client.topics('all')
+      const operations = await operationsOn(topics, client, request.query.include_authorized_operations)
       return links.list(
         'KafkaTopic',
         ['topics'],
-        topics.map(each => topicData(cluster_id, described(each), links)),
+        topics.map(each => topicData(cluster_id, described(each, operations), links)),
       )
     },
   )
@@ -53,9 +55,10 @@ export function topicRoutes(rest: Rest): void {
     async request => {
       const { cluster_id, topic_name } = request.params
       const links = await rest.links(request, cluster_id)
-      const operations = request.query.include_authorized_operations === 'true'
-      const [topic] = await rest.client(request).topics([topic_name], { operations })
-      return topicData(cluster_id, described(topic!), links)
+      const client = rest.client(request)
+      const topics = await client.topics([topic_name])
+      const operations = await operationsOn(topics, client, request.query.include_authorized_operations)
+      return topicData(cluster_id, described(topics[0]!, operations), links)
     },
   )
   createRoute(rest)
@@ -108,7 +111,7 @@ function createRoute(rest: Rest): void {
       const data = topicData(
         cluster_id,
         {
-          ...{ name, isInternal: false, operations: null },
+          ...{ name, isInternal: false, operations: [] },
           count: told(partitions, assignments.size || spec.partitions),
           replicas: told(replicas, assignments.values().next().value?.length ?? spec.replicas),
         },
@@ -125,12 +128,14 @@ function isTopicName(name: string): boolean {
   return /^[a-zA-Z0-9._-]{1,249}$/.test(name) && name !== '.' && name !== '..'
 }
 
-interface Described extends Pick<TopicInfo, 'name' | 'isInternal' | 'operations'> {
+interface Described extends Pick<TopicInfo, 'name' | 'isInternal'> {
+  operations: readonly string[]
   readonly count: number
   readonly replicas: number
 }
 
-function described({ name, isInternal, operations, partitions }: TopicInfo): Described {
+function described({ name, isInternal, partitions }: TopicInfo, by: Operations = new Map()): Described {
+  const operations = by.get(name) ?? []
   return { name, isInternal, operations, count: partitions.length, replicas: partitions[0]?.replicas.length ?? 0 }
 }
 
@@ -146,6 +151,6 @@ function topicData(clusterId: string, { name, isInternal, operations, count, rep
     partitions: links.to('topics', name, 'partitions'),
     configs: links.to('topics', name, 'configs'),
     partition_reassignments: links.to('topics', name, 'partitions', '-', 'reassignment'),
-    authorized_operations: operations ?? [],
+    authorized_operations: [...operations],
   }
 }

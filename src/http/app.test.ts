@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { realSystem } from '../base.ts'
+import type { Logger } from '../logger.ts'
+import { type HttpSettings, listen, openHttpApp } from './app.ts'
+import type { HttpError } from './errors.ts'
+
+const plain: HttpSettings = {
+  allowedHosts: ['console.example'],
+  corsOrigins: [],
+  mostBodyBytes: 100,
+  mostConnections: 100,
+  requestTimeoutMs: 60_000,
+  trustedProxies: [],
+  tls: null,
+}
+
+async function start(t: TestContext, changes: Partial<HttpSettings> = {}) {
+  const lines: string[] = []
+  const note = (details: object, message: string) => void lines.push(`${message} ${JSON.stringify(details)}`)
+  const logger: Logger = { debug: note, info: note, warn: note, error: note }
+  const errorBody = ({ status, message }: HttpError) => ({ contentType: 'application/json', body: { status, message } })
+  const settings = { ...plain, ...changes }
+  const app = await openHttpApp({ name: 'test', settings, system: realSystem(), logger, jsonTypes: [], errorBody })
+  app.get('/', async () => ({ fine: true }))
+  app.post('/', async request => ({ got: request.body }))
+  app.get('/bug', async () => {
+    throw new Error('a bug')
+  })
+  const port = await listen(app, { host: '127.0.0.1', port: 0 })
+  t.after(() => app.close())
+  const base = `http://127.0.0.1:${port}`
+  return { app, base, port, lines, ask: (path: string, init?: RequestInit) => fetch(base + path, init) }
+}
+
+/** What a server answers to bytes that no library sends. */
+function raw(port: number, text: string): Promise<string> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(text))
+    let answer = ''
+    socket.on('data', bytes => void (answer += bytes.toString('latin1')))
+    socket.on('close', () => resolve(answer))
+    socket.on('error', () => {})
+  })
+}
+
+test('every response says what a browser must not do with it', async t => {
+  const { ask } = await start(t)
+  for (const path of ['/', '/missing', '/bug']) {
+    const { headers } = await ask(path)
+    assert.equal(headers.get('x-content-type-options'), 'nosniff', path)
+    assert.equal(headers.get('x-frame-options'), 'DENY')
+    assert.equal(headers.get('content-security-policy'), "default-src 'none'; frame-ancestors 'none'")
+    assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin')
+    assert.equal(headers.get('referrer-policy'), 'no-referrer')
+    assert.equal(headers.get('cache-control'), 'no-store')
+  }
+})
+
+test('only names of this server are answered to', async t => {
+  const { port } = await start(t)
+  const statusFor = async (host: string) =>
+    /^HTTP\/1\.1 (\d+)/.exec(await raw(port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`))?.[1]
+  for (const host of ['127.0.0.1', `localhost:${port}`, '[::1]:80', 'console.example', 'CONSOLE.example:443', 'a.localhost'])
+    assert.equal(await statusFor(host), '200', host)
+  for (const host of [
+    'evil.example',
+    'console.example.evil.example',
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+    '1.2.3.4.5',
+    'x@127.0.0.1',
+  ])
+    assert.equal(await statusFor(host), '421', host)
+})
+
+test('pages of other origins are refused unless they are allowed, and then they may read, without cookies', async t => {
+  const { ask } = await start(t, { corsOrigins: ['https://app.example'] })
+  const from = (origin: string, method = 'GET', more: Record<string, string> = {}) => ask('/', { method, headers: { origin, ...more } })
+  const allowed = await from('https://app.example')
+  assert.equal(allowed.status, 200)
+  assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://app.example')
+  assert.equal(allowed.headers.get('access-control-allow-credentials'), null)
+  const preflight = await from('https://app.example', 'OPTIONS', { 'access-control-request-method': 'POST' })
+  assert.equal(preflight.status, 204)
+  for (const origin of ['https://evil.example', 'http://app.example', 'https://app.example.evil.example', 'null']) {
+    for (const method of ['GET', 'POST', 'OPTIONS']) {
+      const refused = await from(origin, method, { 'access-control-request-method': 'POST' })
+      assert.equal(refused.status, 403, `${method} from ${origin}`)
+      assert.notEqual(refused.headers.get('access-control-allow-origin'), origin)
+    }
+  }
+})
+
+test('a body that is too large, of another type or no JSON is refused, and __proto__ is data', async t => {
+  const { ask } = await start(t)
+  const post = (body: string, type = 'application/json') => ask('/', { method: 'POST', body, headers: { 'content-type': type } })
+  assert.equal((await post(`"${'x'.repeat(100)}"`)).status, 413)
+  assert.equal((await post('{}', 'text/plain')).status, 415)
+  assert.equal((await post('{}', 'multipart/form-data')).status, 415)
+  assert.equal((await post('{')).status, 400)
+  assert.match(await (await post('{"__proto__":{"a":1}}')).text(), /"__proto__"/)
+  assert.equal(({} as Record<string, unknown>)['a'], undefined)
+})
+
+test('a query is in no log, not even of an error, and a forged header is no line of its own', async t => {
+  const { ask, lines, port } = await start(t)
+  await ask('/?password=a-secret')
+  await ask('/bug?token=a-secret')
+  await raw(port, 'GET /x\x1b[31m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  assert.ok(lines.length >= 2)
+  assert.ok(!lines.some(line => line.includes('a-secret')))
+  assert.ok(!lines.some(line => line.includes('\n') || line.includes('\u001b')))
+})
+
+test('requests that are too long or ambiguous end with an error, and others are served', async t => {
+  const { ask, port } = await start(t)
+  assert.match(await raw(port, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`), /^HTTP\/1\.1 431/)
+  assert.match(
+    await raw(port, 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    /^HTTP\/1\.1 400/,
+  )
+  assert.equal((await ask('/')).status, 200)
+})
+
+test('a slow client is cut off', async t => {
+  const { port, app } = await start(t, { requestTimeoutMs: 1_000 })
+  app.server.headersTimeout = 500
+  // Node looks for slow ones at this interval.
+  const begun = await raw(port, 'POST / HTTP/1.1\r\nHost: localhost\r\n')
+  assert.match(begun, /^HTTP\/1\.1 408/)
+})
