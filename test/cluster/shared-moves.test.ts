@@ -131,40 +131,68 @@ test('who appends while a partition is moved is told where it is', async () => {
   mover.close()
 })
 
+async function coordinatedHere(client: Awaited<ReturnType<typeof connect>>, transactionalId: string, id: number): Promise<string | false> {
+  const { coordinators } = await client.request(apis.findCoordinator, 4, { keyType: 1, coordinatorKeys: [transactionalId] })
+  return coordinators[0]!.nodeId === id && transactionalId
+}
+
+/** Two kinds of batches that may come to the next leader of a partition: one of nobody, and the first one of a transaction that it coordinates itself. */
+async function batchesFor(id: number): Promise<(() => Promise<(topic: string) => Promise<string>>)[]> {
+  const client = await connect(port(id))
+  const send = (version: number, transactionalId: string | null, session: object) => async (name: string) => {
+    const records = buildBatch({ records: [{ key: null, value: Buffer.from('x') }], timestamp: stores.system.clock.now(), ...session })
+    const topicData = [{ name, partitionData: [{ index: 0, records }] }]
+    const { responses } = await client.request(apis.produce, version, { transactionalId, acks: -1, timeoutMs: 30_000, topicData })
+    return errorName(responses[0]!.partitionResponses[0]!.errorCode)
+  }
+  let nth = 0
+  return [
+    async () => send(9, null, {}),
+    async () => {
+      const transactionalId = await eventually(() => coordinatedHere(client, `sent-${nth++}`, id))
+      const { producerId, producerEpoch } = await eventually(async () => {
+        const answer = await client.request(apis.initProducerId, 5, { transactionalId, transactionTimeoutMs: 60_000 })
+        return errorName(answer.errorCode) === 'NONE' && answer
+      })
+      return send(12, transactionalId, { producerId, producerEpoch, baseSequence: 0, isTransactional: true })
+    },
+  ]
+}
+
 test('who comes to the next leader while it takes a partition over is served as soon as it has it, and does not wait for long', async () => {
   const { log } = brokers.get(2)!.broker.cluster!
   const lead = log.lead.bind(log)
-  const produced = async (topic: string, served: Promise<void>, sent: () => void) => {
+  type Prepare = Awaited<ReturnType<typeof batchesFor>>[number]
+  const produced = async (topic: string, prepare: Prepare, served: Promise<void>, sent: () => void) => {
+    const send = await prepare()
     await create(topic, [[1, 2]])
     await eventually(() => metadataOf(1).partitionByName(topic, 0) !== undefined)
     log.lead = async (spec, epoch) => {
-      await served
+      if (spec.topic === topic) await served
       return lead(spec, epoch)
     }
     await reassign(3, topic, 0, [2])
     await eventually(() => metadataOf(2).topic(topic)!.partitions[0]!.arrival !== null)
-    const client = await connect(port(2))
-    const records = buildBatch({ records: [{ key: null, value: Buffer.from('x') }], timestamp: stores.system.clock.now() })
-    const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }]
-    const answer = client.request(apis.produce, 9, { transactionalId: null, acks: -1, timeoutMs: 30_000, topicData })
+    const answer = send(topic)
     stores.system.timers.after(50, sent)
-    const { responses } = await answer
-    client.close()
-    return errorName(responses[0]!.partitionResponses[0]!.errorCode)
+    return answer
   }
-  // On a busy machine the wait may be over before the partition is there.
-  let outcome = ''
-  for (let nth = 1; outcome !== 'NONE' && nth <= 10; nth++) {
-    const soon = Promise.withResolvers<void>()
-    outcome = await produced(`soon-${nth}`, soon.promise, soon.resolve)
-    soon.resolve()
+  for (const [kind, prepare] of (await batchesFor(2)).entries()) {
+    // On a busy machine the wait may be over before the partition is there.
+    let outcome = ''
+    for (let nth = 1; outcome !== 'NONE' && nth <= 10; nth++) {
+      const soon = Promise.withResolvers<void>()
+      outcome = await produced(`soon-${kind}-${nth}`, prepare, soon.promise, soon.resolve)
+      soon.resolve()
+      if (outcome !== 'NONE') assert.equal(outcome, 'NOT_LEADER_OR_FOLLOWER')
+    }
+    assert.equal(outcome, 'NONE')
+    const late = Promise.withResolvers<void>()
+    assert.equal(await produced(`late-${kind}`, prepare, late.promise, () => {}), 'NOT_LEADER_OR_FOLLOWER')
+    late.resolve()
+    await eventually(() => metadataOf(2).partitionByName(`late-${kind}`, 0) !== undefined)
   }
-  assert.equal(outcome, 'NONE')
-  const late = Promise.withResolvers<void>()
-  assert.equal(await produced('late', late.promise, () => {}), 'NOT_LEADER_OR_FOLLOWER')
-  late.resolve()
   log.lead = lead
-  await eventually(() => metadataOf(2).partitionByName('late', 0) !== undefined)
 })
 
 test('a send of our own client goes on when its partitions get different leaders', async () => {

@@ -33,10 +33,11 @@ export function enterTransaction(request: Request, context: RequestContext): Pro
     const known = context.version >= 13 ? context.broker.metadata.topicById(topic.topicId) : context.broker.metadata.topic(topic.name)
     if (known === undefined || known.internal || !context.allowed('WRITE', 'TOPIC', known.name)) continue
     for (const { index, records } of topic.partitionData) {
-      const log = known.partitions[index]?.log ?? null
-      if (log === null || records === null || !isTransactional(records)) continue
+      const { log = null, arrival = null } = known.partitions[index] ?? {}
+      // The request waits for a partition that is arriving, and it is too late to enter it then.
+      if ((log === null && arrival === null) || records === null || !isTransactional(records)) continue
       const session = sessionOf(records)
-      if (log.inTransaction(session.producerId, session.producerEpoch)) continue
+      if (log?.inTransaction(session.producerId, session.producerEpoch)) continue
       producer ??= { transactionalId, ...session }
       const indexes = partitions.get(known.name)
       if (indexes === undefined) partitions.set(known.name, new Set([index]))
@@ -91,9 +92,7 @@ export class RemoteEntry {
     if (this.#results instanceof KafkaError) throw produceError(this.#results, version)
     const result = this.#results.get(topic)?.get(partition)
     const isOther = producerId !== this.#producer.producerId || producerEpoch !== this.#producer.producerEpoch
-    if (result === undefined || isOther || this.#watch.ended) {
-      throw produceError(new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', 'The transaction has changed meanwhile'), version)
-    }
+    if (result === undefined || isOther || this.#watch.ended) throw produceError(changed(), version)
     if (result !== null) throw produceError(result, version)
   }
 
@@ -138,9 +137,15 @@ export function checkTransaction(
   try {
     broker.transactions.verify({ transactionalId, ...session }, log.topic, log.partition)
   } catch (error) {
-    throw produceError(toKafkaError(error), version)
+    const told = toKafkaError(error)
+    // Only before v12 it is the client's task to enter a partition. This one was not here yet when the request entered the others.
+    throw produceError(version >= entersFrom && told.name === 'TRANSACTION_ABORTABLE' ? changed() : told, version)
   }
   return version >= entersFrom
+}
+
+function changed(): KafkaError {
+  return new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', 'The transaction has changed meanwhile')
 }
 
 function isTransactional(records: Buffer): boolean {
