@@ -5,7 +5,14 @@ import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import cors from '@fastify/cors'
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
-import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type RawServerDefault } from 'fastify'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawServerDefault,
+} from 'fastify'
 import { parseLossless, type System } from '../base.ts'
 import type { Logger } from '../logger.ts'
 import { type ErrorBody, HttpError } from './errors.ts'
@@ -61,6 +68,8 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
     ...limits,
     bodyLimit: mostBodyBytes,
     requestTimeout: options.streamsIn === true ? 0 : requestTimeoutMs,
+    // Of paths that no route gets to see. The type of a request depends on the kind of server, which makes no difference here.
+    frameworkErrors: teller(options) as never,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     logger: false,
     exposeHeadRoutes: true,
@@ -101,14 +110,19 @@ function readBodies(app: HttpApp, { jsonTypes, parseBody = parseLossless }: Http
   })
 }
 
-function answerErrors(app: HttpApp, { errorBody, logger, name }: HttpOptions): void {
-  app.setErrorHandler((error: FastifyError | HttpError, request, reply) => {
+function teller({ errorBody, logger, name }: HttpOptions) {
+  return (error: FastifyError | HttpError, request: FastifyRequest, reply: FastifyReply): void => {
     const told = asHttpError(error)
     if (told.status >= 500)
       logger.error({ service: name, err: error, method: request.method, path: pathOf(request.url) }, 'a service could not answer a request')
     const { contentType, body } = errorBody(told)
     reply.code(told.status).headers(told.headers).header('content-type', contentType).serializer(JSON.stringify).send(body)
-  })
+  }
+}
+
+function answerErrors(app: HttpApp, options: HttpOptions): void {
+  const { errorBody } = options
+  app.setErrorHandler(teller(options))
   app.setNotFoundHandler((request, reply) => {
     const { contentType, body } = errorBody(new HttpError(404, 404, `HTTP 404 Not Found: ${request.method} ${pathOf(request.url)}`))
     reply.code(404).header('content-type', contentType).serializer(JSON.stringify).send(body)

@@ -246,6 +246,13 @@ test('what clients send besides, and ask for, is taken as by Confluent', async (
   for (const type of ['application/json', 'application/vnd.schemaregistry+json', 'application/octet-stream'])
     assert.equal((await registry.ask('POST', '/subjects/tolerant', record(x), { 'content-type': type })).status, 200, type)
   assert.equal((await registry.ask('POST', '/subjects/tolerant', 'x', { 'content-type': 'text/plain' })).status, 415)
+  for (const [path, code] of [
+    ['/subjects/%ff/versions', 400],
+    [`/subjects/${'s'.repeat(5_000)}/versions`, 414],
+  ] as const) {
+    const { status, body } = await registry.ask('GET', path)
+    assert.deepEqual([status, body.error_code], [code, code])
+  }
   for (const path of [
     '/exporters',
     '/exporters/e/status',

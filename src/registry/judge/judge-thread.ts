@@ -15,6 +15,10 @@ export type Answered =
   /** A fault of ours. */
   | { readonly failed: string }
 
+/** What it says first: then its modules are loaded. */
+export const ready = 'ready'
+
+parentPort?.postMessage(ready)
 parentPort?.on('message', ({ question, steps }: Asked) => parentPort?.postMessage(answered(question, steps)))
 
 function answered(question: Question, steps: number): Answered {

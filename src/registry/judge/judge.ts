@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads'
 import type { Timer, Timers } from '../../base.ts'
 import { errors } from '../errors.ts'
 import { Budget, InvalidSchema, TooComplex } from '../schema.ts'
-import type { Answered, Asked } from './judge-thread.ts'
+import type { Answered, Asked, ready } from './judge-thread.ts'
 import { type Answers, answer, type Question, type SchemaText } from './questions.ts'
 
 export interface JudgeOptions {
@@ -33,7 +33,8 @@ const mostInlineCharacters = 4_096
 const mostInlineSteps = 1_000
 /** Some tenths of a second. */
 const mostSteps = 200_000
-const defaultTimeoutMs = 5_000
+/** Far more than the steps take, because the machine may be busy. */
+const defaultTimeoutMs = 20_000
 const defaultHeapMegabytes = 256
 const mostWaiting = 256
 /** Of one decision, while others change what it is about. */
@@ -58,7 +59,7 @@ export class Judge {
   #waitingCharacters = 0
   #thread: Worker | null = null
   /** Until the thread begins to work, its time does not count. */
-  #isOnline = false
+  #isReady = false
   #timer: Timer | null = null
   #closed = false
 
@@ -107,7 +108,7 @@ export class Judge {
     this.#thread ??= this.#start()
     this.#thread.ref()
     this.#thread.postMessage({ question: next.question, steps: mostSteps } satisfies Asked)
-    if (this.#isOnline) this.#watch(this.#thread)
+    if (this.#isReady) this.#watch(this.#thread)
   }
 
   #watch(thread: Worker): void {
@@ -117,14 +118,14 @@ export class Judge {
   #start(): Worker {
     const file = import.meta.url.endsWith('.ts') ? './judge-thread.ts' : './judge-thread.js'
     const thread = new Worker(new URL(file, import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes } })
-    this.#isOnline = false
-    thread.once('online', () => {
+    this.#isReady = false
+    thread.on('message', (message: Answered | typeof ready) => {
       if (this.#thread !== thread) return
-      this.#isOnline = true
-      this.#watch(thread)
-    })
-    thread.on('message', (answered: Answered) => {
-      if (this.#thread === thread) this.#settle(answered)
+      if (message !== 'ready') this.#settle(message)
+      else {
+        this.#isReady = true
+        this.#watch(thread)
+      }
     })
     thread.on('error', error => {
       const isMemory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
