@@ -57,11 +57,14 @@ export interface Sessions {
   close(): Promise<void>
 }
 
-interface Session {
-  readonly identity: Identity
+interface Opened {
   readonly client: Client
   /** What it logs in with now. */
   readonly login: { credentials: Credentials; mechanism: string } | null
+}
+
+interface Session extends Opened {
+  readonly identity: Identity
   /** Of the credentials. */
   hash: string
   /** On the monotonic clock. */
@@ -109,7 +112,7 @@ class Pool implements Sessions {
   }
 
   async logIn(credentials: Credentials | null, address: string | null): Promise<Identity> {
-    if (credentials === null || !this.needsLogin) return (this.#known.get('') ?? this.#add('', null)).identity
+    if (credentials === null || !this.needsLogin) return (this.#known.get('') ?? this.#add('', this.#open(null))).identity
     checkCredentials(credentials)
     const hash = hashOf(credentials, this.#secret)
     const known = this.#known.get(hash)
@@ -143,7 +146,7 @@ class Pool implements Sessions {
     const before = hashOf(old, this.#secret)
     const session = this.#known.get(before)
     if (session?.login == null) return this.logIn(renewed, null)
-    await this.#tryEach(renewed, [session.login.mechanism])
+    await (await this.#tryEach(renewed, [session.login.mechanism])).client.close()
     session.login.credentials = renewed
     session.verifiedMs = this.#now()
     this.#known.delete(before)
@@ -174,34 +177,35 @@ class Pool implements Sessions {
     const isNew = known === undefined && address !== null
     const forgive = isNew ? this.#attempts.begin(address, credentials.kind === 'password' ? credentials.username : null) : null
     const ways = known?.login == null ? this.#mechanismsFor(credentials) : [known.login.mechanism]
-    const mechanism = await this.#tryEach(credentials, ways).catch(error => {
+    const opened = await this.#tryEach(credentials, ways).catch(error => {
       // What no broker has judged was no attempt.
       if (!(error instanceof Unauthorized)) forgive?.()
       else if (known !== undefined) void this.#end(known)
       throw error
     })
     forgive?.()
-    const session = known !== undefined && this.#sessions.has(known.identity.key) ? known : this.#add(hash, { credentials, mechanism })
-    session.verifiedMs = this.#now()
-    return session
+    if (known === undefined || !this.#sessions.has(known.identity.key)) return this.#add(hash, opened)
+    known.verifiedMs = this.#now()
+    await opened.client.close()
+    return known
   }
 
-  #add(hash: string, login: Session['login']): Session {
+  #open(login: Opened['login']): Opened {
     const { bootstrap, properties } = this.#options
-    const identity = {
-      key: String(++this.#keys),
-      principal: login === null ? 'User:ANONYMOUS' : principalOf(login.credentials, this.ways.subjectClaim),
-    }
-    const own = login === null ? {} : loginProperties(login.credentials, login.mechanism)
-    const client = openClient({
-      bootstrap,
-      properties: { ...properties, ...own },
-      clientId: 'millrace-services',
-      ...(login?.credentials.kind === 'token' ? { token: () => (login.credentials as { token: string }).token } : {}),
-    })
+    const common = { bootstrap, clientId: 'millrace-services' }
+    if (login === null) return { login, client: openClient({ ...common, properties }) }
+    const own = { ...properties, ...loginProperties(login.credentials, login.mechanism) }
+    // It may have been renewed since.
+    const token = () => (login.credentials as { token: string }).token
+    return { login, client: openClient({ ...common, properties: own, ...(login.credentials.kind === 'token' ? { token } : {}) }) }
+  }
+
+  #add(hash: string, { login, client }: Opened): Session {
+    const key = String(++this.#keys)
+    const principal = login === null ? 'User:ANONYMOUS' : principalOf(login.credentials, this.ways.subjectClaim)
     const now = this.#now()
-    const session: Session = { identity, client, login, hash, verifiedMs: now, usedMs: now, held: 0 }
-    this.#sessions.set(identity.key, session)
+    const session: Session = { identity: { key, principal }, client, login, hash, verifiedMs: now, usedMs: now, held: 0 }
+    this.#sessions.set(key, session)
     this.#known.set(hash, session)
     if (this.#sessions.size > mostSessions) void this.#end(this.#leastUsed())
     this.#sweep ??= this.#options.system.timers.after(sweepMs, this.#look)
@@ -220,25 +224,24 @@ class Pool implements Sessions {
     return mechanisms
   }
 
-  /** Resolves to the mechanism with which the broker takes them; throws Unauthorized if there is none. */
-  async #tryEach(credentials: Credentials, mechanisms: readonly string[]): Promise<string> {
-    for (const mechanism of mechanisms) if (await this.#logsIn(credentials, mechanism)) return mechanism
+  /** Resolves to a client that is logged in; throws Unauthorized if the broker takes the credentials with none of the mechanisms. */
+  async #tryEach(credentials: Credentials, mechanisms: readonly string[]): Promise<Opened> {
+    for (const mechanism of mechanisms) {
+      const opened = this.#open({ credentials, mechanism })
+      if (await this.#logsIn(opened.client)) return opened
+    }
     throw new Unauthorized(credentials.kind === 'token' ? 'The broker refuses the token' : 'The user name or the password is wrong')
   }
 
-  /** A new client logs in, so that the broker decides whether the credentials are right now. */
-  async #logsIn(credentials: Credentials, mechanism: string): Promise<boolean> {
-    const { bootstrap, properties } = this.#options
-    const own = { ...properties, ...loginProperties(credentials, mechanism) }
-    const client = openClient({ bootstrap, properties: own, clientId: 'millrace-login' })
+  /** The broker decides, now. A client that does not log in is closed. */
+  async #logsIn(client: Client): Promise<boolean> {
     try {
       await client.cluster()
       return true
     } catch (error) {
+      await client.close()
       if (error instanceof ClientError && error.code === 'REFUSED' && refusals.test(error.message)) return false
       throw error
-    } finally {
-      await client.close()
     }
   }
 

@@ -85,6 +85,7 @@ test('a person logs in, comes to the view that was asked for, sees no button tha
   await page.getByRole('button', { name: 'Log out' }).click()
   await page.getByRole('heading', { name: 'Log in to Millrace' }).waitFor()
   await logIn('admin', 'admin-pw')
+  await page.getByRole('button', { name: 'Log out' }).waitFor()
   await page.goto(`${base}/groups/billing/lag`)
   await page.getByRole('button', { name: 'Reset offsets' }).waitFor()
   await page.context().clearCookies()
