@@ -28,7 +28,7 @@ export { type FrameKind, frameKind } from './store/frame-kind.ts'
 export { objectNameAllowed, objectNames, objectsPerList } from './store/objects/object-name.ts'
 export { type Environment, ObjectError, type ObjectStoreOptions, openObjectStore } from './store/objects/object-store.ts'
 export { type ObjectsUrl, parseObjectsUrl } from './store/objects/objects-url.ts'
-export { WrongObjectStore, wrongOwner } from './store/objects/owner.ts'
+export { type Claim, WrongObjectStore, wrongOwner } from './store/objects/owner.ts'
 export type { HttpRequest, HttpResponse, Transport } from './store/objects/transport.ts'
 export { parseDatabaseUrl } from './store/postgres/database-url.ts'
 export { type PostgresOptions, postgres } from './store/postgres/postgres.ts'
@@ -36,6 +36,8 @@ export { type PostgresOptions, postgres } from './store/postgres/postgres.ts'
 /** Names are relative to the prefix of the store's URL. */
 export interface ObjectStore {
   readonly counts: ObjectCounts
+  /** Its URL, without credentials. */
+  readonly place: string
   /**
    * Durable when resolved. A name is only ever written with the same bytes: so an attempt may be repeated, and one that was given up may
    * still arrive. The buffers must not change before it settles.
@@ -192,6 +194,12 @@ export interface ClusterRow {
   readonly nowMs: number
 }
 
+export interface DatabaseTrouble {
+  readonly what: string
+  /** Brokers cannot go on meanwhile. */
+  readonly isOutage: boolean
+}
+
 /** Offset 0 and no object: none was made. */
 export interface MetadataSnapshot {
   readonly offset: number
@@ -206,8 +214,12 @@ export interface Database {
   readonly counts: DatabaseCounts
   /** Whether the server can be reached and keeps what it confirms. Changes nothing. */
   check(): Promise<void>
+  /** What hinders brokers although the server answers, in words, with what to do. */
+  troubles(): Promise<DatabaseTrouble[]>
   /** The row of the cluster; makes it, and the tables, when there are none. */
   start(newId: string): Promise<ClusterRow>
+  /** Where the objects of the cluster are: what the first one asked who asked. */
+  claimPlace(place: string): Promise<string>
   /** After a restore, if the incarnation still is `from`. */
   raiseIncarnation(from: number): Promise<void>
   /** Inserts the session and its frame 0. Returns its id. The frames of this database are its from now on. */

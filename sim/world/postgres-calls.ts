@@ -184,11 +184,21 @@ export function simulatedQueries(server: SimulatedPostgres, call: Call): Queries
 function sessionQueries({ server, call, read }: Reach) {
   return {
     check: () => read(() => {}),
+    troubles: () => read(() => []),
     start: (newId: string) =>
       call(() =>
         server.atomically(async transaction => {
           await transaction.insert('cluster', { id: newId, incarnation: 1, format: 1 })
           return { ...transaction.get<Omit<ClusterRow, 'nowMs'>>('cluster')!, nowMs: server.nowMs }
+        }),
+      ),
+    claimPlace: (place: string) =>
+      call(() =>
+        server.atomically(async transaction => {
+          await transaction.lock('cluster')
+          const row = { place, ...transaction.get<ClusterRow & { place?: string }>('cluster')! }
+          await transaction.put('cluster', row)
+          return row.place
         }),
       ),
     raiseIncarnation: (from: number) =>

@@ -152,8 +152,18 @@ test('a clock that is behind another one, or about as far, is believed: so nothi
   const { run, now, jumps } = machine()
   const clock = await run()
   clock.compare(now() + year)
-  clock.compare(now() - hour)
+  clock.compare(now() - 60_000)
   assert.deepEqual([jumps, clock.history().length], [[], 1])
+  await clock.close()
+})
+
+test('an hour ahead of a clock that is right, a topic that keeps an hour loses nothing early', async () => {
+  const { run, now, jump, jumps } = machine()
+  const rightMs = now()
+  jump(hour)
+  const clock = await run()
+  clock.compare(rightMs)
+  assert.deepEqual([jumps, ageOf(rightMs - 60_000, clock.history())], [[hour], 60_000])
   await clock.close()
 })
 

@@ -90,7 +90,7 @@ class ClockWatch {
   compare(otherMs: number): void {
     const nowMs = this.#look()
     const aheadMs = nowMs - otherMs
-    if (aheadMs <= toleratedPauseMs) return
+    if (aheadMs <= toleratedJumpMs) return
     this.#eras = [{ from: Number.NEGATIVE_INFINITY, to: otherMs }]
     this.#begin(nowMs, aheadMs)
     void this.#note()

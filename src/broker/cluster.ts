@@ -55,7 +55,8 @@ export async function joinCluster(options: JoinOptions): Promise<Member> {
   const { system, database, objects, info, leaseMs = sharedDefaults.leaseMs, marginMs = sharedDefaults.marginMs } = options
   await database.check()
   const cluster = await database.start(randomId(system.random))
-  const wrong = await wrongOwner(objects, cluster.id, (await database.sessions()).length === 0)
+  const isNew = (await database.sessions()).length === 0
+  const wrong = await wrongOwner(objects, cluster.id, isNew ? database : null)
   if (wrong !== null) throw wrong
   const begun = await beginSession(system, database, options)
   info('a session begins', { broker: begun.brokerId, session: begun.session, cluster: cluster.id, incarnation: cluster.incarnation })

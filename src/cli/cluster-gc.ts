@@ -12,7 +12,7 @@ export async function collectGarbage(flags: ClusterFlags): Promise<void> {
     // Before anything that would make a cluster where there is none.
     await toldDatabase(() => database.heads())
     const { id } = await toldDatabase(() => database.start(newClusterId(system.random)))
-    await requireOwnObjects(objects, id, false)
+    await requireOwnObjects(objects, id, null)
     const collector = await openCollector({
       system,
       database,

@@ -8,7 +8,7 @@ import { realSystem } from '../base.ts'
 import type { MetadataView } from '../coordinator.ts'
 import { sharedDefaults, topicIdOf, uuidOf } from '../log.ts'
 import type { Uuid } from '../protocol.ts'
-import { type Database, ObjectError, type SessionRow, wrongOwner } from '../store.ts'
+import { type Database, type DatabaseTrouble, ObjectError, type SessionRow, wrongOwner } from '../store.ts'
 import { type ClusterFlags, checkObjects, clusterMetadata, newClusterId, type Stores, toldDatabase, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, table } from './output.ts'
 
@@ -42,6 +42,8 @@ interface Status {
   readonly brokers: readonly BrokerStatus[]
   readonly moves: readonly Move[]
   readonly degraded: readonly string[]
+  /** What brokers can go on with, for a while. */
+  readonly warnings: readonly string[]
 }
 
 export async function clusterStatus(flags: ClusterFlags): Promise<void> {
@@ -66,27 +68,38 @@ async function statusOf({ database, objects }: Stores): Promise<Status> {
   const objectsState = await state(() => checkObjects(objects))
   const postgresql = await state(() => toldDatabase(() => database.check()))
   let seen = nothing
+  let troubles: readonly DatabaseTrouble[] = []
   if (postgresql === 'ok')
-    await state(async () => {
-      seen = await toldDatabase(() => look({ database, objects }))
-    })
+    await state(() =>
+      toldDatabase(async () => {
+        // First, because it tells why nothing else may be read.
+        troubles = await database.troubles()
+        degraded.push(...troubles.filter(({ isOutage }) => isOutage).map(({ what }) => what))
+        seen = await look({ database, objects })
+      }),
+    )
   const { cluster, incarnation, brokers, moves, problems } = seen
-  return { cluster, incarnation, postgresql, objects: objectsState, brokers, moves, degraded: [...degraded, ...problems] }
+  const warnings = troubles.filter(({ isOutage }) => !isOutage).map(({ what }) => what)
+  return { cluster, incarnation, postgresql, objects: objectsState, brokers, moves, degraded: [...degraded, ...problems], warnings }
 }
 
 /** What the database knows. */
 export interface Seen extends Pick<Status, 'cluster' | 'incarnation' | 'brokers' | 'moves'> {
+  /** How far the clock of this machine is ahead of the database's. */
+  readonly clockAheadMs: number
   readonly problems: readonly string[]
 }
 
-const nothing: Seen = { cluster: null, incarnation: null, brokers: [], moves: [], problems: [] }
+const nothing: Seen = { cluster: null, incarnation: null, clockAheadMs: 0, brokers: [], moves: [], problems: [] }
 
 /** Throws NoCluster. */
 export async function look(stores: Stores): Promise<Seen> {
   const { database } = stores
   // Before `start`, which would make a cluster where there is none.
   const margins = await watchLeases(database)
-  const row = await database.start(newClusterId(realSystem().random))
+  const { clock, random } = realSystem()
+  const row = await database.start(newClusterId(random))
+  const clockAheadMs = clock.now() - row.nowMs
   const metadata = await clusterMetadata(stores)
   const all = await database.sessions()
   // That of an import is no broker's.
@@ -98,10 +111,10 @@ export async function look(stores: Stores): Promise<Seen> {
   for (const { id, session, proven } of brokers)
     if (session !== null && !proven) problems.push(`broker ${id} has not proven its lease for ${sharedDefaults.leaseMs} ms`)
   if (brokers.length === 0) problems.push('no broker runs')
-  const wrong = all.length === 0 ? null : await wrongOwner(stores.objects, row.id, false).catch(notToldHere)
+  const wrong = all.length === 0 ? null : await wrongOwner(stores.objects, row.id, null).catch(notToldHere)
   if (wrong !== null) problems.push(wrong.message)
   if (leaderless > 0) problems.push(`${plural(leaderless, 'partition')} without a leader that runs`)
-  return { cluster: uuidOf(row.id), incarnation: row.incarnation, brokers, moves, problems }
+  return { cluster: uuidOf(row.id), incarnation: row.incarnation, clockAheadMs, brokers, moves, problems }
 }
 
 /** That the object store does not answer is found when it is checked. */
@@ -171,7 +184,7 @@ async function movesOf(database: Database, { topics }: MetadataView, live: Reado
   return { moves, leaderless }
 }
 
-function textOf({ cluster, incarnation, postgresql, objects, brokers, moves, degraded }: Status): string {
+function textOf({ cluster, incarnation, postgresql, objects, brokers, moves, degraded, warnings }: Status): string {
   return [
     cluster === null ? '' : `cluster ${cluster}, incarnation ${incarnation}\n`,
     `PostgreSQL: ${postgresql}\nobject store: ${objects}\n`,
@@ -185,6 +198,7 @@ function textOf({ cluster, incarnation, postgresql, objects, brokers, moves, deg
           }),
         ),
     ...moves.map(({ topic, partition, from, to }) => `moving: ${topic}:${partition} from ${from ?? 'a broker that has ended'} to ${to}\n`),
-    degraded.length === 0 ? 'all is well\n' : degraded.map(problem => `degraded: ${problem}\n`).join(''),
+    ...warnings.map(warning => `warning: ${warning}\n`),
+    degraded.length === 0 ? (warnings.length === 0 ? 'all is well\n' : '') : degraded.map(problem => `degraded: ${problem}\n`).join(''),
   ].join('')
 }

@@ -5,6 +5,7 @@ import { type MetadataView, openDatabaseMetadataLog, readMetadata } from '../coo
 import { topicIdOf, uuidOf } from '../log.ts'
 import { KafkaError, randomUuid } from '../protocol.ts'
 import {
+  type Claim,
   type Database,
   DatabaseRefused,
   DatabaseUnavailable,
@@ -47,7 +48,7 @@ export async function initCluster(flags: ClusterFlags): Promise<void> {
     await checkObjects(objects)
     const cluster = await toldDatabase(() => database.start(newClusterId(realSystem().random)))
     const isNew = (await toldDatabase(() => database.sessions())).length === 0
-    await requireOwnObjects(objects, cluster.id, isNew)
+    await requireOwnObjects(objects, cluster.id, isNew ? database : null)
     return cluster
   })
   const { incarnation, format } = made
@@ -131,8 +132,8 @@ export async function toldObjects<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Throws CommandFailed if the object store is not the cluster's. `claim`: it becomes the cluster's if it is nobody's. */
-export async function requireOwnObjects(objects: ObjectStore, clusterId: string, claim: boolean): Promise<void> {
-  const wrong = await toldObjects(() => wrongOwner(objects, clusterId, claim))
+export async function requireOwnObjects(objects: ObjectStore, clusterId: string, claim: Claim | null): Promise<void> {
+  const wrong = await toldDatabase(() => toldObjects(() => wrongOwner(objects, clusterId, claim)))
   if (wrong !== null) throw new CommandFailed(wrong.message)
 }
 

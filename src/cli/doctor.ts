@@ -28,6 +28,8 @@ const patience = { objectsMs: 5_000, databaseMs: 0 }
 const syncs = 20
 /** Above it, `acks=all` is slow for everybody. */
 const slowSyncMs = 20
+/** Time synchronization keeps them much closer. */
+const clocksMayDifferMs = 5_000
 /** A healthy database and store in the same region are far below. */
 const slowAnswerMs = 500
 
@@ -123,7 +125,10 @@ async function examineCluster(stores: Stores, config: BrokerConfig, find: Find):
   })
   const database = await find('database', async () => {
     const { ms } = await timed('database', () => toldDatabase(() => stores.database.check()))
-    return okUnless(ms > slowAnswerMs, `connected and checked in ${ms.toFixed(1)} ms`)
+    const troubles = await toldDatabase(() => stores.database.troubles())
+    const detail = [`connected and checked in ${ms.toFixed(1)} ms`, ...troubles.map(({ what }) => what)].join('; ')
+    if (troubles.some(({ isOutage }) => isOutage)) return failed(detail)
+    return okUnless(ms > slowAnswerMs || troubles.length > 0, detail)
   })
   if (database === 'failed') return
   await find('cluster', () => stateOf(stores))
@@ -143,10 +148,15 @@ function ofCluster<T>(work: () => Promise<T>): Promise<T | null> {
 async function stateOf(stores: Stores): Promise<Judged> {
   const seen = await ofCluster(() => look(stores))
   if (seen === null) return ok('there is none yet; the first broker makes it')
-  const { brokers, moves, problems } = seen
-  if (problems.length > 0) return failed(problems.join('; '))
+  const { brokers, moves, problems, clockAheadMs } = seen
+  const clockIsWrong = Math.abs(clockAheadMs) > clocksMayDifferMs
+  const clocks = clockIsWrong ? [`the clock of this machine is ${clockTold(clockAheadMs)} the database's: correct one of them`] : []
+  if (problems.length > 0) return failed([...problems, ...clocks].join('; '))
+  if (clockIsWrong) return warning(clocks[0]!)
   return ok(`${plural(brokers.length, 'broker')}, ${plural(moves.length, 'move')} under way`)
 }
+
+const clockTold = (aheadMs: number) => `${Math.abs(aheadMs / 1000).toFixed(0)} s ${aheadMs > 0 ? 'ahead of' : 'behind'}`
 
 /** By the listener through which brokers call each other. */
 async function reachBrokers(stores: Stores, config: BrokerConfig): Promise<Judged> {

@@ -44,3 +44,17 @@ test('a broker that starts while the object store is away waits for it', async (
   isAway = false
   await stopped(starting)
 })
+
+test('of brokers that begin a cluster with different prefixes at once, only those with one of them go on', async () => {
+  const stores = new SimulatedStores()
+  const prefixes = ['prefix', 'prefox', 'prefix', 'prefox']
+  const starts = await Promise.allSettled(
+    prefixes.map(prefix => stores.startBroker(stores.process(), { objects: `s3://bucket/${prefix}?endpoint=http://s3.test` })),
+  )
+  const running = starts.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
+  const refused = starts.flatMap(each => (each.status === 'rejected' ? [String(each.reason)] : []))
+  for (const each of running) await each.close()
+  assert.deepEqual([running.length, refused.length], [2, 2], String(refused))
+  for (const reason of refused) assert.match(reason, /begins with its objects at s3:|is not the one that cluster [0-9a-f-]{36} has used/)
+  assert.equal([...stores.s3.objects.keys()].filter(name => name.endsWith('/cluster')).length, 1)
+})

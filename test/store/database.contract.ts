@@ -61,7 +61,7 @@ export class Writer {
   }
 }
 
-function uuidOf(random: SeededRandom): string {
+export function uuidOf(random: SeededRandom): string {
   const bytes = Buffer.alloc(16)
   random.fill(bytes)
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
@@ -83,6 +83,8 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
     const [{ id, format }] = rows as [ClusterRow, ClusterRow, ClusterRow]
     for (const row of rows) assert.deepEqual([row.id, row.format, Number.isSafeInteger(row.nowMs)], [id, format, true])
     assert.equal(format, 1)
+    const claims = await Promise.all(databases.map((each, nth) => each.claimPlace(`s3://bucket/${nth}`)))
+    assert.deepEqual(new Set([...claims, await databases[0]!.claimPlace('s3://bucket/late')]).size, 1, 'the first one counts')
     await Promise.all(databases.map(each => each.close()))
   },
 

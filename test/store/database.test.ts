@@ -7,8 +7,8 @@ import { Process } from '../../sim/world/process.ts'
 import { seededRandom } from '../../sim/world/random.ts'
 import { simulatedWorld, type World } from '../../sim/world/world.ts'
 import { realSystem } from '../../src/base.ts'
-import { type Database, openDatabase, parseDatabaseUrl, postgres } from '../../src/store.ts'
-import { contract, type Subject, Writer } from './database.contract.ts'
+import { type Database, DatabaseUnavailable, frameKind, openDatabase, parseDatabaseUrl, postgres } from '../../src/store.ts'
+import { contract, type Subject, uuidOf, Writer } from './database.contract.ts'
 
 interface Simulated extends Subject {
   world: World
@@ -112,6 +112,37 @@ test('a failover that lost an acknowledged frame is reported as that, not as a f
     assert.equal(await writer.commit(), 'predecessor-missing')
   }
   await subject.world.run(forgotten())
+})
+
+test('without room for another connection, changes of the metadata are seen nonetheless, and at once when there is room', async () => {
+  const subject = simulated(1, 0)
+  const { world, server, pass } = subject
+  const connect = server.connect(new Process(world.system.timers))
+  let connections = 0
+  let room = 2
+  const limited = () => (++connections > room ? Promise.reject(new DatabaseUnavailable('too many clients')) : connect())
+  const following = async () => {
+    const writer = await Writer.begin(subject)
+    const reports: string[] = []
+    const database = openDatabase({ system: world.system, connect: limited, report: what => void reports.push(what) })
+    const session = await database.beginSession({ brokerId: 7, incarnation: uuidOf(subject.random), info: {} })
+    await database.commit({ session, seq: 1, kind: frameKind.heartbeat, body: Buffer.alloc(0), objects: [] })
+    let seen = 0
+    database.onMetadata(end => {
+      seen = end
+    })
+    const grow = (offset: number) => writer.database.appendMetadata({ offset, count: 1, records: Buffer.from('x') }, writer.session)
+    await grow(0)
+    await pass(1_500)
+    assert.deepEqual([seen, new Set(reports)], [1, new Set(['no connection that tells changes of the cluster; they are seen later'])])
+    room = Number.POSITIVE_INFINITY
+    await pass(1_500)
+    await grow(1)
+    await pass(200)
+    assert.equal(seen, 2)
+    await database.close()
+  }
+  await world.run(following())
 })
 
 test('a read gives up after its time, a commit does not', async () => {

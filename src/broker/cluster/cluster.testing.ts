@@ -193,7 +193,8 @@ class HeartbeatLog implements Log {
 /** There are no snapshots yet, so all that is in it is whose it is. */
 function objectsWithOwner(): ObjectStore {
   const contents = new Map<string, Buffer>()
-  const store: Pick<ObjectStore, 'get' | 'put'> = {
+  const store: Pick<ObjectStore, 'get' | 'place' | 'put'> = {
+    place: 's3://bucket/',
     async get(name) {
       const content = contents.get(name)
       if (content === undefined) throw new ObjectError(`${name} is missing`, 'NoSuchKey', 404, false)

@@ -8,7 +8,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { InvalidConfig, memoryFileSystem, processesHere, type System, type WatchedClock, watchClock } from '../../base.ts'
 import type { ClusterMetadata } from '../../coordinator.ts'
-import { openCollector, openSharedLog, sharedDefaults } from '../../log.ts'
+import { openCollector, openSharedLog, type SharedSettings, sharedDefaults } from '../../log.ts'
 import { KafkaError, type RecordConverter, randomUuid } from '../../protocol.ts'
 import {
   type Database,
@@ -19,6 +19,8 @@ import {
   openObjectStore,
   parseObjectsUrl,
   postgres,
+  WrongObjectStore,
+  wrongOwner,
 } from '../../store.ts'
 import { joinCluster, type Member } from '../cluster.ts'
 import { isEveryAddress, logSettings, sharedHomeSettings } from '../config.ts'
@@ -32,6 +34,10 @@ import type { Closers, StartOptions } from './options.ts'
 
 /** Between two attempts to reach the database at the start. */
 const pauseMs = 1_000
+/** Time synchronization keeps them much closer. */
+const clocksMayDifferMs = 5_000
+/** Who begins a cluster has its place in the object store after two requests. */
+const beginsWithinMs = 10_000
 /** A broker that stops has 30 s altogether. */
 const drainMs = 10_000
 const lookMs = 250
@@ -61,13 +67,14 @@ class SharedHome implements Home {
   readonly #objects: ObjectStore
   readonly #seldom: Seldom
   readonly #clock: WatchedClock
+  readonly #shared: SharedSettings
   #cluster: ClusterParts | null = null
   #metadata: ClusterMetadata | null = null
   #leaving: Promise<void> | null = null
   /** What went wrong last, while the broker has not begun to serve. */
   #trouble = 'the database has not answered yet'
-  /** That of the database. */
-  #databaseTrouble = 'no commit was confirmed in time'
+  /** That of the database, and when. */
+  #databaseTrouble = { what: '', atMs: Number.NEGATIVE_INFINITY }
   #serves = false
   /** Timers do not keep the program running, and a broker that waits for its database may have nothing else. Simulated ones are not closed. */
   readonly #awake: MessageChannel | null
@@ -79,6 +86,7 @@ class SharedHome implements Home {
     this.#opened = opened
     this.#seldom = new Seldom(clock)
     const { config, stores, environment = process.env } = options
+    this.#shared = { ...sharedDefaults, ...sharedHomeSettings(config), ...stores?.settings }
     const { system } = this
     const report = (what: string, error: unknown) => this.#report(what, error)
     const url = config.get('objects')!
@@ -108,11 +116,11 @@ class SharedHome implements Home {
     const { system } = this
     const [database, objects] = [this.#database, this.#objects]
     const report = (what: string, error: unknown) => this.#report(what, error)
-    const shared = { ...sharedDefaults, ...sharedHomeSettings(config), ...this.#options.stores?.settings }
+    const shared = this.#shared
     // On a busy machine loading takes seconds. Once there is a session, others would take this broker for dead.
     if (this.#options.openLink === undefined) await import('../../channel.ts')
     const member = await this.#joinCluster(report)
-    this.#clock.compare(member.cluster.nowMs)
+    this.#compareClocks(member.cluster.nowMs)
     if (!config.hasNodeId) config.takeNodeId(member.brokerId)
     const log = await openSharedLog({
       system,
@@ -143,15 +151,32 @@ class SharedHome implements Home {
       },
       report,
     })
-    member.onDuty('gc', shared.collectMs, () => collector.run(() => member.isFirst))
+    member.onDuty('gc', shared.collectMs, async () => {
+      // Two clusters may have begun in one place at the same moment. Then one of them deletes nothing.
+      const wrong = await wrongOwner(objects, member.cluster.id, null)
+      if (wrong !== null) throw wrong
+      await collector.run(() => member.isFirst)
+    })
     this.#cluster = { database, objects, log, member, collector }
     this.#metadata = metadata
     const identity = { clusterId: member.clusterId, nodeId: member.brokerId, directoryId: randomUuid(system.random) }
     return { identity, log, metadata, cluster: this.#cluster }
   }
 
+  #compareClocks(databaseMs: number): void {
+    const aheadMs = this.#clock.now() - databaseMs
+    if (Math.abs(aheadMs) > clocksMayDifferMs)
+      this.#options.logger.warn(
+        { aheadMs },
+        "the clocks of this machine and of the database differ: one of them is wrong; correct it, because timestamps and expiry depend on this machine's",
+      )
+    this.#clock.compare(databaseMs)
+  }
+
   async #joinCluster(report: (what: string, error: unknown) => void): Promise<Member> {
     const { config, logger, stores } = this.#options
+    const { clock } = this.system
+    let beginsSinceMs = Number.POSITIVE_INFINITY
     for (;;) {
       try {
         return await joinCluster({
@@ -168,7 +193,10 @@ class SharedHome implements Home {
       } catch (error) {
         if (error instanceof DatabaseUnavailable) report('waiting for the database', error)
         else if (error instanceof ObjectError) report('waiting for the object store', error)
-        else throw error
+        else if (error instanceof WrongObjectStore && error.isBeginning && clock.monotonic() - beginsSinceMs < beginsWithinMs) {
+          beginsSinceMs = Math.min(beginsSinceMs, clock.monotonic())
+          report('waiting for the broker that begins the cluster', error)
+        } else throw error
         await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
       }
     }
@@ -198,9 +226,15 @@ class SharedHome implements Home {
     const { member, log } = this.#cluster!
     if (member.isOut) return 'this broker was unregistered; it joins the cluster again when it is restarted'
     if (member.session === null || log.session === null) return `this broker has no session in the cluster: ${this.#trouble}`
-    if (!log.session.proven())
-      return `the lease of this broker is not proven, because the database does not answer: ${this.#databaseTrouble}`
-    return null
+    const { marginMs } = log.session
+    return marginMs > 0 ? null : `the lease of this broker is not proven, because the database does not answer: ${this.#silence(marginMs)}`
+  }
+
+  /** What went wrong before the last commit was confirmed is over. */
+  #silence(marginMs: number): string {
+    const silentMs = this.#shared.leaseMs - marginMs
+    const { what, atMs } = this.#databaseTrouble
+    return atMs > this.system.clock.monotonic() - silentMs ? what : `no commit was confirmed for ${(silentMs / 1000).toFixed(1)} s`
   }
 
   mover(): Mover {
@@ -252,12 +286,14 @@ class SharedHome implements Home {
     const { logger } = this.#options
     const reason = error instanceof Error ? error.message : null
     this.#trouble = reason === null ? what : `${what}: ${reason}`
-    if (error instanceof DatabaseUnavailable) this.#databaseTrouble = this.#trouble
-    if (!(error instanceof DatabaseUnavailable || error instanceof ObjectError || error instanceof KafkaError))
-      logger.warn({ err: error }, what)
+    if (error instanceof DatabaseUnavailable) this.#databaseTrouble = { what: this.#trouble, atMs: this.system.clock.monotonic() }
+    if (!passing.some(kind => error instanceof kind)) logger.warn({ err: error }, what)
     else if (this.#seldom.allows(what)) logger.warn({ reason }, what)
   }
 }
+
+/** Told by their message alone. */
+const passing = [DatabaseUnavailable, ObjectError, KafkaError, WrongObjectStore] as const
 
 function usable<T>(key: string, open: () => T): T {
   try {

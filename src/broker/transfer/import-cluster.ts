@@ -90,7 +90,8 @@ export async function importIntoCluster(options: ClusterImportOptions): Promise<
 
 /** As for a broker: nobody has written anything before the first session. */
 async function requireOwnObjects({ database, objects }: ClusterImportOptions, clusterId: string): Promise<void> {
-  const wrong = await wrongOwner(objects, clusterId, (await database.sessions()).length === 0)
+  const isNew = (await database.sessions()).length === 0
+  const wrong = await wrongOwner(objects, clusterId, isNew ? database : null)
   if (wrong !== null) throw wrong
 }
 

@@ -76,7 +76,9 @@ export interface Queries
   extends Pick<
     Database,
     | 'check'
+    | 'troubles'
     | 'start'
+    | 'claimPlace'
     | 'raiseIncarnation'
     | 'beginSession'
     | 'appendMetadata'

@@ -57,7 +57,8 @@ class SharedDatabase implements Database, DatabaseCounts {
     const knowsSession = async ({ queries }: Backend) =>
       this.#begun === null || (await queries.sessionOf(this.#begun.incarnation)) === this.#begun.session
     this.#commits = new Commits({ system, connect, attemptTimeoutMs, report, recovered, knowsSession })
-    this.#watch = new MetadataWatch({ system, connect, report })
+    const askElsewhere = () => this.#attempt(queries => queries.metadataEnd(), attemptTimeoutMs)
+    this.#watch = new MetadataWatch({ system, connect, askElsewhere, report })
   }
 
   get counts(): DatabaseCounts {
@@ -84,8 +85,10 @@ class SharedDatabase implements Database, DatabaseCounts {
   }
 
   check = () => this.#try(queries => queries.check())
+  troubles = () => this.#try(queries => queries.troubles())
   start = (newId: string) => this.#try(queries => queries.start(newId), longAttemptTimeoutMs)
 
+  claimPlace = (place: string) => this.#try(queries => queries.claimPlace(place))
   raiseIncarnation = (from: number) => this.#try(queries => queries.raiseIncarnation(from))
 
   async beginSession(start: SessionStart): Promise<number> {

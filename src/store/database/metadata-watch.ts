@@ -1,6 +1,6 @@
 /**
  * Learns that the metadata log has grown: from a notification, and because those can be lost, by asking each second. Without a listener it
- * does nothing.
+ * does nothing. Where the server has no room for this connection, the one for everything else is asked: then changes take a second to get around.
  */
 import type { System, Timer } from '../../base.ts'
 import { type Backend, DatabaseUnavailable } from './backend.ts'
@@ -8,6 +8,8 @@ import { type Backend, DatabaseUnavailable } from './backend.ts'
 export interface MetadataWatchOptions {
   system: System
   connect: () => Promise<Backend>
+  /** Tried once, over another connection. */
+  askElsewhere(): Promise<number>
   report(what: string, error: unknown): void
 }
 
@@ -51,9 +53,11 @@ export class MetadataWatch {
       const backend = this.#backend ?? (await this.#open())
       if (backend !== null) this.#grown(await this.#ask(backend))
     } catch (error) {
-      if (!this.#closed) this.#options.report('changes of the cluster are not seen; asking again', error)
+      if (!this.#closed) this.#options.report('no connection that tells changes of the cluster; they are seen later', error)
       this.#backend?.close()
       this.#backend = null
+      // What it fails with is no news.
+      if (!this.#closed) await this.#options.askElsewhere().then(end => this.#grown(end), () => {})
     }
     if (this.#closed) return
     this.#timer = this.#options.system.timers.after(pollMs, () => void this.#poll())

@@ -44,3 +44,33 @@ test('where nobody can be on the way, the content has only a checksum', async ()
     assert.equal(headers['x-amz-checksum-crc32c'], '9s1VQw==', endpoint)
   }
 })
+
+test('a secret that was replaced under the same key is read again at once', async () => {
+  const world = simulatedWorld({ seed: 1 })
+  const { system } = world
+  const run = <T>(work: Promise<T>) => world.run(work)
+  const path = '/credentials'
+  const write = (secret: string) =>
+    system.files.replaceFile(path, Buffer.from(`[default]\naws_access_key_id = a\naws_secret_access_key = ${secret}\n`))
+  const signatures = new Set<string>()
+  let isRotated = false
+  const transport = {
+    async send({ headers }: HttpRequest) {
+      const signature = headers['authorization']!
+      const known = signatures.size
+      signatures.add(signature.replace(/.*Signature=/, ''))
+      const isNew = isRotated && signatures.size > known
+      const body = isNew || !isRotated ? '' : '<Error><Code>SignatureDoesNotMatch</Code><Message>No</Message></Error>'
+      return { status: body === '' ? 200 : 403, headers: {}, body: Buffer.from(body) }
+    },
+    close() {},
+  }
+  const environment = { AWS_SHARED_CREDENTIALS_FILE: path }
+  const store = openObjectStore({ system, url: 's3://bucket/prefix?endpoint=https://s3.test', environment, transport })
+  await run(write('first'))
+  await run(store.put('1/a', [content]))
+  isRotated = true
+  await run(write('second'))
+  await run(store.put('1/a', [content]))
+  store.close()
+})

@@ -50,7 +50,8 @@ export interface AttemptsOptions {
 /** Attempts go on for much longer, and nobody else would say that they fail. */
 const quietMs = 3_000
 const firstPauseMs = 50
-const longestPauseMs = 5_000
+/** A store that is back is to be noticed soon; one that asks for fewer requests gets more time. */
+const longestPauseMs = { ofOutage: 2_000, ofThrottle: 5_000 }
 /** Bodies are hashed in pieces of this size, one in each turn of the event loop for all requests together: so no other work waits for long. */
 const hashedAtOnce = 1024 * 1024
 
@@ -63,7 +64,14 @@ const passing: ReadonlySet<string> = new Set([
   'BadDigest',
 ])
 const throttles: ReadonlySet<string> = new Set(['SlowDown', 'SlowDownRead', 'SlowDownWrite', 'TooManyRequests', 'RequestLimitExceeded'])
-const staleCredentials: ReadonlySet<string> = new Set(['ExpiredToken', 'TokenRefreshRequired', 'InvalidToken', 'InvalidAccessKeyId'])
+/** Others may be there by now. A secret that was replaced under the same key shows in the signature. */
+const staleCredentials: ReadonlySet<string> = new Set([
+  'ExpiredToken',
+  'TokenRefreshRequired',
+  'InvalidToken',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+])
 
 /** What the store's own words do not say. */
 const cures: Readonly<Record<string, string>> = {
@@ -140,7 +148,8 @@ export class Attempts {
   #pauseMs(attempt: number, { code }: ObjectError): number {
     // A kept connection that the server closed meanwhile, or a clock that is set right now: nothing is gained by waiting.
     if (attempt === 0 && (code === 'Unreachable' || code === 'RequestTimeTooSkewed')) return 1
-    const longestMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10))
+    const mostMs = throttles.has(code) ? longestPauseMs.ofThrottle : longestPauseMs.ofOutage
+    const longestMs = Math.min(mostMs, firstPauseMs * 2 ** Math.min(attempt, 10))
     return 1 + this.#options.system.random.below(longestMs)
   }
 

@@ -55,12 +55,14 @@ class S3ObjectStore implements ObjectStore {
   readonly #attempts: Attempts
   readonly #transport: Transport
   readonly #prefix: string
+  readonly place: string
 
   constructor(options: ObjectStoreOptions) {
     const { system, url: text, environment, transport, mostRequests = 32, timeoutMs = 30_000 } = options
     const { report = () => {}, recovered = () => {} } = options
     const url = parseObjectsUrl(text, environment)
     this.#prefix = url.prefix
+    this.place = `s3://${url.bucket}/${url.prefix}?endpoint=${url.origin}`
     this.#transport = transport ?? nodeTransport(system.timers, mostRequests)
     const credentials = new CredentialSource({
       system,

@@ -177,9 +177,10 @@ export class Connection {
     const { code, severity, message } = error
     // Only errors of the server have a severity; the others are of the socket.
     if (severity === undefined || this.#broken !== null) return new DatabaseUnavailable(message, { cause: error })
-    if (code !== undefined && passing.test(code)) return new DatabaseUnavailable(`${code}: ${message}`, { cause: error })
+    const told = `${code}: ${message}${cures[code ?? ''] ?? ''}`
+    if (code !== undefined && passing.test(code)) return new DatabaseUnavailable(told, { cause: error })
     if (code === undefinedTable) return new NoCluster({ cause: error })
-    return new DatabaseRefused(`${code}: ${message}`, { cause: error })
+    return new DatabaseRefused(told, { cause: error })
   }
 
   #break(error: Error): void {
@@ -219,9 +220,12 @@ function copiedRows(chunks: readonly Buffer[]): Buffer[][] {
 
 /** What the server's own words do not say. */
 const cures: Readonly<Record<string, string>> = {
+  '25006': '; is it a standby, or is default_transaction_read_only set?',
   '28P01': '; check the user in the URL, and PGPASSWORD',
   '3D000': '; make the database, or correct the URL',
-  '53300': '; raise max_connections: each broker needs three',
+  '42501': '; the user must be able to create a schema in the database, and to read and write its tables',
+  '53100': '; the disk of PostgreSQL is full: make room there',
+  '53300': '; raise max_connections, or end other programs: each broker needs three connections, and a fourth at times',
 }
 
 /** pg speaks of its own types where it has no password to give. */

@@ -2,6 +2,7 @@
 import { assert } from '../../base.ts'
 import type {
   ClusterRow,
+  DatabaseTrouble,
   Frame,
   FrameKind,
   MetadataAppend,
@@ -18,6 +19,7 @@ import type { FenceResult, Found, Queries } from '../database/backend.ts'
 import type { Connection } from './connection.ts'
 import { startCluster } from './schema.ts'
 import { appendMetadata, fence, namedByFrame, removeFrames } from './transact.ts'
+import { troublesOf } from './troubles.ts'
 
 export interface QueriesOptions {
   schema: string
@@ -48,11 +50,19 @@ export class PostgresQueries implements Queries {
 
   check = (): Promise<void> => this.#inTurn(() => this.#options.checkPooler())
 
+  troubles = (): Promise<DatabaseTrouble[]> => this.#inTurn(() => troublesOf(this.#connection))
+
   start = (newId: string): Promise<ClusterRow> =>
     this.#inTurn(async () => {
       await this.#options.checkPooler()
       return startCluster(this.#connection, this.#options.schema, newId)
     })
+
+  claimPlace = async (place: string): Promise<string> => {
+    const text = 'update cluster set place = coalesce(place, $1) returning place'
+    const [row] = await this.#rows<{ place: string }>(text, [place])
+    return row!.place
+  }
 
   raiseIncarnation = (from: number): Promise<void> =>
     this.#inTurn(

@@ -14,7 +14,7 @@ const lockTimeoutMs = 3_000
 const schemaLock = 0x6d696c6c
 
 const tables = [
-  'create table cluster (id uuid primary key, incarnation int not null, format int not null)',
+  'create table cluster (id uuid primary key, incarnation int not null, format int not null, place text)',
   `create table session (
     id bigint generated always as identity primary key, broker_id int not null, incarnation uuid not null unique,
     info jsonb not null, begun_at timestamptz not null default clock_timestamp(), ended_at timestamptz, swept_at timestamptz)`,
