@@ -71,7 +71,8 @@ export class InFlight {
       if (lastOffset < next || lastOffset < firstOffset) continue
       // What lies between was not stored, so it is still to be delivered.
       if (firstOffset > next) this.#runs.push(run(next, firstOffset - 1, deliveryStates.available, 0))
-      const state = deliveryState >= deliveryStates.acknowledged ? (deliveryState as DeliveryState) : deliveryStates.available
+      const isKnown = deliveryState >= deliveryStates.acknowledged && deliveryState <= deliveryStates.archived
+      const state = isKnown ? (deliveryState as DeliveryState) : deliveryStates.available
       const each = run(Math.max(next, firstOffset), lastOffset, state, deliveryCount)
       // Records archived without a delivery were hidden.
       each.hidden = state === deliveryStates.archived && deliveryCount === 0

@@ -189,3 +189,17 @@ test('overlapping changes have the same result as changes of single offsets', as
     assert.deepEqual(found.slice(start), byOffset.slice(start))
   }
 })
+
+test('however many batches come in whatever order, the state has a bound', async () => {
+  const { shares, settled, write } = setUp(2)
+  await settled(shares.initialize(key, 0, 0))
+  const alternating = (count: number, from = 0) =>
+    Array.from({ length: count }, (_, nth) => batch(from + 2 * nth, from + 2 * nth, deliveryStates.acknowledged, 1 + (nth % 2)))
+  const refused = (batches: StateBatch[], why: RegExp) => assert.rejects(write(-1, batches), { name: 'INVALID_REQUEST', message: why })
+  await refused(alternating(50_000).reverse(), /at most 25000 batches, not 50000/)
+  await write(-1, alternating(25_000).reverse())
+  assert.deepEqual((await settled(shares.read(key)))!.stateBatches, alternating(25_000))
+  await refused(alternating(1, 1_000_001), /at most 25000 batches, not 25001/)
+  await write(49_000, alternating(1, 1_000_001))
+  for (const deliveryState of [5, 127, -1]) await refused([batch(50_000, 50_001, deliveryState)], /is not one of 0, 1, 2, 3, 4/)
+})

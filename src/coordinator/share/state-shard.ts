@@ -16,6 +16,7 @@ import {
 } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
 import { timerKey } from '../timer-key.ts'
+import { deliveryStates } from './in-flight.ts'
 
 const { shareSnapshot, shareUpdate } = shareStateRecords
 const version = 0
@@ -24,6 +25,8 @@ const coldKey = timerKey('cold-snapshots')
 const coldStepStates = 5_000
 /** Snapshots that are written in one step. */
 const coldStepRecords = 500
+/** More than a share partition can have: of 10,000 records in delivery each has another state, and as many are hidden between them. */
+const mostBatches = 25_000
 
 export interface SharePartitionKey {
   groupId: string
@@ -111,7 +114,7 @@ export class ShareStateShard implements Shard {
       }
       const { snapshotEpoch, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, createTimestamp, stateBatches } =
         decodeRecordValue(shareSnapshot, value)
-      const state = { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches }
+      const state = { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches: layered(stateBatches) }
       this.#states.set(name, { ...state, key: place, snapshotEpoch, createdMs: createTimestamp, updates: 0, snapshotOffset: offset })
     } else if (id === shareUpdate.id && value !== null) {
       const name = sharePartitionName(decodeRecordKey(shareUpdate, key))
@@ -170,6 +173,8 @@ export class ShareStateShard implements Shard {
     if (state === undefined) throw new KafkaError('INVALID_REQUEST', 'Write operation on uninitialized share partition not allowed.')
     if (change.stateEpoch !== -1 && change.stateEpoch < state.stateEpoch) throw fenced('state', change.stateEpoch, state.stateEpoch)
     if (change.leaderEpoch !== -1 && change.leaderEpoch < state.leaderEpoch) throw fenced('leader', change.leaderEpoch, state.leaderEpoch)
+    checkBatches(change)
+    if (state.stateBatches.length + change.stateBatches.length > mostBatches) checkBatches({ ...change, ...merged(state, change) })
     const leaderEpoch = Math.max(change.leaderEpoch, state.leaderEpoch)
     if (state.updates < this.#settings.updatesPerSnapshot)
       return { records: [update(key, state, { ...change, leaderEpoch })], response: undefined }
@@ -252,10 +257,8 @@ type Change = Pick<ShareState, 'startOffset' | 'deliveryCompleteCount' | 'stateB
 /** The newer state of a record counts; what lies before the start offset is finished. */
 function merged(state: ShareState, change: Change): Change {
   const startOffset = change.startOffset === -1 ? state.startOffset : change.startOffset
-  const batches = [...state.stateBatches]
-  for (const newer of change.stateBatches) overlay(batches, newer)
   const stateBatches: StoredBatch[] = []
-  for (const batch of batches) {
+  for (const batch of overlaid(state.stateBatches, layered(change.stateBatches))) {
     if (batch.lastOffset < startOffset) continue
     const last = stateBatches.at(-1)
     const joins = last !== undefined && addInt64(last.lastOffset, 1) === batch.firstOffset && last.deliveryState === batch.deliveryState
@@ -265,23 +268,50 @@ function merged(state: ShareState, change: Change): Change {
   return { startOffset, deliveryCompleteCount: change.deliveryCompleteCount, stateBatches }
 }
 
-/** Replaces the batches that the batch covers. `batches` are in offset order, and there may be thousands. */
-function overlay(batches: StoredBatch[], newer: StoredBatch): void {
-  if (newer.lastOffset < newer.firstOffset) return
-  let from = 0
-  for (let high = batches.length; from < high; ) {
-    const middle = (from + high) >>> 1
-    if (batches[middle]!.lastOffset < newer.firstOffset) from = middle + 1
-    else high = middle
+/** In offset order, and of those that overlap the later one counts. In whatever order they are, it takes little more than to sort them. */
+function layered(batches: readonly StoredBatch[]): readonly StoredBatch[] {
+  const sound = batches.filter(({ firstOffset, lastOffset }) => firstOffset <= lastOffset)
+  if (areInOrder(sound)) return sound
+  const sorted = sound.toSorted((a, b) => (a.firstOffset < b.firstOffset ? -1 : a.firstOffset > b.firstOffset ? 1 : 0))
+  return areInOrder(sorted) ? sorted : stacked(sound)
+}
+
+function stacked(batches: readonly StoredBatch[]): readonly StoredBatch[] {
+  if (areInOrder(batches)) return batches
+  const half = batches.length >>> 1
+  return overlaid(stacked(batches.slice(0, half)), stacked(batches.slice(half)))
+}
+
+/** None overlaps another one. */
+function areInOrder(batches: readonly StoredBatch[]): boolean {
+  return batches.every(({ firstOffset }, nth) => nth === 0 || batches[nth - 1]!.lastOffset < firstOffset)
+}
+
+/** What is in `newer` counts. Both are in offset order, and there may be thousands. */
+function overlaid(older: readonly StoredBatch[], newer: readonly StoredBatch[]): StoredBatch[] {
+  const batches: StoredBatch[] = []
+  let at = 0
+  let rest = older[at]
+  for (const each of newer) {
+    for (; rest !== undefined && rest.lastOffset < each.firstOffset; rest = older[++at]) batches.push(rest)
+    if (rest !== undefined && rest.firstOffset < each.firstOffset) batches.push({ ...rest, lastOffset: addInt64(each.firstOffset, -1) })
+    batches.push(each)
+    while (rest !== undefined && rest.lastOffset <= each.lastOffset) rest = older[++at]
+    if (rest !== undefined && rest.firstOffset <= each.lastOffset) rest = { ...rest, firstOffset: addInt64(each.lastOffset, 1) }
   }
-  let to = from
-  while (to < batches.length && batches[to]!.firstOffset <= newer.lastOffset) to++
-  const pieces = [newer]
-  const first = batches[from]
-  const last = batches[to - 1]
-  if (to > from && first!.firstOffset < newer.firstOffset) pieces.unshift({ ...first!, lastOffset: addInt64(newer.firstOffset, -1) })
-  if (to > from && last!.lastOffset > newer.lastOffset) pieces.push({ ...last!, firstOffset: addInt64(newer.lastOffset, 1) })
-  batches.splice(from, to - from, ...pieces)
+  for (; rest !== undefined; rest = older[++at]) batches.push(rest)
+  return batches
+}
+
+const knownStates: ReadonlySet<number> = new Set(Object.values(deliveryStates))
+
+/** A state that nobody knows would never be finished. */
+function checkBatches({ stateBatches }: ShareState): void {
+  const odd = stateBatches.find(({ deliveryState }) => !knownStates.has(deliveryState))
+  if (odd !== undefined)
+    throw new KafkaError('INVALID_REQUEST', `The delivery state ${odd.deliveryState} is not one of ${[...knownStates].join(', ')}.`)
+  if (stateBatches.length > mostBatches)
+    throw new KafkaError('INVALID_REQUEST', `The state of a share partition has at most ${mostBatches} batches, not ${stateBatches.length}.`)
 }
 
 /** As Kafka's coordinator key. */
