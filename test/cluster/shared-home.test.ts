@@ -218,6 +218,20 @@ test('a broker whose database does not answer says so, still leads, and goes on 
   assert.deepEqual(found, expected)
 })
 
+test('why a broker is not ready is told of this outage, not of the one before', async () => {
+  const [first] = members
+  database = 'lost-before'
+  await until(async () => (await readiness(first!))[0] === 503)
+  database = 'well'
+  await until(async () => (await readiness(first!))[0] === 200)
+  stores.stallMs = 4_000
+  await until(async () => (await readiness(first!))[0] === 503)
+  const [, reason] = await readiness(first!)
+  stores.stallMs = 0
+  assert.match(reason ?? 'none: it goes on', /no commit was confirmed for [\d.]+ s$|no answer to a commit|none: it goes on/)
+  await until(async () => (await readiness(first!))[0] === 200)
+})
+
 test('an end offset that a client waits for is not told when the lease is over by then', async () => {
   await client.createTopic({ name: 'ends', partitions: 3 })
   const { broker, ports } = members[0]!.running

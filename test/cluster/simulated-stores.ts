@@ -24,12 +24,20 @@ export class SimulatedStores {
   readonly system: System
   /** What becomes of the next call of the database. */
   databaseFate: () => CallFate = () => 'well'
+  /** For how long a commit of the database takes. */
+  stallMs = 0
   /** What becomes of the next request to the object store. */
   objectsFate: () => RequestFate = () => 'well'
 
   constructor(system: System = realSystem(memoryFileSystem())) {
     this.system = system
-    this.postgres = new SimulatedPostgres({ ...system, random: seededRandom(1), graceMs: 60_000, fate: () => this.databaseFate() })
+    this.postgres = new SimulatedPostgres({
+      ...system,
+      random: seededRandom(1),
+      graceMs: 60_000,
+      fate: () => this.databaseFate(),
+      stallMs: () => this.stallMs,
+    })
     const fate = () => this.objectsFate()
     this.s3 = new SimulatedS3({ ...system, random: seededRandom(2), bucket: 'bucket', fate, listingDelayMs: () => 0 })
   }

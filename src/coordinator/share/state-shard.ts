@@ -311,7 +311,10 @@ function checkBatches({ stateBatches }: ShareState): void {
   if (odd !== undefined)
     throw new KafkaError('INVALID_REQUEST', `The delivery state ${odd.deliveryState} is not one of ${[...knownStates].join(', ')}.`)
   if (stateBatches.length > mostBatches)
-    throw new KafkaError('INVALID_REQUEST', `The state of a share partition has at most ${mostBatches} batches, not ${stateBatches.length}.`)
+    throw new KafkaError(
+      'INVALID_REQUEST',
+      `The state of a share partition has at most ${mostBatches} batches, not ${stateBatches.length}.`,
+    )
 }
 
 /** As Kafka's coordinator key. */

@@ -57,7 +57,11 @@ export class MetadataWatch {
       this.#backend?.close()
       this.#backend = null
       // What it fails with is no news.
-      if (!this.#closed) await this.#options.askElsewhere().then(end => this.#grown(end), () => {})
+      if (!this.#closed)
+        await this.#options.askElsewhere().then(
+          end => this.#grown(end),
+          () => {},
+        )
     }
     if (this.#closed) return
     this.#timer = this.#options.system.timers.after(pollMs, () => void this.#poll())

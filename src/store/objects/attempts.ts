@@ -55,6 +55,7 @@ const longestPauseMs = { ofOutage: 2_000, ofThrottle: 5_000 }
 /** Bodies are hashed in pieces of this size, one in each turn of the event loop for all requests together: so no other work waits for long. */
 const hashedAtOnce = 1024 * 1024
 
+const noTurn = 'NoTurn'
 /** Codes whose status alone would not say that the request may be repeated. */
 const passing: ReadonlySet<string> = new Set([
   'RequestTimeout',
@@ -122,6 +123,7 @@ export class Attempts {
     const endMs = system.clock.monotonic() + timeoutMs
     const content = await this.#contentHeaders(request)
     let refusedCredentials = false
+    let before: ObjectError | null = null
     for (let attempt = 0; ; attempt++) {
       if (this.#closed) throw closed()
       const begunMs = system.clock.monotonic()
@@ -134,6 +136,9 @@ export class Attempts {
         error = thrown as ObjectError
       }
       if (!(error instanceof ObjectError)) throw error
+      // Why it waited for another turn tells more than that it had none in time.
+      if (error.code === noTurn && before !== null) throw before
+      before = error
       if (isOutage(error))
         this.#outage.report('the object store does not answer as it should; requests are tried again', error, begunMs, quietMs)
       const renewed = staleCredentials.has(error.code) && !refusedCredentials
@@ -157,7 +162,7 @@ export class Attempts {
     const { system, transport, credentials, limits } = this.#options
     const counts = this.counts[request.kind]
     const leftMs = endMs - system.clock.monotonic()
-    if (leftMs <= 0) throw new ObjectError('no turn in time: too many requests wait', 'Timeout', null, true)
+    if (leftMs <= 0) throw new ObjectError('no turn in time: too many requests wait', noTurn, null, true)
     const keys = await credentials.current()
     const signed = this.#sign(request, content, keys)
     const begunMs = system.clock.monotonic()

@@ -66,7 +66,9 @@ export async function troublesOf(connection: Connection): Promise<DatabaseTroubl
     ...prepared.map(({ name, seconds }) =>
       mayGoOn(`the prepared transaction '${name}' is ${seconds} s old and keeps old rows from being removed: commit it or roll it back`),
     ),
-    ...slots.map(({ name, kept }) => mayGoOn(`nobody reads the replication slot ${name}, which keeps ${kept} of WAL: drop it, or start its standby`)),
+    ...slots.map(({ name, kept }) =>
+      mayGoOn(`nobody reads the replication slot ${name}, which keeps ${kept} of WAL: drop it, or start its standby`),
+    ),
     ...(most - used < roomForConnections
       ? [mayGoOn(`${used} of ${most} connections are in use: raise max_connections; each broker needs three, and a fourth at times`)]
       : []),
