@@ -178,20 +178,11 @@ async function simulatedFence(
 export function simulatedQueries(server: SimulatedPostgres, call: Call): Queries {
   const read: Reach['read'] = work => call(() => server.atomically(async transaction => work(transaction)))
   const reach = { server, call, read }
-  return { ...sessionQueries(reach), ...metadataQueries(reach), ...rowQueries(reach), ...sweepQueries(reach) }
+  return { ...clusterQueries(reach), ...sessionQueries(reach), ...metadataQueries(reach), ...rowQueries(reach), ...sweepQueries(reach) }
 }
 
-function sessionQueries({ server, call, read }: Reach) {
+function clusterQueries({ server, call }: Reach) {
   return {
-    check: () => read(() => {}),
-    troubles: () => read(() => []),
-    start: (newId: string) =>
-      call(() =>
-        server.atomically(async transaction => {
-          await transaction.insert('cluster', { id: newId, incarnation: 1, format: 1 })
-          return { ...transaction.get<Omit<ClusterRow, 'nowMs'>>('cluster')!, nowMs: server.nowMs }
-        }),
-      ),
     claimPlace: (place: string) =>
       call(() =>
         server.atomically(async transaction => {
@@ -207,6 +198,20 @@ function sessionQueries({ server, call, read }: Reach) {
           await transaction.lock('cluster')
           const row = transaction.get<Omit<ClusterRow, 'nowMs'>>('cluster')!
           if (row.incarnation === from) await transaction.put('cluster', { ...row, incarnation: from + 1 })
+        }),
+      ),
+  }
+}
+
+function sessionQueries({ server, call, read }: Reach) {
+  return {
+    check: () => read(() => {}),
+    troubles: () => read(() => []),
+    start: (newId: string) =>
+      call(() =>
+        server.atomically(async transaction => {
+          await transaction.insert('cluster', { id: newId, incarnation: 1, format: 1 })
+          return { ...transaction.get<Omit<ClusterRow, 'nowMs'>>('cluster')!, nowMs: server.nowMs }
         }),
       ),
     beginSession: (start: SessionStart) =>
