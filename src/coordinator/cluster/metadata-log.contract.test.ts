@@ -269,6 +269,24 @@ describe('the metadata log of a cluster', () => {
   })
 })
 
+describe('the metadata log of a cluster with few large records', () => {
+  it('is trimmed long before there are many of them', async t => {
+    const { one, other, server } = await overDatabase(t, 1_000_000)
+    const options = { system: system(), log: new TestLog(), directory: '', brokerId: 0, rules: testRules, reporter: silent }
+    const cluster = await openClusterMetadata({ ...options, metadataLog: other })
+    t.after(() => cluster.close())
+    const { end } = await load(one)
+    const isTrimmed = async () => (await one.read(end)).isSnapshot
+    for (let n = 0; n < 60 && !(await isTrimmed()); n++) {
+      const edit = () => new Map(Array.from({ length: 100 }, (_, name) => [`large-${name}`, String(n % 10).repeat(30_000)]))
+      await cluster.applyConfigs([{ type: 'BROKER', name: '', edit }], false)
+    }
+    assert.ok(await isTrimmed())
+    const bytes = server.rows<{ records: Uint8Array }>('metadata/').reduce((sum, { records }) => sum + records.length, 0)
+    assert.ok(bytes < 60_000_000, `${bytes} bytes`)
+  })
+})
+
 describe('the metadata log of a cluster that is filled at once', () => {
   it('takes as much as is allowed for that', async t => {
     const { one, other, database } = await overDatabase(t)

@@ -49,6 +49,8 @@ const readBytes = 1024 * 1024
 /** Of the records of one append. */
 const mostBytes = 8 * 1024 * 1024
 const snapshotAfterRecords = 50_000
+/** A config may have 32 KiB: who starts should not have to read a gigabyte. */
+const snapshotAfterBytes = 20 * 1024 * 1024
 /** Of a snapshot, at once. */
 const pieceBytes = 8 * 1024 * 1024
 
@@ -61,6 +63,8 @@ export class DatabaseMetadataLog implements MetadataLog {
   readonly #subscriptions = new Set<{ cancel(): void }>()
   /** Of the newest snapshot that is known here. */
   #lastSnapshot: Offset = 0
+  /** Of the appends that were read or made here since then. */
+  #bytes = 0
   /** The newest appends that were read or made here since the snapshot was read; two, for the image may not have the last one yet. */
   #known: readonly MetadataAppend[] = []
   /** How often the database had been connected to again when the log was known to be the one that is followed. */
@@ -87,6 +91,7 @@ export class DatabaseMetadataLog implements MetadataLog {
       if ((await this.#followed(expected)) === false) throw otherLog()
       if (await vehicle(append)) {
         this.#note(append)
+        this.#bytes += append.records.length
         return true
       }
       const end = await this.#options.database.metadataEnd()
@@ -168,6 +173,7 @@ export class DatabaseMetadataLog implements MetadataLog {
       for (const placed of decoded.slice(0, count)) records.push(placed)
       end = offset + count
       last = { offset, count, records: bytes }
+      this.#bytes += bytes.length
     }
     return { slice: { isSnapshot: false, records, end }, last }
   }
@@ -184,7 +190,7 @@ export class DatabaseMetadataLog implements MetadataLog {
     }
     const bytes = await this.#fetch(snapshot.object)
     if (!isWholeSnapshot(bytes)) throw new Error(`the metadata snapshot ${snapshot.object} is damaged`)
-    this.#lastSnapshot = Math.max(this.#lastSnapshot, snapshot.offset)
+    this.#follows(snapshot.offset)
     return { isSnapshot: true, records: await recordsOf(batchesIn(bytes), 0, this.#turns), end: snapshot.offset }
   }
 
@@ -209,21 +215,29 @@ export class DatabaseMetadataLog implements MetadataLog {
 
   #isDue(end: Offset): boolean {
     const after = this.#options.snapshotAfterRecords ?? snapshotAfterRecords
-    return end - this.#lastSnapshot >= after && this.#options.snapshotSession() !== null
+    const isLong = end - this.#lastSnapshot >= after || this.#bytes >= snapshotAfterBytes
+    return isLong && this.#options.snapshotSession() !== null
+  }
+
+  /** A snapshot is known. */
+  #follows(offset: Offset): void {
+    if (offset <= this.#lastSnapshot) return
+    this.#lastSnapshot = offset
+    this.#bytes = 0
   }
 
   async #putSnapshot(batches: readonly Buffer[], end: Offset): Promise<void> {
     const { database, objects, snapshotSession } = this.#options
     const session = snapshotSession()
     const before = (await database.metadataSnapshot())?.offset ?? 0
-    this.#lastSnapshot = Math.max(this.#lastSnapshot, before)
+    this.#follows(before)
     // Another broker was the first in rank until now.
     if (session === null || !this.#isDue(end) || !(await this.#followed(end))) return
     const bytes = batches.reduce((sum, batch) => sum + batch.length, 0)
     // It says how many bytes it has: there is no other way to ask.
     const object = `${this.#nameObject(session)}-${bytes}`
     await objects.put(object, batches)
-    if (await database.putMetadataSnapshot({ offset: end, object }, before, session)) this.#lastSnapshot = end
+    if (await database.putMetadataSnapshot({ offset: end, object }, before, session)) this.#follows(end)
   }
 
   async #fetch(object: string): Promise<Buffer> {
