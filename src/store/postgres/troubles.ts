@@ -1,10 +1,11 @@
 /**
- * What goes on in a PostgreSQL that answers, and hinders brokers all the same: who holds what their commits wait for, what keeps old rows and old WAL
- * from being removed, and whether there is room for more connections. Of the sessions of other users PostgreSQL tells nothing but that they are there, unless
+ * What goes on in a PostgreSQL that answers, and hinders brokers all the same: a disk that is full, who holds what their commits wait for, what keeps old rows
+ * and old WAL from being removed, and whether there is room for more connections. Of the sessions of other users PostgreSQL tells nothing but that they are there, unless
  * the user has the role pg_monitor.
  */
 import type { DatabaseTrouble } from '../../store.ts'
-import type { Connection } from './connection.ts'
+import { DatabaseUnavailable } from '../database/backend.ts'
+import { type Connection, RolledBack } from './connection.ts'
 
 /** Shorter waits are part of the work. */
 const waitSeconds = 1
@@ -16,6 +17,10 @@ const openTransactions = 50_000
 const keptBytes = 1 << 30
 /** One broker, and a command. */
 const roomForConnections = 4
+
+/** A quarter of a megabyte that cannot be compressed: on a full disk no file grows. It needs no right that PostgreSQL does not give to all. */
+const writeText = `create temporary table millrace_probe on commit drop as
+  select string_agg(md5(random()::text), '') from generate_series(1, 8192)`
 
 interface Session {
   pid: number
@@ -51,6 +56,7 @@ const connectionsText = `select sum(numbackends)::int as used,
   from pg_stat_database`
 
 export async function troublesOf(connection: Connection): Promise<DatabaseTrouble[]> {
+  const refusal = await refusalOfWrites(connection)
   const blockers = await connection.query<Session>(blockersText)
   const open = await connection.query<Session>(openText)
   const prepared = await connection.query<{ name: string; seconds: number }>(preparedText)
@@ -59,6 +65,7 @@ export async function troublesOf(connection: Connection): Promise<DatabaseTroubl
   const { used, most } = connections!
   const blocking = new Set(blockers.map(({ pid }) => pid))
   return [
+    ...(refusal === null ? [] : [isOutage(`PostgreSQL takes no writes: ${refusal}`)]),
     ...blockers.map(each => isOutage(`brokers wait for a lock of ${told(each)}: ${ending(each)}`)),
     ...open
       .filter(({ pid }) => !blocking.has(pid))
@@ -73,6 +80,19 @@ export async function troublesOf(connection: Connection): Promise<DatabaseTroubl
       ? [mayGoOn(`${used} of ${most} connections are in use: raise max_connections; each broker needs three, and a fourth at times`)]
       : []),
   ]
+}
+
+async function refusalOfWrites(connection: Connection): Promise<string | null> {
+  try {
+    await connection.transaction(async () => {
+      await connection.query(writeText)
+      throw new RolledBack(undefined)
+    })
+    return null
+  } catch (error) {
+    // Without the right to make temporary tables nothing is known.
+    return error instanceof DatabaseUnavailable ? error.message : null
+  }
 }
 
 const isOutage = (what: string): DatabaseTrouble => ({ what, isOutage: true })
