@@ -51,14 +51,14 @@ export class MetadataWatch {
   async #poll(): Promise<void> {
     try {
       const backend = this.#backend ?? (await this.#open())
-      if (backend !== null) this.#grown(await this.#ask(backend))
+      if (backend !== null) this.#grown(await this.#inTime(backend.queries.metadataEnd()))
     } catch (error) {
       if (!this.#closed) this.#options.report('no connection that tells changes of the cluster; they are seen later', error)
       this.#backend?.close()
       this.#backend = null
       // What it fails with is no news.
       if (!this.#closed)
-        await this.#options.askElsewhere().then(
+        await this.#inTime(this.#options.askElsewhere()).then(
           end => this.#grown(end),
           () => {},
         )
@@ -81,15 +81,12 @@ export class MetadataWatch {
     return backend
   }
 
-  #ask(backend: Backend): Promise<number> {
+  #inTime(asking: Promise<number>): Promise<number> {
     return new Promise((resolve, reject) => {
       const timer = this.#options.system.timers.after(answerTimeoutMs, () =>
         reject(new DatabaseUnavailable(`no answer in ${answerTimeoutMs} ms`)),
       )
-      backend.queries
-        .metadataEnd()
-        .then(resolve, reject)
-        .finally(() => timer.cancel())
+      asking.then(resolve, reject).finally(() => timer.cancel())
     })
   }
 
