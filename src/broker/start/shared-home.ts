@@ -58,6 +58,8 @@ export async function openSharedHome(options: StartOptions, opened: Closers): Pr
   return home
 }
 
+const none = { what: '', atMs: Number.NEGATIVE_INFINITY }
+
 class SharedHome implements Home {
   readonly system: System
   readonly location: string
@@ -74,7 +76,7 @@ class SharedHome implements Home {
   /** What went wrong last, while the broker has not begun to serve. */
   #trouble = 'the database has not answered yet'
   /** That of the database, and when. */
-  #databaseTrouble = { what: '', atMs: Number.NEGATIVE_INFINITY }
+  #databaseTrouble = none
   #serves = false
   /** Timers do not keep the program running, and a broker that waits for its database may have nothing else. Simulated ones are not closed. */
   readonly #awake: MessageChannel | null
@@ -278,6 +280,7 @@ class SharedHome implements Home {
 
   #recovered(service: string, ms: number): void {
     this.#seldom.forget()
+    this.#databaseTrouble = none
     this.#options.logger.info({ ms }, `${service} answers again`)
   }
 
