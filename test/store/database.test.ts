@@ -270,6 +270,35 @@ test('PostgreSQL: what a standby has not got is not committed, also where its co
   await writer.database.close()
 })
 
+test('PostgreSQL: who holds what brokers wait for is named', { skip }, async () => {
+  const schema = `troubles_${process.pid}`
+  const writer = await Writer.begin(realSubject(schema, 1))
+  assert.deepEqual(
+    (await writer.database.troubles()).filter(({ isOutage }) => isOutage),
+    [],
+  )
+  await asAdministrator(async client => {
+    await client.query('begin')
+    await client.query(`lock table ${schema}.frame in exclusive mode`)
+    const waiting = writer.commit()
+    const named = async () => (await writer.database.troubles()).find(({ isOutage }) => isOutage)?.what
+    let what: string | undefined
+    for (let look = 0; what === undefined && look < 200; look++) {
+      await new Promise(resolve => setTimeout(resolve, 50))
+      what = await named()
+    }
+    assert.match(
+      what ?? 'nothing',
+      /^brokers wait for a lock of process \d+ \(.*, in a transaction for \d+ s, idle in transaction\): let it end/,
+    )
+    await client.query('rollback')
+    assert.equal(await waiting, 'committed')
+    assert.equal(await named(), undefined)
+    await client.query(`drop schema ${schema} cascade`)
+  })
+  await writer.database.close()
+})
+
 test('PostgreSQL: a server that would lose what it confirms is refused', { skip }, async () => {
   await asAdministrator(async client => {
     for (const value of ['off', 'local', 'remote_write']) {
