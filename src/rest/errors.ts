@@ -39,7 +39,7 @@ export const codes = { badRequest: 40_002, unauthenticated: 40_101, forbidden: 4
 
 /** What is no error of Kafka or of a login stays as it is. */
 export function toHttpError(error: unknown): unknown {
-  if (error instanceof Unauthorized) return unauthorized(error)
+  if (error instanceof Unauthorized) return unauthorized(error, codes.unauthenticated)
   return error instanceof ClientError ? ofKafka(error) : error
 }
 

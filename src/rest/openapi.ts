@@ -18,7 +18,7 @@ export class ApiDocument {
     const path = url.replaceAll(/:(:|\w+)/g, (_, name: string) => (name === ':' ? ':' : `{${name}}`))
     for (const each of typeof method === 'string' ? [method] : method) {
       if (each === 'HEAD' || each === 'OPTIONS' || schema === undefined) continue
-      this.#paths[path] = { ...this.#paths[path], [each.toLowerCase()]: operation(path, schema as RouteSchema) }
+      this.#paths[path] = { ...this.#paths[path], [each.toLowerCase()]: operation(each, path, schema as RouteSchema) }
     }
   }
 
@@ -38,7 +38,7 @@ function isLong(value: unknown): boolean {
   return typeof value === 'object' && value !== null && (value as Json)['format'] === 'int64'
 }
 
-function operation(path: string, { params, querystring, body, response = {} }: RouteSchema): Json {
+function operation(method: string, path: string, { params, querystring, body, response = {} }: RouteSchema): Json {
   const isV3 = path.startsWith('/v3')
   const parameters = [
     ...Object.entries(params?.properties ?? {}).map(([name, schema]) => ({ name, in: 'path', required: true, schema })),
@@ -46,15 +46,16 @@ function operation(path: string, { params, querystring, body, response = {} }: R
   ]
   const isProducing = !isV3 && path.startsWith('/topics') && body !== undefined
   const taken = isV3 ? ['application/json'] : isProducing ? formatTypes : plainTypes
-  const given = isV3 ? ['application/json'] : path.endsWith('/records') ? formatTypes : plainTypes
+  const readsRecords = method === 'GET' && path.endsWith('/records')
+  // Events have the same data as a page, one record each.
+  const givenByV3 = readsRecords ? ['application/json', 'text/event-stream'] : ['application/json']
+  const given = isV3 ? givenByV3 : readsRecords ? formatTypes : plainTypes
+  const failed = isV3 ? ['application/json'] : plainTypes
   return {
     parameters,
     ...(body === undefined ? {} : { requestBody: { content: contentOf(taken, body) } }),
     responses: Object.fromEntries(
-      Object.entries(response).map(([status, schema]) => [
-        status.toUpperCase(),
-        answer(schema, isError(status) ? ['application/json'] : given),
-      ]),
+      Object.entries(response).map(([status, schema]) => [status.toUpperCase(), answer(schema, isError(status) ? failed : given)]),
     ),
   }
 }
@@ -69,5 +70,5 @@ function answer(schema: Json, types: readonly string[]): Json {
 }
 
 function contentOf(types: readonly string[], schema: Json): Json {
-  return Object.fromEntries(types.map(type => [type, { schema }]))
+  return Object.fromEntries(types.map(type => [type, { schema: type === 'text/event-stream' ? { type: 'string' } : schema }]))
 }

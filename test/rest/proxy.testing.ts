@@ -33,11 +33,27 @@ const logger = { ...silentLogger, error: (details: object, message: string) => c
 
 export async function startProxy(config: Record<string, string> = {}, changes: Partial<ServicesSettings> = {}): Promise<RestProxy> {
   const broker = await startBroker({ memory: true, config })
-  const services = await startServices(settingsFor(broker.address, { services: ['rest'], ...changes }), realSystem(), logger)
+  const proxy = await proxyOver(broker.address, openClient({ bootstrap: broker.address }), changes)
+  return {
+    ...proxy,
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]()
+      await broker.close()
+    },
+  }
+}
+
+/** `client`: closed with the proxy. `headers`: with which the document may be read. */
+export async function proxyOver(
+  bootstrap: string,
+  client: Client,
+  changes: Partial<ServicesSettings> = {},
+  headers: Record<string, string> = {},
+): Promise<RestProxy> {
+  const services = await startServices(settingsFor(bootstrap, { services: ['rest'], ...changes }), realSystem(), logger)
   const url = `http://127.0.0.1:${services.ports.get('rest')}`
-  const client = openClient({ bootstrap: broker.address })
   const { id } = await client.cluster()
-  const document = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi
+  const document = (await (await fetch(`${url}/openapi.json`, { headers })).json()) as OpenApi
   const contract = new Contract(document)
   return {
     url,
@@ -45,10 +61,10 @@ export async function startProxy(config: Record<string, string> = {}, changes: P
     cluster: `/v3/clusters/${id}`,
     client,
     document,
-    async ask(method, path, body, headers = {}) {
+    async ask(method, path, body, own = {}) {
       const response = await fetch(url + path, {
         method,
-        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...own },
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       })
       const text = await response.text()
@@ -58,7 +74,6 @@ export async function startProxy(config: Record<string, string> = {}, changes: P
     async [Symbol.asyncDispose]() {
       await client.close()
       await services.close()
-      await broker.close()
     },
   }
 }

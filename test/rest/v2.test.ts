@@ -196,6 +196,18 @@ test('unknown consumer 40403, name taken 40902, format mismatch 406/40601, unkno
     accept: 'application/vnd.kafka.json.v2+json',
   })
   assert.deepEqual([mismatch.status, mismatch.body.error_code], [406, 40_601])
+  for (const [accept, status] of [
+    [`application/vnd.kafka.json.v2+json, application/vnd.kafka.binary.v2+json;q=0.1`, 200],
+    [`application/vnd.kafka.json.v2+json, ${v2}`, 200],
+    ['application/*', 200],
+    ['application/vnd.kafka.binary.v2+json;q=0, application/vnd.kafka.avro.v2+json', 406],
+    ['text/html', 406],
+    [';;,,/,q=', 406],
+  ] as const)
+    assert.deepEqual(
+      [accept, (await proxy.ask('GET', '/consumers/named/instances/twice/records?timeout=1', undefined, { accept })).status],
+      [accept, status],
+    )
   for (const settings of [{ unknown: 1 }, { format: 'yaml' }, { 'auto.offset.reset': 'soon' }, { 'fetch.min.bytes': 0 }])
     assert.equal((await proxy.ask('POST', '/consumers/named', settings)).status, 422, JSON.stringify(settings))
 })

@@ -3,6 +3,7 @@ import type { RecordToSend } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { badRequestOf, noRegistry } from '../errors.ts'
 import { losslessIn, membersOf } from '../json.ts'
+import { instantIn } from './instant.ts'
 import { type FoundSchema, type SchemaFormat, type Schemas, type SchemaWish, type Strategy, schemaFormats, strategies } from './schemas.ts'
 
 const plainFormats = ['BINARY', 'JSON', 'STRING'] as const
@@ -199,13 +200,11 @@ function headersIn(given: unknown): { key: Buffer; value: Buffer | null }[] | un
   })
 }
 
-const instant = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)$/
-
 /** Milliseconds since the epoch. */
 function timeIn(given: unknown): number | undefined {
   if (given == null) return undefined
-  const time = typeof given === 'string' && instant.test(given) ? Date.parse(given.toUpperCase()) : Number.NaN
-  if (Number.isNaN(time))
+  const time = typeof given === 'string' ? instantIn(given) : null
+  if (time === null)
     throw badRequestOf(`timestamp${typeof given === 'string' ? `=${short(given)}` : ''} is not a time such as 2021-02-05T19:14:42Z.`)
   return time
 }

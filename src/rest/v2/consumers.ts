@@ -6,13 +6,14 @@ import { HttpError } from '../../http.ts'
 import type { ConsumerInstance, InstanceOptions } from '../consumer/instance.ts'
 import { badRequestOf } from '../errors.ts'
 import { baseUrl } from '../links.ts'
+import { instantIn } from '../records/instant.ts'
 import type { Asking, Rest } from '../rest.ts'
-import { asInt64, errors, Int64, NoContent } from '../v3/schemas.ts'
+import { asInt64, errors, Int64, NoContent, PartitionId } from '../v3/schemas.ts'
 import { InInstance, Instances, instancePath, type Named, type Use } from './instances.ts'
 import { type Format, formats } from './media.ts'
 import { readRoute } from './read.ts'
 
-const Partition = Type.Object({ topic: Type.String(), partition: Type.Integer() })
+const Partition = Type.Object({ topic: Type.String(), partition: PartitionId })
 const Partitions = Type.Object({ partitions: Type.Array(Partition) })
 const Offset = Type.Object({ ...Partition.properties, offset: Int64, metadata: Type.Optional(Type.Union([Type.String(), Type.Null()])) })
 const AtTime = Type.Object({
@@ -173,10 +174,10 @@ function positionRoutes({ app }: Rest, use: Use): void {
     async (request, reply) => {
       const { offsets = [], timestamps = [] } = request.body
       const positions = [
-        ...offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset: asInt64(offset, 'offset') })),
+        ...offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset: positionIn(offset) })),
         ...timestamps.map(({ topic, partition, timestamp }) => {
-          const time = Date.parse(timestamp)
-          if (Number.isNaN(time)) throw badRequestOf(`${timestamp} is not a time such as 2021-02-05T19:14:42Z`)
+          const time = instantIn(timestamp)
+          if (time === null) throw badRequestOf(`${timestamp} is not a time such as 2021-02-05T19:14:42Z`)
           return { topic, partition, offset: { timestampMs: BigInt(time) } }
         }),
       ]
@@ -233,13 +234,23 @@ function offsetRoutes(rest: Rest, use: Use): void {
   })
 }
 
+function isPartition(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0x7f_ff_ff_ff
+}
+
+function positionIn(offset: unknown): bigint {
+  const position = asInt64(offset, 'offset')
+  if (position < 0n) throw badRequestOf(`offset must not be negative, but is ${position}`)
+  return position
+}
+
 /** Committed is the position behind the given offset. */
 function committedIn(offsets: unknown): CommittedOffset[] {
   if (!Array.isArray(offsets)) throw badRequestOf('offsets must be an array')
   return offsets.map(each => {
     const { topic, partition, offset, metadata } = (each ?? {}) as Record<string, unknown>
-    if (typeof topic !== 'string' || !Number.isInteger(partition)) throw badRequestOf('an offset needs a topic and a partition')
+    if (typeof topic !== 'string' || !isPartition(partition)) throw badRequestOf('an offset needs a topic and a partition')
     if (metadata != null && typeof metadata !== 'string') throw badRequestOf('metadata must be a string')
-    return { topic, partition: partition as number, offset: asInt64(offset, 'offset') + 1n, ...(metadata == null ? {} : { metadata }) }
+    return { topic, partition: partition as number, offset: positionIn(offset) + 1n, ...(metadata == null ? {} : { metadata }) }
   })
 }

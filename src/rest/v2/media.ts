@@ -20,19 +20,31 @@ function bareType(type: string): string {
 
 /** The first of `offered` that an Accept header takes, by its weights. Throws 406. Without a header the first. */
 export function chooseType(accept: string | undefined, offered: readonly string[]): string {
-  if (accept === undefined || accept.trim() === '') return offered[0]!
-  const taken = accept
+  for (const range of rangesIn(accept)) {
+    const found = offered.find(each => isIn(each, range))
+    if (found !== undefined) return found
+  }
+  throw new HttpError(406, 406, 'HTTP 406 Not Acceptable')
+}
+
+export function isAccepted(accept: string | undefined, type: string): boolean {
+  return rangesIn(accept).some(range => isIn(type, range))
+}
+
+/** From the one with the highest weight on. */
+function rangesIn(accept: string | undefined): string[] {
+  if (accept === undefined || accept.trim() === '') return ['*/*']
+  return accept
     .split(',')
     .slice(0, 50)
     .map(each => ({ type: bareType(each), weight: weightIn(each) }))
     .filter(each => each.weight > 0)
     .sort((a, b) => b.weight - a.weight)
-  for (const { type } of taken) {
-    if (type === '*/*' || type === 'application/*') return offered[0]!
-    const same = offered.find(each => each === type)
-    if (same !== undefined) return same
-  }
-  throw new HttpError(406, 406, 'HTTP 406 Not Acceptable')
+    .map(each => each.type)
+}
+
+function isIn(type: string, range: string): boolean {
+  return range === type || range === '*/*' || (range.endsWith('/*') && type.startsWith(range.slice(0, -1)))
 }
 
 function weightIn(range: string): number {

@@ -10,7 +10,7 @@ import { base64In } from '../records/record.ts'
 import type { SchemaFormat, Schemas } from '../records/schemas.ts'
 import { sendAll } from '../records/send.ts'
 import type { Asking, Rest } from '../rest.ts'
-import { errors, Int64, idIn } from '../v3/schemas.ts'
+import { ErrorBody, errors, Int64, idIn } from '../v3/schemas.ts'
 import { formatOf, formatTypes } from './media.ts'
 
 const schemaChoice = {
@@ -49,7 +49,9 @@ export async function produceRoutes(rest: Rest): Promise<void> {
     const scope = instance as unknown as HttpApp
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(formatTypes, { parseAs: 'string' }, (_request, body, done) => done(null, body))
-    const schema = { body: Records, response: { 200: Offsets, ...errors } }
+    // Of a login or of rights the status tells, too, and the records which of them it concerns.
+    const refused = Type.Union([Offsets, ErrorBody])
+    const schema = { body: Records, response: { 200: Offsets, ...errors, 401: refused, 403: refused } }
     const produce = async (request: Asking & Told, topic: string, partition: number | undefined) => {
       const text = (request.body as string | undefined) ?? ''
       const format = formatOf(request.headers['content-type']) ?? 'binary'

@@ -11,7 +11,7 @@ import { type Schemas, serdeOf } from '../records/schemas.ts'
 import type { Rest } from '../rest.ts'
 import { errors, Int64 } from '../v3/schemas.ts'
 import { InInstance, instancePath, type Use } from './instances.ts'
-import { chooseType, type Format, formatOf, formatTypes, plainTypes, typeOf } from './media.ts'
+import { chooseType, type Format, formatTypes, isAccepted, plainTypes, typeOf } from './media.ts'
 
 const Reading = Type.Object({ timeout: Type.Optional(Type.String()), max_bytes: Type.Optional(Type.String()) })
 const ReadRecord = Type.Object({
@@ -52,12 +52,13 @@ export function readRoute(rest: Rest, use: Use): void {
   )
 }
 
-/** What is accepted must be of the format of the instance; a type without a format stands for binary. */
+/** Of what is accepted something must be of the format of the instance. A type without a format stands for binary. */
 function requireFormat(accept: string | undefined, own: Format): void {
-  const chosen = chooseType(accept, [typeOf(own), ...formatTypes, ...plainTypes])
-  const format = formatOf(chosen) ?? 'binary'
-  if (format !== own && chosen !== 'application/json')
-    throw new HttpError(406, 40_601, 'The requested embedded data format does not match the deserializer for this consumer instance')
+  const fitting = [typeOf(own), 'application/json', ...(own === 'binary' ? plainTypes : [])]
+  if (fitting.some(each => isAccepted(accept, each))) return
+  // Nothing that this API has at all: 406 of another kind.
+  chooseType(accept, [...formatTypes, ...plainTypes])
+  throw new HttpError(406, 40_601, 'The requested embedded data format does not match the deserializer for this consumer instance')
 }
 
 function takeOf(format: Format, schemas: Schemas | null): Take<string> {

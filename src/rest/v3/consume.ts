@@ -13,6 +13,7 @@ import { ConsumerInstance, type ReadLimits, type Take } from '../consumer/instan
 import { badRequestOf, toHttpError } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import type { Links } from '../links.ts'
+import { instantIn } from '../records/instant.ts'
 import type { Schemas } from '../records/schemas.ts'
 import { dataText, headersText, type ReadFormat, readFormats, timeText } from '../records/text.ts'
 import type { Asking, Rest } from '../rest.ts'
@@ -114,8 +115,9 @@ function wishIn(query: Query, lastEvent: string | string[] | undefined): Wish {
   const { from = 'earliest', partition } = query
   const group = query.group === undefined || query.group === '' ? null : query.group
   const offsets = group === null && typeof lastEvent === 'string' && lastEvent !== '' ? lastEvent : query.offsets
-  const time = from === 'earliest' || from === 'latest' ? null : Date.parse(from)
-  if (time !== null && Number.isNaN(time)) throw badRequestOf(`from=${from} is neither earliest nor latest nor a time`)
+  const time = instantIn(from)
+  if (time === null && from !== 'earliest' && from !== 'latest')
+    throw badRequestOf(`from=${from} is neither earliest nor latest nor a time such as 2021-02-05T19:14:42Z`)
   if (query.isolation !== undefined && !/^read_(?:un)?committed$/.test(query.isolation))
     throw badRequestOf('isolation must be read_uncommitted or read_committed')
   return {

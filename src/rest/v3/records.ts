@@ -90,7 +90,7 @@ class RecordStream {
       body.unpipe(input)
       input.end()
       // Perhaps nobody reads the answers.
-      system.timers.after(lingerMs, () => body.destroy())
+      system.timers.after(lingerMs, () => (body.complete && this.#answer.readableEnded) || body.destroy())
     }
     this.#idle = new Idle(system, settings.streamIdleMs, () => {
       ending = new HttpError(408, 408, 'Streaming connection idle for longer than allowed: Connection will be closed.')
@@ -111,7 +111,7 @@ class RecordStream {
       this.#answer.end()
       // What is left is of no use, but who still sends it must be able to read the answer.
       body.resume()
-      if (!body.readableEnded) system.timers.after(lingerMs, () => body.destroy())
+      if (!body.complete) system.timers.after(lingerMs, () => body.complete || body.destroy())
     }
   }
 

@@ -5,6 +5,10 @@ import { badRequestOf } from '../errors.ts'
 
 /** An int64 as a number with all its digits. In what was read it is a number or a bigint; `asInt64` checks it. */
 export const Int64 = Type.Unsafe<number | bigint>({ format: 'int64' })
+/** As Kafka has most of its numbers. */
+export const Int32 = Type.Integer({ minimum: -0x80_00_00_00, maximum: 0x7f_ff_ff_ff })
+/** The number of a partition in a request. */
+export const PartitionId = Type.Integer({ minimum: 0, maximum: 0x7f_ff_ff_ff })
 export const Nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
 export const Relationship = Type.Object({ related: Type.String() })
 const Metadata = Type.Object({ self: Type.String(), resource_name: Type.Optional(Type.String()) })

@@ -1,11 +1,11 @@
 /** `/v3/clusters/{cluster_id}/topics`: list, describe, create, delete, add partitions. Internal topics are listed, too. */
 import { Type } from 'typebox'
 import type { NewTopicSpec, TopicInfo } from '../../client.ts'
-import { invalidPayload } from '../errors.ts'
+import { badRequestOf, invalidPayload } from '../errors.ts'
 import type { Links } from '../links.ts'
 import { type Operations, operationsOn } from '../operations.ts'
 import type { Rest } from '../rest.ts'
-import { errors, InCluster, InTopic, List, NoContent, Nullable, Relationship, Resource } from './schemas.ts'
+import { errors, InCluster, InTopic, Int32, List, NoContent, Nullable, Relationship, Resource } from './schemas.ts'
 
 const TopicData = Resource({
   cluster_id: Type.String(),
@@ -20,11 +20,9 @@ const TopicData = Resource({
 })
 const NewTopic = Type.Object({
   topic_name: Type.String(),
-  partitions_count: Type.Optional(Nullable(Type.Integer())),
-  replication_factor: Type.Optional(Nullable(Type.Integer())),
-  replicas_assignments: Type.Optional(
-    Nullable(Type.Record(Type.String({ pattern: '^[0-9]{1,9}$' }), Type.Array(Type.Integer()), { description: 'Brokers by partition' })),
-  ),
+  partitions_count: Type.Optional(Nullable(Int32)),
+  replication_factor: Type.Optional(Nullable(Type.Integer({ minimum: -0x80_00, maximum: 0x7f_ff }))),
+  replicas_assignments: Type.Optional(Nullable(Type.Record(Type.String(), Type.Array(Int32), { description: 'Brokers by partition' }))),
   configs: Type.Optional(Nullable(Type.Array(Type.Object({ name: Type.String(), value: Type.Optional(Nullable(Type.String())) })))),
   validate_only: Type.Optional(Nullable(Type.Boolean())),
 })
@@ -67,7 +65,7 @@ export function topicRoutes(rest: Rest): void {
     {
       schema: {
         params: InTopic,
-        body: Type.Object({ partitions_count: Type.Integer() }),
+        body: Type.Object({ partitions_count: Int32 }),
         response: { 200: TopicData, ...errors },
       },
     },
@@ -96,7 +94,7 @@ function createRoute(rest: Rest): void {
       const { topic_name: name, partitions_count, replication_factor, replicas_assignments, configs, validate_only } = request.body
       if (!isTopicName(name)) throw invalidPayload('Invalid topic name.')
       const links = await rest.links(request, cluster_id)
-      const assignments = new Map(Object.entries(replicas_assignments ?? {}).map(([id, brokers]) => [Number(id), brokers]))
+      const assignments = new Map(Object.entries(replicas_assignments ?? {}).map(([id, brokers]) => [partitionIn(id), brokers]))
       const spec: NewTopicSpec = {
         name,
         ...(assignments.size > 0
@@ -121,6 +119,11 @@ function createRoute(rest: Rest): void {
       return data
     },
   )
+}
+
+function partitionIn(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw badRequestOf(`replicas_assignments: ${text} is not a partition`)
+  return Number(text)
 }
 
 /** Kafka's rule for names. */
