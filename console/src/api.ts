@@ -1,6 +1,7 @@
 /** Calls of the API, typed by its routes. An int64 is a string of digits here. */
 import type { Static } from 'typebox'
 import type { Problem, Routes } from '../../src/console/api.ts'
+import { idleHeader, idleMs } from './activity.ts'
 
 type Name = keyof Routes
 type Part<Key extends string, T> = object extends T ? { [K in Key]?: T } : { [K in Key]: T }
@@ -34,8 +35,12 @@ async function request(name: Name, { params = {}, query = {}, body }: AnyInput, 
   const filled = path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String((params as Record<string, unknown>)[key])))
   const search = new URLSearchParams()
   for (const [key, value] of Object.entries(query)) if (value !== undefined && value !== '') search.set(key, String(value))
-  const init: RequestInit = { method, ...(signal === undefined ? {} : { signal }) }
-  if (body !== undefined) Object.assign(init, { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
+  const headers: Record<string, string> = { [idleHeader]: idleMs() }
+  const init: RequestInit = { method, headers, ...(signal === undefined ? {} : { signal }) }
+  if (body !== undefined) {
+    init.body = JSON.stringify(body)
+    headers['content-type'] = 'application/json'
+  }
   const response = await fetch(`/api${filled}${search.size === 0 ? '' : `?${search}`}`, init).catch((error: unknown) => {
     if (signal?.aborted) throw error
     throw new ApiError({ status: 0, error: null, detail: 'The console does not answer. Does the services process run?' })

@@ -63,7 +63,7 @@ export class Door {
     const { authorization } = request.headers
     const token = request.cookies[this.#cookie(request)]
     if (!this.sessions.needsLogin || authorization !== undefined) return this.sessions.identify(authorization, request.ip)
-    const login = this.#logins.find(token)
+    const login = this.#logins.find(token, idleFor(request))
     if (login === null) throw new Unauthorized('Log in first')
     try {
       const { credentials } = await this.#renewed(token!, login)
@@ -76,7 +76,7 @@ export class Door {
 
   /** Whether the browser has a login that has not ended. */
   isIn(request: FastifyRequest): boolean {
-    return !this.sessions.needsLogin || this.#logins.find(request.cookies[this.#cookie(request)]) !== null
+    return !this.sessions.needsLogin || this.#logins.find(request.cookies[this.#cookie(request)], idleFor(request)) !== null
   }
 
   /** The browser gets a new token, whatever it had before. Throws as `identify` does. */
@@ -156,4 +156,10 @@ export class Door {
     if (value === null) reply.clearCookie(name, attributes)
     else reply.setCookie(name, value, attributes)
   }
+}
+
+/** How long the person has done nothing, as the application says: it asks for news by itself, and that is no use of a login. */
+function idleFor({ headers }: FastifyRequest): number {
+  const text = String(headers['x-idle-ms'] ?? '')
+  return /^\d{1,12}$/.test(text) ? Number(text) : 0
 }

@@ -30,6 +30,13 @@ test('a token finds its login until it is idle, too old, or ended, and nothing e
   pass(1_001)
   assert.equal(logins.find(idle), null)
   assert.equal(logins.find(idle), null)
+  const watched = logins.begin('User:alice', login)
+  for (let at = 1; at <= 2; at++) {
+    pass(500)
+    assert.deepEqual(logins.find(watched, 500 * at), login)
+  }
+  pass(1)
+  assert.equal(logins.find(watched, 1_001), null, 'a page that is open, but not used')
   const ended = logins.begin('User:alice', login)
   logins.end(ended)
   for (const other of [ended, undefined, '', `${ended}x`, 'A'.repeat(43)]) assert.equal(logins.find(other), null)

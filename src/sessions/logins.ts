@@ -56,8 +56,8 @@ export class Logins {
     return token
   }
 
-  /** null: there is none, or it has ended. */
-  find(token: string | undefined): Login | null {
+  /** `idleMs`: for so long nobody has done anything with it. null: there is none, or it has ended. */
+  find(token: string | undefined, idleMs = 0): Login | null {
     if (token === undefined || !tokenSyntax.test(token)) return null
     const name = nameOf(token)
     const kept = this.#logins.get(name)
@@ -65,7 +65,7 @@ export class Logins {
     this.#logins.delete(name)
     const now = this.#options.system.clock.monotonic()
     if (now - kept.usedMs > this.#options.idleMs || now - kept.sinceMs > this.#options.mostMs) return null
-    kept.usedMs = now
+    kept.usedMs = Math.max(kept.usedMs, now - idleMs)
     this.#logins.set(name, kept)
     return JSON.parse(unseal(keyOf(token), kept.sealed)!) as Login
   }
