@@ -30,6 +30,7 @@ const mayImport: Record<string, readonly string[]> = {
   channel: ['base', 'protocol', 'formats'],
   client: ['base', 'protocol', 'channel'],
   http: ['base', 'formats', 'logger'],
+  mirror: ['base', 'protocol', 'client'],
   serde: ['base', 'protocol'],
   expr: ['base'],
   sessions: ['base', 'logger', 'jwt', 'client'],

@@ -26,6 +26,10 @@ export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights } from '
 export { openClient } from './client/open.ts'
 export type {
   Acks,
+  AppendedBatches,
+  BatchesToAppend,
+  BatchReader,
+  BatchWriter,
   BrokerInfo,
   Cluster,
   CommittedOffset,
@@ -44,6 +48,7 @@ export type {
   PartitionOffset,
   Placed,
   Polled,
+  PolledBatches,
   ProduceOptions,
   Reader,
   ReadOptions,
@@ -53,6 +58,7 @@ export type {
   RecordToSend,
   ReplicaSize,
   Sent,
+  StoredBatch,
   SubscribeOptions,
   Subscription,
   TopicInfo,

@@ -12,8 +12,8 @@ import { askSecret } from './secret.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-export async function connect(given: ClientFlags): Promise<Client> {
-  const { bootstrap, properties } = await reach(given)
+export async function connect(given: ClientFlags, environment: Environment = process.env): Promise<Client> {
+  const { bootstrap, properties } = await reach(given, environment)
   const timeout = Number(properties['request.timeout.ms'])
   return openClient({
     bootstrap,
@@ -24,11 +24,14 @@ export async function connect(given: ClientFlags): Promise<Client> {
 }
 
 /** Where the brokers are, and with which properties clients connect. */
-export async function reach(given: ClientFlags): Promise<{ bootstrap: string; properties: ClientProperties }> {
+export async function reach(
+  given: ClientFlags,
+  environment: Environment = process.env,
+): Promise<{ bootstrap: string; properties: ClientProperties }> {
   // An empty environment variable counts as unset.
   const flags = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as ClientFlags
   const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig, '--client-config')
-  const properties = await withPassword(withFlags(file, flags, process.env), process.env)
+  const properties = await withPassword(withFlags(file, flags, environment), environment)
   return { bootstrap: flags.bootstrap ?? properties['bootstrap.servers'] ?? defaultBootstrap, properties }
 }
 

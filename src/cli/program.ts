@@ -15,6 +15,7 @@ import {
   withStartOptions,
 } from './options.ts'
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
+import { addMirror } from './program-mirror.ts'
 import { addSchema } from './program-schema.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
@@ -52,6 +53,7 @@ export function makeProgram(): Command {
   addStart(program)
   addServices(program)
   addImport(program)
+  addMirror(program)
   addRepair(program)
   addTopic(program)
   addProduce(program)

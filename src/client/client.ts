@@ -5,6 +5,9 @@ import type { ClientProperties } from '../channel.ts'
 import type { Administration, PartitionName } from './administration.ts'
 import type { ClassicGroups, FencedWriter, FencedWriterOptions, Rights } from './coordination.ts'
 import type {
+  BatchReader,
+  BatchWriter,
+  BatchWriterOptions,
   Cluster,
   CommittedOffset,
   ConfigEntry,
@@ -65,7 +68,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   /** `count`: the new partition count. */
   setPartitions(topic: string, count: number): Promise<void>
   configs(resource: ConfigResource): Promise<ConfigEntry[]>
-  topicConfigs(topics: readonly string[]): Promise<Map<string, ConfigEntry[]>>
+  /** `brief`: without documentation and synonyms. */
+  topicConfigs(topics: readonly string[], options?: { brief?: boolean }): Promise<Map<string, ConfigEntry[]>>
   /** null: reset to the default. */
   alterConfigs(resource: ConfigResource, changes: ReadonlyMap<string, string | null>, validateOnly?: boolean): Promise<void>
   /** Names of the resources that have configs. */
@@ -74,7 +78,7 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   /** By partition. For a time after the last record: the end offset, as in Kafka's tools. */
   offsets(topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>>
   /** Of partitions of many topics, by topic and partition. Partitions that have no leader or do not exist are left out. */
-  manyOffsets(partitions: readonly PartitionName[], query: 'earliest' | 'latest'): Promise<Map<string, Map<number, bigint>>>
+  manyOffsets(partitions: readonly PartitionName[], query: 'earliest' | 'latest' | 'stable'): Promise<Map<string, Map<number, bigint>>>
   /** All records before these offsets, by partition. */
   deleteRecords(topic: string, before: ReadonlyMap<number, bigint>): Promise<void>
   /** Reads without a group. Yields the records of each round of fetches; there is no order between partitions. */
@@ -82,6 +86,10 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   subscribe(options: SubscribeOptions): Promise<Subscription>
   /** To be closed by the caller. */
   openReader(): Reader
+  /** To be closed by the caller. */
+  openBatchReader(): BatchReader
+  /** To be closed by the caller. Fences all that were opened before for the same id, as far as `fence` says. */
+  openBatchWriter(options: BatchWriterOptions): Promise<BatchWriter>
   /** Becomes a member of a group that reads with a reader. */
   join(options: MembershipOptions): Promise<Membership>
   /** For a group without members. */

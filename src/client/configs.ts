@@ -28,11 +28,12 @@ const typeNames = ['UNKNOWN', 'BOOLEAN', 'STRING', 'INT', 'SHORT', 'LONG', 'DOUB
 export function configMethods(ask: Ask): Pick<Client, 'configs' | 'topicConfigs' | 'alterConfigs' | 'configResources'> {
   return {
     configs: async resource => (await ask(requests => describeConfigs(requests, [resource])))[0]!,
-    topicConfigs: async topics => {
+    topicConfigs: async (topics, { brief = false } = {}) => {
       const found = await ask(requests =>
         describeConfigs(
           requests,
           topics.map(name => ({ type: 'TOPIC', name })),
+          brief,
         ),
       )
       return new Map(topics.map((name, index) => [name, found[index]!]))
@@ -43,15 +44,12 @@ export function configMethods(ask: Ask): Pick<Client, 'configs' | 'topicConfigs'
 }
 
 /** All of them are asked of one broker. */
-async function describeConfigs(requests: Requests, asked: readonly ConfigResource[]): Promise<ConfigEntry[][]> {
+async function describeConfigs(requests: Requests, asked: readonly ConfigResource[], brief = false): Promise<ConfigEntry[][]> {
   if (asked.length === 0) return []
   const resources = asked.map(({ type, name }) => ({ resourceType: types[type], resourceName: name, configurationKeys: null }))
-  const includeDocumentation = await requests.speaks(apis.describeConfigs, 3)
-  const { results } = await requests.ask(
-    apis.describeConfigs,
-    { resources, includeSynonyms: true, includeDocumentation },
-    brokerOf(asked[0]!),
-  )
+  const includeDocumentation = !brief && (await requests.speaks(apis.describeConfigs, 3))
+  const request = { resources, includeSynonyms: !brief, includeDocumentation }
+  const { results } = await requests.ask(apis.describeConfigs, request, brokerOf(asked[0]!))
   const found = new Map(results.map(result => [result.resourceName, result]))
   return asked.map(({ name }) => {
     const { errorCode, errorMessage, configs } = found.get(name)!

@@ -7,6 +7,8 @@ import { Admin, kGetApi, kGetBootstrapConnection } from '@platformatic/kafka'
 import { realSystem, type System, type Timer } from '../base.ts'
 import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
 import { administration } from './administer.ts'
+import { StoredBatchReader } from './batch-reader.ts'
+import { openBatchWriter } from './batch-writer.ts'
 import { CheckedConsumer } from './checked-consumer.ts'
 import { classicGroups } from './classic-groups.ts'
 import type { Client, ClientOptions } from './client.ts'
@@ -24,7 +26,7 @@ import { topicSizes } from './sizes.ts'
 import { subscribe } from './subscribe.ts'
 import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
-import type { Cluster, CommittedOffset, PartitionOffset } from './types.ts'
+import type { BatchWriterOptions, Cluster, CommittedOffset, PartitionOffset } from './types.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
 const retries = 3
@@ -89,10 +91,7 @@ export function openClient(options: ClientOptions): Client {
     read: reading => readRecords(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
-    openReader: () => {
-      const own = keep(new Admin(base))
-      return new PollingReader(own, system, bootstrap, () => opened.delete(own))
-    },
+    ...ownConnections({ system, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }),
     join: async joining => {
       await greeted()
       const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
@@ -186,6 +185,30 @@ async function setGroupOffsets(admin: Admin, groupId: string, offsets: readonly 
     ([name, rows]) => ({ name, partitionOffsets: rows.map(({ partition, offset }) => ({ partition, offset })) }),
   )
   await admin.alterConsumerGroupOffsets({ groupId, topics })
+}
+
+interface OwnConnections {
+  readonly system: System
+  readonly bootstrap: string
+  readonly ask: Ask
+  /** A new one. */
+  admin(): Admin
+  /** It was closed. */
+  forget(admin: Admin): void
+}
+
+/** What sends so much, or waits so long, that nothing else should wait behind it. */
+function ownConnections({ system, bootstrap, ask, admin, forget }: OwnConnections) {
+  const withOwn = <T>(open: (own: Admin, forgetOwn: () => void) => T): T => {
+    const own = admin()
+    return open(own, () => forget(own))
+  }
+  return {
+    openReader: () => withOwn((own, forgetOwn) => new PollingReader(own, system, bootstrap, forgetOwn)),
+    openBatchReader: () => withOwn((own, forgetOwn) => new StoredBatchReader(own, system, bootstrap, forgetOwn)),
+    openBatchWriter: (writing: BatchWriterOptions) =>
+      withOwn((own, forgetOwn) => openBatchWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
+  }
 }
 
 /** For services, which agree on who leads, and act within the rights of others. */

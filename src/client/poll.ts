@@ -4,25 +4,15 @@
  * One request goes to each leader, for all topics. Who leads is remembered until a broker says otherwise.
  */
 import type { Admin } from '@platformatic/kafka'
-import { type System, toInt64 } from '../base.ts'
-import { apis, type ErrorName, errorName, type Uuid } from '../protocol.ts'
-import { type FetchedPartition, take } from './read.ts'
-import { Requests, refuse } from './requests.ts'
+import type { System } from '../base.ts'
+import { errorName } from '../protocol.ts'
+import { fetchPositions, moved } from './fetching.ts'
+import { take } from './read.ts'
+import { Requests } from './requests.ts'
 import { leaders, refusePartition } from './topics.ts'
 import type { PartitionOffset, Polled, PollOptions, Reader } from './types.ts'
 
 const maxBytesPerPartition = 1_048_576
-/** The leader is another one by now, or there is none for the moment. */
-const moved: ReadonlySet<string> = new Set<ErrorName>([
-  'NOT_LEADER_OR_FOLLOWER',
-  'LEADER_NOT_AVAILABLE',
-  'FENCED_LEADER_EPOCH',
-  'UNKNOWN_LEADER_EPOCH',
-  'OFFSET_NOT_AVAILABLE',
-  'KAFKA_STORAGE_ERROR',
-  'UNKNOWN_TOPIC_ID',
-])
-
 interface KnownTopic {
   readonly id: string
   readonly leaders: ReadonlyMap<number, number>
@@ -60,7 +50,10 @@ export class PollingReader implements Reader {
       else some.push(position)
     }
     const polled: Polled = { records: [], next: [], outOfRange: [] }
-    const rounds = Array.from(byLeader, ([node, positions]) => this.#fetch(node, positions, options))
+    const idOf = (topic: string) => this.#topics.get(topic)!.id
+    const rounds = Array.from(byLeader, ([node, positions]) =>
+      fetchPositions(this.#requests, node, positions, idOf, { ...options, maxBytesPerPartition }),
+    )
     for (const { topic, partition, from, fetched } of (await Promise.all(rounds)).flat()) {
       const error = errorName(fetched.errorCode)
       if (error === 'OFFSET_OUT_OF_RANGE') polled.outOfRange.push({ topic, partition })
@@ -89,32 +82,5 @@ export class PollingReader implements Reader {
     const found = new Map(info.partitions.map(each => [each.partition, each.leader]))
     this.#topics.set(topic, { id: info.id, leaders: found })
     return found.get(partition)!
-  }
-
-  async #fetch(node: number, wanted: readonly PartitionOffset[], { maxWaitMs, maxBytes, committedOnly }: PollOptions) {
-    const byTopic = Map.groupBy(wanted, each => each.topic)
-    const topics = Array.from(byTopic, ([topic, positions]) => {
-      const { id } = this.#topics.get(topic)!
-      const partitions = positions.map(({ partition, offset }) => ({
-        partition,
-        fetchOffset: toInt64(offset),
-        partitionMaxBytes: Math.min(maxBytes, maxBytesPerPartition),
-      }))
-      return { topic, ...(id === '' ? {} : { topicId: id as Uuid }), partitions }
-    })
-    const hasIds = topics.every(each => each.topicId !== undefined)
-    const isolationLevel = committedOnly === true ? 1 : 0
-    const request = { maxWaitMs, minBytes: 1, maxBytes, isolationLevel, topics, forgottenTopicsData: [] }
-    const response = await this.#requests.ask(apis.fetch, request, { node }, hasIds ? apis.fetch.maxVersion : 12)
-    refuse(response.errorCode)
-    const names = new Map(topics.map(each => [each.topicId as string | undefined, each.topic]))
-    const offsets = new Map(wanted.map(each => [`${each.topic} ${each.partition}`, each.offset]))
-    return response.responses.flatMap(({ topic: name, topicId, partitions }) => {
-      const topic = name !== undefined && name !== '' ? name : names.get(topicId)!
-      return partitions.map((fetched: FetchedPartition) => {
-        const partition = fetched.partitionIndex
-        return { topic, partition, from: offsets.get(`${topic} ${partition}`)!, fetched }
-      })
-    })
   }
 }

@@ -94,33 +94,55 @@ export function take(
   const position = positions.get(partition)
   if (position === undefined) return { records, damage: null }
   const end = options.until?.get(partition) ?? null
-  const isAborted = options.committedOnly === true ? abortedBatches(fetched) : () => false
+  const { next, damage } = walk(options.topic, fetched, options.committedOnly === true, position, batch =>
+    forEachRecordOf(
+      batch,
+      ({ offset: at, timestamp, key, value, headers }) => {
+        const offset = BigInt(at)
+        if (offset < position || (end !== null && offset >= end)) return
+        records.push({ topic: options.topic, partition, offset, timestampMs: BigInt(timestamp), key, value, headers: [...headers] })
+      },
+      { maxBytes: maxUnpackedBytes },
+    ),
+  )
+  positions.set(partition, next)
+  return { records: damage === null ? records : records.filter(({ offset }) => offset < next), damage }
+}
+
+/** The batches with records of one response, as they are, and where to go on. */
+export function takeBatches(
+  topic: string,
+  fetched: FetchedPartition,
+  committedOnly: boolean,
+  position: bigint,
+): { batches: BatchView[]; next: bigint; damage: ClientError | null } {
+  const batches: BatchView[] = []
+  return { batches, ...walk(topic, fetched, committedOnly, position, batch => batches.push(batch)) }
+}
+
+/** Calls `visit` for each batch with records to be read, until one is damaged. */
+function walk(
+  topic: string,
+  fetched: FetchedPartition,
+  committedOnly: boolean,
+  position: bigint,
+  visit: (batch: BatchView) => unknown,
+): { next: bigint; damage: ClientError | null } {
+  const isAborted = committedOnly ? abortedBatches(fetched) : () => false
   let next = position
   try {
     for (const batch of batchesIn(fetched.records ?? Buffer.alloc(0))) {
       requireIntact(batch)
       const after = BigInt(batch.header.lastOffset) + 1n
-      if (!isAborted(batch) && !batch.header.isControl) {
-        forEachRecordOf(
-          batch,
-          ({ offset: at, timestamp, key, value, headers }) => {
-            const offset = BigInt(at)
-            if (offset < position || (end !== null && offset >= end)) return
-            records.push({ topic: options.topic, partition, offset, timestampMs: BigInt(timestamp), key, value, headers: [...headers] })
-          },
-          { maxBytes: maxUnpackedBytes },
-        )
-      }
+      if (!isAborted(batch) && !batch.header.isControl && after > position) visit(batch)
       if (after > next) next = after
     }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
-    const message = `${options.topic}-${partition} cannot be read at offset ${next}: ${error.message}`
-    return { records: records.filter(({ offset }) => offset < next), damage: new ClientError('CORRUPT_MESSAGE', message, error) }
-  } finally {
-    positions.set(partition, next)
+    const message = `${topic}-${fetched.partitionIndex} cannot be read at offset ${next}: ${error.message}`
+    return { next, damage: new ClientError('CORRUPT_MESSAGE', message, error) }
   }
-  return { records, damage: null }
+  return { next, damage: null }
 }
 
 function requireIntact({ header, bytes }: BatchView): void {

@@ -35,7 +35,7 @@ async function topicStates(requests: Requests): Promise<TopicState[]> {
 async function manyOffsets(
   requests: Requests,
   names: readonly PartitionName[],
-  query: 'earliest' | 'latest',
+  query: 'earliest' | 'latest' | 'stable',
 ): Promise<Map<string, Map<number, bigint>>> {
   const offsets = new Map<string, Map<number, bigint>>()
   if (names.length === 0) return offsets
@@ -50,10 +50,11 @@ async function manyOffsets(
       led.set(name!, [...(led.get(name!) ?? []), partitionIndex])
     }
   }
-  const timestamp = toInt64(query === 'latest' ? -1n : -2n)
+  const timestamp = toInt64(query === 'earliest' ? -2n : -1n)
+  const isolationLevel = query === 'stable' ? 1 : 0
   const ask = async ([node, led]: [number, Map<string, number[]>]) => {
     const topics = Array.from(led, ([name, some]) => ({ name, partitions: some.map(partitionIndex => ({ partitionIndex, timestamp })) }))
-    const response = await requests.ask(apis.listOffsets, { replicaId: -1, isolationLevel: 0, topics }, { node })
+    const response = await requests.ask(apis.listOffsets, { replicaId: -1, isolationLevel, topics }, { node })
     for (const { name, partitions } of response.topics) {
       const found = new Map(partitions.filter(each => each.errorCode === 0).map(each => [each.partitionIndex, BigInt(each.offset)]))
       offsets.set(name, new Map([...(offsets.get(name) ?? []), ...found]))

@@ -1,5 +1,8 @@
 /** The data types of the client's interface. An int64 is a bigint here, because users must see every digit. */
+import type { Int64 } from '../base.ts'
 import type { ClientError } from '../channel.ts'
+import type { BatchHeader } from '../protocol.ts'
+import type { PartitionName } from './administration.ts'
 
 export interface BrokerInfo {
   id: number
@@ -182,6 +185,61 @@ export interface Polled {
 export interface Reader {
   poll(options: PollOptions): Promise<Polled>
   close(): Promise<void>
+}
+
+/** A stored batch: its header, and all its bytes. */
+export interface StoredBatch {
+  readonly header: BatchHeader
+  readonly bytes: Buffer
+}
+
+export interface PolledBatches {
+  /** Those that answered: their batches with records, where to read next, and the end of what readers of committed records see. */
+  partitions: { topic: string; partition: number; batches: StoredBatch[]; next: bigint; stableOffset: bigint }[]
+  outOfRange: { topic: string; partition: number }[]
+  failed: (PartitionOffset & { error: ClientError })[]
+  /** That were fetched. */
+  bytes: number
+}
+
+/** Has a connection of its own. */
+export interface BatchReader {
+  poll(options: PollOptions): Promise<PolledBatches>
+  close(): Promise<void>
+}
+
+export interface BatchesToAppend {
+  topic: string
+  partition: number
+  /** In their order, each with the producer and sequence that it shall have. */
+  batches: readonly Buffer[]
+}
+
+export interface AppendedBatches {
+  /** How many of them; those behind the first one that is refused are not sent. */
+  appended: number
+  /** Offset of the first record of each appended batch; -1: it was there already. */
+  baseOffsets: bigint[]
+  error: ClientError | null
+}
+
+/** Has a connection of its own, and a producer id that is its own. Errors that concern all partitions are thrown; the writer must not be used again then. */
+export interface BatchWriter {
+  readonly producerId: Int64
+  readonly producerEpoch: number
+  /** Resolves when all are acknowledged by all in-sync replicas, or refused for a reason that does not pass. In the order of the partitions. */
+  append(partitions: readonly BatchesToAppend[]): Promise<AppendedBatches[]>
+  /** From now on these partitions refuse what earlier writers of the same id have sent and what is still on its way. Takes one offset. */
+  fence(partitions: readonly PartitionName[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface BatchWriterOptions {
+  transactionalId: string
+  /** How long to go on trying while brokers are away. */
+  patienceMs: number
+  /** Brokers do not answer, or do so again (null). */
+  onWaiting?: (reason: ClientError | null) => void
 }
 
 export interface MembershipOptions {

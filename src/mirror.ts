@@ -1,0 +1,10 @@
+/**
+ * mirror: copies topics, records, ACLs and offsets of groups from one cluster to another, as an ordinary client of both.
+ *
+ * Hides how a copy goes on after any interruption so that no record is lost or doubled. Before records are sent, a round of intents is written to a topic of
+ * the target: which source offsets go where, with which sequence numbers of which producer. Whoever goes on fences the producer of the interrupted round in
+ * the partitions concerned, and counts there what has arrived. Transactions are not used for records: their aborted ones would be seen by those who read
+ * uncommitted data.
+ */
+export { mirror } from './mirror/run.ts'
+export { MirrorError, type MirrorOptions, type MirrorProgress, type MirrorReport, stateTopic } from './mirror/types.ts'

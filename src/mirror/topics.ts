@@ -1,0 +1,243 @@
+/** The topics of a copy: which there are, and how those of the target become like those of the source. */
+import { severalAtOnce } from '../base.ts'
+import { type Client, ClientError, type ConfigEntry, type PartitionName, type TopicInfo } from '../client.ts'
+import { type Left, type MirrorOptions, stateTopic } from './types.ts'
+
+const configsAtOnce = 100
+const changesAtOnce = 16
+/** About replicas that the target does not have, or of other products. */
+const notCopied = /\.replication\.throttled\.replicas$|^confluent\./
+const timestampType = 'message.timestamp.type'
+const mostBytesKey = 'max.message.bytes'
+const policyKey = 'cleanup.policy'
+
+export interface MirroredTopic {
+  readonly name: string
+  readonly partitions: number
+  readonly ids: readonly [source: string, target: string]
+  readonly mostBytes: number
+}
+
+interface SourceTopic {
+  readonly info: TopicInfo
+  /** Those that were set. */
+  readonly own: ReadonlyMap<string, string>
+  readonly effective: ReadonlyMap<string, string>
+}
+
+interface Defaults {
+  /** Of a topic without configs of its own, by every key that the target knows. */
+  readonly values: ReadonlyMap<string, string>
+  readonly brokers: number
+}
+
+export interface TopicChanges {
+  readonly created: string[]
+  readonly changed: { topic: string; change: string }[]
+  readonly failed: { name: string; reason: string }[]
+}
+
+export async function sourceTopics({ source, isWanted }: Pick<MirrorOptions, 'source' | 'isWanted'>, left: Left): Promise<SourceTopic[]> {
+  const all = await source.topics('all')
+  const wanted = all.filter(({ name, isInternal }) => {
+    if (isWanted !== null) return isWanted(name) && !isInternal && name !== stateTopic
+    if (isInternal || name.startsWith('__')) left.add('topics of Kafka and Millrace themselves', name)
+    return !isInternal && !name.startsWith('__')
+  })
+  const configs = await configsOf(
+    source,
+    wanted.map(each => each.name),
+  )
+  return wanted.map(info => ({ info, ...configs.get(info.name)! }))
+}
+
+async function configsOf(client: Client, names: readonly string[]): Promise<Map<string, Pick<SourceTopic, 'own' | 'effective'>>> {
+  const found = new Map<string, Pick<SourceTopic, 'own' | 'effective'>>()
+  for (let at = 0; at < names.length; at += configsAtOnce) {
+    const some = await client.topicConfigs(names.slice(at, at + configsAtOnce), { brief: true })
+    for (const [name, entries] of some)
+      found.set(name, { own: values(entries.filter(each => each.source === 'DYNAMIC_TOPIC_CONFIG')), effective: values(entries) })
+  }
+  return found
+}
+
+function values(entries: readonly ConfigEntry[]): Map<string, string> {
+  return new Map(entries.filter(each => each.value !== null).map(each => [each.name, each.value!]))
+}
+
+/** Makes the topics of the target, or in a dry run says what would be done. Returns those that can be copied. */
+export async function prepareTopics(
+  topics: readonly SourceTopic[],
+  { target, dryRun, merge, onProgress }: Pick<MirrorOptions, 'target' | 'dryRun' | 'merge' | 'onProgress'>,
+  isKnown: (name: string, ids: readonly [string, string]) => boolean,
+  left: Left,
+): Promise<TopicChanges & { ready: MirroredTopic[] }> {
+  const changes: TopicChanges = { created: [], changed: [], failed: [] }
+  const ready: MirroredTopic[] = []
+  const there = new Map((await target.topics('all')).map(info => [info.name, info]))
+  const existing = topics.flatMap(({ info }) => there.get(info.name) ?? [])
+  const configs = await configsOf(
+    target,
+    existing.map(each => each.name),
+  )
+  const filled = await withRecords(target, existing)
+  const maker = new TopicMaker(target, await defaultsOf(target), dryRun, changes, left)
+  let done = 0
+  await severalAtOnce(topics, changesAtOnce, async topic => {
+    const { name, id, partitions } = topic.info
+    onProgress({ step: 'topics', done: done++, total: topics.length, records: 0, bytes: 0 })
+    const known = there.get(name) ?? null
+    if (known !== null && filled.has(name) && !merge && !isKnown(name, [id, known.id])) {
+      const reason = 'the topic in the target has records that are not from this source: empty or delete it, or pass --merge'
+      changes.failed.push({ name, reason })
+      return
+    }
+    try {
+      const mostBytes = await maker.make(topic, known, configs.get(name)?.effective ?? null)
+      const targetId = known?.id ?? (dryRun ? '' : (await target.topics([name]))[0]!.id)
+      ready.push({ name, partitions: partitions.length, ids: [id, targetId], mostBytes })
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error
+      changes.failed.push({ name, reason: `${error.code}: ${error.message}` })
+    }
+  })
+  return { ...changes, ready }
+}
+
+async function withRecords(target: Client, topics: readonly TopicInfo[]): Promise<Set<string>> {
+  const places = topics.flatMap(({ name, partitions }) => partitions.map(({ partition }) => ({ topic: name, partition })))
+  const [starts, ends] = await Promise.all([target.manyOffsets(places, 'earliest'), target.manyOffsets(places, 'latest')])
+  const isFilled = ({ topic, partition }: PartitionName) =>
+    (ends.get(topic)?.get(partition) ?? 0n) > (starts.get(topic)?.get(partition) ?? 0n)
+  return new Set(places.filter(isFilled).map(each => each.topic))
+}
+
+/** What a topic without configs has in the target, and which keys there are: those of any topic say it, by the values behind their own. */
+async function defaultsOf(target: Client): Promise<Defaults> {
+  const { brokers } = await target.cluster()
+  const [any] = (await target.topicNames()).filter(name => name === stateTopic || !name.startsWith('__'))
+  if (any === undefined) return { values: new Map(), brokers: brokers.length }
+  const entries = await target.configs({ type: 'TOPIC', name: any })
+  const plain = entries.map(({ name, value, source, synonyms }) => {
+    const own = source === 'DYNAMIC_TOPIC_CONFIG'
+    return [name, (own ? synonyms.find(each => each.source !== source)?.value : value) ?? ''] as const
+  })
+  return { values: new Map(plain), brokers: brokers.length }
+}
+
+/** Makes one topic of the target like that of the source. */
+class TopicMaker {
+  readonly #target: Client
+  readonly #defaults: Defaults
+  readonly #dryRun: boolean
+  readonly #changes: TopicChanges
+  readonly #left: Left
+
+  constructor(target: Client, defaults: Defaults, dryRun: boolean, changes: TopicChanges, left: Left) {
+    this.#target = target
+    this.#defaults = defaults
+    this.#dryRun = dryRun
+    this.#changes = changes
+    this.#left = left
+  }
+
+  /** `known`: as it is in the target, with `current` configs. Returns its max.message.bytes. */
+  async make(topic: SourceTopic, known: TopicInfo | null, current: ReadonlyMap<string, string> | null): Promise<number> {
+    const before = current ?? this.#defaults.values
+    const differing = this.#differing(topic, before)
+    if (known === null) await this.#create(topic, differing)
+    else await this.#align(topic.info, known, before, differing)
+    return Number(differing.get(mostBytesKey) ?? before.get(mostBytesKey))
+  }
+
+  /** What was set in the source, and what its brokers' settings mean for its topics where the target would lose or refuse records. */
+  #differing(topic: SourceTopic, before: ReadonlyMap<string, string>): Map<string, string> {
+    const { effective } = topic
+    const wanted = new Map([[timestampType, 'CreateTime'], ...this.#own(topic)])
+    const policy = effective.get(policyKey)
+    if (policy !== undefined) wanted.set(policyKey, policy)
+    const mostBytes = effective.get(mostBytesKey)
+    if (mostBytes !== undefined && Number(mostBytes) > Number(before.get(mostBytesKey) ?? 0)) wanted.set(mostBytesKey, mostBytes)
+    return new Map([...wanted].filter(([key, value]) => before.get(key) !== value))
+  }
+
+  /** What was set in the source, as far as the target can have it. */
+  #own({ info, own, effective }: SourceTopic): Map<string, string> {
+    const { values: known, brokers } = this.#defaults
+    const desired = new Map<string, string>()
+    const replicas = Math.min(replicasOf(info), brokers)
+    for (const [key, value] of own) {
+      if (key === timestampType || notCopied.test(key)) continue
+      if (known.size > 0 && !known.has(key)) this.#left.add(`config ${key}, which the target does not know`, info.name)
+      else if (key === 'min.insync.replicas' && Number(value) > replicas)
+        this.#left.add(`config ${key}=${value}: the target has ${replicas} of its replicas`, info.name)
+      else desired.set(key, value)
+    }
+    if (effective.get(timestampType) === 'LogAppendTime')
+      this.#left.add(
+        `config ${timestampType}=LogAppendTime, so that records keep their times: set it in the target after the last run`,
+        info.name,
+      )
+    return desired
+  }
+
+  async #create({ info, own }: SourceTopic, differing: ReadonlyMap<string, string>): Promise<void> {
+    const { name, partitions } = info
+    const replicas = Math.min(replicasOf(info), this.#defaults.brokers)
+    if (replicas < replicasOf(info)) this.#left.add(`replicas beyond ${replicas}: so many brokers the target has`, name)
+    // Also what the target has as a default now, because that may change.
+    const configs = new Map([...this.#own({ info, own, effective: own }), ...differing])
+    const spec = { name, partitions: partitions.length, replicas, configs }
+    if (!this.#dryRun) {
+      try {
+        await this.#target.createTopic(spec)
+      } catch (error) {
+        if (!(error instanceof ClientError) || error.code !== 'INVALID_CONFIG') throw error
+        await this.#dropRefused(spec)
+        await this.#target.createTopic(spec)
+      }
+    }
+    this.#changes.created.push(name)
+  }
+
+  /** Leaves out of `configs` what the target does not accept. */
+  async #dropRefused({
+    configs,
+    ...spec
+  }: {
+    name: string
+    partitions: number
+    replicas: number
+    configs: Map<string, string>
+  }): Promise<void> {
+    for (const [key, value] of [...configs]) {
+      try {
+        await this.#target.createTopic({ ...spec, configs: new Map([[key, value]]), validateOnly: true })
+      } catch (error) {
+        if (!(error instanceof ClientError) || error.code !== 'INVALID_CONFIG') throw error
+        configs.delete(key)
+        this.#left.add(`config ${key}=${value}, which the target refuses`, spec.name)
+      }
+    }
+  }
+
+  async #align(
+    { name, partitions }: TopicInfo,
+    known: TopicInfo,
+    before: ReadonlyMap<string, string>,
+    differing: ReadonlyMap<string, string>,
+  ): Promise<void> {
+    const { changed } = this.#changes
+    if (differing.size > 0) {
+      if (!this.#dryRun) await this.#target.alterConfigs({ type: 'TOPIC', name }, differing)
+      for (const [key, value] of differing) changed.push({ topic: name, change: `${key}=${value} (was ${before.get(key) ?? 'not set'})` })
+    }
+    if (partitions.length <= known.partitions.length) return
+    if (!this.#dryRun) await this.#target.setPartitions(name, partitions.length)
+    changed.push({ topic: name, change: `${partitions.length} partitions (were ${known.partitions.length})` })
+  }
+}
+
+function replicasOf({ partitions }: TopicInfo): number {
+  return partitions[0]?.replicas.length ?? 1
+}
