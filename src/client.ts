@@ -29,6 +29,7 @@ export type {
   AppendedBatches,
   BatchesToAppend,
   BatchReader,
+  BatchSender,
   BatchWriter,
   BrokerInfo,
   Cluster,

@@ -30,11 +30,10 @@ export async function mirrorFrom(flags: MirrorFlags): Promise<void> {
   if (flags.from === undefined && flags.fromConfig === undefined) throw new UsageError('--from HOST:PORT says where to copy from')
   if (flags.follow !== undefined && flags.dryRun) throw new UsageError('--follow cannot be combined with --dry-run')
   const system = realSystem()
-  const stop = new AbortController()
-  const off = onStopRequest(system, () => stop.abort())
-  const progress = new ProgressLine(system)
   await using source = await connectToSource(flags)
   await using target = await connect(flags)
+  const stop = new AbortController()
+  const progress = new ProgressLine(system)
   const told = new Waiting(progress)
   const options: MirrorOptions = {
     ...{ source, target, system, isWanted: chosen(flags), acls: flags.acls, groups: flags.groups },
@@ -42,6 +41,7 @@ export async function mirrorFrom(flags: MirrorFlags): Promise<void> {
     onProgress: each => progress.show(each.step, () => progressOf(each, told.secondsSince(system))),
     onWaiting: reason => told.waiting(reason),
   }
+  const off = onStopRequest(system, () => stop.abort())
   try {
     for (;;) {
       const report = await run(options, progress)

@@ -1,6 +1,6 @@
-/** `millrace mirror`, `perf` and `top`; see `program.ts`. */
+/** `millrace mirror`, `perf` and `top`: what works between clusters, and measures any of them; see `program.ts`. */
 import { type Command, Option } from 'commander'
-import { duration, repeated, withClientOptions } from './options.ts'
+import { duration, repeated, wholeNumber, withClientOptions } from './options.ts'
 
 export function addMirror(program: Command): void {
   withClientOptions(
@@ -31,4 +31,61 @@ Examples:
   millrace mirror --from-config kafka.properties --topic 'orders*'`,
     )
     .action(async flags => (await import('./mirror.ts')).mirrorFrom(flags))
+}
+
+export function addPerf(program: Command): void {
+  const perf = program.command('perf').description('measure how fast any Kafka broker takes and delivers records')
+  withClientOptions(perf.command('produce <topic>').description('write records; tells records per second, bytes per second and latencies'))
+    .addOption(new Option('-n, --records <count>', 'number of records').argParser(wholeNumber(1)).default(1_000_000))
+    .addOption(new Option('--size <bytes>', 'bytes of each value').argParser(wholeNumber(1, 100_000_000)).default(1_024))
+    .option(
+      '--rate <count>',
+      'records per second (default: as fast as possible); the latency of a record then counts from when it was due',
+      wholeNumber(1),
+    )
+    .option('--duration <duration>', 'end after this time', duration)
+    .addOption(
+      new Option('-z, --compression <codec>', 'compression of batches').choices(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none'),
+    )
+    .addOption(new Option('-a, --acks <acks>', 'acknowledgement to wait for').choices(['all', '1']).default('all'))
+    .addOption(new Option('--batch-size <bytes>', 'bytes of a batch').argParser(wholeNumber(1, 100_000_000)).default(16_384))
+    .addOption(
+      new Option('--in-flight <count>', 'batches that wait for their answer at the same time').argParser(wholeNumber(1, 1_000)).default(5),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  millrace perf produce load --records 500000 --size 100
+  millrace perf produce load --rate 1000 --duration 30s --acks all`,
+    )
+    .action(async (topic, flags) => (await import('./perf-produce.ts')).perfProduce(topic, flags))
+  withClientOptions(
+    perf.command('consume <topic>').description('read what is there, or what comes; tells records per second and bytes per second'),
+  )
+    .option('-n, --records <count>', 'end after this many records', wholeNumber(1))
+    .option('--duration <duration>', 'end after this time', duration)
+    .option(
+      '-f, --from <position>',
+      'beginning, end (then tells the age of records too), an offset, -N, a time, or how long ago',
+      'beginning',
+    )
+    .addOption(
+      new Option('--isolation <level>', 'read_committed hides records of open and aborted transactions')
+        .choices(['read_committed', 'read_uncommitted'])
+        .default('read_uncommitted'),
+    )
+    .addOption(new Option('--fetch-size <bytes>', 'bytes of a fetch').argParser(wholeNumber(1, 1_073_741_824)).default(16_777_216))
+    .addHelpText('after', '\nExample:\n  millrace perf consume load --records 500000')
+    .action(async (topic, flags) => (await import('./perf-consume.ts')).perfConsume(topic, flags))
+}
+
+export function addTop(program: Command): void {
+  withClientOptions(program.command('top').description('show live throughput by topic and by client, until Ctrl-C'))
+    .addOption(new Option('-i, --interval <duration>', 'time between two looks').argParser(duration).default(2_000, '2s'))
+    .addOption(new Option('--rows <count>', 'busiest topics and clients to show').argParser(wholeNumber(1)).default(20))
+    .option('-n, --samples <count>', 'end after so many', wholeNumber(1))
+    .option('-t, --topic <topic>', 'only this topic; repeatable', repeated)
+    .addHelpText('after', '\nExamples:\n  millrace top\n  millrace top --samples 1 --json')
+    .action(async flags => (await import('./top.ts')).top(flags))
 }

@@ -15,7 +15,7 @@ import {
   withStartOptions,
 } from './options.ts'
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
-import { addMirror } from './program-mirror.ts'
+import { addMirror, addPerf, addTop } from './program-mirror.ts'
 import { addSchema } from './program-schema.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
@@ -69,6 +69,8 @@ export function makeProgram(): Command {
   addFeature(program)
   addClientMetrics(program)
   addCluster(program)
+  addPerf(program)
+  addTop(program)
   program
     .command('completion')
     .description('print a completion script for a shell: source <(millrace completion bash)')

@@ -11,6 +11,8 @@ export interface Shown {
 export interface WatchOptions {
   readonly intervalMs: number
   readonly json: boolean | undefined
+  /** Ends after so many; undefined: goes on. */
+  readonly samples?: number | undefined
 }
 
 const home = '\x1b[H'
@@ -20,18 +22,24 @@ const clearBelow = '\x1b[J'
 const defaultRows = 24
 
 /** Ends without an error when it is asked to stop. */
-export async function watch(system: System, { intervalMs, json }: WatchOptions, look: (isFirst: boolean) => Promise<Shown>): Promise<void> {
+export async function watch(
+  system: System,
+  { intervalMs, json, samples = Number.POSITIVE_INFINITY }: WatchOptions,
+  look: (isFirst: boolean, signal: AbortSignal) => Promise<Shown>,
+): Promise<void> {
   const stop = new AbortController()
   const off = onStopRequest(system, () => stop.abort())
   const isLive = process.stdout.isTTY === true && json !== true
   if (isLive) await write(clearScreen)
   try {
-    for (let isFirst = true; !stop.signal.aborted; isFirst = false) {
+    for (let shown = 0; ; ) {
       const beganMs = system.clock.monotonic()
-      const { value, text } = await look(isFirst)
+      const { value, text } = await look(shown === 0, stop.signal)
       if (stop.signal.aborted) return
       await write(json === true ? `${toJson(value)}\n` : isLive ? drawn(text) : `${text}\n`)
+      if (++shown >= samples) return
       await pause(system, intervalMs - (system.clock.monotonic() - beganMs), stop.signal)
+      if (stop.signal.aborted) return
     }
   } finally {
     off()

@@ -81,11 +81,14 @@ export interface TransactionInfo extends TransactionListing {
   partitions: { topic: string; partition: number }[]
 }
 
-export interface ProducerInfo {
+export interface ProducerPlace {
   producerId: Int64
   producerEpoch: number
   /** -1: none. */
   lastSequence: number
+}
+
+export interface ProducerInfo extends ProducerPlace {
   lastTimestampMs: Int64
   coordinatorEpoch: number
   /** The first offset of the open transaction; null: none is open. */

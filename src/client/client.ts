@@ -2,10 +2,11 @@
 
 import type { FileSystem } from '../base.ts'
 import type { ClientProperties } from '../channel.ts'
-import type { Administration, PartitionName } from './administration.ts'
+import type { Administration, PartitionName, ProducerPlace } from './administration.ts'
 import type { ClassicGroups, FencedWriter, FencedWriterOptions, Rights } from './coordination.ts'
 import type {
   BatchReader,
+  BatchSender,
   BatchWriter,
   BatchWriterOptions,
   Cluster,
@@ -79,6 +80,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   offsets(topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>>
   /** Of partitions of many topics, by topic and partition. Partitions that have no leader or do not exist are left out. */
   manyOffsets(partitions: readonly PartitionName[], query: 'earliest' | 'latest' | 'stable'): Promise<Map<string, Map<number, bigint>>>
+  /** Those with an id, of partitions of many topics. Partitions that have no leader, do not exist, or may not be seen, are left out. */
+  manyProducers(partitions: readonly PartitionName[]): Promise<(PartitionName & ProducerPlace)[]>
   /** All records before these offsets, by partition. */
   deleteRecords(topic: string, before: ReadonlyMap<number, bigint>): Promise<void>
   /** Reads without a group. Yields the records of each round of fetches; there is no order between partitions. */
@@ -88,6 +91,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   openReader(): Reader
   /** To be closed by the caller. */
   openBatchReader(): BatchReader
+  /** To be closed by the caller. */
+  openBatchSender(acks: 'all' | 1): BatchSender
   /** To be closed by the caller. Fences all that were opened before for the same id, as far as `fence` says. */
   openBatchWriter(options: BatchWriterOptions): Promise<BatchWriter>
   /** Becomes a member of a group that reads with a reader. */

@@ -8,6 +8,7 @@ import { realSystem, type System, type Timer } from '../base.ts'
 import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
 import { administration } from './administer.ts'
 import { StoredBatchReader } from './batch-reader.ts'
+import { SingleBatchSender } from './batch-sender.ts'
 import { openBatchWriter } from './batch-writer.ts'
 import { CheckedConsumer } from './checked-consumer.ts'
 import { classicGroups } from './classic-groups.ts'
@@ -206,6 +207,7 @@ function ownConnections({ system, bootstrap, ask, admin, forget }: OwnConnection
   return {
     openReader: () => withOwn((own, forgetOwn) => new PollingReader(own, system, bootstrap, forgetOwn)),
     openBatchReader: () => withOwn((own, forgetOwn) => new StoredBatchReader(own, system, bootstrap, forgetOwn)),
+    openBatchSender: (acks: 'all' | 1) => withOwn((own, forgetOwn) => new SingleBatchSender(own, system, bootstrap, acks, forgetOwn)),
     openBatchWriter: (writing: BatchWriterOptions) =>
       withOwn((own, forgetOwn) => openBatchWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
   }

@@ -2,16 +2,17 @@
 import { toInt64 } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, errorName } from '../protocol.ts'
-import type { PartitionName } from './administration.ts'
+import type { PartitionName, ProducerPlace } from './administration.ts'
 import type { Client } from './client.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
 import type { ReplicaSize, TopicState } from './types.ts'
 
-export function summaryMethods(ask: Ask): Pick<Client, 'topicStates' | 'replicaSizes' | 'manyOffsets' | 'deleteRecords'> {
+export function summaryMethods(ask: Ask): Pick<Client, 'topicStates' | 'replicaSizes' | 'manyOffsets' | 'manyProducers' | 'deleteRecords'> {
   return {
     topicStates: () => ask(topicStates),
     replicaSizes: (topic, partitions) => ask(each => replicaSizes(each, topic, partitions)),
     manyOffsets: (partitions, query) => ask(each => manyOffsets(each, partitions, query)),
+    manyProducers: partitions => ask(each => manyProducers(each, partitions)),
     deleteRecords: (topic, before) => ask(each => deleteRecords(each, topic, before)),
   }
 }
@@ -39,17 +40,7 @@ async function manyOffsets(
 ): Promise<Map<string, Map<number, bigint>>> {
   const offsets = new Map<string, Map<number, bigint>>()
   if (names.length === 0) return offsets
-  const wanted = Map.groupBy(names, each => each.topic)
-  const byLeader = new Map<number, Map<string, number[]>>()
-  for (const { name, partitions } of await requests.metadata([...wanted.keys()])) {
-    const asked = new Set(wanted.get(name!)!.map(each => each.partition))
-    for (const { partitionIndex, leaderId } of partitions) {
-      if (leaderId < 0 || !asked.has(partitionIndex)) continue
-      const led = byLeader.get(leaderId) ?? new Map<string, number[]>()
-      byLeader.set(leaderId, led)
-      led.set(name!, [...(led.get(name!) ?? []), partitionIndex])
-    }
-  }
+  const byLeader = await ledBy(requests, names)
   const timestamp = toInt64(query === 'earliest' ? -2n : -1n)
   const isolationLevel = query === 'stable' ? 1 : 0
   const ask = async ([node, led]: [number, Map<string, number[]>]) => {
@@ -62,6 +53,44 @@ async function manyOffsets(
   }
   await Promise.all(Array.from(byLeader, ask))
   return offsets
+}
+
+/** By leader and topic; without partitions that have none, or that are gone. */
+async function ledBy(requests: Requests, names: readonly PartitionName[]): Promise<Map<number, Map<string, number[]>>> {
+  const wanted = Map.groupBy(names, each => each.topic)
+  const byLeader = new Map<number, Map<string, number[]>>()
+  for (const { name, partitions } of await requests.metadata([...wanted.keys()])) {
+    const asked = new Set(wanted.get(name!)!.map(each => each.partition))
+    for (const { partitionIndex, leaderId } of partitions) {
+      if (leaderId < 0 || !asked.has(partitionIndex)) continue
+      const led = byLeader.get(leaderId) ?? new Map<string, number[]>()
+      byLeader.set(leaderId, led)
+      if (led.has(name!)) led.get(name!)!.push(partitionIndex)
+      else led.set(name!, [partitionIndex])
+    }
+  }
+  return byLeader
+}
+
+/** One request for each leader; without partitions that do not tell. */
+async function manyProducers(requests: Requests, names: readonly PartitionName[]): Promise<(PartitionName & ProducerPlace)[]> {
+  if (names.length === 0) return []
+  const asking = Array.from(await ledBy(requests, names), async ([node, led]) => {
+    const topics = Array.from(led, ([name, partitionIndexes]) => ({ name, partitionIndexes }))
+    const response = await requests.ask(apis.describeProducers, { topics }, { node })
+    return response.topics.flatMap(({ name: topic, partitions }) =>
+      partitions.flatMap(({ partitionIndex: partition, activeProducers }) =>
+        activeProducers.map(({ producerId, producerEpoch, lastSequence }) => ({
+          topic,
+          partition,
+          producerId,
+          producerEpoch,
+          lastSequence,
+        })),
+      ),
+    )
+  })
+  return (await Promise.all(asking)).flat()
 }
 
 /** Of one topic, as every broker has it on its disks. */

@@ -208,6 +208,13 @@ export interface BatchReader {
   close(): Promise<void>
 }
 
+/** Has a connection of its own. */
+export interface BatchSender {
+  /** Resolves when it is acknowledged; a failure is not tried again. */
+  send(topic: string, partition: number, batch: Buffer): Promise<void>
+  close(): Promise<void>
+}
+
 export interface BatchesToAppend {
   topic: string
   partition: number
