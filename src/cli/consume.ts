@@ -3,8 +3,9 @@ import { realSystem, type System } from '../base.ts'
 import type { Client, PartitionOffset, ReceivedRecord } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, UsageError, write } from './output.ts'
+import { CommandFailed, plural, UsageError, write } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
+import { barBesideOutput } from './progress-line.ts'
 import { openFilter, type RecordFilter } from './record-filter.ts'
 import { type Decoding, decode, makePrinter, type Printer, type PrintFlags } from './record-printer.ts'
 import type { SerdeFlags } from './serde-options.ts'
@@ -139,10 +140,19 @@ async function readByHand(client: Client, topic: string, flags: ConsumeFlags, sy
   const until = flags.follow || flags.from === undefined ? null : await client.offsets(topic, partitions, 'latest')
   const from = await resolvePosition(client, topic, partitions, position)
   const reading = client.read({ topic, from, until, committedOnly: flags.isolation === 'read_committed', signal: stop.signal })
-  for await (const records of reading) {
-    stop.touch()
-    await output.print(records)
-    if (output.done) return
+  const total = until === null ? null : partitions.reduce((sum, each) => sum + Number(until.get(each)! - from.get(each)!), 0)
+  const progress = barBesideOutput(system)
+  let read = 0
+  try {
+    for await (const records of reading) {
+      stop.touch()
+      read += records.length
+      progress?.show('read', () => ({ part: total === null ? null : read / total, text: `${plural(read, 'record')} read` }))
+      await output.print(records)
+      if (output.done) return
+    }
+  } finally {
+    progress?.end()
   }
 }
 

@@ -1,6 +1,8 @@
 /** A command with several names processes each of them, even if one fails; the failures are reported at the end. */
+import { realSystem } from '../base.ts'
 import { ClientError } from '../client.ts'
 import { CommandFailed, show } from './output.ts'
+import { barOnTerminal } from './progress-line.ts'
 
 /** Reports first what was deleted, then what was not. */
 export async function deleteEach(
@@ -52,7 +54,9 @@ async function each<Result>(
 ): Promise<{ done: Result[]; failed: Failed[] }> {
   const done: Result[] = []
   const failed: Failed[] = []
-  for (const name of names) {
+  const progress = barOnTerminal(realSystem())
+  for (const [index, name] of names.entries()) {
+    progress?.show('each', () => ({ part: index / names.length, text: `${index} of ${names.length}: ${name}` }))
     try {
       done.push(await work(name))
     } catch (error) {
@@ -61,6 +65,7 @@ async function each<Result>(
       failed.push({ name, error: `${error.code}: ${words}` })
     }
   }
+  progress?.end()
   return { done, failed }
 }
 

@@ -1,16 +1,24 @@
 /** How far groups are behind: `millrace group lag`, once or again and again, and what `group list` and `group describe` show of it. */
-import { realSystem, type System } from '../base.ts'
+import { realSystem, type System, severalAtOnce } from '../base.ts'
 import { type Client, ClientError, type GroupInfo, type GroupListing, type GroupOffset, type PartitionName } from '../client.ts'
 import { connect } from './connect.ts'
 import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
 import { rateText, show, table } from './output.ts'
+import { barOnTerminal } from './progress-line.ts'
 import { watch } from './watch.ts'
 
 /** Asks for the end of each topic once, however many groups read it. */
 export async function lagsOf(client: Client, groups: readonly GroupListing[]): Promise<Map<string, bigint>> {
   const offsets: (GroupOffset & { group: string })[] = []
-  for (const { group, type } of groups) offsets.push(...(await client.groupOffsets(group, type)).map(each => ({ ...each, group })))
+  const progress = barOnTerminal(realSystem())
+  let done = 0
+  await severalAtOnce(groups, groupsAtOnce, async ({ group, type }) => {
+    progress?.show('groups', () => ({ part: done / groups.length, text: `group ${done} of ${groups.length}` }))
+    for (const each of await client.groupOffsets(group, type)) offsets.push({ ...each, group })
+    done++
+  })
+  progress?.end()
   const lags = new Map(groups.map(({ group }) => [group, 0n]))
   for (const [topic, ofTopic] of Map.groupBy(offsets, each => each.topic)) {
     const ends = await endsOf(client, topic, [...new Set(ofTopic.map(each => each.partition))])
@@ -95,6 +103,8 @@ export interface LagFlags extends ClientFlags {
 }
 
 const defaultIntervalMs = 2_000
+/** There may be thousands. */
+const groupsAtOnce = 8
 
 /** Of the named groups by partition, otherwise of all groups by topic. */
 export async function showLag(names: string[], flags: LagFlags): Promise<void> {
@@ -136,8 +146,10 @@ async function sample(client: Client, names: readonly string[], { clock }: Syste
   const rows = new Map<string, LagLine>()
   const isByPartition = names.length > 0
   const infos = isByPartition ? await Promise.all(names.map(name => client.group(name))) : (await client.groups()).map(withoutMembers)
+  const found = new Map<string, LagRow[]>()
+  await severalAtOnce(infos, groupsAtOnce, async info => void found.set(info.group, await lagOf(client, info)))
   for (const info of infos) {
-    for (const { topic, partition, committedOffset, endOffset, lag, member } of await lagOf(client, info)) {
+    for (const { topic, partition, committedOffset, endOffset, lag, member } of found.get(info.group)!) {
       const line = { group: info.group, topic, committedOffset, endOffset, lag }
       if (isByPartition) rows.set(`${info.group} ${topic} ${partition}`, { ...line, partition, member })
       else addTo(rows, `${info.group} ${topic}`, { ...line, partition: null, member: null })

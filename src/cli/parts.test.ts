@@ -91,7 +91,7 @@ test('bash completes commands, options and choices', async t => {
     const ask = `${script}\nCOMP_WORDS=(${typed}); COMP_CWORD=${words.length}; _millrace; echo "\${COMPREPLY[*]}"`
     return execFileSync('bash', ['-c', ask], { encoding: 'utf8' }).trim().split(' ')
   }
-  assert.deepEqual(complete('top'), ['topic'])
+  assert.deepEqual(complete('top'), ['topic', 'top'])
   assert.deepEqual(complete('acl', 'add', '--transactional'), ['--transactional-id'])
   assert.deepEqual(complete('topic', 'de'), ['describe', 'delete'])
   assert.deepEqual(complete('topic', 'create', 'x', '--part'), ['--partitions'])

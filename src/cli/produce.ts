@@ -5,6 +5,7 @@ import type { SchemaChoice } from '../serde.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { bytesFromJson, CommandFailed, plural, toJson, UsageError, write } from './output.ts'
+import { barOnTerminal } from './progress-line.ts'
 import { type Encoder, openEncoder, rawEncoder } from './record-encoder.ts'
 import type { SerdeFlags } from './serde-options.ts'
 import { openForFlags } from './serdes.ts'
@@ -37,12 +38,16 @@ export async function produce(topic: string, flags: ProduceFlags): Promise<void>
   await using client = await connect(flags)
   const sender = new Sender(client, topic, flags)
   let complete = false
+  // Who types sees what is sent.
+  const progress = process.stdin.isTTY ? null : barOnTerminal(realSystem())
+  sender.onSent = sent => progress?.show('send', () => ({ part: null, text: `${plural(sent, 'record')} written to ${topic}` }))
   try {
     const common = await commonParts(flags, encoder)
     if (single !== null) await sender.send([{ ...common, value: await encoder.fromText('value', single, 'the file') }])
     else await sendInput(sender, flags.fromJson ? jsonReader(common, encoder) : lineReader(common, flags, encoder))
     complete = true
   } finally {
+    progress?.end()
     // After an error as well, so that it is known where to continue.
     if (flags.json !== true && (complete || sender.sent > 0)) process.stderr.write(`${plural(sender.sent, 'record')} written to ${topic}\n`)
   }
@@ -76,6 +81,7 @@ function readFile(path: string): Buffer {
 
 class Sender {
   sent = 0
+  onSent: (sent: number) => void = () => {}
   readonly #client: Client
   readonly #topic: string
   readonly #flags: ProduceFlags
@@ -93,6 +99,7 @@ class Sender {
       compression,
     })
     this.sent += records.length
+    this.onSent(this.sent)
     if (json === true) await write(`${toJson({ topic: this.#topic, records: records.length, placed })}\n`)
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Progress of what may take long. The one rule for all commands: what is done within two seconds shows none; after that a terminal gets a bar that is
- * redrawn, with the time that is left, and anything else a plain line from time to time. On standard error, because the report is the output.
+ * redrawn, with the time that is left, and anything else a plain line from time to time. On standard error, because the report is the output. Commands
+ * that are parts of pipelines say that they want nothing but a bar.
  */
 import type { System } from '../base.ts'
 
@@ -21,6 +22,16 @@ export interface Screen {
   readonly isTTY?: boolean
   readonly columns?: number
   write(text: string): unknown
+}
+
+/** For a command whose output is records: a bar, if that goes elsewhere than to this terminal; otherwise nothing. */
+export function barBesideOutput(system: Pick<System, 'clock'>): ProgressLine | null {
+  return process.stderr.isTTY === true && process.stdout.isTTY !== true ? new ProgressLine(system) : null
+}
+
+/** For a command that is usually quick: a bar, or nothing. */
+export function barOnTerminal(system: Pick<System, 'clock'>): ProgressLine | null {
+  return process.stderr.isTTY === true ? new ProgressLine(system) : null
 }
 
 export class ProgressLine {

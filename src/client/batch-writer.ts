@@ -38,12 +38,14 @@ export async function openBatchWriter(
   system: System,
   options: BatchWriterOptions & { bootstrap: string; forget: () => void },
 ): Promise<BatchWriter> {
-  const { transactionalId } = options
-  const { producerId, producerEpoch } = await ask(async requests => {
-    const answer = await requests.ask(apis.initProducerId, { transactionalId, transactionTimeoutMs }, { transactionalId }, 5)
-    refuse(answer.errorCode)
-    return answer
-  })
+  const { transactionalId, patienceMs } = options
+  const init = () =>
+    ask(async requests => {
+      const answer = await requests.ask(apis.initProducerId, { transactionalId, transactionTimeoutMs }, { transactionalId }, 5)
+      refuse(answer.errorCode)
+      return answer
+    })
+  const { producerId, producerEpoch } = await patiently(system, patienceMs, init)
   return new StoredBatchWriter(admin, ask, system, options, producerId, producerEpoch)
 }
 
@@ -112,7 +114,7 @@ class StoredBatchWriter implements BatchWriter {
         Map.groupBy(partitions.slice(at, at + partitionsPerRequest), each => each.topic),
         ([name, some]) => ({ name, partitions: some.map(each => each.partition) }),
       )
-      await this.#ask(async requests => {
+      await this.#askPatiently(async requests => {
         const request = {
           v3AndBelowTransactionalId: transactionalId,
           v3AndBelowProducerId: producerId,
@@ -127,17 +129,21 @@ class StoredBatchWriter implements BatchWriter {
         )
         for (const { resultsByPartition } of results) for (const each of resultsByPartition) refuse(each.partitionErrorCode)
       })
-      await this.#ask(async requests => {
+      await this.#askPatiently(async requests => {
         const request = { transactionalId, producerId, producerEpoch, committed: true }
         refuse((await requests.ask(apis.endTxn, request, { transactionalId }, newestEndWithSameEpoch)).errorCode)
       })
     }
     // The answer comes when it is decided; the markers are there when the next transaction may begin.
-    await this.#ask(async requests => {
+    await this.#askPatiently(async requests => {
       const answer = await requests.ask(apis.describeTransactions, { transactionalIds: [transactionalId] }, { transactionalId })
       const state = answer.transactionStates[0]?.transactionState
       if (state?.startsWith('Prepare')) refuse(errorCode('CONCURRENT_TRANSACTIONS'))
     })
+  }
+
+  #askPatiently(work: (requests: Requests) => Promise<void>): Promise<void> {
+    return patiently(this.#system, this.#options.patienceMs, () => this.#ask(work))
   }
 
   async close(): Promise<void> {
@@ -225,6 +231,19 @@ class StoredBatchWriter implements BatchWriter {
       if (name === 'REQUEST_TIMED_OUT' || name === 'NOT_ENOUGH_REPLICAS_AFTER_APPEND') lane.isUncertain = true
       if (isRetriable(name)) lane.failure = error
       else lane.error = error
+    }
+  }
+}
+
+/** A coordinator that begins its work, or still writes the markers of the transaction before, may take a while. */
+async function patiently<T>({ clock, timers }: System, patienceMs: number, work: () => Promise<T>): Promise<T> {
+  const beganMs = clock.monotonic()
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof ClientError) || !isRetriable(error.code as ErrorName) || clock.monotonic() - beganMs > patienceMs) throw error
+      await new Promise<void>(resolve => timers.after(pauseMs.last, resolve))
     }
   }
 }

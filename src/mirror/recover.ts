@@ -4,6 +4,8 @@ import { type Chunk, countOf, cutTo, placeOf } from './state.ts'
 
 const pollBytes = 33_554_432
 const pollWaitMs = 500
+/** They begin again at 0. */
+const sequences = 2 ** 31
 
 /** The chunks as they are, settled. First nothing more can arrive, and then what has arrived is counted. */
 export async function recover(target: Client, writer: BatchWriter, uncertain: readonly Chunk[]): Promise<Chunk[]> {
@@ -30,8 +32,7 @@ export async function recover(target: Client, writer: BatchWriter, uncertain: re
       for (const { topic, partition, batches, next } of partitions) {
         const one = reading.get(placeOf({ topic, partition }))!
         for (const { header } of batches) {
-          const isOwn = header.producerEpoch === one.chunk.epoch && BigInt(header.producerId) === BigInt(one.chunk.producerId)
-          if (isOwn && BigInt(header.baseOffset) >= one.chunk.at) one.arrived += header.recordCount
+          one.arrived = Math.max(one.arrived, arrivedWith(one.chunk, header))
         }
         one.position = next
       }
@@ -40,4 +41,11 @@ export async function recover(target: Client, writer: BatchWriter, uncertain: re
     await reader.close()
   }
   return Array.from(reading.values(), ({ chunk, arrived }) => cutTo(chunk, Math.min(arrived, countOf(chunk))))
+}
+
+/** By sequence numbers, which stay when compaction removes records. 0: the batch is none of the chunk. */
+function arrivedWith({ producerId, epoch, at, sequence }: Chunk, batch: StoredBatch['header']): number {
+  const isOwn = batch.producerEpoch === epoch && BigInt(batch.producerId) === BigInt(producerId) && BigInt(batch.baseOffset) >= at
+  if (!isOwn) return 0
+  return ((batch.baseSequence - sequence + sequences) % sequences) + batch.lastOffset - batch.baseOffset + 1
 }
