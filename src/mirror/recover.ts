@@ -1,5 +1,5 @@
 /** After an interruption: what has arrived of the round that was on its way. */
-import type { BatchWriter, Client } from '../client.ts'
+import type { BatchWriter, Client, StoredBatch } from '../client.ts'
 import { type Chunk, countOf, cutTo, placeOf } from './state.ts'
 
 const pollBytes = 33_554_432
