@@ -8,6 +8,7 @@ import type { System } from '../base.ts'
 import { type BatchReader, type BatchWriter, ClientError, type PolledBatches } from '../client.ts'
 import { type ErrorName, header, isRetriable, KafkaError } from '../protocol.ts'
 import { type Outgoing, toOutgoing } from './batches.ts'
+import { mayPass } from './patience.ts'
 import { type Chunk, cutTo, placeOf, type State } from './state.ts'
 
 const roundBytes = 33_554_432
@@ -112,7 +113,7 @@ export class Copy {
         if (sinceMs !== null) onWaiting(null)
         return polled
       } catch (error) {
-        if (!(error instanceof ClientError) || !mayPass(error.code)) throw error
+        if (!(error instanceof ClientError) || !mayPass(error)) throw error
         sinceMs ??= clock.monotonic()
         if (clock.monotonic() - sinceMs > patienceMs) throw error
         onWaiting(error.message)
@@ -220,8 +221,4 @@ export class Copy {
 function reasonOf({ code, message }: ClientError, topic: string): string {
   if (code !== 'MESSAGE_TOO_LARGE' && code !== 'RECORD_LIST_TOO_LARGE') return `${code}: ${message}`
   return `${code}: the target takes no batch of this size: millrace topic alter ${topic} --set max.message.bytes=…, or message.max.bytes of its brokers`
-}
-
-function mayPass(code: string): boolean {
-  return code === 'UNREACHABLE' || code === 'TIMEOUT' || isRetriable(code as ErrorName)
 }

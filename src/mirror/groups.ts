@@ -1,6 +1,7 @@
 /** The committed offsets of groups, as offsets of the target. Those of a group never go back, so that a group that has begun here is not sent back. */
 import { severalAtOnce } from '../base.ts'
 import { type Client, ClientError, type CommittedOffset, type GroupListing, type GroupOffset } from '../client.ts'
+import { patiently } from './patience.ts'
 import { type Chunk, placeOf } from './state.ts'
 import { translation, type Wanted } from './translate.ts'
 import type { Left, MirrorOptions } from './types.ts'
@@ -21,7 +22,7 @@ interface Read {
 }
 
 export async function copyGroups(
-  { source, target, onProgress }: Pick<MirrorOptions, 'source' | 'target' | 'onProgress'>,
+  { source, target, system, patienceMs, onProgress }: Pick<MirrorOptions, 'source' | 'target' | 'system' | 'patienceMs' | 'onProgress'>,
   clusterId: string,
   copied: ReadonlySet<string>,
   isCurrent: (chunk: Chunk) => boolean,
@@ -56,8 +57,10 @@ export async function copyGroups(
         // A group that finds its offset deleted might begin at the end.
         return [{ topic: each.topic, partition: each.partition, offset: offset < start ? start : offset, metadata: each.metadata }]
       })
-      const forward = await onlyForward(target, group, moved)
-      if (forward.length > 0) await commit(target, group, forward)
+      await patiently(system, patienceMs, async () => {
+        const forward = await onlyForward(target, group, moved)
+        if (forward.length > 0) await commit(target, group, forward)
+      })
       outcome.copied++
       outcome.offsets += moved.length
     } catch (error) {
