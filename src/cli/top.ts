@@ -132,6 +132,7 @@ function textOf(now: string, topics: readonly TopicRate[], clients: readonly Cli
   const sum = topics.reduce((all, each) => all + each.recordsPerSecond, 0)
   const moving = topics.filter(each => each.recordsPerSecond > 0 || (each.readPerSecond ?? 0) > 0)
   const head = `${now}  ${plural(topics.length, 'topic')}, ${moving.length} busy, ${rateText(sum)} records/s\n`
+  if (moving.length === 0) return `${head}\nNothing is written or read.\n`
   const bytes = (perSecond: number | null) => (perSecond === null ? null : size(BigInt(Math.max(0, Math.round(perSecond)))))
   return [
     head,
