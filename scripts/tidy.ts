@@ -37,7 +37,7 @@ const mayImport: Record<string, readonly string[]> = {
   'topic-table': ['base', 'logger', 'client'],
   service: ['base', 'logger', 'client', 'http', 'sessions'],
   registry: ['base', 'logger', 'client', 'http', 'sessions', 'topic-table', 'service'],
-  console: ['base', 'logger', 'client', 'http', 'sessions', 'topic-table', 'service'],
+  console: ['base', 'protocol', 'logger', 'client', 'serde', 'expr', 'http', 'sessions', 'topic-table', 'service'],
   rest: ['base', 'logger', 'client', 'http', 'sessions', 'serde', 'service'],
   services: ['base', 'logger', 'client', 'http', 'sessions', 'service', 'registry', 'rest', 'console'],
   coordinator: ['base', 'protocol', 'store', 'log'],

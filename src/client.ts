@@ -38,6 +38,7 @@ export type {
   ConfigEntry,
   ConfigResource,
   ConfigSynonym,
+  FetchedBatches,
   GroupInfo,
   GroupListing,
   GroupMember,

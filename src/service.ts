@@ -27,6 +27,8 @@ export interface ServicesSettings extends HttpSettings {
   readonly console: ConsoleSettings
   readonly registry: RegistrySettings
   readonly rest: RestSettings
+  /** Of the broker's page of metrics, for the console; null: not known. */
+  readonly metricsUrl: string | null
 }
 
 export interface ConsoleSettings {

@@ -30,18 +30,28 @@ interface AnyInput {
   body?: unknown
 }
 
-async function request(name: Name, { params = {}, query = {}, body }: AnyInput, signal?: AbortSignal): Promise<Response> {
-  const [method, path] = name.split(' ') as [string, string]
+function address(name: Name, { params = {}, query = {} }: AnyInput): string {
+  const path = name.split(' ')[1]!
   const filled = path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String((params as Record<string, unknown>)[key])))
   const search = new URLSearchParams()
   for (const [key, value] of Object.entries(query)) if (value !== undefined && value !== '') search.set(key, String(value))
+  return `/api${filled}${search.size === 0 ? '' : `?${search}`}`
+}
+
+/** Of what the browser saves or shows by itself. */
+export function hrefOf<N extends Name>(name: N, input: Input<N>): string {
+  return address(name, input as AnyInput)
+}
+
+async function request(name: Name, input: AnyInput, signal?: AbortSignal): Promise<Response> {
+  const { body } = input
   const headers: Record<string, string> = { [idleHeader]: idleMs() }
-  const init: RequestInit = { method, headers, ...(signal === undefined ? {} : { signal }) }
+  const init: RequestInit = { method: name.split(' ')[0]!, headers, ...(signal === undefined ? {} : { signal }) }
   if (body !== undefined) {
     init.body = JSON.stringify(body)
     headers['content-type'] = 'application/json'
   }
-  const response = await fetch(`/api${filled}${search.size === 0 ? '' : `?${search}`}`, init).catch((error: unknown) => {
+  const response = await fetch(address(name, input), init).catch((error: unknown) => {
     if (signal?.aborted) throw error
     throw new ApiError({ status: 0, error: null, detail: 'The console does not answer. Does the services process run?' })
   })
@@ -53,6 +63,12 @@ async function request(name: Name, { params = {}, query = {}, body }: AnyInput, 
 export async function call<N extends Name>(name: N, input: Input<N>, signal?: AbortSignal): Promise<Output<N>> {
   const response = await request(name, input as AnyInput, signal)
   return (await response.json()) as Output<N>
+}
+
+/** The bytes of a download. */
+export async function bytesOf<N extends Name>(name: N, input: Input<N>, signal: AbortSignal): Promise<Uint8Array> {
+  const response = await request(name, input as AnyInput, signal)
+  return new Uint8Array(await response.arrayBuffer())
 }
 
 /** For useQuery and useQueries. */

@@ -1,7 +1,7 @@
 /** Numbers and times as people read them. */
 
 const whole = new Intl.NumberFormat('en-US')
-const short = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
+const shortened = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
 
 /** `1,920,113`. */
 export function count(value: string | number | bigint | null): string {
@@ -14,6 +14,11 @@ export function counted(value: string | number, one: string, many = `${one}s`): 
   return `${count(value)} ${String(value) === '1' ? one : many}`
 }
 
+/** `1.2`, `1,920`. */
+export function short(value: number): string {
+  return shortened.format(value)
+}
+
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 
 export function bytes(value: string | number | null): string {
@@ -24,7 +29,15 @@ export function bytes(value: string | number | null): string {
     left /= 1000
     unit++
   }
-  return `${short.format(left)} ${units[unit]}`
+  return `${shortened.format(left)} ${units[unit]}`
+}
+
+/** `3 s`, `2 min`, `5 h`. */
+export function duration(ms: number): string {
+  const [seconds, minutes, hours] = [ms / 1000, ms / 60_000, ms / 3_600_000]
+  if (seconds < 60) return `${short(Math.max(seconds, 0))} s`
+  if (minutes < 60) return `${short(minutes)} min`
+  return hours < 48 ? `${short(hours)} h` : `${short(hours / 24)} days`
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })

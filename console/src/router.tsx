@@ -1,12 +1,14 @@
 /** The places: each view is a URL, with its filters and its order as query parameters. Views are loaded when they are first opened. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
 import { Shell } from './shell/shell.tsx'
-import { NoSuchPlace } from './ui/states.tsx'
+import { Failed, NoSuchPlace } from './ui/states.tsx'
 
 type Search = Record<string, unknown>
 
 const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
-const yes = (value: unknown) => (value === true ? true : undefined)
+// From a URL it is text.
+const yes = (value: unknown) => (value === true || value === 'true' ? true : undefined)
+const whole = (value: unknown) => (/^\d{1,9}$/.test(String(value)) ? Number(value) : undefined)
 /** Without parameters that are not set, which would be written into the URL. */
 function set<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never
@@ -50,6 +52,10 @@ const topicIndex = createRoute({
   },
 })
 
+/** As the API has them; `key` and `value` are serdes. */
+export const filterNames = ['contains', 'header', 'headerHas', 'path', 'pathIs', 'cel', 'key', 'value'] as const
+export type FilterName = (typeof filterNames)[number]
+
 const messages = createRoute({
   getParentRoute: () => topic,
   path: '/messages',
@@ -57,8 +63,8 @@ const messages = createRoute({
     set({
       /** `newest`, `oldest`, `offset:42`, `time:1700000000000`. */
       from: text(search['from']),
-      partition: typeof search['partition'] === 'number' ? search['partition'] : undefined,
-      contains: search['contains'] === undefined ? undefined : text(String(search['contains'])),
+      partition: whole(search['partition']),
+      ...(Object.fromEntries(filterNames.map(name => [name, text(search[name])])) as Record<FilterName, string | undefined>),
       live: yes(search['live']),
       /** The record in the drawer: `partition:offset`. */
       open: text(search['open']),
@@ -112,15 +118,125 @@ const members = createRoute({
   component: lazyRouteComponent(() => import('./views/group-members.tsx'), 'Members'),
 })
 
+const groupHistory = createRoute({
+  getParentRoute: () => group,
+  path: '/history',
+  component: lazyRouteComponent(() => import('./views/group-history.tsx'), 'GroupHistory'),
+})
+
+const schemas = createRoute({
+  getParentRoute: () => root,
+  path: '/schemas',
+  validateSearch: (search: Search) => set({ search: text(search['search']) }),
+  component: lazyRouteComponent(() => import('./views/schemas.tsx'), 'Schemas'),
+})
+
+const schema = createRoute({
+  getParentRoute: () => root,
+  path: '/schemas/$subject',
+  validateSearch: (search: Search) => set({ version: whole(search['version']), against: whole(search['against']) }),
+  component: lazyRouteComponent(() => import('./views/schema.tsx'), 'Schema'),
+})
+
+const security = createRoute({
+  getParentRoute: () => root,
+  path: '/security',
+  component: lazyRouteComponent(() => import('./views/security.tsx'), 'Security'),
+})
+
+const securityIndex = createRoute({
+  getParentRoute: () => security,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/security/acls', replace: true })
+  },
+})
+
+const acls = createRoute({
+  getParentRoute: () => security,
+  path: '/acls',
+  validateSearch: (search: Search) => set({ search: text(search['search']) }),
+  component: lazyRouteComponent(() => import('./views/acls.tsx'), 'Acls'),
+})
+
+const users = createRoute({
+  getParentRoute: () => security,
+  path: '/users',
+  component: lazyRouteComponent(() => import('./views/users.tsx'), 'Users'),
+})
+
+const quotas = createRoute({
+  getParentRoute: () => security,
+  path: '/quotas',
+  component: lazyRouteComponent(() => import('./views/quotas.tsx'), 'Quotas'),
+})
+
+const tokens = createRoute({
+  getParentRoute: () => security,
+  path: '/tokens',
+  component: lazyRouteComponent(() => import('./views/tokens.tsx'), 'Tokens'),
+})
+
+const transactions = createRoute({
+  getParentRoute: () => root,
+  path: '/transactions',
+  validateSearch: (search: Search) => set({ search: text(search['search']), all: yes(search['all']) }),
+  component: lazyRouteComponent(() => import('./views/transactions.tsx'), 'Transactions'),
+})
+
+const brokers = createRoute({
+  getParentRoute: () => root,
+  path: '/brokers',
+  component: lazyRouteComponent(() => import('./views/brokers.tsx'), 'Brokers'),
+})
+
+const broker = createRoute({
+  getParentRoute: () => root,
+  path: '/brokers/$id',
+  validateSearch: (search: Search) => set({ search: text(search['search']), all: yes(search['all']) }),
+  component: lazyRouteComponent(() => import('./views/brokers.tsx'), 'Broker'),
+})
+
+const clientMetrics = createRoute({
+  getParentRoute: () => root,
+  path: '/client-metrics',
+  component: lazyRouteComponent(() => import('./views/client-metrics.tsx'), 'ClientMetrics'),
+})
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./views/settings.tsx'), 'Settings'),
+})
+
 const tree = root.addChildren([
   overview,
   topics,
   topic.addChildren([topicIndex, messages, partitions, config]),
   groups,
-  group.addChildren([groupIndex, lag, members]),
+  group.addChildren([groupIndex, lag, members, groupHistory]),
+  schemas,
+  schema,
+  security.addChildren([securityIndex, acls, users, quotas, tokens]),
+  transactions,
+  brokers,
+  broker,
+  clientMetrics,
+  settings,
 ])
 
-export const router = createRouter({ routeTree: tree, defaultPreload: 'intent', scrollRestoration: true })
+export const router = createRouter({
+  routeTree: tree,
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+  defaultErrorComponent: ({ error, reset }) => <Failed error={error as Error} retry={reset} />,
+  // As text, without quotes, and without a number that loses digits.
+  parseSearch: search => Object.fromEntries(new URLSearchParams(search)),
+  stringifySearch: search => {
+    const given = Object.entries(search).filter(([, value]) => value !== undefined)
+    return given.length === 0 ? '' : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
+  },
+})
 
 declare module '@tanstack/react-router' {
   interface Register {

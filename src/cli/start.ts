@@ -77,14 +77,14 @@ export async function start(flags: StartFlags): Promise<void> {
       throw explained(error)
     })
     announce(config, serving, logger, system.clock.monotonic() - beganMs)
-    services = (await plan?.start(serving.ports[0]!, { system, logger, level })) ?? null
+    services = (await plan?.start(serving.ports[0]!, serving.httpPort, { system, logger, level })) ?? null
     return
   }
   if (isLogged()) logStart(config, logger)
   const { ports, httpPort, broker } = (running = await startOrExplain({ config, system, logger }))
   announce(config, { ports: [ports], httpPort, shortage: broker.log.space.shortage }, logger, system.clock.monotonic() - beganMs)
   if (servicesLogin !== null) await makeServicesUser(broker, servicesLogin)
-  services = (await plan?.start(ports, { system, logger, level })) ?? null
+  services = (await plan?.start(ports, httpPort, { system, logger, level })) ?? null
 }
 
 export interface Stoppable {

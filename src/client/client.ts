@@ -14,6 +14,7 @@ import type {
   ConfigEntry,
   ConfigResource,
   ConfigResourceType,
+  FetchedBatches,
   GroupInfo,
   GroupListing,
   GroupOffset,
@@ -86,6 +87,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   deleteRecords(topic: string, before: ReadonlyMap<number, bigint>): Promise<void>
   /** Reads without a group. Yields the records of each round of fetches; there is no order between partitions. */
   read(options: ReadOptions): AsyncGenerator<ReceivedRecord[], void>
+  /** The same, of all records, as unopened batches. */
+  readBatches(options: ReadOptions): AsyncGenerator<FetchedBatches, void>
   subscribe(options: SubscribeOptions): Promise<Subscription>
   /** To be closed by the caller. */
   openReader(): Reader

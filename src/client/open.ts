@@ -20,7 +20,7 @@ import { groupMethods } from './groups.ts'
 import { commitOffsets, join } from './membership.ts'
 import { PollingReader } from './poll.ts'
 import { RecordSender } from './produce.ts'
-import { readRecords } from './read.ts'
+import { readBatches, readRecords } from './read.ts'
 import { type Ask, Requests } from './requests.ts'
 import { rights } from './rights.ts'
 import { topicSizes } from './sizes.ts'
@@ -90,6 +90,7 @@ export function openClient(options: ClientOptions): Client {
     deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
     setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
     read: reading => readRecords(askOver(reader), reading),
+    readBatches: reading => readBatches(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
     ...ownConnections({ system, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }),

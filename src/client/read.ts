@@ -20,7 +20,7 @@ import {
 } from '../protocol.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
 import { leaders, refusePartition } from './topics.ts'
-import type { ReadOptions, ReceivedRecord, TopicInfo } from './types.ts'
+import type { FetchedBatches, ReadOptions, ReceivedRecord, TopicInfo } from './types.ts'
 
 export type FetchedPartition = MessageOf<typeof apis.fetch.response>['responses'][number]['partitions'][number]
 
@@ -31,17 +31,37 @@ const maxBytesPerFetch = 16_777_216
 export const maxUnpackedBytes = 2 ** 30
 
 export async function* readRecords(ask: Ask, options: ReadOptions): AsyncGenerator<ReceivedRecord[], void> {
-  const { from, until, signal } = options
-  const positions = new Map(from)
+  const positions = new Map(options.from)
+  for await (const fetched of fetches(ask, options, positions)) {
+    const taken = take(fetched, options, positions)
+    if (taken.records.length > 0) yield taken.records
+    // After the records before the damage.
+    if (taken.damage !== null) throw taken.damage
+  }
+}
+
+/** The same without opening the batches, for a thread that does. */
+export async function* readBatches(ask: Ask, options: ReadOptions): AsyncGenerator<FetchedBatches, void> {
+  const positions = new Map(options.from)
+  for await (const { partitionIndex: partition, records } of fetches(ask, options, positions)) {
+    const from = positions.get(partition)
+    if (records === null || from === undefined) continue
+    let next = from
+    for (const { header } of batchesIn(records)) if (BigInt(header.lastOffset) >= next) next = BigInt(header.lastOffset) + 1n
+    positions.set(partition, next)
+    if (next > from) yield { partition, from, batches: records }
+  }
+}
+
+/** What all leaders answer, until `positions`, which whoever takes it advances, are at the end. */
+async function* fetches(ask: Ask, options: ReadOptions, positions: Map<number, bigint>): AsyncGenerator<FetchedPartition, void> {
+  const { until, signal } = options
   for (;;) {
     for (const [partition, position] of positions) if (until !== null && position >= until.get(partition)!) positions.delete(partition)
     if (positions.size === 0 || signal?.aborted) return
     for (const fetched of await ask(requests => fetchRound(requests, options, positions))) {
       if (signal?.aborted) return
-      const taken = take(fetched, options, positions)
-      if (taken.records.length > 0) yield taken.records
-      // After the records before the damage.
-      if (taken.damage !== null) throw taken.damage
+      yield fetched
     }
   }
 }

@@ -159,8 +159,16 @@ export interface ReadOptions {
   /** Skip records of aborted and open transactions. */
   committedOnly?: boolean
   /** How long the broker waits before it answers a fetch without records. */
-  maxWaitMs?: number
+  maxWaitMs?: number | undefined
   signal?: AbortSignal
+}
+
+/** Batches of one partition as they are in the log. */
+export interface FetchedBatches {
+  partition: number
+  /** Records before it were not asked for. */
+  from: bigint
+  batches: Buffer
 }
 
 export interface PollOptions {

@@ -1,7 +1,9 @@
 /** Who makes a request, and what the console does it with. */
 import type { Clock } from '../base.ts'
 import type { Client } from '../client.ts'
+import type { RegistryClient } from '../serde.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { Shared } from './shared.ts'
 
 export interface Caller {
   readonly principal: string
@@ -10,4 +12,7 @@ export interface Caller {
   readonly bootstrap: string
   readonly clock: Clock
   readonly catalogue: Catalogue
+  /** Acts as the caller, too; null: no schema registry is known. */
+  readonly registry: RegistryClient | null
+  readonly shared: Shared
 }

@@ -15,14 +15,16 @@ export async function openConsole(context: ServiceContext): Promise<Service> {
   const door = new Door(context)
   await door.open(app)
   oidcPages(app, door, logger)
-  const streams = registerRoutes(app, routes, context, door)
+  const shared = registerRoutes(app, routes, context, door)
   serveApplication(app, system)
   const port = await listen(app, { host, port: ports.console })
   return {
     port,
     async close() {
       const closing = app.close()
-      await streams.close()
+      await shared.close()
+      // A connection whose stream has just ended would stay until its client has done nothing for a while.
+      app.server.closeIdleConnections()
       await closing
     },
   }

@@ -8,10 +8,10 @@ import { type HttpApp, HttpError } from '../http.ts'
 import type { ServiceContext } from '../service.ts'
 import type { Identity } from '../sessions.ts'
 import type { Caller } from './caller.ts'
-import { Catalogues } from './catalogue.ts'
 import type { Door } from './door.ts'
 import { toHttpError } from './problem.ts'
-import { type Send, Streams } from './streams.ts'
+import { Shared } from './shared.ts'
+import type { File, Send } from './streams.ts'
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
@@ -49,6 +49,10 @@ export interface Route<
   readonly handle?: (asked: Asked<P, Q, B>) => Promise<Static<R>>
   readonly visit?: (asked: Visited<P, Q, B>) => Promise<Static<R>>
   readonly stream?: (asked: Asked<P, Q, B>, send: Send<Static<R>>, signal: AbortSignal) => Promise<void>
+  /** Of a change, for the audit log, besides its path: names, no secrets. null: nothing was changed. */
+  readonly audit?: (asked: Asked<P, Q, B>) => object | null
+  /** A file to be saved; the response is not described. */
+  readonly download?: (asked: Asked<P, Q, B>, file: File, signal: AbortSignal) => Promise<void>
 }
 
 const nothing = Type.Object({})
@@ -74,22 +78,23 @@ export const Digits = () => Type.String({ pattern: '^-?\\d{1,19}$' })
 /** null: not known. */
 export const MaybeDigits = Type.Union([Digits(), Type.Null()])
 
-/** Registers the routes below `/api`. Resolve streams with the returned value before the app is closed. */
-export function registerRoutes(app: HttpApp, routes: readonly Route[], context: ServiceContext, door: Door): Streams {
-  const streams = new Streams(context.system)
-  const catalogues = new Catalogues(context.system)
+/** Registers the routes below `/api`. What is returned is to be closed before the app. */
+export function registerRoutes(app: HttpApp, routes: readonly Route[], context: ServiceContext, door: Door): Shared {
+  const shared = new Shared(context)
+  const { streams } = shared
   for (const each of routes) {
-    const { method, path, params, query, body, handle, visit, stream } = each
+    const { method, path, params, query, body, handle, visit, stream, download } = each
     const schema = { params, querystring: query, ...(method === 'GET' || method === 'DELETE' ? {} : { body }) }
     const handler = async (request: FastifyRequest, reply: FastifyReply) => {
       const input = { params: request.params, query: request.query, body: request.body }
       if (visit !== undefined) return visit({ ...input, request, reply, door })
       const identity = await door.identify(request)
-      const asked = { ...callerOf(identity, context, catalogues), ...input }
-      if (stream === undefined) return handle!(asked)
+      const asked = { ...callerOf(identity, shared), ...input }
+      if (handle !== undefined) return method === 'GET' ? handle(asked) : audited(each, asked, context)
       const release = door.sessions.hold(identity)
       try {
-        return await streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
+        if (stream !== undefined) return await streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
+        return await streams.save(reply, (file, signal) => download!(asked, file, signal))
       } finally {
         release()
       }
@@ -99,10 +104,29 @@ export function registerRoutes(app: HttpApp, routes: readonly Route[], context: 
   app.all('/api/*', request => {
     throw new HttpError(404, 404, `There is no ${request.method} ${request.url.split('?', 1)[0]}`)
   })
-  return streams
+  return shared
 }
 
-function callerOf(identity: Identity, { sessions, settings, system }: ServiceContext, catalogues: Catalogues): Caller {
+/** Who changed what, and whether it was allowed. */
+async function audited({ handle, audit, method, path }: Route, asked: Asked<TSchema, TSchema, TSchema>, { logger }: ServiceContext) {
+  const details = audit === undefined ? {} : audit(asked)
+  const tell = (outcome: string) => {
+    const { principal, params, query } = asked
+    if (details !== null)
+      logger.info({ principal, action: `${method} ${path}`, ...Object(params), ...Object(query), ...details, outcome }, 'audit: console')
+  }
+  try {
+    const answer = await handle!(asked)
+    tell('done')
+    return answer
+  } catch (error) {
+    tell((error as Error).message)
+    throw error
+  }
+}
+
+function callerOf(identity: Identity, shared: Shared): Caller {
+  const { sessions, settings, system } = shared.context
   const client = sessions.clientOf(identity)
   return {
     principal: identity.principal,
@@ -110,7 +134,9 @@ function callerOf(identity: Identity, { sessions, settings, system }: ServiceCon
     client,
     bootstrap: settings.bootstrap,
     clock: system.clock,
-    catalogue: catalogues.of(identity.key, client),
+    catalogue: shared.catalogueOf(identity, client),
+    registry: shared.registryOf(identity, sessions.authorizationOf(identity)),
+    shared,
   }
 }
 

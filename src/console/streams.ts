@@ -1,4 +1,5 @@
 /** Server-sent events: back-pressure, a heartbeat, and an end when the reader goes or the service stops. */
+import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { System, Timer } from '../base.ts'
 import { HttpError } from '../http.ts'
@@ -6,6 +7,14 @@ import { problemOf, toHttpError } from './problem.ts'
 
 /** Resolves when the reader can take more. */
 export type Send<T> = (event: T) => Promise<void>
+
+/** A response that is saved as a file. */
+export interface File {
+  /** Before the first byte. */
+  begin(name: string, contentType: string): void
+  /** Resolves when there is room for more. */
+  write(part: string | Uint8Array): Promise<void>
+}
 
 const heartbeatMs = 15_000
 const mostStreams = 256
@@ -18,11 +27,21 @@ export class Streams {
     this.#system = system
   }
 
+  /** Server-sent events. */
   run(reply: FastifyReply, work: (send: Send<unknown>, signal: AbortSignal) => Promise<void>): Promise<void> {
+    return this.#begin(stop => this.#serve(reply, work, stop))
+  }
+
+  /** A file. If it fails in the middle the connection breaks, so that nobody takes a part for all of it. */
+  save(reply: FastifyReply, work: (file: File, signal: AbortSignal) => Promise<void>): Promise<void> {
+    return this.#begin(stop => this.#save(reply, work, stop))
+  }
+
+  #begin(serve: (stop: AbortController) => Promise<void>): Promise<void> {
     if (this.#running.size >= mostStreams)
       throw new HttpError(503, 503, `${mostStreams} streams are open, which is the limit`, { headers: { 'retry-after': '5' } })
     const stop = new AbortController()
-    const running = this.#serve(reply, work, stop)
+    const running = serve(stop).finally(() => this.#running.delete(stop))
     this.#running.set(stop, running)
     return running
   }
@@ -40,8 +59,7 @@ export class Streams {
     stop: AbortController,
   ): Promise<void> {
     const { raw } = reply
-    raw.on('error', () => stop.abort())
-    raw.once('close', () => stop.abort())
+    stopWith(raw, stop)
     let beat: Timer | null = null
     const keepAlive = () => {
       beat = this.#system.timers.after(heartbeatMs, () => {
@@ -57,11 +75,7 @@ export class Streams {
     const write = async (text: string) => {
       if (stop.signal.aborted) return
       if (!raw.headersSent) begin()
-      if (raw.write(text)) return
-      await new Promise<void>(resolve => {
-        raw.once('drain', resolve)
-        stop.signal.addEventListener('abort', () => resolve(), { once: true })
-      })
+      await written(raw, text, stop.signal)
     }
     try {
       await work(event => write(`data: ${JSON.stringify(event)}\n\n`), stop.signal)
@@ -72,8 +86,50 @@ export class Streams {
       await write(`event: problem\ndata: ${JSON.stringify(problemOf(shown))}\n\n`)
     } finally {
       ;(beat as Timer | null)?.cancel()
-      this.#running.delete(stop)
       if (raw.headersSent) raw.end()
     }
   }
+
+  async #save(reply: FastifyReply, work: (file: File, signal: AbortSignal) => Promise<void>, stop: AbortController): Promise<void> {
+    const { raw } = reply
+    stopWith(raw, stop)
+    const file: File = {
+      begin(name, contentType) {
+        reply.hijack()
+        const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(name)}`
+        raw.writeHead(200, {
+          ...(reply.getHeaders() as Record<string, string>),
+          'content-type': contentType,
+          'content-disposition': disposition,
+        })
+      },
+      write: part => written(raw, part, stop.signal),
+    }
+    try {
+      await work(file, stop.signal)
+      if (raw.headersSent) raw.end()
+    } catch (error) {
+      if (!raw.headersSent) throw error
+      raw.destroy()
+    }
+  }
+}
+
+function stopWith(raw: ServerResponse, stop: AbortController): void {
+  raw.on('error', () => stop.abort())
+  raw.once('close', () => stop.abort())
+}
+
+/** Resolves when there is room for more. */
+async function written(raw: ServerResponse, part: string | Uint8Array, signal: AbortSignal): Promise<void> {
+  if (signal.aborted || raw.write(part)) return
+  await new Promise<void>(resolve => {
+    const go = () => {
+      raw.off('drain', go)
+      signal.removeEventListener('abort', go)
+      resolve()
+    }
+    raw.once('drain', go)
+    signal.addEventListener('abort', go, { once: true })
+  })
 }

@@ -74,10 +74,10 @@ test('a topic is created, found, filled, changed and deleted', async () => {
   assert.equal(recordsOf(all)[0]!.value!.text, '{"id":9007199254740993}', 'no digit is lost')
   const one = await call<{ records: string; partitions: { end: string }[] }>('GET', '/topics/orders')
   assert.deepEqual([one.body.records, one.body.partitions[1]!.end], ['1', '1'])
-  await call('PATCH', '/topics/orders/config', { changes: { 'retention.ms': '60000' } })
+  await call('PATCH', '/config/topics/orders', { changes: { 'retention.ms': '60000' } })
   const config = await call<{ entries: { name: string; value: string; source: string; documentation: string }[] }>(
     'GET',
-    '/topics/orders/config',
+    '/config/topics/orders',
   )
   const retention = config.body.entries.find(each => each.name === 'retention.ms')!
   assert.deepEqual([retention.value, retention.source], ['60000', 'DYNAMIC_TOPIC_CONFIG'])

@@ -78,7 +78,7 @@ test('a principal sees and does what its ACLs allow, and nothing else', async t 
   const refusals: [string, Parameters<typeof ask>[1]][] = [
     ['/topics/secret', {}],
     ['/topics/secret/messages', {}],
-    ['/topics/orders/config', {}],
+    ['/config/topics/orders', {}],
     ['/topics/orders/messages', { method: 'POST', body: record }],
     ['/topics/orders?confirm=orders', { method: 'DELETE' }],
     ['/topics/orders/records?confirm=orders', { method: 'DELETE' }],

@@ -21,6 +21,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     tls: null,
     console: { idleMs: 1_800_000, mostMs: 43_200_000, oidc: null },
     rest: { mostInFlightBytes: 67_108_864, instanceTimeoutMs: 300_000, mostInstances: 100, streamIdleMs: 300_000 },
+    metricsUrl: null,
     ...changes,
   }
 }

@@ -1,4 +1,4 @@
-/** Finds topics, groups and pages by name. */
+/** Finds topics, groups, subjects and pages by name. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { type LinkProps, useNavigate } from '@tanstack/react-router'
 import { Dialog } from 'radix-ui'
@@ -17,6 +17,15 @@ const pages: readonly Found[] = [
   { kind: 'page', name: 'Overview', to: { to: '/' } },
   { kind: 'page', name: 'Topics', to: { to: '/topics' } },
   { kind: 'page', name: 'Groups', to: { to: '/groups' } },
+  { kind: 'page', name: 'Schemas', to: { to: '/schemas' } },
+  { kind: 'page', name: 'Transactions', to: { to: '/transactions' } },
+  { kind: 'page', name: 'Access (ACLs)', to: { to: '/security/acls' } },
+  { kind: 'page', name: 'Users', to: { to: '/security/users' } },
+  { kind: 'page', name: 'Quotas', to: { to: '/security/quotas' } },
+  { kind: 'page', name: 'Tokens', to: { to: '/security/tokens' } },
+  { kind: 'page', name: 'Brokers', to: { to: '/brokers' } },
+  { kind: 'page', name: 'Client metrics', to: { to: '/client-metrics' } },
+  { kind: 'page', name: 'Settings', to: { to: '/settings' } },
 ]
 
 export function Palette({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
@@ -41,6 +50,9 @@ function Finder({ close }: { close: () => void }) {
   const found: Found[] = [
     ...pages.filter(each => each.name.toLowerCase().includes(search.toLowerCase())),
     ...(names.data?.topics ?? []).map((name): Found => ({ kind: 'topic', name, to: { to: '/topics/$topic', params: { topic: name } } })),
+    ...(names.data?.subjects ?? []).map(
+      (name): Found => ({ kind: 'schema', name, to: { to: '/schemas/$subject', params: { subject: name } } }),
+    ),
     ...(names.data?.groups ?? []).map((name): Found => ({ kind: 'group', name, to: { to: '/groups/$group', params: { group: name } } })),
   ]
   const at = Math.min(chosen, Math.max(found.length - 1, 0))

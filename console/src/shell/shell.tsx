@@ -13,6 +13,11 @@ const places = [
   { to: '/', title: 'Overview' },
   { to: '/topics', title: 'Topics' },
   { to: '/groups', title: 'Groups' },
+  { to: '/schemas', title: 'Schemas' },
+  { to: '/transactions', title: 'Transactions' },
+  { to: '/security', title: 'Security' },
+  { to: '/brokers', title: 'Brokers' },
+  { to: '/settings', title: 'Settings' },
 ] as const
 
 /** Often enough to say soon that the broker is away. */

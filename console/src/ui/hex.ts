@@ -1,14 +1,8 @@
 /** Bytes as `hexdump -C` shows them. */
 
-interface Bytes {
-  form: 'text' | 'base64'
-  text: string
-}
-
 const width = 16
 
-export function hexOf({ form, text }: Bytes, most: number): string {
-  const all = form === 'text' ? new TextEncoder().encode(text) : Uint8Array.from(atob(text), each => each.charCodeAt(0))
+export function hexOf(all: Uint8Array, most: number): string {
   const lines: string[] = []
   for (let at = 0; at < Math.min(all.length, most); at += width) {
     const part = [...all.subarray(at, Math.min(at + width, most))]
@@ -18,4 +12,8 @@ export function hexOf({ form, text }: Bytes, most: number): string {
   }
   if (all.length > most) lines.push(`… ${all.length - most} more bytes`)
   return lines.join('\n')
+}
+
+export function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), each => each.charCodeAt(0))
 }

@@ -41,13 +41,14 @@ export function Command({ text }: { text: string }) {
 export function Failed({ error, retry }: { error: Error; retry?: () => void }) {
   const code = error instanceof ApiError ? error.code : null
   const denied = error instanceof ApiError && error.status === 403
+  const refused = error instanceof ApiError && error.status === 400
   return (
     <div className={css['state']} role="alert">
-      <h2>{denied ? 'You may not see this' : 'This could not be loaded'}</h2>
+      <h2>{denied ? 'You may not see this' : refused ? 'This cannot be done' : 'This could not be loaded'}</h2>
       <p>{error.message}</p>
       {code !== null && <code className={css['code']}>{code}</code>}
       {denied && <p className={css['hint']}>Ask an administrator for an ACL that allows it, or log in as somebody else.</p>}
-      {retry !== undefined && !denied && <Button onClick={retry}>Try again</Button>}
+      {retry !== undefined && !denied && !refused && <Button onClick={retry}>Try again</Button>}
     </div>
   )
 }

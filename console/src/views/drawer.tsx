@@ -1,15 +1,18 @@
 /** One record in full: as a tree, as it is, its headers, and its bytes. */
 import { useQuery } from '@tanstack/react-query'
 import { Tabs } from 'radix-ui'
-import { useEffect, useMemo } from 'react'
-import { asked } from '../api.ts'
+import { useEffect, useMemo, useState } from 'react'
+import { asked, bytesOf, hrefOf } from '../api.ts'
 import { bytes, count, time, utc } from '../format.ts'
+import { useRights } from '../rights.ts'
 import { Button } from '../ui/button.tsx'
-import { hexOf } from '../ui/hex.ts'
+import { fromBase64, hexOf } from '../ui/hex.ts'
 import { JsonTree, parseJson } from '../ui/json-tree.tsx'
 import { Failed, Loading } from '../ui/states.tsx'
 import css from './drawer.module.css'
-import type { ShownRecord } from './messages-stream.ts'
+import type { ShownBytes, ShownRecord } from './messages-stream.ts'
+import { ProduceAgain } from './produce.tsx'
+import { isDeadLetter, Redrive } from './redrive.tsx'
 
 interface DrawerProps {
   topic: string
@@ -17,21 +20,32 @@ interface DrawerProps {
   place: string
   /** From the list; perhaps cut. */
   known: ShownRecord | undefined
+  decoding: { key: string | undefined; value: string | undefined }
   close: () => void
 }
 
-export function Drawer({ topic, place, known, close }: DrawerProps) {
+const firstMost = 65_536
+const largestMost = 16_777_216
+
+function isCut(record: ShownRecord): boolean {
+  return [record.key, record.value, ...record.headers.map(each => each.value)].some(each => each?.cut === true)
+}
+
+export function Drawer({ topic, place, known, decoding, close }: DrawerProps) {
   const [partition = '0', offset = '0'] = place.split(':')
-  const isCut = (record: ShownRecord) =>
-    [record.key, record.value, ...record.headers.map(each => each.value)].some(each => each?.cut === true)
+  const [most, setMost] = useState(firstMost)
+  const may = useRights({ topic })
+  const params = { topic, partition: Number(partition), offset }
   const whole = useQuery({
-    ...asked('GET /topics/:topic/messages/:partition/:offset', { params: { topic, partition: Number(partition), offset } }),
+    ...asked('GET /topics/:topic/messages/:partition/:offset', { params, query: { ...decoding, most } }),
     enabled: known === undefined || isCut(known),
     staleTime: Number.POSITIVE_INFINITY,
+    placeholderData: before => before,
   })
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
-      if (event.key === 'Escape') close()
+      // A dialog that is open takes it first.
+      if (event.key === 'Escape' && !event.defaultPrevented && document.querySelector('[role=dialog]') === null) close()
     }
     window.addEventListener('keydown', listen)
     return () => window.removeEventListener('keydown', listen)
@@ -43,9 +57,13 @@ export function Drawer({ topic, place, known, close }: DrawerProps) {
         <h2>
           Partition {partition}, offset {count(offset)}
         </h2>
-        <Button kind="quiet" small onClick={close} aria-label="Close the record">
-          ✕
-        </Button>
+        <span className={css['actions']}>
+          {record !== undefined && isDeadLetter(record) && <Redrive topic={topic} records={[record]} />}
+          {record !== undefined && !isCut(record) && may('topic', 'WRITE') && <ProduceAgain topic={topic} record={record} />}
+          <Button kind="quiet" small onClick={close} aria-label="Close the record">
+            ✕
+          </Button>
+        </span>
       </header>
       {record === undefined ? (
         whole.isError ? (
@@ -54,36 +72,57 @@ export function Drawer({ topic, place, known, close }: DrawerProps) {
           <Loading rows={4} />
         )
       ) : (
-        <Content record={record} />
+        <>
+          <Facts record={record} />
+          {record.value?.problem != null && <p className={css['problem']}>The value could not be decoded: {record.value.problem}</p>}
+          {record.value?.cut === true && (
+            <p className={css['cut']}>
+              <span>Only the beginning is shown.</span>
+              {most < largestMost && (
+                <Button small disabled={whole.isFetching} onClick={() => setMost(most * 16)}>
+                  Show more
+                </Button>
+              )}
+              <a href={hrefOf('GET /topics/:topic/messages/:partition/:offset/:part', { params: { ...params, part: 'value' } })} download>
+                Save all {bytes(record.value.bytes)}
+              </a>
+            </p>
+          )}
+          <Value key={`${most} ${whole.dataUpdatedAt}`} record={record} params={params} />
+        </>
       )}
     </aside>
   )
 }
 
-function Content({ record }: { record: ShownRecord }) {
-  const { key, value, headers, timestamp } = record
+function Facts({ record: { key, value, timestamp } }: { record: ShownRecord }) {
   return (
-    <>
-      <dl className={css['facts']}>
-        <dt>Time</dt>
-        <dd title={utc(timestamp)}>{time(timestamp)}</dd>
-        <dt>Key</dt>
-        <dd className={css['mono']}>{key === null ? <em>no key</em> : key.form === 'text' ? key.text : hexOf(key, 64)}</dd>
-        <dt>Value</dt>
-        <dd>
-          {value === null ? (
-            <em>none: a tombstone</em>
-          ) : (
-            `${count(value.bytes)} bytes${value.cut ? `, cut to ${bytes(value.text.length)}` : ''}`
-          )}
-        </dd>
-      </dl>
-      <Value value={value} headers={headers} />
-    </>
+    <dl className={css['facts']}>
+      <dt>Time</dt>
+      <dd title={utc(timestamp)}>{time(timestamp)}</dd>
+      <dt>Key</dt>
+      <dd className={css['mono']}>
+        {key === null ? <em>no key</em> : key.form === 'text' ? key.text.slice(0, 1_000) : hexOf(fromBase64(key.text), 64)}
+      </dd>
+      <dt>Value</dt>
+      <dd>{value === null ? <em>none: a tombstone</em> : `${count(value.bytes)} bytes${madeOf(value)}`}</dd>
+    </dl>
   )
 }
 
-function Value({ value, headers }: Pick<ShownRecord, 'value' | 'headers'>) {
+function madeOf({ serde, schema }: ShownBytes): string {
+  if (schema === null) return serde === null ? '' : ` · ${serde}`
+  const id = schema.id === null ? '' : `, schema ${schema.id}`
+  return ` · ${serde}${schema.name === null ? '' : ` ${schema.name}`}${id}`
+}
+
+interface Place {
+  topic: string
+  partition: number
+  offset: string
+}
+
+function Value({ record: { value, headers }, params }: { record: ShownRecord; params: Place }) {
   const tree = useMemo(() => (value?.form === 'text' ? parseJson(value.text) : undefined), [value])
   const first = value === null ? 'headers' : tree !== undefined ? 'tree' : value.form === 'text' ? 'raw' : 'hex'
   return (
@@ -91,7 +130,7 @@ function Value({ value, headers }: Pick<ShownRecord, 'value' | 'headers'>) {
       <div className={css['bar']}>
         <Tabs.List className={css['list']} aria-label="Forms">
           {tree !== undefined && <Tabs.Trigger value="tree">Tree</Tabs.Trigger>}
-          {value?.form === 'text' && <Tabs.Trigger value="raw">Raw</Tabs.Trigger>}
+          {value?.form === 'text' && <Tabs.Trigger value="raw">{value.serde === null ? 'Raw' : 'JSON'}</Tabs.Trigger>}
           <Tabs.Trigger value="headers">Headers ({headers.length})</Tabs.Trigger>
           {value !== null && <Tabs.Trigger value="hex">Hex</Tabs.Trigger>}
         </Tabs.List>
@@ -111,9 +150,32 @@ function Value({ value, headers }: Pick<ShownRecord, 'value' | 'headers'>) {
         {headers.length === 0 ? <p className={css['none']}>This record has no headers.</p> : <Headers headers={headers} />}
       </Tabs.Content>
       <Tabs.Content value="hex" className={css['content']}>
-        <pre className={css['hex']}>{value !== null && hexOf(value, 16_384)}</pre>
+        <Hex params={params} />
       </Tabs.Content>
     </Tabs.Root>
+  )
+}
+
+const mostHex = 16_384
+
+function Hex({ params }: { params: Place }) {
+  const found = useQuery({
+    queryKey: ['bytes', params],
+    queryFn: ({ signal }) =>
+      bytesOf(
+        'GET /topics/:topic/messages/:partition/:offset/:part',
+        { params: { ...params, part: 'value' }, query: { most: mostHex } },
+        signal,
+      ),
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+  if (found.isPending) return <Loading rows={2} />
+  if (found.isError) return <Failed error={found.error} retry={() => void found.refetch()} />
+  return (
+    <>
+      <pre className={css['hex']}>{hexOf(found.data, mostHex)}</pre>
+      {found.data.length === mostHex && <p className={css['none']}>The first {count(mostHex)} bytes.</p>}
+    </>
   )
 }
 
@@ -124,7 +186,9 @@ function Headers({ headers }: Pick<ShownRecord, 'headers'>) {
         // biome-ignore lint/suspicious/noArrayIndexKey: two headers may have one name
         <div key={at} className={css['pair']}>
           <dt>{key}</dt>
-          <dd className={css['mono']}>{value === null ? <em>none</em> : value.form === 'text' ? value.text : hexOf(value, 256)}</dd>
+          <dd className={css['mono']}>
+            {value === null ? <em>none</em> : value.form === 'text' ? value.text : hexOf(fromBase64(value.text), 256)}
+          </dd>
         </div>
       ))}
     </dl>

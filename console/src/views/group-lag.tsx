@@ -1,10 +1,14 @@
 /** How far a group has read each partition. */
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
 import { asked, type Output } from '../api.ts'
 import { count } from '../format.ts'
 import { type Column, Grid } from '../ui/grid.tsx'
 import { Empty, Loading } from '../ui/states.tsx'
+import css from './group-lag.module.css'
+
+const Plot = lazy(() => import('../ui/plot.tsx'))
 
 type Row = Output<'GET /groups/:group'>['partitions'][number]
 
@@ -42,12 +46,28 @@ export function Lag() {
   const { partitions } = info.data
   if (partitions.length === 0) return <Empty title="This group has committed no offsets and reads no partition" />
   return (
-    <Grid
-      label={`Lag of ${group}`}
-      columns={columns}
-      count={partitions.length}
-      rowAt={index => partitions[index]}
-      keyOf={index => `${partitions[index]!.topic}-${partitions[index]!.partition}`}
-    />
+    <>
+      <LagPlot group={group} />
+      <Grid
+        label={`Lag of ${group}`}
+        columns={columns}
+        count={partitions.length}
+        rowAt={index => partitions[index]}
+        keyOf={index => `${partitions[index]!.topic}-${partitions[index]!.partition}`}
+      />
+    </>
+  )
+}
+
+function LagPlot({ group }: { group: string }) {
+  const history = useQuery({ ...asked('GET /groups/:group/history', { params: { group } }), refetchInterval: 10_000 })
+  const lag = history.data?.lag
+  if (lag === undefined || lag.times.length < 2) return null
+  return (
+    <div className={css['plots']}>
+      <Suspense fallback={<div className={css['waiting']} />}>
+        <Plot title="Lag of the last hour, in records" series={[{ name: 'lag', ...lag }]} format={value => count(Math.round(value))} />
+      </Suspense>
+    </div>
   )
 }

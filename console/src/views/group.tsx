@@ -63,6 +63,7 @@ export function Group() {
       tabs={[
         { title: 'Lag', to: '/groups/$group/lag', params },
         { title: 'Members', to: '/groups/$group/members', params },
+        { title: 'History', to: '/groups/$group/history', params },
       ]}
     >
       <Outlet />

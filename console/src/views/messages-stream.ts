@@ -1,18 +1,19 @@
 /** The records of a view: a page, a search that can be stopped, or the live tail. Each change of what is asked begins anew. */
 import { useCallback, useEffect, useReducer, useRef } from 'react'
 import { type Output, streamed } from '../api.ts'
+import { type FilterName, filterNames } from '../router.tsx'
 
 type Event = Output<'GET /topics/:topic/messages'>
 export type ShownRecord = Extract<Event, { kind: 'records' }>['records'][number]
+export type ShownBytes = NonNullable<ShownRecord['value']>
 type Progress = Omit<Extract<Event, { kind: 'progress' }>, 'kind'>
 
-export interface Wanted {
-  topic: string
-  from: string
-  partition: number | undefined
-  contains: string
-  live: boolean
-}
+/** What the URL says. */
+export type Wanted = {
+  from?: string | undefined
+  partition?: number | undefined
+  live?: boolean | undefined
+} & { [N in FilterName]?: string | undefined }
 
 export interface Messages {
   records: readonly ShownRecord[]
@@ -53,23 +54,29 @@ function reduce(now: Messages, action: Action): Messages {
   }
 }
 
-export function useMessages({ topic, from, partition, contains, live }: Wanted) {
+/** What the API is asked for, but for how many. */
+export function queryOf({ from = 'newest', partition, live = false, ...filters }: Wanted) {
+  return {
+    from,
+    newestFirst: from === 'newest',
+    ...(partition === undefined ? {} : { partitions: String(partition) }),
+    ...(live ? { live } : {}),
+    ...(Object.fromEntries(filterNames.map(name => [name, filters[name]])) as { [N in FilterName]?: string }),
+  }
+}
+
+export function useMessages(topic: string, wanted: Wanted) {
   const [messages, dispatch] = useReducer(reduce, none)
   const running = useRef<AbortController | null>(null)
+  const asked = JSON.stringify(queryOf(wanted))
+  const live = wanted.live === true
   const run = useCallback(
-    async (place: string, more: boolean) => {
+    async (more: string | null) => {
       running.current?.abort()
       const stop = new AbortController()
       running.current = stop
-      dispatch({ kind: 'begin', more })
-      const query = {
-        from: place,
-        newestFirst: from === 'newest',
-        limit: pageSize,
-        contains,
-        ...(partition === undefined ? {} : { partitions: String(partition) }),
-        ...(live ? { live } : {}),
-      }
+      dispatch({ kind: 'begin', more: more !== null })
+      const query = { ...(JSON.parse(asked) as ReturnType<typeof queryOf>), limit: pageSize, ...(more === null ? {} : { from: more }) }
       try {
         for await (const event of streamed('GET /topics/:topic/messages', { params: { topic }, query }, stop.signal)) {
           if (stop.signal.aborted) return
@@ -81,17 +88,17 @@ export function useMessages({ topic, from, partition, contains, live }: Wanted) 
         dispatch({ kind: 'ended', state: 'failed', error: error as Error })
       }
     },
-    [topic, from, partition, contains, live],
+    [topic, asked, live],
   )
   useEffect(() => {
-    void run(from, false)
+    void run(null)
     return () => running.current?.abort()
-  }, [run, from])
+  }, [run])
   const stop = () => {
     running.current?.abort()
     dispatch({ kind: 'ended', state: 'stopped', error: null })
   }
-  const again = () => void run(from, false)
-  const more = () => messages.next !== null && void run(messages.next, true)
+  const again = () => void run(null)
+  const more = () => messages.next !== null && void run(messages.next)
   return { messages, stop, again, more }
 }

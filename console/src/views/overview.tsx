@@ -6,6 +6,7 @@ import { bytes, count } from '../format.ts'
 import { Mark } from '../ui/mark.tsx'
 import { Page } from '../ui/page.tsx'
 import { Failed, Loading } from '../ui/states.tsx'
+import { History } from './history.tsx'
 import css from './overview.module.css'
 
 export function Overview() {
@@ -30,19 +31,15 @@ export function Overview() {
       <div className={css['overview']}>
         <section className={css['troubles']} aria-label="What is wrong now">
           {troubles.length === 0 ? (
-            <Mark tone="good">All partitions have a leader and all their replicas in sync.</Mark>
+            <Mark tone="good">All is well: all partitions have a leader, and all their replicas are in sync.</Mark>
           ) : (
             <ul>
-              {troubles.map(({ topic, text }) => (
-                <li key={topic}>
-                  <Mark tone={offline > 0 ? 'bad' : 'warn'}> </Mark>
-                  <Link to="/topics/$topic/partitions" params={{ topic }}>
-                    {topic}
-                  </Link>
-                  : {text}
+              {troubles.map(({ kind, name, text, bad }) => (
+                <li key={`${kind} ${name}`}>
+                  <Mark tone={bad ? 'bad' : 'warn'}>{bad ? 'Error:' : 'Warning:'}</Mark> <Culprit kind={kind} name={name} />: {text}
                 </li>
               ))}
-              {moreTroubles > 0 && <li>… and {count(moreTroubles)} other topics</li>}
+              {moreTroubles > 0 && <li>… and {count(moreTroubles)} others</li>}
             </ul>
           )}
         </section>
@@ -52,6 +49,7 @@ export function Overview() {
           <Tile title="On disk" value={bytes(size)} note={size === null ? 'not known' : `${count(size)} bytes`} />
           <Tile title="Without leader" value={count(offline)} note={`${count(underReplicated)} under-replicated`} />
         </section>
+        <History />
         <section aria-label="Brokers" className={css['brokers']}>
           <h2>Brokers</h2>
           <table>
@@ -66,7 +64,11 @@ export function Overview() {
             <tbody>
               {session.data?.brokers.map(({ id, host, port, rack, controller }) => (
                 <tr key={id}>
-                  <td>{id}</td>
+                  <td>
+                    <Link to="/brokers/$id" params={{ id: String(id) }}>
+                      {id}
+                    </Link>
+                  </td>
                   <td className={css['mono']}>
                     {host}:{port}
                   </td>
@@ -80,6 +82,22 @@ export function Overview() {
       </div>
     </Page>
   )
+}
+
+function Culprit({ kind, name }: { kind: 'topic' | 'group' | 'cluster'; name: string }) {
+  if (kind === 'topic')
+    return (
+      <Link to="/topics/$topic/partitions" params={{ topic: name }}>
+        {name}
+      </Link>
+    )
+  if (kind === 'group')
+    return (
+      <Link to="/groups/$group/lag" params={{ group: name }}>
+        {name}
+      </Link>
+    )
+  return <Link to="/brokers">{name}</Link>
 }
 
 function Tile({ title, value, note, to }: { title: string; value: string; note: string; to?: '/topics' | '/groups' }) {

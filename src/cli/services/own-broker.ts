@@ -38,10 +38,11 @@ function offered(config: BrokerConfig, { name }: Listener): readonly string[] {
   return listenerValue(config, name, 'sasl.enabled.mechanisms')
 }
 
-/** `ports`: by listener name. */
+/** `ports`: by listener name; `httpPort`: of the metrics, null if there are none. */
 export function ownBroker(
   config: BrokerConfig,
   ports: ReadonlyMap<string, number>,
+  httpPort: number | null,
   made: ServicesLogin | null,
   { files }: Pick<System, 'files'>,
 ): Reached {
@@ -61,7 +62,16 @@ export function ownBroker(
     properties,
     ownProperties: { ...properties, ...own },
     login: loginWays(config, offered(config, listener), listenerValue(config, name, 'sasl.oauthbearer.sub.claim.name', 'OAUTHBEARER')),
+    metricsUrl: httpPort === null ? null : metricsOf(config, httpPort),
   }
+}
+
+function metricsOf(config: BrokerConfig, port: number): string {
+  const host = config
+    .get('http.listen')
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '')
+  return `http://${isEveryAddress(host) ? '127.0.0.1' : bracketed(host)}:${port}/metrics`
 }
 
 function madeProperties(made: ServicesLogin | null): ClientProperties {
@@ -91,5 +101,6 @@ function trust(config: BrokerConfig, { name }: Listener, files: System['files'])
 export function otherBroker(config: BrokerConfig, { bootstrap, properties }: { bootstrap: string; properties: ClientProperties }): Reached {
   const mechanism = properties['sasl.mechanism'] ?? properties['sasl.mechanisms'] ?? 'PLAIN'
   const claim = config.get('sasl.oauthbearer.sub.claim.name')
-  return { bootstrap, properties: withoutLogin(properties), ownProperties: properties, login: loginWays(config, [mechanism], claim) }
+  const login = loginWays(config, [mechanism], claim)
+  return { bootstrap, properties: withoutLogin(properties), ownProperties: properties, login, metricsUrl: null }
 }

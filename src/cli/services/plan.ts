@@ -12,19 +12,24 @@ import { servicesSettings } from './settings.ts'
 export interface ServicesPlan {
   /** The user that the broker has to make first; null: none. */
   readonly login: ServicesLogin | null
-  /** `ports`: of the broker, by listener name. Resolves when the process has been launched. */
-  start(ports: ReadonlyMap<string, number>, options: Omit<BesideOptions, 'order'> & { level: LogLevel }): Promise<Stoppable>
+  /** `ports`: of the broker, by listener name; `httpPort`: of its metrics. Resolves when the process has been launched. */
+  start(
+    ports: ReadonlyMap<string, number>,
+    httpPort: number | null,
+    options: Omit<BesideOptions, 'order'> & { level: LogLevel },
+  ): Promise<Stoppable>
 }
 
 /** Throws UsageError. */
 export function planServices(config: BrokerConfig, system: System): ServicesPlan {
   const login = loginToMake(config, system)
-  const settingsFor = (ports: ReadonlyMap<string, number>) => servicesSettings(config, ownBroker(config, ports, login, system))
-  settingsFor(new Map())
+  const settingsFor = (ports: ReadonlyMap<string, number>, httpPort: number | null) =>
+    servicesSettings(config, ownBroker(config, ports, httpPort, login, system))
+  settingsFor(new Map(), null)
   return {
     login,
-    async start(ports, { level, ...options }) {
-      const settings = settingsFor(ports)
+    async start(ports, httpPort, { level, ...options }) {
+      const settings = settingsFor(ports, httpPort)
       const { ServicesProcess } = await import('./beside.ts')
       const services = new ServicesProcess({ ...options, order: { settings, level: config.get('services.log.level') ?? level } })
       void services.start().then(running => {

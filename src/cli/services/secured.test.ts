@@ -78,7 +78,7 @@ async function startAll(t: TestContext, config: Record<string, string> = {}) {
   const begin = async () => {
     const login = loginToMake(brokerConfig, system)
     if (login !== null) await makeServicesUser(running.broker, login)
-    return startServices(servicesSettings(brokerConfig, ownBroker(brokerConfig, running.ports, login, system)), system, logger)
+    return startServices(servicesSettings(brokerConfig, ownBroker(brokerConfig, running.ports, null, login, system)), system, logger)
   }
   const properties = {
     'security.protocol': 'SASL_SSL',

@@ -12,6 +12,8 @@ export interface Reached {
   /** With the credentials of the services themselves. */
   readonly ownProperties: ClientProperties
   readonly login: LoginWays
+  /** Of its page of metrics; null: not known. */
+  readonly metricsUrl: string | null
 }
 
 /** Of the people who use the services: each of them brings credentials. With TLS and no SASL, a certificate would be the services' own login. */
@@ -34,7 +36,10 @@ export function loginWays(config: BrokerConfig, offered: readonly string[], subj
 /** The safest first. */
 export const passwordMechanisms = ['SCRAM-SHA-512', 'SCRAM-SHA-256', 'PLAIN'] as const
 
-export function servicesSettings(config: BrokerConfig, { bootstrap, properties, ownProperties, login }: Reached): ServicesSettings {
+export function servicesSettings(
+  config: BrokerConfig,
+  { bootstrap, properties, ownProperties, login, metricsUrl }: Reached,
+): ServicesSettings {
   const host = config.get('services.host')
   const needsLogin = (properties['security.protocol'] ?? '').trim().toUpperCase().startsWith('SASL')
   if (!needsLogin && !isLoopback(bracketed(host))) throw new UsageError(openToAll(host))
@@ -65,6 +70,7 @@ export function servicesSettings(config: BrokerConfig, { bootstrap, properties, 
       mostInstances: config.get('rest.max.consumer.instances'),
       streamIdleMs: config.get('rest.stream.idle.timeout.ms'),
     },
+    metricsUrl: config.get('console.metrics.url') || metricsUrl,
   }
 }
 

@@ -1,7 +1,7 @@
 /** Groups: the list, by page; one with members and lag; reset offsets, after a preview; delete. */
 import { Type } from 'typebox'
 import type { Client, GroupListing, GroupOffset } from '../../client.ts'
-import { HttpError } from '../../http.ts'
+import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { Digits, MaybeDigits, route } from '../route.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
@@ -209,10 +209,10 @@ const remove = route({
   method: 'DELETE',
   path: '/groups/:group',
   params: OfGroup,
-  query: Type.Object({ confirm: Type.String() }),
+  query: Confirmed,
   response: Type.Object({}),
   async handle({ params: { group }, query: { confirm }, client, catalogue }) {
-    if (confirm !== group) throw new HttpError(400, 400, `To confirm, repeat the name of the group: confirm=${group}`)
+    requireConfirmed(confirm, group)
     await client.deleteGroup(group)
     catalogue.groups.forget()
     return {}

@@ -1,25 +1,35 @@
-/** Records of a topic: a page or a search of them as a stream, the live tail, one of them, and to produce one. */
+/** Records of a topic: a page or a search of them as a stream, the live tail, one of them, and all of them as a file. */
 import { type Static, Type } from 'typebox'
-import { type Client, ClientError, type ReceivedRecord, type RecordToSend } from '../../client.ts'
-import { Merge, type Range } from '../messages/merge.ts'
-import { ShownRecord, shownRecord } from '../messages/shown.ts'
+import { type Client, ClientError } from '../../client.ts'
+import { type SerdeName, serdes } from '../../serde.ts'
+import type { Caller } from '../caller.ts'
+import type { Job, JobEvent, Range } from '../messages/job.ts'
+import { ShownRecord } from '../messages/shape.ts'
 import { Digits, route } from '../route.ts'
-import type { Send } from '../streams.ts'
 
-const OfTopic = Type.Object({ topic: Type.String({ minLength: 1, maxLength: 249 }) })
+const Topic = Type.String({ minLength: 1, maxLength: 249 })
+const OfTopic = Type.Object({ topic: Topic })
+const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 10_000 }))
+const Serde = Type.Optional(Type.String({ pattern: `^(auto|${serdes.map(each => each.name).join('|')})$` }))
 
-const Query = Type.Object({
+const chosen = {
   /** `newest`, `oldest`, `offset:42`, `time:1700000000000`, or where a page before ended: `at:0=17,1=4`. */
   from: Type.Optional(Type.String({ pattern: '^(newest|oldest|offset:\\d{1,19}|time:\\d{1,16}|at:[\\d=,]*)$' })),
   newestFirst: Type.Optional(Type.Boolean()),
   /** `0,3`; otherwise all. */
   partitions: Type.Optional(Type.String({ pattern: '^\\d+(,\\d+)*$' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
-  /** Text that the key, the value or a header has. */
-  contains: Type.Optional(Type.String({ maxLength: 1_000 })),
-  /** Then go on with what is produced from now on. */
-  live: Type.Optional(Type.Boolean()),
-})
+  contains: Text,
+  header: Text,
+  headerHas: Text,
+  path: Text,
+  pathIs: Text,
+  cel: Text,
+  /** How keys and values are decoded; default: as they look. */
+  key: Serde,
+  value: Serde,
+}
+const Chosen = Type.Object(chosen)
+type Chosen = Static<typeof Chosen>
 
 const Event = Type.Union([
   Type.Object({ kind: Type.Literal('records'), records: Type.Array(ShownRecord) }),
@@ -30,51 +40,70 @@ const Event = Type.Union([
     left: Digits(),
     found: Type.Integer(),
     ms: Type.Integer(),
+    /** Records for which a filter had no answer, and why for the first of them. */
+    failed: Type.Integer(),
+    problem: Type.Union([Type.String(), Type.Null()]),
   }),
   /** Newer ones were sent instead. */
   Type.Object({ kind: Type.Literal('skipped'), records: Type.Integer() }),
   /** `next`: where to go on, for `from`; null: there are no more. */
   Type.Object({ kind: Type.Literal('end'), next: Type.Union([Type.String(), Type.Null()]) }),
 ])
-type Event = Static<typeof Event>
+
+const rowBytes = 4_096
 
 const messages = route({
   method: 'GET',
   path: '/topics/:topic/messages',
   params: OfTopic,
-  query: Query,
+  query: Type.Object({
+    ...chosen,
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+    /** What is produced from now on, instead. */
+    live: Type.Optional(Type.Boolean()),
+  }),
   response: Event,
-  async stream({ params: { topic }, query, client, clock }, send, signal) {
-    const [info] = await client.topics([topic])
-    const chosen = query.partitions?.split(',').map(Number) ?? info!.partitions.map(each => each.partition)
-    const matches = matcher(query.contains ?? '')
-    if (query.live === true) return follow(client, topic, chosen, matches, send, signal)
-    const newestFirst = query.newestFirst ?? (query.from ?? 'newest') === 'newest'
-    const limit = query.limit ?? 100
-    const ranges = await rangesOf(client, topic, chosen, query.from ?? 'newest', newestFirst)
-    const merge = new Merge({ client, topic, ranges, newestFirst, wanted: limit, matches, signal })
-    const began = clock.monotonic()
-    let found = 0
-    let waiting: ShownRecord[] = []
-    const tell = async () => {
-      const { scanned, bytes, left } = merge.progress
-      if (waiting.length > 0) await send({ kind: 'records', records: waiting })
-      waiting = []
-      await send({ kind: 'progress', scanned, bytes, left: String(left), found, ms: Math.round(clock.monotonic() - began) })
-    }
-    for await (const record of merge.run()) {
-      if (record === null) {
-        await tell()
-        continue
-      }
-      waiting.push(record)
-      if (++found === limit) break
-    }
-    await tell()
-    const next = Array.from(merge.positions, ([partition, offset]) => `${partition}=${offset}`).join(',')
-    await send({ kind: 'end', next: found === limit ? `at:${next}` : null })
+  async stream({ params: { topic }, query, ...caller }, send, signal) {
+    const { limit = 100, live = false } = query
+    const job = await jobOf(caller.client, topic, query, { limit, form: 'rows', mostShown: rowBytes, live })
+    await run(job, caller, signal, async event => {
+      if (event.kind === 'end') await send({ kind: 'end', next: event.next === null ? null : placesIn(event.next) })
+      else if (event.kind !== 'text' && event.kind !== 'bytes') await send(event)
+    })
   },
 })
+
+function placesIn(positions: ReadonlyMap<number, bigint>): string {
+  return `at:${Array.from(positions, ([partition, offset]) => `${partition}=${offset}`).join(',')}`
+}
+
+type Rest = Pick<Job, 'limit' | 'form' | 'mostShown'> & { live: boolean }
+
+async function jobOf(client: Client, topic: string, query: Chosen, { live, ...rest }: Rest): Promise<Job> {
+  const { from = 'newest', contains, header, headerHas, path, pathIs, cel, key = 'auto', value = 'auto' } = query
+  const [info] = await client.topics([topic])
+  const partitions = query.partitions?.split(',').map(Number) ?? info!.partitions.map(each => each.partition)
+  const newestFirst = query.newestFirst ?? from === 'newest'
+  return {
+    topic,
+    ranges: live ? null : await rangesOf(client, topic, partitions, from, newestFirst),
+    from: live ? await client.offsets(topic, partitions, 'latest') : new Map(),
+    newestFirst,
+    filters: { contains, header, headerHas, path, pathIs, cel },
+    // The schema of the query has only these.
+    decoding: { key: key as SerdeName, value: value as SerdeName },
+    ...rest,
+  }
+}
+
+function run(
+  job: Job,
+  { client, registry, shared }: Pick<Caller, 'client' | 'registry' | 'shared'>,
+  signal: AbortSignal,
+  send: (event: JobEvent) => Promise<void>,
+) {
+  return shared.threads.run(job, { client, registry, send, signal })
+}
 
 async function rangesOf(
   client: Client,
@@ -112,87 +141,93 @@ async function boundsOf(client: Client, topic: string, partitions: readonly numb
   )
 }
 
-/** By bytes, which is exact for UTF-8 and needs no text of what does not match. */
-function matcher(contains: string): (record: ReceivedRecord) => boolean {
-  if (contains === '') return () => true
-  const wanted = Buffer.from(contains, 'utf8')
-  const has = (bytes: Buffer | null) => bytes?.includes(wanted) === true
-  return ({ key, value, headers }) => has(value) || has(key) || headers.some(each => has(each.key) || has(each.value))
-}
+const mostInFile = 10_000_000
+const fileTypes = { ndjson: 'application/x-ndjson', csv: 'text/csv; charset=utf-8' } as const
 
-/** Of one round; what a person can follow by eye is far less. */
-const mostAtOnce = 200
-const shownBytes = 4_096
+const save = route({
+  method: 'GET',
+  path: '/topics/:topic/messages.:form',
+  params: Type.Object({ topic: Topic, form: Type.Union([Type.Literal('ndjson'), Type.Literal('csv')]) }),
+  query: Type.Object({ ...chosen, limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostInFile })) }),
+  response: Type.Object({}),
+  async download({ params: { topic, form }, query, ...caller }, file, signal) {
+    const { limit = mostInFile } = query
+    const job = await jobOf(caller.client, topic, query, { limit, form, mostShown: 0, live: false })
+    let begun = false
+    const begin = () => {
+      if (!begun) file.begin(`${topic}.${form}`, fileTypes[form])
+      begun = true
+    }
+    await run(job, caller, signal, async event => {
+      if (event.kind === 'end') begin()
+      if (event.kind !== 'text') return
+      begin()
+      await file.write(event.text)
+    })
+  },
+})
 
-/** While the reader takes nothing, nothing is fetched. */
-async function follow(
+const OfRecord = Type.Object({ topic: Topic, partition: Type.Integer({ minimum: 0 }), offset: Digits() })
+const mostWholeBytes = 16_777_216
+
+async function recordJob(
   client: Client,
-  topic: string,
-  partitions: readonly number[],
-  matches: (record: ReceivedRecord) => boolean,
-  send: Send<Event>,
-  signal: AbortSignal,
-): Promise<void> {
-  const from = await client.offsets(topic, partitions, 'latest')
-  await send({ kind: 'records', records: [] })
-  for await (const records of client.read({ topic, from, until: null, signal })) {
-    const matching = records.filter(matches).sort((a, b) => Number(a.timestampMs - b.timestampMs))
-    const last = matching.slice(-mostAtOnce)
-    if (matching.length > last.length) await send({ kind: 'skipped', records: matching.length - last.length })
-    if (last.length > 0) await send({ kind: 'records', records: last.map(each => shownRecord(each, shownBytes)) })
-  }
+  { topic, partition, offset }: Static<typeof OfRecord>,
+  query: Pick<Chosen, 'key' | 'value'>,
+  rest: Omit<Rest, 'live' | 'limit'>,
+): Promise<Job> {
+  const at = BigInt(offset)
+  const job = await jobOf(client, topic, { ...query, from: 'oldest', partitions: String(partition) }, { ...rest, limit: 1, live: false })
+  const { low, high } = job.ranges!.get(partition)!
+  if (at < low || at >= high) throw noRecord(topic, partition, offset)
+  return { ...job, ranges: new Map([[partition, { low: at, high: at + 1n }]]) }
 }
 
-const mostWholeBytes = 4_194_304
+function noRecord(topic: string, partition: number, offset: string): ClientError {
+  return new ClientError(
+    'OFFSET_OUT_OF_RANGE',
+    `${topic}-${partition} has no record at offset ${offset}: it was deleted, compacted, or never there`,
+  )
+}
+
+const never = new AbortController().signal
 
 const one = route({
   method: 'GET',
   path: '/topics/:topic/messages/:partition/:offset',
-  params: Type.Object({ topic: Type.String({ minLength: 1, maxLength: 249 }), partition: Type.Integer({ minimum: 0 }), offset: Digits() }),
+  params: OfRecord,
+  /** `most`: of a key, value or header. */
+  query: Type.Object({ key: Serde, value: Serde, most: Type.Optional(Type.Integer({ minimum: 1, maximum: mostWholeBytes })) }),
   response: ShownRecord,
-  async handle({ params: { topic, partition, offset }, client }) {
-    const at = BigInt(offset)
-    const ends = await client.offsets(topic, [partition], 'latest')
-    const reading = { topic, from: new Map([[partition, at]]), until: new Map([[partition, at + 1n]]) }
-    if (at < ends.get(partition)!)
-      for await (const records of client.read(reading)) for (const record of records) return shownRecord(record, mostWholeBytes)
-    throw new ClientError(
-      'OFFSET_OUT_OF_RANGE',
-      `${topic}-${partition} has no record at offset ${offset}: it was deleted, compacted, or never there`,
-    )
+  async handle({ params, query, ...caller }) {
+    const job = await recordJob(caller.client, params, query, { form: 'rows', mostShown: query.most ?? 65_536 })
+    let found: ShownRecord | undefined
+    await run(job, caller, never, async event => {
+      if (event.kind === 'records') found = event.records[0]
+    })
+    if (found === undefined) throw noRecord(params.topic, params.partition, params.offset)
+    return found
   },
 })
 
-const Bytes = Type.Union([
-  Type.Object({ text: Type.String() }),
-  Type.Object({ base64: Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' }) }),
-  Type.Null(),
-])
-
-function bytesOf(given: Static<typeof Bytes>): Buffer | null {
-  if (given === null) return null
-  return 'text' in given ? Buffer.from(given.text, 'utf8') : Buffer.from(given.base64, 'base64')
-}
-
-const produce = route({
-  method: 'POST',
-  path: '/topics/:topic/messages',
-  params: OfTopic,
-  body: Type.Object({
-    key: Bytes,
-    value: Bytes,
-    headers: Type.Optional(Type.Array(Type.Object({ key: Type.String(), value: Bytes }), { maxItems: 1_000 })),
-    partition: Type.Optional(Type.Integer({ minimum: 0 })),
-  }),
-  response: Type.Object({ partition: Type.Integer(), offset: Digits() }),
-  async handle({ params: { topic }, body, client }) {
-    // The library would create a topic that is missing.
-    await client.topics([topic])
-    const headers = (body.headers ?? []).map(each => ({ key: Buffer.from(each.key, 'utf8'), value: bytesOf(each.value) }))
-    const record: RecordToSend = { key: bytesOf(body.key), value: bytesOf(body.value), headers, partition: body.partition }
-    const [placed] = await client.send(topic, [record], { acks: 'all' })
-    return { partition: placed!.partition, offset: String(placed!.offset) }
+const bytes = route({
+  method: 'GET',
+  path: '/topics/:topic/messages/:partition/:offset/:part',
+  params: Type.Object({ ...OfRecord.properties, part: Type.Union([Type.Literal('key'), Type.Literal('value')]) }),
+  query: Type.Object({ most: Type.Optional(Type.Integer({ minimum: 1 })) }),
+  response: Type.Object({}),
+  async download({ params, query, ...caller }, file, signal) {
+    const { topic, partition, offset, part } = params
+    const job = await recordJob(caller.client, params, {}, { form: part, mostShown: query.most ?? Number.MAX_SAFE_INTEGER })
+    let begun = false
+    await run(job, caller, signal, async event => {
+      if (event.kind !== 'bytes') return
+      if (!begun) file.begin(`${topic}-${partition}-${offset}.${part}`, 'application/octet-stream')
+      begun = true
+      await file.write(event.bytes)
+    })
+    if (!begun) throw noRecord(topic, partition, offset)
   },
 })
 
-export const messageRoutes = [messages, one, produce] as const
+export const messageRoutes = [messages, save, one, bytes] as const

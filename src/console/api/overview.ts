@@ -1,6 +1,7 @@
 /** The cluster as a whole: who is logged in, what is wrong now, and the palette's search by name. */
-import { Type } from 'typebox'
-import type { TopicState } from '../../client.ts'
+import { type Static, Type } from 'typebox'
+import type { GroupListing, TopicState } from '../../client.ts'
+import type { History } from '../history/history.ts'
 import { route } from '../route.ts'
 
 const Broker = Type.Object({
@@ -20,20 +21,33 @@ const session = route({
     bootstrap: Type.String(),
     cluster: Type.String(),
     brokers: Type.Array(Broker),
+    /** Whether they are known. */
+    registry: Type.Boolean(),
+    metrics: Type.Boolean(),
   }),
-  async handle({ principal, needsLogin, bootstrap, client }) {
+  async handle({ principal, needsLogin, bootstrap, client, registry, shared }) {
     const { id, brokers, controllerId } = await client.cluster()
     return {
       principal,
       needsLogin,
       bootstrap,
       cluster: id,
+      registry: registry !== null,
+      metrics: shared.context.settings.metricsUrl !== null,
       brokers: brokers.map(each => ({ ...each, controller: each.id === controllerId })),
     }
   },
 })
 
-const Trouble = Type.Object({ text: Type.String(), topic: Type.String() })
+/** `name`: of the topic or group. */
+const Trouble = Type.Object({
+  kind: Type.Union([Type.Literal('topic'), Type.Literal('group'), Type.Literal('cluster')]),
+  name: Type.String(),
+  text: Type.String(),
+  /** Otherwise a warning. */
+  bad: Type.Boolean(),
+})
+type Trouble = Static<typeof Trouble>
 const mostTroubles = 20
 
 const overview = route({
@@ -52,7 +66,7 @@ const overview = route({
     troubles: Type.Array(Trouble),
     moreTroubles: Type.Integer(),
   }),
-  async handle({ catalogue }) {
+  async handle({ catalogue, shared: { history } }) {
     const [topics, groups, sizes] = await Promise.all([
       catalogue.topics.get(),
       catalogue.groups.get(),
@@ -60,7 +74,11 @@ const overview = route({
     ])
     const groupStates: Record<string, number> = {}
     for (const { state } of groups) groupStates[state] = (groupStates[state] ?? 0) + 1
-    const troubles = topics.flatMap(troublesOf)
+    const troubles = [
+      ...diskTroubles(history),
+      ...topics.flatMap(troublesOf),
+      ...groups.flatMap(each => groupTroubles(each, history)),
+    ].sort((a, b) => Number(b.bad) - Number(a.bad))
     const sum = (part: (topic: TopicState) => number) => topics.reduce((total, each) => total + part(each), 0)
     return {
       topics: topics.length,
@@ -76,10 +94,34 @@ const overview = route({
   },
 })
 
-function troublesOf({ name, partitions, offline, underReplicated }: TopicState) {
-  if (offline > 0) return [{ topic: name, text: `${offline} of ${partitions} partitions have no leader` }]
-  if (underReplicated > 0) return [{ topic: name, text: `${underReplicated} of ${partitions} partitions have too few in-sync replicas` }]
+function troublesOf({ name, partitions, offline, underReplicated }: TopicState): Trouble[] {
+  const trouble = (text: string, bad: boolean): Trouble[] => [{ kind: 'topic', name, text, bad }]
+  if (offline > 0) return trouble(`${offline} of ${partitions} partitions have no leader`, true)
+  if (underReplicated > 0) return trouble(`${underReplicated} of ${partitions} partitions have too few in-sync replicas`, false)
   return []
+}
+
+const growingForMs = 300_000
+
+/** What the last minutes say; a group that nobody reads with is no trouble as long as nothing waits for it. */
+function groupTroubles({ group, state }: GroupListing, { groups }: History): Trouble[] {
+  const lag = groups.of(group)?.lag
+  const last = lag?.last ?? null
+  if (lag === undefined || last === null || last === 0) return []
+  const trouble = (text: string): Trouble[] => [{ kind: 'group', name: group, text, bad: false }]
+  const since = lag.times.findIndex(each => each >= lag.times.at(-1)! - growingForMs)
+  const values = lag.values.slice(since).filter(each => each !== null)
+  const isLong = lag.times.at(-1)! - lag.times[since]! > growingForMs * 0.9
+  const grows = isLong && values.every((each, at) => at === 0 || each >= values[at - 1]!) && last > values[0]!
+  if (!grows) return []
+  const text = `its lag has grown for 5 minutes, to ${last} records`
+  return trouble(state === 'Empty' ? `${text}, and it has no members` : text)
+}
+
+function diskTroubles({ latest: { diskFree, diskFloor } }: History): Trouble[] {
+  if (diskFree === undefined || diskFloor === undefined || diskFree > 2 * diskFloor) return []
+  const text = `${Math.round(diskFree / 1e6)} MB are free on the disk; below ${Math.round(diskFloor / 1e6)} MB (log.free.bytes.floor) nothing is written any more`
+  return [{ kind: 'cluster', name: 'Disk', text, bad: diskFree < diskFloor * 1.2 }]
 }
 
 const mostNames = 12
@@ -88,16 +130,21 @@ const names = route({
   method: 'GET',
   path: '/names',
   query: Type.Object({ search: Type.Optional(Type.String({ maxLength: 249 })) }),
-  response: Type.Object({ topics: Type.Array(Type.String()), groups: Type.Array(Type.String()) }),
-  async handle({ query, catalogue }) {
+  response: Type.Object({ topics: Type.Array(Type.String()), groups: Type.Array(Type.String()), subjects: Type.Array(Type.String()) }),
+  async handle({ query, catalogue, registry }) {
     const search = (query.search ?? '').toLowerCase()
     const best = (all: readonly string[]) =>
       all
         .filter(name => name.toLowerCase().includes(search))
         .sort((a, b) => Number(b.toLowerCase().startsWith(search)) - Number(a.toLowerCase().startsWith(search)))
         .slice(0, mostNames)
-    const [topics, groups] = await Promise.all([catalogue.topics.get(), catalogue.groups.get().catch(() => [])])
-    return { topics: best(topics.map(each => each.name)), groups: best(groups.map(each => each.group)) }
+    // What cannot be asked is not found.
+    const [topics, groups, subjects] = await Promise.all([
+      catalogue.topics.get(),
+      catalogue.groups.get().catch(() => []),
+      (registry?.request('GET', '/subjects') ?? Promise.resolve([])).catch(() => []) as Promise<string[]>,
+    ])
+    return { subjects: best(subjects), topics: best(topics.map(each => each.name)), groups: best(groups.map(each => each.group)) }
   },
 })
 

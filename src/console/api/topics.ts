@@ -1,7 +1,7 @@
 /** Topics: the list, by page; one with its partitions; create, delete, empty, add partitions. */
 import { Type } from 'typebox'
 import { type Client, ClientError, type TopicState } from '../../client.ts'
-import { HttpError } from '../../http.ts'
+import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { Digits, MaybeDigits, route } from '../route.ts'
 import { operationsOf } from './rights.ts'
 
@@ -159,13 +159,6 @@ const create = route({
     return created
   },
 })
-
-/** The name, written again by who deletes: a URL that is called by mistake deletes nothing. */
-const Confirmed = Type.Object({ confirm: Type.String() })
-
-function requireConfirmed(confirm: string, topic: string): void {
-  if (confirm !== topic) throw new HttpError(400, 400, `To confirm, repeat the name of the topic: confirm=${topic}`)
-}
 
 const remove = route({
   method: 'DELETE',

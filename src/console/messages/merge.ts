@@ -2,74 +2,84 @@
  * Records of several partitions in the order of time, oldest or newest first.
  *
  * Each partition is read a little at a time, and only when all that was read of it has been given out: so a page of a topic with a billion records
- * costs a few fetches. Records that do not match are dropped as soon as they are read, and the steps get longer while nothing matches, so that a search
+ * costs a few fetches. Records that do not match are dropped as soon as they are read, and the steps get longer while little is found, so that a search
  * runs at the speed of fetches. Exact where a partition's timestamps do not go back.
  */
-import type { Client, ReceivedRecord } from '../../client.ts'
-import { type ShownRecord, shownRecord } from './shown.ts'
+import type { ReceivedRecord } from '../../client.ts'
+import type { Range } from './job.ts'
 
-/** `low` up to, but without, `high`. */
-export interface Range {
-  low: bigint
-  high: bigint
-}
+type MaybePromise<T> = T | Promise<T>
 
-export interface MergeOptions {
-  readonly client: Pick<Client, 'read'>
-  readonly topic: string
+/** The records of each fetch; those of a partition in their order. */
+export type Read = (from: ReadonlyMap<number, bigint>, until: ReadonlyMap<number, bigint> | null) => AsyncIterable<ReceivedRecord[]>
+
+export interface MergeOptions<Row> {
+  readonly read: Read
   readonly ranges: ReadonlyMap<number, Range>
   readonly newestFirst: boolean
   /** How many records are wanted, which says how much to read first. */
   readonly wanted: number
-  readonly matches: (record: ReceivedRecord) => boolean
+  /** null: it does not match. */
+  readonly take: (record: ReceivedRecord) => MaybePromise<Row | null>
   readonly signal: AbortSignal
 }
 
-export interface Progress {
-  scanned: number
-  bytes: number
-  /** Offsets that are still to be read. */
-  left: bigint
+interface Found<Row> {
+  readonly row: Row
+  readonly offset: bigint
+  readonly timestampMs: bigint
 }
 
-interface Source {
+interface Source<Row> {
   readonly partition: number
   /** Not read yet. */
   readonly rest: Range
   /** Read, not given out; the next is the last one. */
-  rows: ShownRecord[]
+  rows: Found<Row>[]
   step: number
 }
 
-/** Enough to read a row. */
-const mostShownBytes = 4_096
 const longestStep = 65_536
+/** That are kept before they are given out, of all partitions and at least of each. */
+const mostRows = 8_000
+const fewestRows = 32
+/** A step of fewer bytes may be longer, one of more was too long. */
+const fewBytes = 2 ** 22
+const manyBytes = 2 ** 25
 
-/** Yields records, and how far it has come after each step of reading. */
-export class Merge {
-  readonly progress: Progress
-  readonly #options: MergeOptions
-  readonly #sources: Source[]
+/** Yields rows, and null after each step of reading. */
+export class Merge<Row> {
+  scanned = 0
+  bytes = 0
+  readonly #options: MergeOptions<Row>
+  readonly #sources: Source<Row>[]
+  /** Of one partition. */
+  readonly #mostRows: number
 
-  constructor(options: MergeOptions) {
+  constructor(options: MergeOptions<Row>) {
     this.#options = options
-    const step = Math.max(Math.ceil((2 * options.wanted) / Math.max(options.ranges.size, 1)), 8)
+    const step = Math.min(Math.max(Math.ceil((2 * options.wanted) / Math.max(options.ranges.size, 1)), 8), 128)
+    this.#mostRows = Math.max(Math.floor(mostRows / Math.max(options.ranges.size, 1)), fewestRows)
     this.#sources = Array.from(options.ranges, ([partition, { low, high }]) => ({ partition, rest: { low, high }, rows: [], step }))
-    this.progress = { scanned: 0, bytes: 0, left: this.#left() }
+  }
+
+  /** Offsets that are still to be read. */
+  get left(): bigint {
+    return this.#sources.reduce((sum, { rest }) => sum + rest.high - rest.low, 0n)
   }
 
   /** Where to go on, by partition: the ends of what has not been given out. */
   get positions(): Map<number, bigint> {
     const { newestFirst } = this.#options
-    const position = ({ rows, rest }: Source) => {
+    const position = ({ rows, rest }: Source<Row>) => {
       const next = rows.at(-1)
-      if (next !== undefined) return newestFirst ? BigInt(next.offset) + 1n : BigInt(next.offset)
+      if (next !== undefined) return newestFirst ? next.offset + 1n : next.offset
       return newestFirst ? rest.high : rest.low
     }
     return new Map(this.#sources.map(source => [source.partition, position(source)]))
   }
 
-  async *run(): AsyncGenerator<ShownRecord | null, void> {
+  async *run(): AsyncGenerator<Row | null, void> {
     const { signal } = this.#options
     for (;;) {
       const empty = this.#sources.filter(({ rows, rest }) => rows.length === 0 && rest.low < rest.high)
@@ -85,46 +95,64 @@ export class Merge {
     }
   }
 
-  #next(): ShownRecord | null {
+  #next(): Row | null {
     const { newestFirst } = this.#options
-    let best: Source | null = null
-    let bestTime = 0
+    let best: Source<Row> | null = null
+    let bestTime = 0n
     for (const source of this.#sources) {
-      const row = source.rows.at(-1)
-      if (row === undefined) continue
-      const time = newestFirst ? -Number(row.timestamp) : Number(row.timestamp)
+      const found = source.rows.at(-1)
+      if (found === undefined) continue
+      const time = newestFirst ? -found.timestampMs : found.timestampMs
       if (best === null || time < bestTime) [best, bestTime] = [source, time]
     }
-    return best?.rows.pop() ?? null
+    return best?.rows.pop()?.row ?? null
   }
 
-  async #read(sources: readonly Source[]): Promise<void> {
-    const { client, topic, newestFirst, matches, signal } = this.#options
+  async #read(sources: readonly Source<Row>[]): Promise<void> {
+    const { read, newestFirst, signal } = this.#options
     const parts = new Map(sources.map(({ partition, rest, step }) => [partition, cut(rest, BigInt(step), newestFirst)]))
     const from = new Map(Array.from(parts, ([partition, { low }]) => [partition, low]))
     const until = new Map(Array.from(parts, ([partition, { high }]) => [partition, high]))
     const byPartition = new Map(sources.map(source => [source.partition, source]))
-    for await (const records of client.read({ topic, from, until, signal })) {
-      const rows = byPartition.get(records[0]!.partition)!.rows
-      for (const record of records) {
-        this.progress.scanned++
-        this.progress.bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0)
-        if (matches(record)) rows.push(shownRecord(record, mostShownBytes))
-      }
+    const before = this.bytes
+    for await (const records of read(from, until)) {
+      const [first] = records
+      if (first !== undefined) await this.#take(records, byPartition.get(first.partition)!.rows)
+      if (signal.aborted) return
     }
-    for (const source of sources) {
-      const { low, high } = parts.get(source.partition)!
-      if (newestFirst) source.rest.high = low
-      else source.rest.low = high
-      // They were read oldest first, and are given out from the end.
-      if (!newestFirst) source.rows.reverse()
-      if (source.rows.length === 0) source.step = Math.min(source.step * 4, longestStep)
-    }
-    this.progress.left = this.#left()
+    const perSource = (this.bytes - before) / sources.length
+    for (const source of sources) this.#settle(source, parts.get(source.partition)!, perSource)
   }
 
-  #left(): bigint {
-    return this.#sources.reduce((sum, { rest }) => sum + rest.high - rest.low, 0n)
+  async #take(records: readonly ReceivedRecord[], rows: Found<Row>[]): Promise<void> {
+    const { take, newestFirst } = this.#options
+    for (const record of records) {
+      if (rows.length > this.#mostRows && !newestFirst) return
+      if (rows.length > 2 * this.#mostRows) rows.splice(0, this.#mostRows)
+      this.scanned++
+      this.bytes += (record.key?.length ?? 0) + (record.value?.length ?? 0)
+      const taken = take(record)
+      const row = taken instanceof Promise ? await taken : taken
+      if (row !== null) rows.push({ row, offset: record.offset, timestampMs: record.timestampMs })
+    }
+  }
+
+  /** What is too much to be kept is read again later. */
+  #settle(source: Source<Row>, { low, high }: Range, bytes: number): void {
+    const { newestFirst } = this.#options
+    const { rest, rows } = source
+    const tooMany = rows.length > this.#mostRows
+    if (newestFirst) {
+      if (tooMany) rows.splice(0, rows.length - this.#mostRows)
+      rest.high = tooMany ? rows[0]!.offset : low
+    } else {
+      // They were read oldest first, and are given out from the end.
+      if (tooMany) rows.splice(this.#mostRows)
+      rest.low = tooMany ? rows.at(-1)!.offset + 1n : high
+      rows.reverse()
+    }
+    if (tooMany || bytes > manyBytes) source.step = Math.max(Math.floor(source.step / 4), 8)
+    else if (bytes < fewBytes) source.step = Math.min(source.step * 4, longestStep)
   }
 }
 

@@ -69,6 +69,10 @@ export const servicesKeys = {
   }),
   'console.oidc.client.secret': password({ doc: 'Client secret of the console at the provider; none for a public client.' }),
   'console.oidc.scopes': list({ default: 'openid', doc: 'Scopes that the console asks for; openid must be one of them.' }),
+  'console.metrics.url': string({
+    default: '',
+    doc: "Address of the broker's metrics in Prometheus' format, such as http://localhost:9644/metrics, from which the console draws its plots. Empty: those of the broker that starts the console; with millrace services, what Kafka's protocol tells.",
+  }),
   'registry.port': port(8081, 'Port of the schema registry.'),
   'registry.advertised.url': string({
     default: '',

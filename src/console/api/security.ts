@@ -1,0 +1,233 @@
+/** Who may do what: users, ACLs and what follows from them, quotas, and delegation tokens. */
+import { type Static, Type } from 'typebox'
+import type { Acl, Client, QuotaEntity, QuotaEntityType } from '../../client.ts'
+import { aclOperations, aclResourceTypes } from '../../client.ts'
+import { HttpError } from '../../http.ts'
+import { Confirmed, requireConfirmed } from '../confirmed.ts'
+import { route } from '../route.ts'
+import { decide } from '../security/decide.ts'
+
+const Name = Type.String({ minLength: 1, maxLength: 1_000 })
+const Done = Type.Object({})
+const Mechanism = Type.Union([Type.Literal('SCRAM-SHA-256'), Type.Literal('SCRAM-SHA-512')])
+
+const users = route({
+  method: 'GET',
+  path: '/security/users',
+  response: Type.Object({
+    users: Type.Array(
+      Type.Object({ user: Type.String(), credentials: Type.Array(Type.Object({ mechanism: Type.String(), iterations: Type.Integer() })) }),
+    ),
+  }),
+  async handle({ client }) {
+    return { users: await client.scramUsers() }
+  },
+})
+
+const setUser = route({
+  method: 'POST',
+  path: '/security/users',
+  body: Type.Object({
+    user: Name,
+    password: Type.String({ minLength: 1, maxLength: 1_000 }),
+    mechanism: Mechanism,
+    iterations: Type.Optional(Type.Integer({ minimum: 4_096, maximum: 16_384 })),
+  }),
+  response: Done,
+  audit: ({ body: { user, mechanism } }) => ({ user, mechanism }),
+  async handle({ body: { iterations = 4_096, ...credential }, client }) {
+    await client.setScramCredential({ ...credential, iterations })
+    return {}
+  },
+})
+
+const removeUser = route({
+  method: 'DELETE',
+  path: '/security/users/:user',
+  params: Type.Object({ user: Name }),
+  query: Confirmed,
+  response: Done,
+  async handle({ params: { user }, query: { confirm }, client }) {
+    requireConfirmed(confirm, user)
+    const found = (await client.scramUsers([user])).find(each => each.user === user)
+    for (const { mechanism } of found?.credentials ?? []) await client.deleteScramCredential(user, mechanism)
+    return {}
+  },
+})
+
+/** Kafka's names; the types of the client say which there are. */
+const AclShape = Type.Object({
+  resourceType: Type.Enum(aclResourceTypes as unknown as string[]),
+  resourceName: Name,
+  patternType: Type.Union([Type.Literal('LITERAL'), Type.Literal('PREFIXED')]),
+  principal: Type.String({ pattern: '^[A-Za-z]+:.+$' }),
+  host: Name,
+  operation: Type.Enum(aclOperations as unknown as string[]),
+  permission: Type.Union([Type.Literal('ALLOW'), Type.Literal('DENY')]),
+})
+const asAcl = (acl: Static<typeof AclShape>) => acl as Acl
+
+const mostAcls = 10_000
+
+const acls = route({
+  method: 'GET',
+  path: '/security/acls',
+  response: Type.Object({ total: Type.Integer(), acls: Type.Array(AclShape) }),
+  async handle({ client }) {
+    const all = await client.acls({})
+    return { total: all.length, acls: all.slice(0, mostAcls) }
+  },
+})
+
+const addAcl = route({
+  method: 'POST',
+  path: '/security/acls',
+  body: Type.Object({ acls: Type.Array(AclShape, { minItems: 1, maxItems: 100 }) }),
+  response: Done,
+  audit: ({ body }) => body,
+  async handle({ body, client }) {
+    await client.createAcls(body.acls.map(asAcl))
+    return {}
+  },
+})
+
+const removeAcl = route({
+  method: 'DELETE',
+  path: '/security/acls',
+  query: AclShape,
+  response: Type.Object({ removed: Type.Integer() }),
+  async handle({ query, client }) {
+    return { removed: (await client.deleteAcls([asAcl(query)])).length }
+  },
+})
+
+const why = route({
+  method: 'GET',
+  path: '/security/why',
+  query: Type.Object({
+    principal: AclShape.properties.principal,
+    host: Type.Optional(Name),
+    resourceType: AclShape.properties.resourceType,
+    resourceName: Name,
+    operation: AclShape.properties.operation,
+  }),
+  response: Type.Object({ allowed: Type.Boolean(), reason: Type.String(), acls: Type.Array(AclShape) }),
+  async handle({ query: { host = '*', ...asked }, client }) {
+    const [all, broker] = await Promise.all([client.acls({}), brokerSettings(client)])
+    return decide({ ...asked, host } as Parameters<typeof decide>[0], all, broker)
+  },
+})
+
+/** What else decides; unknown to who may not read the configuration of brokers. */
+async function brokerSettings(client: Client) {
+  try {
+    const [broker] = (await client.cluster()).brokers
+    const configs = await client.configs({ type: 'BROKER', name: String(broker!.id) })
+    const value = (name: string) => configs.find(each => each.name === name)?.value ?? ''
+    return {
+      superUsers: value('super.users')
+        .split(';')
+        .filter(each => each !== ''),
+      allowWithoutAcl: value('allow.everyone.if.no.acl.found') === 'true',
+      authorizer: value('authorizer.class.name') !== '',
+    }
+  } catch {
+    return null
+  }
+}
+
+/** null: all that have none of their own. */
+const MaybeName = Type.Optional(Type.Union([Type.String(), Type.Null()]))
+const Entity = Type.Object({ user: MaybeName, 'client-id': MaybeName, ip: MaybeName }, { additionalProperties: false })
+
+const quotas = route({
+  method: 'GET',
+  path: '/security/quotas',
+  response: Type.Object({
+    quotas: Type.Array(
+      Type.Object({
+        entity: Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()])),
+        values: Type.Record(Type.String(), Type.Number()),
+      }),
+    ),
+  }),
+  async handle({ client }) {
+    const all = await client.quotas()
+    return { quotas: all.map(({ entity, values }) => ({ entity: Object.fromEntries(entity), values: Object.fromEntries(values) })) }
+  },
+})
+
+const setQuota = route({
+  method: 'POST',
+  path: '/security/quotas',
+  /** null: no quota of this kind any more. */
+  body: Type.Object({ entity: Entity, values: Type.Record(Type.String(), Type.Union([Type.Number(), Type.Null()])) }),
+  response: Done,
+  audit: ({ body }) => body,
+  async handle({ body: { entity, values }, client }) {
+    const named: QuotaEntity = new Map(Object.entries(entity) as [QuotaEntityType, string | null][])
+    await client.alterQuota(named, new Map(Object.entries(values)))
+    return {}
+  },
+})
+
+const Token = Type.Object({
+  tokenId: Type.String(),
+  owner: Type.String(),
+  requester: Type.String(),
+  renewers: Type.Array(Type.String()),
+  /** Milliseconds since the epoch. */
+  issued: Type.String(),
+  expires: Type.String(),
+  latest: Type.String(),
+})
+
+const tokens = route({
+  method: 'GET',
+  path: '/security/tokens',
+  response: Type.Object({ tokens: Type.Array(Token) }),
+  async handle({ client }) {
+    const all = await client.tokens()
+    return {
+      tokens: all.map(({ tokenId, owner, requester, renewers, issuedMs, expiresMs, maxMs }) => ({
+        ...{ tokenId, owner, requester, renewers },
+        ...{ issued: String(issuedMs), expires: String(expiresMs), latest: String(maxMs) },
+      })),
+    }
+  },
+})
+
+const createToken = route({
+  method: 'POST',
+  path: '/security/tokens',
+  body: Type.Object({ owner: Type.Optional(Name), renewers: Type.Array(Name, { maxItems: 100 }) }),
+  /** The secret is told here and never again. */
+  response: Type.Object({ tokenId: Type.String(), hmac: Type.String() }),
+  audit: ({ body }) => body,
+  async handle({ body: { owner, renewers }, client }) {
+    const { tokenId, hmac } = await client.createToken({ renewers, ...(owner === undefined ? {} : { owner }) })
+    return { tokenId, hmac }
+  },
+})
+
+const expireToken = route({
+  method: 'DELETE',
+  path: '/security/tokens/:tokenId',
+  params: Type.Object({ tokenId: Name }),
+  query: Confirmed,
+  response: Done,
+  async handle({ params: { tokenId }, query: { confirm }, client }) {
+    requireConfirmed(confirm, tokenId)
+    const token = (await client.tokens()).find(each => each.tokenId === tokenId)
+    if (token === undefined) throw new HttpError(404, 404, `There is no token ${tokenId}, or you may not see it`)
+    await client.expireToken(token.hmac)
+    return {}
+  },
+})
+
+export const securityRoutes = [
+  ...([users, setUser, removeUser] as const),
+  ...([acls, addAcl, removeAcl, why] as const),
+  ...([quotas, setQuota] as const),
+  ...([tokens, createToken, expireToken] as const),
+] as const
