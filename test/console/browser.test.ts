@@ -172,7 +172,7 @@ test('a right is given, found in the matrix, and explained', options, async () =
   await dialog.getByLabel('Principal').fill('User:alice')
   await dialog.getByLabel('Name', { exact: true }).fill('orders')
   await dialog.getByRole('button', { name: 'Add', exact: true }).click()
-  await page.getByRole('button', { name: '● read' }).waitFor()
+  await page.getByRole('button', { name: 'read', exact: true }).waitFor()
   await page.getByLabel('Principal').fill('User:alice')
   await page.getByLabel('Name', { exact: true }).fill('orders')
   await page.getByLabel('Operation').selectOption('WRITE')
