@@ -12,8 +12,8 @@ import { askSecret } from './secret.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-export async function connect(given: ClientFlags, environment: Environment = process.env): Promise<Client> {
-  const { bootstrap, properties } = await reach(given, environment)
+export async function connect(given: ClientFlags, environment?: Environment, passwordVariable?: string): Promise<Client> {
+  const { bootstrap, properties } = await reach(given, environment, passwordVariable)
   const timeout = Number(properties['request.timeout.ms'])
   return openClient({
     bootstrap,
@@ -27,11 +27,12 @@ export async function connect(given: ClientFlags, environment: Environment = pro
 export async function reach(
   given: ClientFlags,
   environment: Environment = process.env,
+  passwordVariable = 'MILLRACE_PASSWORD',
 ): Promise<{ bootstrap: string; properties: ClientProperties }> {
   // An empty environment variable counts as unset.
   const flags = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as ClientFlags
   const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig, '--client-config')
-  const properties = await withPassword(withFlags(file, flags, environment), environment)
+  const properties = await withPassword(withFlags(file, flags, environment), environment, passwordVariable)
   return { bootstrap: flags.bootstrap ?? properties['bootstrap.servers'] ?? defaultBootstrap, properties }
 }
 
@@ -58,11 +59,15 @@ export function withFlags(given: ClientProperties, flags: ClientFlags, environme
   return properties
 }
 
-async function withPassword(properties: Record<string, string>, environment: Environment): Promise<Record<string, string>> {
+async function withPassword(
+  properties: Record<string, string>,
+  environment: Environment,
+  passwordVariable: string,
+): Promise<Record<string, string>> {
   const user = properties['sasl.username']
   const needed = properties['security.protocol']?.startsWith('SASL') && user !== undefined && properties['sasl.jaas.config'] === undefined
   if (!needed || properties['sasl.password'] !== undefined) return properties
-  const password = environment.MILLRACE_PASSWORD ?? (await askSecret(`Password for ${user}: `))
-  if (password === null) throw new UsageError(`no password for ${user}: set MILLRACE_PASSWORD or sasl.password in --client-config`)
+  const password = environment[passwordVariable] ?? (await askSecret(`Password for ${user}: `))
+  if (password === null) throw new UsageError(`no password for ${user}: set ${passwordVariable} or sasl.password in its client.properties`)
   return { ...properties, 'sasl.password': password }
 }

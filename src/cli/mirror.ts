@@ -23,6 +23,7 @@ export interface MirrorFlags extends ClientFlags {
 }
 
 const defaultFollowMs = 10_000
+const sourcePassword = 'MILLRACE_FROM_PASSWORD'
 /** Of a list of names in a report. */
 const mostNames = 5
 
@@ -58,7 +59,7 @@ export async function mirrorFrom(flags: MirrorFlags): Promise<void> {
 /** The environment is about the target. */
 function connectToSource({ from, fromConfig }: MirrorFlags): Promise<Client> {
   const named = { ...(from === undefined ? {} : { bootstrap: from }), ...(fromConfig === undefined ? {} : { clientConfig: fromConfig }) }
-  return connect(named, { MILLRACE_PASSWORD: process.env.MILLRACE_FROM_PASSWORD })
+  return connect(named, { [sourcePassword]: process.env[sourcePassword] }, sourcePassword)
 }
 
 async function run(options: MirrorOptions, progress: ProgressLine): Promise<MirrorReport> {
