@@ -5,6 +5,7 @@ import type { ReceivedRecord } from '../client.ts'
 import { compileCel, ExprError } from '../expr.ts'
 import type { Serdes } from '../serde.ts'
 import { plural, UsageError } from './output.ts'
+import { showPart } from './record-printer.ts'
 import type { SerdeFlags } from './serde-options.ts'
 
 export interface RecordFilter {
@@ -19,10 +20,8 @@ export async function openFilter(text: string, serdes: Serdes, serde: SerdeFlags
   })
   let problems = 0
   let first = ''
-  const shown = async (record: ReceivedRecord, part: 'key' | 'value') => {
-    const { topic, key, headers } = record
-    return (await serdes.show(serde?.[part] ?? 'auto', record[part], { topic, part, key, headers })).value
-  }
+  const shown = async (record: ReceivedRecord, part: 'key' | 'value') =>
+    (await showPart(record, part, serde?.[part] ?? 'auto', serdes)).value
   return {
     async passes(record) {
       const { topic, partition, offset, timestampMs } = record

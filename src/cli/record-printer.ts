@@ -44,9 +44,13 @@ export function decode(record: ReceivedRecord, decoding: Decoding | null): Decod
 
 async function decodePart(record: ReceivedRecord, part: 'key' | 'value', decoding: Decoding): Promise<Shown | null> {
   const name = decoding[part]
-  if (name === null) return null
+  return name === null ? null : showPart(record, part, name, decoding.serdes)
+}
+
+/** Throws CommandFailed if a serde was named that does not explain the bytes. */
+export async function showPart(record: ReceivedRecord, part: 'key' | 'value', name: SerdeChoice, serdes: Serdes): Promise<Shown> {
   const { topic, partition, offset, key, headers } = record
-  const shown = await decoding.serdes.show(name, record[part], { topic, part, key, headers })
+  const shown = await serdes.show(name, record[part], { topic, part, key, headers })
   if (shown.problem !== null && name !== 'auto') {
     throw new CommandFailed(
       `${topic}-${partition} at offset ${offset}: the ${part} is not ${name}: ${shown.problem} (-s auto prints it in hexadecimal)`,

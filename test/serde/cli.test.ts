@@ -120,6 +120,10 @@ test('a filter in CEL sees what is decoded; records without an answer do not pas
   assert.match(found.err, /--filter had no answer for 1 record; the first: filtered-0 at offset 2: the value has no field total/)
   assert.equal(await read('users', '-s', 'value=avro', '--filter', 'value.id > 1'), '{"id":9007199254740993,"name":"Ann"}\n')
   assert.equal(await read('filtered', '--filter', 'offset > 0', '-n', '1'), '{"total":1}\n')
+  // What the named format does not explain is no reason to leave a record out in silence.
+  const odd = await run(['consume', 'filtered', '-f', 'beginning', '-s', 'value=json', '--filter', 'offset >= 0'])
+  assert.match(odd.err, /^millrace: filtered-0 at offset 2: the value is not json: /m)
+  assert.equal(odd.code, 1)
   const wrong = await run(['consume', 'filtered', '--filter', 'value.total >'])
   assert.deepEqual([wrong.code, wrong.out], [2, ''])
   assert.match(wrong.err, /--filter: syntax error/)
