@@ -83,3 +83,40 @@ test('a state is read when the changes before are done: who reads it would not k
   await Promise.all([writing, reading])
   assert.deepEqual(asked, [apis.writeShareGroupState.name, apis.readShareGroupState.name])
 })
+
+test('a change that begins here and ends at another broker, because the coordinator moved, counts as well', async () => {
+  const asked: string[] = []
+  const moved = Promise.withResolvers<void>()
+  const written = Promise.withResolvers<void>()
+  let leader = 0
+  const own = {
+    partitionFor: () => 0,
+    async write() {
+      await moved.promise
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'The coordinator is closed')
+    },
+  }
+  const peers = {
+    async request(_broker: number, api: { name: string }) {
+      asked.push(api.name)
+      if (api.name === apis.writeShareGroupState.name) await written.promise
+      return { results: [{ topicId, partitions: [{ partition: 0, ...answer }] }] }
+    },
+  }
+  const states = new RoutedShareStates({
+    timers: realSystem().timers,
+    own: own as unknown as ShareCoordinator,
+    leaders: new Leaders({ topicId: () => topicId, leaderOf: () => leader }, 0),
+    peers: peers as unknown as Peers,
+  })
+  const writing = states.write(key, answer)
+  leader = 1
+  const reading = states.read(key, 3)
+  for (let turn = 0; turn < 20; turn++) await null
+  moved.resolve()
+  for (let turn = 0; turn < 20; turn++) await null
+  assert.deepEqual(asked, [apis.writeShareGroupState.name])
+  written.resolve()
+  await Promise.all([writing, reading])
+  assert.deepEqual(asked, [apis.writeShareGroupState.name, apis.readShareGroupState.name])
+})

@@ -47,6 +47,8 @@ export class RoutedShareStates implements ShareStates {
   readonly #options: RoutedShareStatesOptions
   /** The last change of each share partition that is under way to another broker. */
   readonly #changing = new Map<string, Promise<void>>()
+  /** All changes of each share partition that are under way, also to the coordinator here, from where they may have to go to another one. */
+  readonly #underWay = new Map<string, Set<Promise<void>>>()
 
   constructor(options: RoutedShareStatesOptions) {
     this.#options = options
@@ -54,7 +56,7 @@ export class RoutedShareStates implements ShareStates {
 
   async read(key: SharePartitionKey, leaderEpoch = -1): Promise<ShareState | null> {
     // What an earlier instance of the share partition here has under way would be done, and confirmed, without its successor knowing of it.
-    await this.#changing.get(sharePartitionName(key))?.catch(() => {})
+    await Promise.allSettled(this.#underWay.get(sharePartitionName(key)) ?? [])
     return await this.#ask(
       key,
       own => own.read(key, leaderEpoch),
@@ -126,7 +128,16 @@ export class RoutedShareStates implements ShareStates {
   }
 
   #change(key: SharePartitionKey, own: Own<void>, remote: Remote<void>): Promise<void> {
-    return this.#ownFirst(key, own, () => this.#inOrder(key, () => this.#repeated(key, own, remote)))
+    const change = this.#ownFirst(key, own, () => this.#inOrder(key, () => this.#repeated(key, own, remote)))
+    const name = sharePartitionName(key)
+    const changes = this.#underWay.get(name) ?? new Set()
+    this.#underWay.set(name, changes.add(change))
+    const done = () => {
+      changes.delete(change)
+      if (changes.size === 0) this.#underWay.delete(name)
+    }
+    change.then(done, done)
+    return change
   }
 
   /** Also the first use creates the topic, and finds only then that another broker leads the partition. */
