@@ -173,7 +173,7 @@ test('a right is given, found in the matrix, and explained', options, async () =
   await dialog.getByLabel('Name', { exact: true }).fill('orders')
   await dialog.getByRole('button', { name: 'Add', exact: true }).click()
   await page.getByRole('button', { name: 'read', exact: true }).waitFor()
-  await page.getByLabel('Principal').fill('User:alice')
+  await page.getByLabel('Principal', { exact: true }).fill('User:alice')
   await page.getByLabel('Name', { exact: true }).fill('orders')
   await page.getByLabel('Operation').selectOption('WRITE')
   await page.getByRole('button', { name: 'Explain' }).click()
@@ -188,7 +188,7 @@ interface AxeWindow {
 const views: readonly [path: string, shows: string][] = [
   ['/', 'Brokers'],
   ['/topics', 'in sync'],
-  ['/topics/orders/messages?cel=true&open=0%3A0', 'trace'],
+  ['/topics/orders/messages?cel=true&open=0%3A0', 'Headers (1)'],
   ['/topics/orders/partitions', 'in sync'],
   ['/topics/orders/config?all=true', 'cleanup.policy'],
   ['/groups', 'billing'],
@@ -255,9 +255,9 @@ test('who has few rights sees no button for what is not allowed', options, async
   const settings = settingsFor(`127.0.0.1:${secured.port('SASL_PLAINTEXT')}`, { services: ['console'], properties, ownProperties: own })
   const running = await startServices(settings, realSystem(), silentLogger)
   t.after(() => running.close())
-  const authorization = `Basic ${Buffer.from('alice:alice-pw').toString('base64')}`
-  const { page } = await openPage('', { extraHTTPHeaders: { authorization } })
   const there = `http://127.0.0.1:${running.ports.get('console')}`
+  const { page } = await openPage('')
+  await page.request.post(`${there}/api/login`, { data: { username: 'alice', password: 'alice-pw' } })
   await page.goto(`${there}/topics/readable/messages`)
   await page.getByText('There are no records here').waitFor()
   assert.equal(await page.getByRole('button', { name: 'Produce', exact: true }).count(), 0)

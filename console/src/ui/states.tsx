@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { ApiError } from '../api.ts'
 import { Button } from './button.tsx'
+import { Page } from './page.tsx'
 import css from './states.module.css'
 
 export function Loading({ rows = 8 }: { rows?: number }) {
@@ -65,10 +66,12 @@ export function Partial({ missing }: { missing: readonly string[] }) {
 
 export function NoSuchPlace() {
   return (
-    <Empty title="There is no such page">
-      <p>
-        <Link to="/">Go to the overview</Link>
-      </p>
-    </Empty>
+    <Page title="There is no such page">
+      <Empty title="Nothing is here">
+        <p>
+          <Link to="/">Go to the overview</Link>
+        </p>
+      </Empty>
+    </Page>
   )
 }

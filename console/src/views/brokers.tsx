@@ -42,8 +42,8 @@ export function Brokers() {
               <Link to="/brokers/$id" params={{ id: 'default' }}>
                 Configuration of all brokers
               </Link>
-              : what is set here counts on each of them that has nothing of its own.
             </p>
+            <p className={css['note']}>What is set there counts on each broker that has nothing of its own.</p>
           </>
         )}
       </div>
