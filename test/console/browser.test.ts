@@ -197,7 +197,7 @@ const views: readonly [path: string, shows: string][] = [
   ['/groups/billing/history', 'Nothing has changed'],
   ['/groups/nobody/lag', 'GROUP_ID_NOT_FOUND'],
   ['/schemas', 'users-value'],
-  ['/schemas/users-value?against=1', '"email"'],
+  ['/schemas/users-value?version=2&against=1', '"email"'],
   ['/transactions', 'No transaction is open'],
   ['/security/acls', 'May they, and why?'],
   ['/security/users', 'SCRAM'],
