@@ -469,7 +469,7 @@ class Engine implements Log, LogContext {
     try {
       markFailedSync(this.#files, this.directory, bootIdOf(this.#files))
     } catch (error) {
-      if (!(error instanceof DiskError)) throw error
+      // Whatever it is, the process must stop now.
       this.report('cannot record that a sync failed: restart the machine before you start the broker again', error)
     }
   }
