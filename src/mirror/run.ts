@@ -22,7 +22,7 @@ export async function mirror(options: MirrorOptions): Promise<MirrorReport> {
   const waiting = (reason: ClientError | null) => options.onWaiting(reason === null ? null : reason.message)
   const writer = await target.openBatchWriter({ transactionalId: `millrace-mirror-${sourceId}`, patienceMs, onWaiting: waiting })
   try {
-    const state = new State(target, writer, system, sourceId)
+    const state = new State(writer, system, sourceId)
     await state.begin()
     return await new Run(options, sourceId, idOf(to)).copy(writer, state)
   } catch (error) {
@@ -58,18 +58,18 @@ class Run {
 
   async plan(): Promise<MirrorReport> {
     const { target } = this.#options
-    const { topics, created, changed } = await this.#topics()
-    const { last } = await loadState(target, this.#source, this.#isCurrent)
-    const tasks = await this.#tasks(topics, last)
+    const { last } = await loadState(target, this.#source)
+    const { topics, created, changed } = await this.#topics(last)
+    const tasks = await this.#tasks(topics, last.filter(this.#isCurrent))
     const acls = this.#options.acls ? await copyAcls(this.#options, this.#left, this.#failed) : null
     return this.#report({ topics, created, changed, tasks, acls, groups: null, counts: { records: 0, bytes: 0 } })
   }
 
   async copy(writer: BatchWriter, state: State): Promise<MirrorReport> {
     const { target, signal, groups: withGroups } = this.#options
-    const { topics, created, changed } = await this.#topics()
-    const loaded = await this.#settled(writer, state, await state.load(this.#isCurrent))
-    const tasks = await this.#tasks(topics, loaded.last)
+    const loaded = await loadState(target, this.#source)
+    const { topics, created, changed } = await this.#topics(loaded.last)
+    const tasks = await this.#tasks(topics, await this.#settled(writer, state, loaded))
     const counts = await this.#copyRecords(writer, state, tasks)
     await state.end()
     for (const { topic, partition, failure } of tasks)
@@ -88,12 +88,11 @@ class Run {
     return current !== undefined && ids.every((id, index) => id === current[index])
   }
 
-  async #topics() {
-    const { target } = this.#options
+  /** `last`: of earlier runs. */
+  async #topics(last: readonly Chunk[]) {
     const found = await sourceTopics(this.#options, this.#left)
     if (found.length === 0) this.#left.add('topics: the source has none that are asked for')
-    const known = new Set<string>()
-    await loadState(target, this.#source, ({ topic, ids }) => known.add(JSON.stringify([topic, ids])) !== undefined)
+    const known = new Set(last.map(({ topic, ids }) => JSON.stringify([topic, ids])))
     const isKnown = (name: string, ids: Ids) => known.has(JSON.stringify([name, ids]))
     const { ready, created, changed, failed } = await prepareTopics(found, this.#options, isKnown, this.#left)
     this.#failed.push(...failed)
@@ -101,14 +100,15 @@ class Run {
     return { topics: ready, created, changed }
   }
 
-  /** Nothing of an earlier run is on its way any more, and its chunks tell what has arrived. */
-  async #settled(writer: BatchWriter, state: State, { last, uncertain }: Loaded): Promise<Loaded> {
-    const settled = await recover(this.#options.target, writer, uncertain)
+  /** The last chunks of these topics. Nothing of an earlier run is on its way any more, and they tell what has arrived. */
+  async #settled(writer: BatchWriter, state: State, { last, isUncertain }: Loaded): Promise<Chunk[]> {
+    const current = last.filter(this.#isCurrent)
+    const settled = await recover(this.#options.target, writer, current.filter(isUncertain))
     if (settled.length > 0) await state.writeChunks(settled)
-    return { last: new Map([...last, ...settled.map(chunk => [placeOf(chunk), chunk] as const)]), uncertain: [] }
+    return [...current.filter(chunk => !isUncertain(chunk)), ...settled]
   }
 
-  async #tasks(topics: readonly MirroredTopic[], last: Loaded['last']): Promise<Task[]> {
+  async #tasks(topics: readonly MirroredTopic[], last: readonly Chunk[]): Promise<Task[]> {
     const { source, target, dryRun } = this.#options
     const places = topics.flatMap(({ name, partitions }) =>
       Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
@@ -120,6 +120,7 @@ class Run {
     ])
     const ends = dryRun ? new Map<string, Map<number, bigint>>() : await target.manyOffsets(places, 'latest')
     const byName = new Map(topics.map(each => [each.name, each]))
+    const nextOf = new Map(last.map(chunk => [placeOf(chunk), chunk.next]))
     const tasks: Task[] = []
     for (const place of places) {
       const { topic, partition } = place
@@ -132,7 +133,7 @@ class Run {
       }
       if ((newest.get(topic)?.get(partition) ?? until!) > until!)
         this.#left.add('records of transactions that are open now, and those behind them', topic)
-      const known = last.get(placeOf(place))?.next ?? null
+      const known = nextOf.get(placeOf(place)) ?? null
       const position = known === null || known < start! ? start! : known
       const { ids, mostBytes } = byName.get(topic)!
       const task = { ...place, ids, mostBytes, position, copied: position, until: until!, end: end ?? 0n, sequence: 0 }

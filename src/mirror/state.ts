@@ -43,10 +43,10 @@ export interface Chunk {
 }
 
 export interface Loaded {
-  /** The last chunk of each partition. */
-  readonly last: ReadonlyMap<string, Chunk>
-  /** Those of them of which nobody knows what has arrived. */
-  readonly uncertain: readonly Chunk[]
+  /** The last chunk of each partition, also of topics that were made again since. */
+  readonly last: readonly Chunk[]
+  /** Nobody knows what has arrived of it. Only for those in `last`. */
+  isUncertain(chunk: Chunk): boolean
 }
 
 export function placeOf({ topic, partition: number }: { topic: string; partition: number }): string {
@@ -90,14 +90,12 @@ export async function ensureStateTopic(target: Client): Promise<void> {
 
 /** Of one source. */
 export class State {
-  readonly #target: Client
   readonly #writer: BatchWriter
   readonly #system: System
   readonly #source: string
   #sequence = 0
 
-  constructor(target: Client, writer: BatchWriter, system: System, source: string) {
-    this.#target = target
+  constructor(writer: BatchWriter, system: System, source: string) {
     this.#writer = writer
     this.#system = system
     this.#source = source
@@ -115,10 +113,6 @@ export class State {
   /** All chunks are settled. */
   end(): Promise<void> {
     return this.#write([this.#session(true)])
-  }
-
-  load(isCurrent: (chunk: Chunk) => boolean): Promise<Loaded> {
-    return loadState(this.#target, this.#source, isCurrent)
   }
 
   #session(isClean: boolean): NewRecord {
@@ -154,8 +148,8 @@ export class State {
   }
 }
 
-/** `isCurrent`: false for chunks of topics that were made again since. */
-export async function loadState(target: Client, source: string, isCurrent: (chunk: Chunk) => boolean): Promise<Loaded> {
+/** Reads the state of one source once. */
+export async function loadState(target: Client, source: string): Promise<Loaded> {
   const last = new Map<string, Chunk>()
   const lastRounds = new Map<number, number>()
   const clean = new Set<number>()
@@ -166,12 +160,12 @@ export async function loadState(target: Client, source: string, isCurrent: (chun
       continue
     }
     lastRounds.set(read.epoch, Math.max(lastRounds.get(read.epoch) ?? -1, read.round))
-    if (isCurrent(read)) last.set(placeOf(read), read)
+    last.set(JSON.stringify([placeOf(read), read.ids]), read)
   }
-  const uncertain = [...last.values()].filter(
-    ({ isSettled, epoch, round }) => !isSettled && !clean.has(epoch) && round === lastRounds.get(epoch),
-  )
-  return { last, uncertain }
+  return {
+    last: [...last.values()],
+    isUncertain: ({ isSettled, epoch, round }) => !isSettled && !clean.has(epoch) && round === lastRounds.get(epoch),
+  }
 }
 
 interface Session {
