@@ -133,11 +133,10 @@ function toPattern(text: string): RegExp {
 
 function describe(report: MirrorReport): string {
   const { dryRun, topics, partitions, created, changed, records, bytes, offsetsLeft, acls, groups, left, failed } = report
-  const counts = (count: number, noun: string) => `${plural(count, noun)}`
   const done = dryRun ? 'would be ' : ''
   return [
     `${dryRun ? 'Would copy' : 'Copied'} from cluster ${report.source} to ${report.target}:`,
-    `  ${counts(topics, 'topic')} with ${counts(partitions, 'partition')}: ${created.length} ${done}created, ${new Set(changed.map(each => each.topic)).size} ${done}changed`,
+    `  ${plural(topics, 'topic')} with ${plural(partitions, 'partition')}: ${created.length} ${done}created, ${new Set(changed.map(each => each.topic)).size} ${done}changed`,
     ...some(changed.map(({ topic, change }) => `    ${topic}: ${change}`)),
     dryRun
       ? `  about ${plural(offsetsLeft, 'record')}`

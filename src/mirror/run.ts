@@ -78,7 +78,7 @@ class Run {
     const copied = new Set(topics.map(each => each.name))
     const groups =
       withGroups && !signal.aborted
-        ? await copyGroups({ ...this.#options, target }, this.#source, copied, this.#isCurrent, this.#left, this.#failed)
+        ? await copyGroups(this.#options, this.#source, copied, this.#isCurrent, this.#left, this.#failed)
         : null
     return this.#report({ topics, created, changed, tasks, acls, groups, counts })
   }
