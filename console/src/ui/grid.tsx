@@ -24,7 +24,7 @@ export interface Sorting {
   descending: boolean
 }
 
-interface GridProps<Row> {
+export interface GridProps<Row> {
   label: string
   columns: readonly Column<Row>[]
   count: number

@@ -10,6 +10,8 @@ interface Page<Row> {
   rows: readonly Row[]
 }
 
+export type Pages<Row> = ReturnType<typeof usePages<Row>>
+
 /** `page`: the query of the rows from there on. */
 export function usePages<Row>(page: (from: number) => Question<Page<Row>>) {
   const [sight, setSight] = useState({ first: 0, last: 0 })

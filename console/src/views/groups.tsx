@@ -2,11 +2,12 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../api.ts'
 import { count, counted } from '../format.ts'
-import { type Column, Grid } from '../ui/grid.tsx'
+import type { Column } from '../ui/grid.tsx'
 import { useNameSearch } from '../ui/name-search.tsx'
 import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
-import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
+import { PagedGrid } from '../ui/paged-grid.tsx'
+import { Command, Empty } from '../ui/states.tsx'
 import { GroupState } from './group-state.tsx'
 
 type Row = Output<'GET /groups'>['rows'][number]
@@ -38,34 +39,27 @@ export function Groups() {
     search,
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
-  const { first, total, rowAt, onSight } = usePages(from => asked('GET /groups', { query: { search: wanted, limit: pageSize, from } }))
+  const pages = usePages(from => asked('GET /groups', { query: { search: wanted, limit: pageSize, from } }))
   return (
-    <Page title="Groups" facts={first.data === undefined ? [] : [counted(total, 'group')]}>
+    <Page title="Groups" facts={pages.first.data === undefined ? [] : [counted(pages.total, 'group')]}>
       <Bar>{box}</Bar>
-      {first.isPending ? (
-        <Loading />
-      ) : first.isError && first.data === undefined ? (
-        <Failed error={first.error} retry={() => void first.refetch()} />
-      ) : total === 0 ? (
-        <Empty title={wanted === '' ? 'There are no groups yet' : 'No group has this name'}>
-          {wanted === '' && (
-            <>
-              <p>A group is there as soon as a consumer joins it:</p>
-              <Command text="millrace consume orders --group readers" />
-            </>
-          )}
-        </Empty>
-      ) : (
-        <Grid
-          label="Groups"
-          columns={columns}
-          count={total}
-          rowAt={rowAt}
-          keyOf={index => rowAt(index)?.group ?? index}
-          onSight={onSight}
-          onOpen={({ group }) => void navigate({ to: '/groups/$group/lag', params: { group } })}
-        />
-      )}
+      <PagedGrid
+        pages={pages}
+        label="Groups"
+        columns={columns}
+        keyOf={row => row.group}
+        onOpen={({ group }) => void navigate({ to: '/groups/$group/lag', params: { group } })}
+        empty={
+          <Empty title={wanted === '' ? 'There are no groups yet' : 'No group has this name'}>
+            {wanted === '' && (
+              <>
+                <p>A group is there as soon as a consumer joins it:</p>
+                <Command text="millrace consume orders --group readers" />
+              </>
+            )}
+          </Empty>
+        }
+      />
     </Page>
   )
 }

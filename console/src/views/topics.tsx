@@ -4,12 +4,13 @@ import { asked, type Output } from '../api.ts'
 import { bytes, count, counted } from '../format.ts'
 import { topicSorts } from '../router.tsx'
 import { Check } from '../ui/button.tsx'
-import { type Column, Grid } from '../ui/grid.tsx'
+import type { Column } from '../ui/grid.tsx'
 import { Mark } from '../ui/mark.tsx'
 import { useNameSearch } from '../ui/name-search.tsx'
 import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
-import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
+import { PagedGrid } from '../ui/paged-grid.tsx'
+import { Command, Empty } from '../ui/states.tsx'
 import { CreateTopic } from './create-topic.tsx'
 
 type Row = Output<'GET /topics'>['rows'][number]
@@ -64,7 +65,7 @@ export function Topics() {
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
   const query = { search: wanted, internal, sort, descending, limit: pageSize }
-  const { first, total, rowAt, onSight } = usePages(from => asked('GET /topics', { query: { ...query, from } }))
+  const pages = usePages(from => asked('GET /topics', { query: { ...query, from } }))
   const order = (by: string) =>
     void navigate({
       replace: true,
@@ -76,7 +77,7 @@ export function Topics() {
         }) as never,
     })
   return (
-    <Page title="Topics" facts={first.data === undefined ? [] : [counted(total, 'topic')]} actions={<CreateTopic />}>
+    <Page title="Topics" facts={pages.first.data === undefined ? [] : [counted(pages.total, 'topic')]} actions={<CreateTopic />}>
       <Bar>
         {box}
         <Check
@@ -85,25 +86,16 @@ export function Topics() {
           onChange={checked => void navigate({ replace: true, search: before => ({ ...before, internal: checked || undefined }) as never })}
         />
       </Bar>
-      {first.isPending ? (
-        <Loading />
-      ) : first.isError && first.data === undefined ? (
-        <Failed error={first.error} retry={() => void first.refetch()} />
-      ) : total === 0 ? (
-        <NoTopics search={wanted} />
-      ) : (
-        <Grid
-          label="Topics"
-          columns={columns}
-          count={total}
-          rowAt={rowAt}
-          keyOf={index => rowAt(index)?.name ?? index}
-          onSight={onSight}
-          sorting={{ by: sort, descending }}
-          onSort={order}
-          onOpen={({ name }) => void navigate({ to: '/topics/$topic/messages', params: { topic: name } })}
-        />
-      )}
+      <PagedGrid
+        pages={pages}
+        label="Topics"
+        columns={columns}
+        keyOf={row => row.name}
+        sorting={{ by: sort, descending }}
+        onSort={order}
+        onOpen={({ name }) => void navigate({ to: '/topics/$topic/messages', params: { topic: name } })}
+        empty={<NoTopics search={wanted} />}
+      />
     </Page>
   )
 }

@@ -7,12 +7,13 @@ import { count, counted, duration, time, utc } from '../format.ts'
 import { Button, Check, Field, Input } from '../ui/button.tsx'
 import dialog from '../ui/dialog.module.css'
 import { Dialog, DialogForm } from '../ui/dialog.tsx'
-import { type Column, Grid } from '../ui/grid.tsx'
+import type { Column } from '../ui/grid.tsx'
 import { Mark } from '../ui/mark.tsx'
 import { useNameSearch } from '../ui/name-search.tsx'
 import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
-import { Empty, Failed, Loading } from '../ui/states.tsx'
+import { PagedGrid } from '../ui/paged-grid.tsx'
+import { Empty } from '../ui/states.tsx'
 
 type Row = Output<'GET /transactions'>['rows'][number]
 
@@ -54,11 +55,12 @@ export function Transactions() {
     search,
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
-  const { first, total, rowAt, onSight } = usePages(from =>
-    asked('GET /transactions', { query: { search: wanted, open: !all, limit: pageSize, from } }),
-  )
+  const pages = usePages(from => asked('GET /transactions', { query: { search: wanted, open: !all, limit: pageSize, from } }))
   return (
-    <Page title="Transactions" facts={first.data === undefined ? [] : [counted(total, all ? 'transaction' : 'open transaction')]}>
+    <Page
+      title="Transactions"
+      facts={pages.first.data === undefined ? [] : [counted(pages.total, all ? 'transaction' : 'open transaction')]}
+    >
       <Bar>
         {box}
         <Check
@@ -67,25 +69,18 @@ export function Transactions() {
           onChange={checked => void navigate({ replace: true, search: before => ({ ...before, all: checked || undefined }) as never })}
         />
       </Bar>
-      {first.isPending ? (
-        <Loading />
-      ) : first.isError && first.data === undefined ? (
-        <Failed error={first.error} retry={() => void first.refetch()} />
-      ) : total === 0 ? (
-        <Empty title={all ? 'There are no transactions' : 'No transaction is open'}>
-          <p>An open transaction holds up readers of committed records from its first record on.</p>
-        </Empty>
-      ) : (
-        <Grid
-          label="Transactions"
-          columns={columns}
-          count={total}
-          rowAt={rowAt}
-          keyOf={index => rowAt(index)?.id ?? index}
-          onSight={onSight}
-          onOpen={setChosen}
-        />
-      )}
+      <PagedGrid
+        pages={pages}
+        label="Transactions"
+        columns={columns}
+        keyOf={row => row.id}
+        onOpen={setChosen}
+        empty={
+          <Empty title={all ? 'There are no transactions' : 'No transaction is open'}>
+            <p>An open transaction holds up readers of committed records from its first record on.</p>
+          </Empty>
+        }
+      />
       {chosen !== null && <Transaction key={chosen.id} row={chosen} close={() => setChosen(null)} />}
     </Page>
   )
