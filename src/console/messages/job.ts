@@ -47,8 +47,8 @@ export interface Job {
 export type JobEvent =
   | { kind: 'records'; records: ShownRecord[] }
   | { kind: 'text'; text: string }
-  /** `total`: of the key or value, of which `bytes` is a part. */
-  | { kind: 'bytes'; bytes: Uint8Array; total: number }
+  /** A piece of the key or value. */
+  | { kind: 'bytes'; bytes: Uint8Array }
   | ({ kind: 'progress'; found: number; ms: number } & Progress)
   /** Newer ones were sent instead. */
   | { kind: 'skipped'; records: number }

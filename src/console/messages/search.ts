@@ -117,7 +117,7 @@ async function sendBytes({ ranges, mostShown }: Job, part: 'key' | 'value', { re
       for (let from = 0; from === 0 || from < shown.length; from += pieceBytes) {
         if (signal.aborted) return
         // A copy: the whole batch would be sent otherwise.
-        await send({ kind: 'bytes', bytes: new Uint8Array(shown.subarray(from, from + pieceBytes)), total: bytes?.length ?? 0 })
+        await send({ kind: 'bytes', bytes: new Uint8Array(shown.subarray(from, from + pieceBytes)) })
       }
       return
     }
