@@ -1,7 +1,8 @@
 /** Groups: the list, by page; one with members and lag; reset offsets, after a preview; delete. */
 import { Type } from 'typebox'
-import type { Client, GroupListing, GroupOffset } from '../../client.ts'
+import type { Client, GroupListing } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
+import { lagOf, progressOf } from '../lag.ts'
 import { Digits, MaybeDigits, route } from '../route.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
@@ -40,29 +41,12 @@ const list = route({
   },
 })
 
-/** With the lag of each group of a page: one request per group, and one per broker for the ends of all their partitions. */
 async function withLag(page: readonly GroupListing[], client: Client) {
-  const offsets = await Promise.all(page.map(each => client.groupOffsets(each.group, each.type).catch(() => null)))
-  const ends = await client.manyOffsets(distinct(offsets.flatMap(each => each ?? [])), 'latest')
+  const progress = await progressOf(page, client)
   return page.map((each, at) => {
-    const own = offsets[at] ?? null
-    const lag = own === null ? null : own.reduce((sum, offset) => sum + (lagOf(offset, ends) ?? 0n), 0n)
-    return { ...each, topics: new Set(own?.map(offset => offset.topic)).size, lag: digits(lag) }
+    const { offsets, lag } = progress[at]!
+    return { ...each, topics: new Set(offsets?.map(offset => offset.topic)).size, lag: digits(lag) }
   })
-}
-
-type Ends = Awaited<ReturnType<Client['manyOffsets']>>
-
-function distinct(offsets: readonly GroupOffset[]) {
-  const byName = new Map(offsets.map(({ topic, partition }) => [`${topic}-${partition}`, { topic, partition }]))
-  return [...byName.values()]
-}
-
-function lagOf({ topic, partition, offset, lag }: GroupOffset, ends: Ends): bigint | null {
-  if (lag !== null) return lag
-  const end = ends.get(topic)?.get(partition)
-  if (end === undefined) return null
-  return end > offset ? end - offset : 0n
 }
 
 const digits = (value: bigint | null | undefined) => (value === null || value === undefined ? null : String(value))

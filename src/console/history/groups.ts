@@ -1,5 +1,6 @@
 /** The lag of groups over time, and when their members changed: what was seen at each look, so that what was over between two looks is not there. */
 import type { Client, GroupInfo, GroupListing } from '../../client.ts'
+import { progressOf } from '../lag.ts'
 import { Ring } from './ring.ts'
 
 const mostGroups = 200
@@ -37,18 +38,11 @@ export class GroupHistory {
     const chosen = [...all].sort((a, b) => order(a) - order(b)).slice(0, mostGroups)
     const names = new Set(chosen.map(each => each.group))
     for (const name of this.#groups.keys()) if (!names.has(name)) this.#groups.delete(name)
-    const offsets = await Promise.all(chosen.map(each => client.groupOffsets(each.group, each.type).catch(() => null)))
-    const ends = await client.manyOffsets(
-      offsets.flatMap(each => each ?? []).filter(each => each.lag === null),
-      'latest',
-    )
+    const progress = await progressOf(chosen, client)
     for (const [at, listing] of chosen.entries()) {
       const kept = this.#keep(listing)
-      const lag = offsets[at]?.reduce((sum, { topic, partition, offset, lag: told }) => {
-        const end = ends.get(topic)?.get(partition)
-        return sum + (told ?? (end === undefined || end < offset ? 0n : end - offset))
-      }, 0n)
-      kept.lag.add(nowMs, lag === undefined ? null : Number(lag))
+      const { lag } = progress[at]!
+      kept.lag.add(nowMs, lag === null ? null : Number(lag))
       // A group without members has nobody to come or go.
       const info = listing.state === 'Empty' && kept.members.size === 0 ? null : await client.group(listing.group).catch(() => null)
       if (info !== null) compare(kept, info, nowMs)
