@@ -15,7 +15,8 @@ interface Kept {
   readonly lag: Ring
   readonly changes: Change[]
   members: ReadonlyMap<string, string>
-  state: string
+  /** null: not looked at yet. */
+  state: string | null
   epoch: number | null
 }
 
@@ -49,10 +50,10 @@ export class GroupHistory {
     }
   }
 
-  #keep({ group, state }: GroupListing): Kept {
+  #keep({ group }: GroupListing): Kept {
     const known = this.#groups.get(group)
     if (known !== undefined) return known
-    const kept: Kept = { lag: new Ring(this.#points), changes: [], members: new Map(), state: `new ${state}`, epoch: null }
+    const kept: Kept = { lag: new Ring(this.#points), changes: [], members: new Map(), state: null, epoch: null }
     this.#groups.set(group, kept)
     return kept
   }
@@ -60,7 +61,6 @@ export class GroupHistory {
 
 function compare(kept: Kept, info: GroupInfo, atMs: number): void {
   const members = new Map(info.members.map(({ id, clientId, host }) => [id, `${clientId} (${host.replace(/^\//, '')})`]))
-  const isFirst = kept.state.startsWith('new ')
   const came = [...members].filter(([id]) => !kept.members.has(id)).map(([, name]) => name)
   const left = [...kept.members].filter(([id]) => !members.has(id)).map(([, name]) => name)
   const epoch = info.epoch !== null && kept.epoch !== null && info.epoch !== kept.epoch ? `epoch ${kept.epoch} to ${info.epoch}` : null
@@ -68,7 +68,7 @@ function compare(kept: Kept, info: GroupInfo, atMs: number): void {
   const state = info.state !== kept.state ? `now ${info.state.toLowerCase()}` : null
   const parts = [...causes, ...(causes.length === 0 && epoch !== null ? ['the assignment or the subscription changed'] : []), epoch, state]
   const text = parts.filter(each => each !== null).join('; ')
-  if (!isFirst && text !== '') kept.changes.push({ atMs, text })
+  if (kept.state !== null && text !== '') kept.changes.push({ atMs, text })
   if (kept.changes.length > mostChanges) kept.changes.shift()
   kept.members = members
   kept.state = info.state

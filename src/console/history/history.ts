@@ -79,16 +79,14 @@ export class History {
     const { metricsUrl, client, system } = this.#options
     const reading = metricsUrl === null ? await ends(client) : await this.#page(metricsUrl)
     const sizes = await client.topicSizes().catch(() => null)
+    if (sizes !== null) reading.disk = Number([...sizes.values()].reduce((sum, each) => sum + each, 0n))
     const [nowMs, atMs] = [system.clock.now(), system.clock.monotonic()]
     for (const name of seriesNames) this.series[name].add(nowMs, this.#valueOf(name, reading, atMs))
-    const disk = this.series.disk.values
-    disk[disk.length - 1] = sizes === null ? null : Number([...sizes.values()].reduce((sum, each) => sum + each, 0n))
     this.#before = { reading, atMs }
     this.latest = reading
   }
 
   #valueOf(name: SeriesName, reading: Reading, atMs: number): number | null {
-    if (name === 'disk') return null
     const value = reading[name]
     if (value === undefined) return null
     if (!(counters as readonly string[]).includes(name)) return value

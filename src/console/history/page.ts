@@ -1,6 +1,6 @@
 /** A page of metrics in Prometheus' text format, of which a few numbers are wanted. */
 
-/** What the plots show; undefined: the page does not say. */
+/** What the plots show; undefined: not known. */
 export interface Reading {
   /** Since the start of the broker. */
   bytesIn?: number
@@ -14,6 +14,8 @@ export interface Reading {
   memory?: number
   diskFree?: number
   diskFloor?: number
+  /** Of all topics, which Kafka's protocol tells and not the page. */
+  disk?: number
 }
 
 type Name = keyof Reading
