@@ -1,7 +1,6 @@
 /** One fetch from one broker, at given positions of any topics, whether these are known by id or by name. */
 import { toInt64 } from '../base.ts'
-import { apis, type ErrorName, type Uuid } from '../protocol.ts'
-import type { FetchedPartition } from './read.ts'
+import { apis, type ErrorName, type MessageOf, type Uuid } from '../protocol.ts'
 import { type Requests, refuse } from './requests.ts'
 import type { PartitionOffset, PollOptions } from './types.ts'
 
@@ -15,6 +14,8 @@ export const moved: ReadonlySet<string> = new Set<ErrorName>([
   'KAFKA_STORAGE_ERROR',
   'UNKNOWN_TOPIC_ID',
 ])
+
+export type FetchedPartition = MessageOf<typeof apis.fetch.response>['responses'][number]['partitions'][number]
 
 interface Fetched {
   topic: string

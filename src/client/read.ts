@@ -5,24 +5,12 @@
  * also those of aborted transactions, by Kafka's rule (a producer's batches are aborted from its first aborted offset to its marker).
  * The checksum of every batch is verified, as with `check.crcs` of Kafka's consumer.
  */
-import { toInt64 } from '../base.ts'
 import { ClientError } from '../channel.ts'
-import {
-  apis,
-  type BatchView,
-  batchesIn,
-  forEachRecordOf,
-  intactBatchSize,
-  KafkaError,
-  type MessageOf,
-  readMarker,
-  type Uuid,
-} from '../protocol.ts'
-import { type Ask, type Requests, refuse } from './requests.ts'
+import { type BatchView, batchesIn, forEachRecordOf, intactBatchSize, KafkaError, readMarker } from '../protocol.ts'
+import { type FetchedPartition, fetchPositions } from './fetching.ts'
+import type { Ask, Requests } from './requests.ts'
 import { leaders, refusePartition } from './topics.ts'
-import type { FetchedBatches, ReadOptions, ReceivedRecord, TopicInfo } from './types.ts'
-
-export type FetchedPartition = MessageOf<typeof apis.fetch.response>['responses'][number]['partitions'][number]
+import type { FetchedBatches, ReadOptions, ReceivedRecord } from './types.ts'
 
 const defaultMaxWaitMs = 500
 const maxBytesPerPartition = 1_048_576
@@ -68,39 +56,16 @@ async function* fetches(ask: Ask, options: ReadOptions, positions: Map<number, b
 
 /** Fetches once from every leader. */
 async function fetchRound(requests: Requests, options: ReadOptions, positions: ReadonlyMap<number, bigint>): Promise<FetchedPartition[]> {
-  const { topic } = options
+  const { topic, committedOnly = false, maxWaitMs = defaultMaxWaitMs } = options
   const { info, byLeader } = await leaders(requests, topic, [...positions.keys()])
-  const rounds = Array.from(byLeader, ([node, wanted]) => fetchFrom(requests, node, info, wanted, options, positions))
-  const fetched = (await Promise.all(rounds)).flat()
+  const asked = { committedOnly, maxWaitMs, maxBytes: maxBytesPerFetch, maxBytesPerPartition }
+  const rounds = Array.from(byLeader, ([node, partitions]) => {
+    const wanted = partitions.map(partition => ({ topic, partition, offset: positions.get(partition)! }))
+    return fetchPositions(requests, node, wanted, () => info.id, asked)
+  })
+  const fetched = (await Promise.all(rounds)).flat().map(each => each.fetched)
   for (const { partitionIndex, errorCode } of fetched) refusePartition(topic, partitionIndex, errorCode)
   return fetched
-}
-
-async function fetchFrom(
-  requests: Requests,
-  node: number,
-  { name, id }: TopicInfo,
-  wanted: readonly number[],
-  { maxWaitMs, committedOnly }: ReadOptions,
-  positions: ReadonlyMap<number, bigint>,
-): Promise<FetchedPartition[]> {
-  const partitions = wanted.map(partition => ({
-    partition,
-    fetchOffset: toInt64(positions.get(partition)!),
-    partitionMaxBytes: maxBytesPerPartition,
-  }))
-  const request = {
-    maxWaitMs: maxWaitMs ?? defaultMaxWaitMs,
-    minBytes: 1,
-    maxBytes: maxBytesPerFetch,
-    isolationLevel: committedOnly === true ? 1 : 0,
-    topics: [{ topic: name, ...(id === '' ? {} : { topicId: id as Uuid }), partitions }],
-    forgottenTopicsData: [],
-  }
-  // Where topics have no ids they are known by name.
-  const response = await requests.ask(apis.fetch, request, { node }, id === '' ? 12 : apis.fetch.maxVersion)
-  refuse(response.errorCode)
-  return response.responses.flatMap(each => [...each.partitions])
 }
 
 /** The records of one response, and the error of the batch after them, if it is damaged. Advances the position. */
