@@ -56,6 +56,12 @@ export function withStartOptions(command: Command): Command {
     )
 }
 
+export function isolationOption(): Option {
+  return new Option('--isolation <level>', 'read_committed hides records of open and aborted transactions')
+    .choices(['read_committed', 'read_uncommitted'])
+    .default('read_uncommitted')
+}
+
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return text => {
     const value = Number(text)

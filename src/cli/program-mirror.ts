@@ -1,6 +1,6 @@
 /** `millrace mirror`, `perf` and `top`: what works between clusters, and measures any of them; see `program.ts`. */
 import { type Command, Option } from 'commander'
-import { duration, repeated, wholeNumber, withClientOptions } from './options.ts'
+import { duration, isolationOption, repeated, wholeNumber, withClientOptions } from './options.ts'
 
 export function addMirror(program: Command): void {
   withClientOptions(
@@ -70,11 +70,7 @@ Examples:
       'beginning, end (then tells the age of records too), an offset, -N, a time, or how long ago',
       'beginning',
     )
-    .addOption(
-      new Option('--isolation <level>', 'read_committed hides records of open and aborted transactions')
-        .choices(['read_committed', 'read_uncommitted'])
-        .default('read_uncommitted'),
-    )
+    .addOption(isolationOption())
     .addOption(new Option('--fetch-size <bytes>', 'bytes of a fetch').argParser(wholeNumber(1, 1_073_741_824)).default(16_777_216))
     .addHelpText('after', '\nExample:\n  millrace perf consume load --records 500000')
     .action(async (topic, flags) => (await import('./perf-consume.ts')).perfConsume(topic, flags))

@@ -6,6 +6,7 @@ import {
   connectionGroup,
   duration,
   header,
+  isolationOption,
   keyValue,
   partitionList,
   partitionNumber,
@@ -214,11 +215,7 @@ function addConsume(program: Command): void {
       'only records for which this holds: value.total > 9 && headers.region == "eu" (CEL; also key, topic, partition, offset, timestamp)',
     )
     .option('--format <template>', `print each record like this: ${templateHelp}`)
-    .addOption(
-      new Option('--isolation <level>', 'read_committed hides records of open and aborted transactions')
-        .choices(['read_committed', 'read_uncommitted'])
-        .default('read_uncommitted'),
-    )
+    .addOption(isolationOption())
     .action(async (topic, flags) => (await import('./consume.ts')).consume(topic, flags))
 }
 
