@@ -1,6 +1,5 @@
 /** `millrace cluster check` and `init`: whether database and object store can be reached and keep what they confirm; and the tables of a new cluster. */
-import { MessageChannel } from 'node:worker_threads'
-import { type Random, realSystem } from '../base.ts'
+import { type Random, realSystem, stayAlive } from '../base.ts'
 import { type MetadataView, openDatabaseMetadataLog, readMetadata } from '../coordinator.ts'
 import { topicIdOf, uuidOf } from '../log.ts'
 import { KafkaError, randomUuid } from '../protocol.ts'
@@ -83,15 +82,13 @@ export async function withStores<T>(
   const connect = usable(() => postgres({ system, url: flags.cluster, environment, graceMs, warn }))
   const objects = usable(() => openObjectStore({ system, url: flags.objects, environment, timeoutMs: objectsMs }))
   const database = openDatabase({ system, connect, timeoutMs: databaseMs })
-  // The System's timers do not keep a process alive, and between two attempts no socket is open.
-  const { port1 } = new MessageChannel()
-  port1.ref()
+  // Between two attempts no socket is open.
+  using _ = stayAlive()
   try {
     return await work({ database, objects })
   } finally {
     await database.close()
     objects.close()
-    port1.close()
   }
 }
 

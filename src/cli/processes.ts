@@ -6,8 +6,7 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MessageChannel } from 'node:worker_threads'
-import { type LineSink, type System, settledWithin, Turns } from '../base.ts'
+import { type LineSink, type System, settledWithin, stayAlive, Turns } from '../base.ts'
 import {
   type BrokerConfig,
   dataDirectory,
@@ -52,8 +51,8 @@ export class Supervisor {
   #processes: readonly BrokerProcess[] = []
   #http: HttpEndpoint | null = null
   #closing: Promise<void> | null = null
-  /** Timers do not keep the program running, and a process that is started again does not exist for a moment. */
-  readonly #awake = new MessageChannel()
+  /** A process that is started again does not exist for a moment. */
+  #awake: Disposable | null = null
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -82,7 +81,7 @@ export class Supervisor {
 
   async #startAll(): Promise<Serving> {
     const { config, count, system, logger, sink, level, isLogged, servicesLogin } = this.#options
-    this.#awake.port1.on('message', () => {})
+    this.#awake = stayAlive()
     const directory = dataDirectory(config)
     const metadataSocket = socketPath(directory, system)
     const firstId = config.get('node.id')
@@ -117,7 +116,7 @@ export class Supervisor {
       if (failed !== undefined) throw failed.reason
     } finally {
       await this.#http?.close()
-      this.#awake.port1.close()
+      this.#awake?.[Symbol.dispose]()
     }
   }
 

@@ -5,8 +5,7 @@
  * Hides the order in which such a broker begins (session, log, metadata, registration) and ends, and that it waits for a database that is away:
  * it says why in its readiness, and goes on when the database is back.
  */
-import { MessageChannel } from 'node:worker_threads'
-import { InvalidConfig, memoryFileSystem, processesHere, type System, type WatchedClock, watchClock } from '../../base.ts'
+import { InvalidConfig, memoryFileSystem, processesHere, type System, stayAlive, type WatchedClock, watchClock } from '../../base.ts'
 import type { ClusterMetadata } from '../../coordinator.ts'
 import { openCollector, openSharedLog, type SharedSettings, sharedDefaults } from '../../log.ts'
 import { KafkaError, type RecordConverter, randomUuid } from '../../protocol.ts'
@@ -78,8 +77,8 @@ class SharedHome implements Home {
   /** That of the database, and when. */
   #databaseTrouble = none
   #serves = false
-  /** Timers do not keep the program running, and a broker that waits for its database may have nothing else. Simulated ones are not closed. */
-  readonly #awake: MessageChannel | null
+  /** A broker that waits for its database may have nothing else. Simulated ones are not closed. */
+  readonly #awake: Disposable | null
 
   constructor(options: StartOptions, opened: Closers, clock: WatchedClock) {
     this.#clock = clock
@@ -109,8 +108,7 @@ class SharedHome implements Home {
     this.#database = openDatabase({ system, connect, report, recovered })
     const { bucket, prefix } = parseObjectsUrl(url, environment)
     this.location = `s3://${bucket}/${prefix}`
-    this.#awake = stores === undefined ? new MessageChannel() : null
-    this.#awake?.port1.on('message', () => {})
+    this.#awake = stores === undefined ? stayAlive() : null
   }
 
   async open(converter: RecordConverter): Promise<Opened> {
@@ -219,7 +217,7 @@ class SharedHome implements Home {
 
   async listening({ config }: Broker): Promise<void> {
     this.#serves = true
-    this.#awake?.port1.close()
+    this.#awake?.[Symbol.dispose]()
     if (config.listeners.some(({ port }) => port === 0)) await this.#cluster!.member.registerAgain()
   }
 
@@ -273,7 +271,7 @@ class SharedHome implements Home {
   }
 
   async close(): Promise<void> {
-    this.#awake?.port1.close()
+    this.#awake?.[Symbol.dispose]()
     this.#objects.close()
     await this.#database.close()
   }
