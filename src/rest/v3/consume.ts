@@ -10,6 +10,7 @@ import { type Static, Type } from 'typebox'
 import { ClientError, type CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { ConsumerInstance, type ReadLimits, type Take } from '../consumer/instance.ts'
+import { drained } from '../drained.ts'
 import { badRequestOf, toHttpError } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import type { Links } from '../links.ts'
@@ -264,14 +265,4 @@ async function stream(rest: Rest, reader: ConsumerInstance, wish: Wish, take: Ta
   }
   idle.stop()
   events.end()
-}
-
-function drained(events: PassThrough): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      events.off('drain', done).off('close', done)
-      resolve()
-    }
-    events.on('drain', done).on('close', done)
-  })
 }

@@ -11,6 +11,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Client } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
+import { drained } from '../drained.ts'
 import { badRequestOf, invalidPayload } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import { recordOverhead } from '../records/budget.ts'
@@ -208,14 +209,4 @@ function cut(step: () => void): HttpError | null {
 
 function lineOf(error: Error): string {
   return `{${failureOf(error)}}${separator}`
-}
-
-function drained(answer: PassThrough): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      answer.off('drain', done).off('close', done)
-      resolve()
-    }
-    answer.on('drain', done).on('close', done)
-  })
 }
