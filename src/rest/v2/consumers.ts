@@ -8,26 +8,26 @@ import { badRequestOf } from '../errors.ts'
 import { baseUrl } from '../links.ts'
 import { instantIn } from '../records/instant.ts'
 import type { Asking, Rest } from '../rest.ts'
-import { asInt64, errors, Int64, NoContent, PartitionId } from '../v3/schemas.ts'
+import { asInt64, errors, Int64, NoContent, Nullable, PartitionId } from '../v3/schemas.ts'
 import { InInstance, Instances, instancePath, type Named, type Use } from './instances.ts'
 import { type Format, formats } from './media.ts'
 import { readRoute } from './read.ts'
 
 const Partition = Type.Object({ topic: Type.String(), partition: PartitionId })
 const Partitions = Type.Object({ partitions: Type.Array(Partition) })
-const Offset = Type.Object({ ...Partition.properties, offset: Int64, metadata: Type.Optional(Type.Union([Type.String(), Type.Null()])) })
+const Offset = Type.Object({ ...Partition.properties, offset: Int64, metadata: Type.Optional(Nullable(Type.String())) })
 const AtTime = Type.Object({
   ...Partition.properties,
   timestamp: Type.String(),
-  metadata: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  metadata: Type.Optional(Nullable(Type.String())),
 })
 const InGroup = Type.Object({ group: Type.String() })
 const NewInstance = Type.Partial(
   Type.Object({
-    id: Type.Union([Type.String(), Type.Null()]),
-    name: Type.Union([Type.String(), Type.Null()]),
-    format: Type.Union([Type.String(), Type.Null()]),
-    'auto.offset.reset': Type.Union([Type.String(), Type.Null()]),
+    id: Nullable(Type.String()),
+    name: Nullable(Type.String()),
+    format: Nullable(Type.String()),
+    'auto.offset.reset': Nullable(Type.String()),
     'auto.commit.enable': Type.Union([Type.String(), Type.Boolean(), Type.Null()]),
     'fetch.min.bytes': Type.Union([Type.Integer(), Type.String(), Type.Null()]),
     'consumer.request.timeout.ms': Type.Union([Type.Integer(), Type.String(), Type.Null()]),
@@ -116,8 +116,8 @@ function invalidSetting(message: string): HttpError {
 function subscriptionRoutes(rest: Rest, use: Use): void {
   const { app } = rest
   const Subscription = Type.Object({
-    topics: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
-    topic_pattern: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    topics: Type.Optional(Nullable(Type.Array(Type.String()))),
+    topic_pattern: Type.Optional(Nullable(Type.String())),
   })
   app.post(
     `${instancePath}/subscription`,

@@ -10,14 +10,14 @@ import { base64In } from '../records/record.ts'
 import type { SchemaFormat, Schemas } from '../records/schemas.ts'
 import { sendAll } from '../records/send.ts'
 import type { Asking, Rest } from '../rest.ts'
-import { ErrorBody, errors, Int64, idIn } from '../v3/schemas.ts'
+import { ErrorBody, errors, Int64, idIn, Nullable } from '../v3/schemas.ts'
 import { formatOf, formatTypes } from './media.ts'
 
 const schemaChoice = {
-  key_schema: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  key_schema_id: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
-  value_schema: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  value_schema_id: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+  key_schema: Type.Optional(Nullable(Type.String())),
+  key_schema_id: Type.Optional(Nullable(Type.Integer())),
+  value_schema: Type.Optional(Nullable(Type.String())),
+  value_schema_id: Type.Optional(Nullable(Type.Integer())),
 }
 const Records = Type.Object({
   ...schemaChoice,
@@ -25,23 +25,21 @@ const Records = Type.Object({
     Type.Object({
       key: Type.Optional(Type.Unknown()),
       value: Type.Optional(Type.Unknown()),
-      partition: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+      partition: Type.Optional(Nullable(Type.Integer())),
     }),
   ),
 })
-const nullable = (schema: ReturnType<typeof Type.Integer> | ReturnType<typeof Type.String> | typeof Int64) =>
-  Type.Union([schema, Type.Null()])
 const Offsets = Type.Object({
   offsets: Type.Array(
     Type.Object({
-      partition: nullable(Type.Integer()),
-      offset: nullable(Int64),
-      error_code: nullable(Type.Integer()),
-      error: nullable(Type.String()),
+      partition: Nullable(Type.Integer()),
+      offset: Nullable(Int64),
+      error_code: Nullable(Type.Integer()),
+      error: Nullable(Type.String()),
     }),
   ),
-  key_schema_id: nullable(Type.Integer()),
-  value_schema_id: nullable(Type.Integer()),
+  key_schema_id: Nullable(Type.Integer()),
+  value_schema_id: Nullable(Type.Integer()),
 })
 
 export async function produceRoutes(rest: Rest): Promise<void> {

@@ -3,13 +3,13 @@ import { Type } from 'typebox'
 import type { PartitionInfo } from '../../client.ts'
 import type { Rest } from '../rest.ts'
 import { endsOf, noPartition } from '../v3/partitions.ts'
-import { errors, Int64, idIn } from '../v3/schemas.ts'
+import { errors, Int64, idIn, Nullable } from '../v3/schemas.ts'
 
 const Replica = Type.Object({ broker: Type.Integer(), leader: Type.Boolean(), in_sync: Type.Boolean() })
 const Partition = Type.Object({ partition: Type.Integer(), leader: Type.Integer(), replicas: Type.Array(Replica) })
 const Topic = Type.Object({
   name: Type.String(),
-  configs: Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()])),
+  configs: Type.Record(Type.String(), Nullable(Type.String())),
   partitions: Type.Array(Partition),
 })
 const InTopic = Type.Object({ topic: Type.String() })
