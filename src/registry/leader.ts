@@ -5,7 +5,7 @@
  * fences its predecessor on the topic, and reads what that one has written; only then it decides. A leader that was deposed without noticing finds its
  * writes refused.
  */
-import type { System, Timer } from '../base.ts'
+import { type System, settledWithin } from '../base.ts'
 import { type ClassicMembership, type Client, ClientError, type FencedWriter } from '../client.ts'
 import type { Logger } from '../logger.ts'
 import type { TopicTable } from '../topic-table.ts'
@@ -187,23 +187,17 @@ export class Leadership {
     this.#wake?.()
   }
 
-  async #soon(): Promise<void> {
-    let timer: Timer | null = null
-    await new Promise<void>(resolve => {
-      this.#waiting.push(resolve)
-      timer = this.#options.system.timers.after(patienceMs, resolve)
-    })
-    timer!.cancel()
+  #soon(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.push(resolve)
+    return settledWithin(this.#options.system.timers, patienceMs, [promise])
   }
 
   async #pause(ms: number): Promise<void> {
-    let timer: Timer | null = null
-    await new Promise<void>(resolve => {
-      this.#wake = resolve
-      timer = this.#options.system.timers.after(ms, resolve)
-    })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    await settledWithin(this.#options.system.timers, ms, [promise])
     this.#wake = null
-    timer!.cancel()
   }
 }
 
