@@ -18,6 +18,11 @@ export class Input {
     return this.end - this.offset
   }
 
+  /** Throws SerdeError if anything remains. */
+  finish(): void {
+    if (this.remaining > 0) throw new SerdeError(`${this.remaining} bytes follow the value`)
+  }
+
   take(bytes: number): number {
     const at = this.offset
     if (bytes < 0 || bytes > this.end - at) throw new SerdeError(`${bytes} bytes expected at byte ${at}, ${this.end - at} remain`)

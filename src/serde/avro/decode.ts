@@ -8,8 +8,7 @@ import type { AvroRecord, AvroType, AvroUnion } from './schema.ts'
 export function decodeAvro(type: AvroType, bytes: Buffer, form: Form): Display {
   const reader = new Reader(bytes, form)
   const value = reader.read(type)
-  const { remaining } = reader.input
-  if (remaining > 0) throw new SerdeError(`${remaining} bytes follow the value`)
+  reader.input.finish()
   return value
 }
 

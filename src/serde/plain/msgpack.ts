@@ -11,7 +11,7 @@ export const msgpack: SerdeDefinition = {
     decode(bytes) {
       const reader = new Reader(bytes)
       const value = reader.read()
-      if (reader.input.remaining > 0) throw new SerdeError(`${reader.input.remaining} bytes follow the value`)
+      reader.input.finish()
       return { value, schema: null }
     },
     encode(value) {
