@@ -1,6 +1,6 @@
 /** All consumer instances: by principal, group and name. Those that nobody uses end. */
 import { type Static, Type } from 'typebox'
-import type { System, Timer } from '../../base.ts'
+import { joinedKey, type System, type Timer } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { Logger } from '../../logger.ts'
@@ -111,7 +111,7 @@ async function close({ instance, release }: Entry): Promise<void> {
 }
 
 function keyOf({ principal }: Identity, group: string, name: string): string {
-  return JSON.stringify([principal, group, name])
+  return joinedKey(principal, group, name)
 }
 
 function unknown(): HttpError {
