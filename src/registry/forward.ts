@@ -2,7 +2,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type System, stringifyLossless } from '../base.ts'
+import { notReached, type System, stringifyLossless } from '../base.ts'
 import { errors } from './errors.ts'
 import { type Identity, urlOf } from './leader.ts'
 
@@ -10,8 +10,6 @@ import { type Identity, urlOf } from './leader.ts'
 const forwarded = 'x-forward'
 const timeoutMs = 60_000
 const mostCharacters = 2 ** 24
-/** No connection was made. */
-const unsent = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])
 
 export function isForwarded(request: FastifyRequest): boolean {
   return request.headers[forwarded] !== undefined
@@ -34,7 +32,7 @@ export async function forward(
     reply.serializer((body: unknown) => body as string)
     return text
   } catch (error) {
-    if (unsent.has((error as NodeJS.ErrnoException).code ?? '')) return null
+    if (notReached(error)) return null
     throw errors.forwarding(`The request could not be forwarded to the leader at ${urlOf(leader)}`, error)
   } finally {
     timer.cancel()

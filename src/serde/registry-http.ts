@@ -1,6 +1,6 @@
 /** HTTP to a registry: several addresses of which any will do, Basic credentials, TLS, and limits of time and size. Node's client is loaded when first used. */
 import type { IncomingMessage, RequestOptions } from 'node:http'
-import { parseLossless, type System, stringifyLossless } from '../base.ts'
+import { notReached, parseLossless, type System, stringifyLossless } from '../base.ts'
 import { SerdeError } from './types.ts'
 
 export interface RegistryAddress {
@@ -147,10 +147,6 @@ async function read(response: IncomingMessage): Promise<Answer> {
     if (status >= 400) return { status, answer: null }
     throw new Error(`the answer is not JSON: ${(error as Error).message}`, { cause: error })
   }
-}
-
-function notReached(error: unknown): boolean {
-  return ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
 function unanswered({ url }: Target, error: unknown): SerdeError {
