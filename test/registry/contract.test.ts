@@ -1,32 +1,14 @@
 /** The registry's contract beyond the way of a serializer: every mode, level, form and list, each as Confluent's registry answers it. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { type Millrace, startBroker } from '../../src/millrace.ts'
-import { startRegistry, type TestRegistry } from './registry.ts'
+import { test } from 'node:test'
+import { startBroker } from '../../src/millrace.ts'
+import { record, sharedRegistry, startRegistry } from './registry.ts'
 
-let broker: Millrace
-let registry: TestRegistry
-before(async () => {
-  broker = await startBroker({ memory: true })
-  registry = await startRegistry(broker.address)
-})
-after(async () => {
-  await registry?.[Symbol.asyncDispose]()
-  await broker?.[Symbol.asyncDispose]()
-})
+const registry = sharedRegistry()
+const { ok, codeOf } = registry
 
-const record = (...fields: object[]) => ({ schema: JSON.stringify({ type: 'record', name: 'R', fields }) })
 const x = { name: 'x', type: 'int' }
 const optional = (name: string) => ({ name, type: 'int', default: 0 })
-const codeOf = async (method: string, path: string, body?: unknown) => {
-  const { status, body: answer } = await registry.ask(method, path, body)
-  return [status, answer.error_code]
-}
-const ok = async (method: string, path: string, body?: unknown) => {
-  const answer = await registry.ask(method, path, body)
-  assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`)
-  return answer.body
-}
 
 /** Three versions; each adds or removes a field without a default value. */
 const first = record(optional('a'), optional('b'))

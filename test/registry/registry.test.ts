@@ -1,32 +1,13 @@
 /** The registry over a broker: Confluent's API as its clients use it, and its error codes. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { type Millrace, startBroker } from '../../src/millrace.ts'
-import { startRegistry, type TestRegistry } from './registry.ts'
+import { test } from 'node:test'
+import { record, sharedRegistry, startRegistry } from './registry.ts'
 
-let broker: Millrace
-let registry: TestRegistry
-before(async () => {
-  broker = await startBroker({ memory: true })
-  registry = await startRegistry(broker.address)
-})
-after(async () => {
-  await registry?.[Symbol.asyncDispose]()
-  await broker?.[Symbol.asyncDispose]()
-})
+const registry = sharedRegistry()
+const { ok, codeOf } = registry
 
-const record = (...fields: object[]) => ({ schema: JSON.stringify({ type: 'record', name: 'R', fields }) })
 const x = { name: 'x', type: 'int' }
 const y = { name: 'y', type: 'int' }
-const codeOf = async (method: string, path: string, body?: unknown) => {
-  const { status, body: answer } = await registry.ask(method, path, body)
-  return [status, answer.error_code]
-}
-const ok = async (method: string, path: string, body?: unknown) => {
-  const answer = await registry.ask(method, path, body)
-  assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`)
-  return answer.body
-}
 
 test('a serializer registers its schema, and a deserializer finds it by id', async () => {
   const { id, version, guid, schemaType, schema } = await ok('POST', '/subjects/orders-value/versions?normalize=false', record(x))
@@ -176,7 +157,7 @@ test('Protobuf and JSON Schema are registered and checked by their own rules', a
 })
 
 test('what is answered after a write is there after a restart, in another process too', async () => {
-  await using second = await startRegistry(broker.address)
+  await using second = await startRegistry(registry.broker.address)
   const all = await ok('GET', '/schemas?deleted=true')
   assert.deepEqual((await second.ask('GET', '/schemas?deleted=true')).body, all)
   const names = await ok('GET', '/subjects?deleted=true')

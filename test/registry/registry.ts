@@ -1,6 +1,9 @@
 /** A registry over a broker in memory, for tests: requests as clients send them. */
+import assert from 'node:assert/strict'
+import { after, before } from 'node:test'
 import { realSystem } from '../../src/base.ts'
 import { silentLogger } from '../../src/logger.ts'
+import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { type RunningServices, type ServicesSettings, startServices } from '../../src/services.ts'
 import { settingsFor } from '../services/settings.ts'
 
@@ -33,6 +36,39 @@ export async function startRegistry(bootstrap: string, changes: Partial<Services
     [Symbol.asyncDispose]: () => services.close(),
   }
 }
+
+/** One broker with a registry for all tests of a file. */
+export function sharedRegistry() {
+  let broker: Millrace
+  let registry: TestRegistry
+  before(async () => {
+    broker = await startBroker({ memory: true })
+    registry = await startRegistry(broker.address)
+  })
+  after(async () => {
+    await registry?.[Symbol.asyncDispose]()
+    await broker?.[Symbol.asyncDispose]()
+  })
+  const ask: TestRegistry['ask'] = (...asked) => registry.ask(...asked)
+  return {
+    ask,
+    get broker() {
+      return broker
+    },
+    async codeOf(method: string, path: string, body?: unknown) {
+      const { status, body: answer } = await ask(method, path, body)
+      return [status, answer.error_code]
+    },
+    async ok(method: string, path: string, body?: unknown) {
+      const answer = await ask(method, path, body)
+      assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`)
+      return answer.body
+    },
+  }
+}
+
+/** An Avro schema in the body of a request. */
+export const record = (...fields: object[]) => ({ schema: JSON.stringify({ type: 'record', name: 'R', fields }) })
 
 function parsed(text: string): unknown {
   try {
