@@ -4,6 +4,7 @@
  */
 import { realSystem } from '../../src/base.ts'
 import { Judge, type Question } from '../../src/registry.ts'
+import { longestTurnDuring } from '../../test/support/processor-time.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzer.ts'
 import { mutate } from './mutate.ts'
@@ -168,27 +169,14 @@ export function schemasFuzzer(): Fuzzer {
 
 /** null: the schema is invalid. */
 async function answered(judge: Judge, question: Question, input: Buffer): Promise<unknown> {
-  let [longestMs, lastMs, running] = [0, usedMs(), true]
-  const turn = () => {
-    const now = usedMs()
-    longestMs = Math.max(longestMs, now - lastMs)
-    lastMs = now
-    if (running) setImmediate(turn)
-  }
-  setImmediate(turn)
-  const outcome = await judge
-    .settle(answering => answering.ask(question))
-    .catch((error: unknown) => {
-      if (error instanceof Error && ['InvalidSchema', 'TooComplex'].includes(error.name)) return null
-      throw new FuzzFinding(error instanceof Error ? error.stack! : String(error), input)
-    })
-  running = false
-  turn()
+  const { outcome, longestMs } = await longestTurnDuring(() =>
+    judge
+      .settle(answering => answering.ask(question))
+      .catch((error: unknown) => {
+        if (error instanceof Error && ['InvalidSchema', 'TooComplex'].includes(error.name)) return null
+        throw new FuzzFinding(error instanceof Error ? error.stack! : String(error), input)
+      }),
+  )
   if (longestMs > longestTurnMs) throw new FuzzFinding(`the event loop was held up for ${longestMs} ms`, input)
   return outcome
-}
-
-function usedMs(): number {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1_000
 }

@@ -1,6 +1,7 @@
 /** Whatever is asked: the event loop goes on, whoever asks has an answer, and others have theirs. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { longestTurnDuring } from '../../../test/support/processor-time.ts'
 import { realSystem } from '../../base.ts'
 import { HttpError } from '../../http.ts'
 import { InvalidSchema } from '../schema.ts'
@@ -76,29 +77,9 @@ function messages(length: number, last: string): string {
 /** Of this thread's own time, because the machine may be busy. */
 const mostTurnMs = 20
 
-/** The outcome, and the longest turn of the event loop. */
-async function watched(work: () => Promise<unknown>): Promise<{ outcome: unknown; longestMs: number }> {
-  const usedMs = () => {
-    const { user, system } = process.threadCpuUsage()
-    return (user + system) / 1_000
-  }
-  let [longestMs, lastMs, running] = [0, usedMs(), true]
-  const turn = () => {
-    const now = usedMs()
-    longestMs = Math.max(longestMs, now - lastMs)
-    lastMs = now
-    if (running) setImmediate(turn)
-  }
-  setImmediate(turn)
-  const outcome = await work().catch((error: unknown) => error)
-  running = false
-  turn()
-  return { outcome, longestMs }
-}
-
 for (const [what, question] of hostile)
   test(`${what}: there is an answer, or it is too complex, and the event loop goes on`, async () => {
-    const { outcome, longestMs } = await watched(() => ask(question))
+    const { outcome, longestMs } = await longestTurnDuring(() => ask(question).catch((error: unknown) => error))
     assert.ok(!(outcome instanceof Error) || outcome instanceof InvalidSchema, String((outcome as Error).stack))
     assert.ok(longestMs < mostTurnMs, `a turn took ${longestMs} ms`)
   })
