@@ -1,7 +1,7 @@
 /** What has changed between two `.proto` files such that data of one cannot be read with the other, by the rules of Confluent's registry. */
 import { type Budget, InvalidSchema, type Reason } from '../schema.ts'
 import { type Enum, type Field, type Message, mapOf, type ProtoFile, scalars } from './model.ts'
-import type { Scope, TypeInfo, Types } from './types.ts'
+import { type Scope, scopeOf, type TypeInfo, type Types } from './types.ts'
 
 export interface Typed {
   readonly file: ProtoFile
@@ -212,10 +212,6 @@ function isMapEntry({ options }: Message | Enum): boolean {
 
 function within(place: Place, name: string): Place {
   return { before: [...place.before, name], after: [...place.after, name], path: [...place.path, name] }
-}
-
-function scopeOf(file: ProtoFile): Scope {
-  return file.package === null ? [] : file.package.split('.')
 }
 
 function packageScope(type: TypeInfo): Scope {

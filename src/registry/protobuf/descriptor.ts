@@ -29,7 +29,7 @@ import {
   type Reserved,
   scalars,
 } from './model.ts'
-import type { Scope, Types } from './types.ts'
+import { type Scope, scopeOf, type Types } from './types.ts'
 
 const byScalar = new Map([...scalars].map(name => [name, FieldType[name.toUpperCase() as keyof typeof FieldType]]))
 const byType = new Map(Array.from(byScalar, ([name, type]) => [type, name]))
@@ -183,7 +183,7 @@ function isSet(options: object, key: string): boolean {
 
 /** Base64. */
 export function toDescriptor(file: ProtoFile, types: Types, name: string): string {
-  const scope = file.package === null ? [] : file.package.split('.')
+  const scope = scopeOf(file)
   const isProto3 = file.syntax === 'proto3'
   const proto = create(FileDescriptorProtoSchema, {
     name,

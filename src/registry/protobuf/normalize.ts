@@ -12,10 +12,10 @@ import {
   type Reserved,
   scalars,
 } from './model.ts'
-import type { Scope, Types } from './types.ts'
+import { type Scope, scopeOf, type Types } from './types.ts'
 
 export function normalize(file: ProtoFile, types: Types): ProtoFile {
-  const scope = file.package === null ? [] : file.package.split('.')
+  const scope = scopeOf(file)
   return {
     syntax: file.syntax === 'proto3' ? file.syntax : null,
     edition: file.edition,

@@ -26,6 +26,11 @@ const mostParts = 200
 /** The package, then the messages around a declaration. */
 export type Scope = readonly string[]
 
+/** Of the declarations outside of all messages. */
+export function scopeOf(file: ProtoFile): Scope {
+  return file.package === null ? [] : file.package.split('.')
+}
+
 export class Types {
   readonly #byName = new Map<string, TypeInfo>()
 
@@ -99,7 +104,7 @@ const keyTypes: ReadonlySet<string> = new Set([...scalars].filter(name => !['dou
 /** What the syntax alone does not say. Throws InvalidSchema. */
 export function validate(file: ProtoFile, types: Types): void {
   const isProto3 = file.syntax === 'proto3'
-  const scope = file.package === null ? [] : file.package.split('.')
+  const scope = scopeOf(file)
   for (const message of file.messages) validateMessage(message, types, [...scope, message.name], isProto3)
   for (const each of file.enums) validateEnum(each, isProto3)
   for (const { fields } of file.extends) for (const field of fields) validateField(field, types, scope, false)
