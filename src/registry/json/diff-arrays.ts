@@ -1,6 +1,6 @@
 /** Arrays: items by position come and go as properties of objects do. */
 import type { Comparison } from './diff.ts'
-import { compareRest, compareUnevaluated, isAnything } from './diff-objects.ts'
+import { compareCovered, compareRest, compareUnevaluated, isAnything, restOf } from './diff-objects.ts'
 import { compareLimit, under } from './diff-paths.ts'
 import type { Difference } from './differences.ts'
 import type { ArrayNode, Node } from './model.ts'
@@ -45,9 +45,7 @@ function removed(comparison: Comparison, update: ArrayNode, before: Node): Diffe
         path: '',
       },
     ]
-  const found = comparison.compare(before, rest)
-  const covered = comparison.isCompatible(found) ? 'IS' : 'NOT'
-  return [...found, { kind: `ITEM_REMOVED_${covered}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL`, path: '' }]
+  return compareCovered(comparison, 'ITEM_REMOVED', before, rest)
 }
 
 function added(comparison: Comparison, original: ArrayNode, after: Node): Difference[] {
@@ -57,16 +55,9 @@ function added(comparison: Comparison, original: ArrayNode, after: Node): Differ
     ]
   const rest = restOf(original)
   if (rest === null) return [{ kind: 'ITEM_ADDED_TO_CLOSED_CONTENT_MODEL', path: '' }]
-  const found = comparison.compare(rest, after)
-  const covered = comparison.isCompatible(found) ? 'IS' : 'NOT'
-  return [...found, { kind: `ITEM_ADDED_${covered}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL`, path: '' }]
+  return compareCovered(comparison, 'ITEM_ADDED', rest, after)
 }
 
 function isOpen({ additional, unevaluated }: ArrayNode): boolean {
   return additional === true && (unevaluated === null || isAnything(unevaluated))
-}
-
-function restOf({ additional, unevaluated }: ArrayNode): Node | null {
-  if (typeof additional !== 'boolean') return additional
-  return additional && unevaluated !== null && unevaluated.kind !== 'false' && !isAnything(unevaluated) ? unevaluated : null
 }

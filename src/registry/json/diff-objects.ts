@@ -47,6 +47,19 @@ export function compareUnevaluated(
   return comparison.compare(original, update)
 }
 
+/** The schema of what is not listed; null: there is none. */
+export function restOf({ additional, unevaluated }: Pick<ObjectNode, 'additional' | 'unevaluated'>): Node | null {
+  if (typeof additional !== 'boolean') return additional
+  return additional && unevaluated !== null && unevaluated.kind !== 'false' && !isAnything(unevaluated) ? unevaluated : null
+}
+
+/** What came or went, with the schema of what is not listed: `ITEM_REMOVED`, `PROPERTY_ADDED` and their like. */
+export function compareCovered(comparison: Comparison, name: string, original: Node, update: Node): Difference[] {
+  const found = comparison.compare(original, update)
+  const covered = comparison.isCompatible(found) ? 'IS' : 'NOT'
+  return [...found, { kind: `${name}_${covered}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL`, path: '' }]
+}
+
 function required(original: ObjectNode, update: ObjectNode): Difference[] {
   const found: Difference[] = []
   for (const path of original.properties.keys()) {
@@ -75,9 +88,7 @@ function removed(comparison: Comparison, update: ObjectNode, name: string, befor
       before.kind === 'false' ? 'PROPERTY_WITH_FALSE_REMOVED_FROM_CLOSED_CONTENT_MODEL' : 'PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL'
     return [{ kind, path: '' }]
   }
-  const found = comparison.compare(before, rest)
-  const covered = comparison.isCompatible(found) ? 'IS' : 'NOT'
-  return [...found, { kind: `PROPERTY_REMOVED_${covered}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL`, path: '' }]
+  return compareCovered(comparison, 'PROPERTY_REMOVED', before, rest)
 }
 
 function added(comparison: Comparison, original: ObjectNode, update: ObjectNode, name: string, after: Node): Difference[] {
@@ -94,9 +105,7 @@ function added(comparison: Comparison, original: ObjectNode, update: ObjectNode,
   const last = { kind: `${how}_ADDED_TO_UNOPEN_CONTENT_MODEL`, path: '' }
   const rest = restFor(comparison, original, name)
   if (rest === null) return [last]
-  const found = comparison.compare(rest, after)
-  const covered = comparison.isCompatible(found) ? 'IS' : 'NOT'
-  return [...found, { kind: `PROPERTY_ADDED_${covered}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL`, path: '' }, last]
+  return [...compareCovered(comparison, 'PROPERTY_ADDED', rest, after), last]
 }
 
 function isOpen({ additional, patterns, unevaluated }: ObjectNode): boolean {
@@ -104,10 +113,9 @@ function isOpen({ additional, patterns, unevaluated }: ObjectNode): boolean {
 }
 
 /** The schema of a property that is not listed; null: there is none. */
-function restFor(comparison: Comparison, { additional, patterns, unevaluated }: ObjectNode, name: string): Node | null {
-  for (const [pattern, node] of patterns) if (matches(comparison.budget, pattern, name)) return node
-  if (typeof additional !== 'boolean') return additional
-  return additional && unevaluated !== null && unevaluated.kind !== 'false' && !isAnything(unevaluated) ? unevaluated : null
+function restFor(comparison: Comparison, node: ObjectNode, name: string): Node | null {
+  for (const [pattern, matching] of node.patterns) if (matches(comparison.budget, pattern, name)) return matching
+  return restOf(node)
 }
 
 function dependencies(comparison: Comparison, original: ObjectNode, update: ObjectNode): Difference[] {
