@@ -14,7 +14,7 @@ export class JsonNumber {
 export type Json = null | boolean | string | JsonNumber | readonly Json[] | JsonObject
 export type JsonObject = ReadonlyMap<string, Json>
 
-export const mostDepth = 200
+const mostDepth = 200
 
 /** `comments`: allowed, as in Avro schemas. Throws SyntaxError. */
 export function parseJson(text: string, { comments = false } = {}): Json {
@@ -70,7 +70,7 @@ export function keyOf(value: Json): string {
 }
 
 /** As Jackson writes it: control characters in upper-case hexadecimal. */
-export function quoted(text: string): string {
+function quoted(text: string): string {
   return JSON.stringify(text).replace(/\\u00(1[a-f]|0[bef])/g, (_, digits: string) => `\\u00${digits.toUpperCase()}`)
 }
 

@@ -2,7 +2,7 @@
  * What the records of `_schemas` say: a state machine over them. The same records give the same state, in every process, whoever wrote them.
  */
 import { type Config, defaultLevel, emptyConfig, mergedConfig } from './config.ts'
-import { type Change, decodeChange, guidOf, type Mode, type SchemaContent, type StoredSchema } from './records.ts'
+import { type Change, decodeChange, guidOf, type Mode, type StoredSchema } from './records.ts'
 import { contextOf, globalContext, isContext, parseSubject, prefixOf, printSubject, subjectFrom } from './subject.ts'
 
 export interface Version extends StoredSchema {
@@ -297,10 +297,6 @@ export class State {
     const alias = isContext(subject) ? '' : (this.storedConfig(subject)?.alias ?? '')
     return alias === '' ? subject : subjectFrom(subject, alias)
   }
-}
-
-export function contentOf({ type, text, references, metadata, ruleSet }: SchemaContent): SchemaContent {
-  return { type, text, references, metadata, ruleSet }
 }
 
 function isTop(subject: string | null): boolean {

@@ -115,7 +115,7 @@ export function canonical(key: Value): string {
 }
 
 /** The number of an int, uint or double; null for anything else. */
-export function numeric(value: Value): bigint | number | null {
+function numeric(value: Value): bigint | number | null {
   if (typeof value === 'bigint' || typeof value === 'number') return value
   return value instanceof Uint ? value.value : null
 }

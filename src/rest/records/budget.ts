@@ -57,6 +57,6 @@ export class Budget {
   }
 }
 
-export function tooMany(): HttpError {
+function tooMany(): HttpError {
   return new HttpError(429, 429, 'Too many records are on their way to Kafka; try again', { headers: { 'retry-after': '1' } })
 }

@@ -258,7 +258,7 @@ function defaultOf(field: protobuf.Field, { kind, enum: symbols }: Described): u
   return kind === 'string' || kind === 'bool' ? given : Number(given)
 }
 
-export function zeroOf(kind: Scalar, symbols: Field['enum'] = null): unknown {
+function zeroOf(kind: Scalar, symbols: Field['enum'] = null): unknown {
   if (kind === 'string') return ''
   if (kind === 'bytes') return Buffer.alloc(0)
   if (kind === 'bool') return false
