@@ -4,6 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
+import type { Int64 } from '../base.ts'
 import { type HttpApp, HttpError } from '../http.ts'
 import type { ServiceContext } from '../service.ts'
 import type { Identity } from '../sessions.ts'
@@ -77,6 +78,20 @@ export function route<
 export const Digits = () => Type.String({ pattern: '^-?\\d{1,19}$' })
 /** null: not known. */
 export const MaybeDigits = Type.Union([Digits(), Type.Null()])
+export const digitsOf = (value: Int64 | null | undefined) => (value === null || value === undefined ? null : String(value))
+export const MaybeText = Type.Union([Type.String(), Type.Null()])
+
+const longestTopicName = 249
+export const TopicName = Type.String({ minLength: 1, maxLength: longestTopicName })
+export const OfTopic = Type.Object({ topic: TopicName })
+export const TopicSearch = Type.Optional(Type.String({ maxLength: longestTopicName }))
+
+/** Of a list that is narrowed by name and answered by page. */
+export const listQuery = (mostRows: number) => ({
+  search: Type.Optional(Type.String({ maxLength: 1_000 })),
+  from: Type.Optional(Type.Integer({ minimum: 0 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
+})
 
 /** Registers the routes below `/api`. What is returned is to be closed before the app. */
 export function registerRoutes(app: HttpApp, routes: readonly Route[], context: ServiceContext, door: Door): Shared {

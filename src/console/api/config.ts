@@ -2,9 +2,7 @@
 import { Type } from 'typebox'
 import type { ConfigResource } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { route } from '../route.ts'
-
-const MaybeText = Type.Union([Type.String(), Type.Null()])
+import { MaybeText, route } from '../route.ts'
 
 /** `default`: of all brokers. */
 const kinds = { topics: 'TOPIC', brokers: 'BROKER', groups: 'GROUP', 'client-metrics': 'CLIENT_METRICS' } as const

@@ -1,11 +1,10 @@
 /** Filters of a topic that were saved for all who may read it. */
 import { Type } from 'typebox'
 import { type Client, ClientError } from '../../client.ts'
-import { route } from '../route.ts'
+import { OfTopic, route, TopicName } from '../route.ts'
 import { SavedFilter } from '../saved-filters.ts'
 import { operationsOf } from './rights.ts'
 
-const OfTopic = Type.Object({ topic: Type.String({ minLength: 1, maxLength: 249 }) })
 const Name = SavedFilter.properties.name
 
 const list = route({
@@ -36,7 +35,7 @@ const save = route({
 const remove = route({
   method: 'DELETE',
   path: '/topics/:topic/filters/:name',
-  params: Type.Object({ topic: OfTopic.properties.topic, name: Name }),
+  params: Type.Object({ topic: TopicName, name: Name }),
   response: Type.Object({}),
   async handle({ params: { topic, name }, client, shared }) {
     await requireRead(client, topic)

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Client, GroupListing } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { lagOf, progressOf } from '../lag.ts'
-import { Digits, MaybeDigits, route } from '../route.ts'
+import { Digits, digitsOf, listQuery, MaybeDigits, MaybeText, route } from '../route.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
 const OfGroup = Type.Object({ group: Name })
@@ -13,10 +13,8 @@ const list = route({
   method: 'GET',
   path: '/groups',
   query: Type.Object({
-    search: Type.Optional(Type.String({ maxLength: 1_000 })),
+    ...listQuery(mostRows),
     state: Type.Optional(Type.String({ maxLength: 40 })),
-    from: Type.Optional(Type.Integer({ minimum: 0 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
   }),
   response: Type.Object({
     total: Type.Integer(),
@@ -45,11 +43,9 @@ async function withLag(page: readonly GroupListing[], client: Client) {
   const progress = await progressOf(page, client)
   return page.map((each, at) => {
     const { offsets, lag } = progress[at]!
-    return { ...each, topics: new Set(offsets?.map(offset => offset.topic)).size, lag: digits(lag) }
+    return { ...each, topics: new Set(offsets?.map(offset => offset.topic)).size, lag: digitsOf(lag) }
   })
 }
-
-const digits = (value: bigint | null | undefined) => (value === null || value === undefined ? null : String(value))
 
 const Owned = Type.Object({ topic: Type.String(), partition: Type.Integer() })
 
@@ -68,7 +64,7 @@ const one = route({
     members: Type.Array(
       Type.Object({
         id: Type.String(),
-        instanceId: Type.Union([Type.String(), Type.Null()]),
+        instanceId: MaybeText,
         clientId: Type.String(),
         host: Type.String(),
         partitions: Type.Array(Owned),
@@ -83,7 +79,7 @@ const one = route({
         end: MaybeDigits,
         lag: MaybeDigits,
         /** Of the member that has it. */
-        member: Type.Union([Type.String(), Type.Null()]),
+        member: MaybeText,
       }),
     ),
     lag: Digits(),
@@ -104,9 +100,9 @@ const one = route({
       return {
         topic,
         partition,
-        offset: digits(offset?.offset),
-        end: digits(ends.get(topic)?.get(partition)),
-        lag: offset === undefined ? null : digits(lagOf(offset, ends)),
+        offset: digitsOf(offset?.offset),
+        end: digitsOf(ends.get(topic)?.get(partition)),
+        lag: offset === undefined ? null : digitsOf(lagOf(offset, ends)),
         member: owners.get(name)?.member ?? null,
       }
     })
@@ -161,7 +157,7 @@ const reset = route({
       const wanted = target.get(partition)
       if (wanted === undefined) return []
       const known = before.find(each => each.topic === topic && each.partition === partition)
-      return [{ partition, before: digits(known?.offset), after: String(within(partition, wanted)), end: String(ends.get(partition)!) }]
+      return [{ partition, before: digitsOf(known?.offset), after: String(within(partition, wanted)), end: String(ends.get(partition)!) }]
     })
     if (!dryRun) {
       const offsets = changes.map(({ partition, after }) => ({ topic, partition, offset: BigInt(after) }))

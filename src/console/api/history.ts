@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { type Client, ClientError } from '../../client.ts'
 import { seriesNames } from '../history/history.ts'
 import type { Ring } from '../history/ring.ts'
-import { route } from '../route.ts'
+import { MaybeText, route } from '../route.ts'
 
 const Series = Type.Object({
   /** Milliseconds since the epoch. */
@@ -18,7 +18,7 @@ const cluster = route({
   path: '/history',
   response: Type.Object({
     series: Type.Record(Type.String(), Series),
-    problem: Type.Union([Type.String(), Type.Null()]),
+    problem: MaybeText,
   }),
   async handle({ client, shared: { history } }) {
     await requireDescribe(client)

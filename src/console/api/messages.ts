@@ -5,10 +5,8 @@ import { type SerdeName, serdes } from '../../serde.ts'
 import type { Caller } from '../caller.ts'
 import type { Job, JobEvent, Range } from '../messages/job.ts'
 import { ShownRecord } from '../messages/shape.ts'
-import { Digits, route } from '../route.ts'
+import { Digits, MaybeText, OfTopic, route, TopicName } from '../route.ts'
 
-const Topic = Type.String({ minLength: 1, maxLength: 249 })
-const OfTopic = Type.Object({ topic: Topic })
 const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 10_000 }))
 const Serde = Type.Optional(Type.String({ pattern: `^(auto|${serdes.map(each => each.name).join('|')})$` }))
 
@@ -42,12 +40,12 @@ const Event = Type.Union([
     ms: Type.Integer(),
     /** Records for which a filter had no answer, and why for the first of them. */
     failed: Type.Integer(),
-    problem: Type.Union([Type.String(), Type.Null()]),
+    problem: MaybeText,
   }),
   /** Newer ones were sent instead. */
   Type.Object({ kind: Type.Literal('skipped'), records: Type.Integer() }),
   /** `next`: where to go on, for `from`; null: there are no more. */
-  Type.Object({ kind: Type.Literal('end'), next: Type.Union([Type.String(), Type.Null()]) }),
+  Type.Object({ kind: Type.Literal('end'), next: MaybeText }),
 ])
 
 const rowBytes = 4_096
@@ -147,7 +145,7 @@ const fileTypes = { ndjson: 'application/x-ndjson', csv: 'text/csv; charset=utf-
 const save = route({
   method: 'GET',
   path: '/topics/:topic/messages.:form',
-  params: Type.Object({ topic: Topic, form: Type.Union([Type.Literal('ndjson'), Type.Literal('csv')]) }),
+  params: Type.Object({ topic: TopicName, form: Type.Union([Type.Literal('ndjson'), Type.Literal('csv')]) }),
   query: Type.Object({ ...chosen, limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostInFile })) }),
   response: Type.Object({}),
   async download({ params: { topic, form }, query, ...caller }, file, signal) {
@@ -167,7 +165,7 @@ const save = route({
   },
 })
 
-const OfRecord = Type.Object({ topic: Topic, partition: Type.Integer({ minimum: 0 }), offset: Digits() })
+const OfRecord = Type.Object({ topic: TopicName, partition: Type.Integer({ minimum: 0 }), offset: Digits() })
 const mostWholeBytes = 16_777_216
 
 async function recordJob(

@@ -2,13 +2,13 @@
 import { type Static, Type } from 'typebox'
 import type { GroupListing, TopicState } from '../../client.ts'
 import type { History } from '../history/history.ts'
-import { route } from '../route.ts'
+import { MaybeText, route, TopicSearch } from '../route.ts'
 
 const Broker = Type.Object({
   id: Type.Integer(),
   host: Type.String(),
   port: Type.Integer(),
-  rack: Type.Union([Type.String(), Type.Null()]),
+  rack: MaybeText,
   controller: Type.Boolean(),
 })
 
@@ -62,7 +62,7 @@ const overview = route({
     /** By Kafka's name of the state. */
     groupStates: Type.Record(Type.String(), Type.Integer()),
     /** null: the principal may not see it. */
-    bytes: Type.Union([Type.String(), Type.Null()]),
+    bytes: MaybeText,
     troubles: Type.Array(Trouble),
     moreTroubles: Type.Integer(),
   }),
@@ -129,7 +129,7 @@ const mostNames = 12
 const names = route({
   method: 'GET',
   path: '/names',
-  query: Type.Object({ search: Type.Optional(Type.String({ maxLength: 249 })) }),
+  query: Type.Object({ search: TopicSearch }),
   response: Type.Object({ topics: Type.Array(Type.String()), groups: Type.Array(Type.String()), subjects: Type.Array(Type.String()) }),
   async handle({ query, catalogue, registry }) {
     const search = (query.search ?? '').toLowerCase()

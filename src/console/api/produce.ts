@@ -5,11 +5,8 @@ import { type Client, ClientError, type ReceivedRecord, type RecordToSend } from
 import { HttpError } from '../../http.ts'
 import { openSerdes, type RegistryClient, SerdeError } from '../../serde.ts'
 import { sourceOf, withoutErrors } from '../messages/redrive.ts'
-import { Digits, MaybeDigits, route } from '../route.ts'
+import { Digits, MaybeDigits, MaybeText, OfTopic, route, TopicName } from '../route.ts'
 import { operationsOf } from './rights.ts'
-
-const Topic = Type.String({ minLength: 1, maxLength: 249 })
-const OfTopic = Type.Object({ topic: Topic })
 
 const Bytes = Type.Union([
   Type.Object({ text: Type.String() }),
@@ -83,7 +80,7 @@ const redrive = route({
   body: Type.Object({
     records: Type.Array(Place, { minItems: 1, maxItems: mostRedriven }),
     /** Instead of the topic that the headers name. */
-    to: Type.Optional(Topic),
+    to: Type.Optional(TopicName),
     dryRun: Type.Boolean(),
   }),
   response: Type.Object({
@@ -91,12 +88,12 @@ const redrive = route({
       Type.Object({
         ...Place.properties,
         /** null: it cannot be sent back. */
-        topic: Type.Union([Type.String(), Type.Null()]),
+        topic: MaybeText,
         /** null: by its key. */
         toPartition: Type.Union([Type.Integer(), Type.Null()]),
         /** After it was sent. */
         toOffset: MaybeDigits,
-        problem: Type.Union([Type.String(), Type.Null()]),
+        problem: MaybeText,
       }),
     ),
   }),

@@ -1,7 +1,7 @@
 /** What the caller may do, as Kafka answers it: the application hides what would be refused. Whatever it shows, Kafka decides again. */
 import { Type } from 'typebox'
 import type { TopicRights } from '../../client.ts'
-import { route } from '../route.ts'
+import { route, TopicName } from '../route.ts'
 
 /** Kafka's operations; null: not asked for, or the cluster does not say. */
 const Operations = Type.Union([Type.Array(Type.String()), Type.Null()])
@@ -10,7 +10,7 @@ const mine = route({
   method: 'GET',
   path: '/rights',
   query: Type.Object({
-    topic: Type.Optional(Type.String({ minLength: 1, maxLength: 249 })),
+    topic: Type.Optional(TopicName),
     group: Type.Optional(Type.String({ minLength: 1, maxLength: 32_767 })),
   }),
   response: Type.Object({ cluster: Operations, topic: Operations, group: Operations }),

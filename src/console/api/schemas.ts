@@ -4,12 +4,11 @@ import { HttpError } from '../../http.ts'
 import type { RegistryClient } from '../../serde.ts'
 import { RegistryRefused } from '../../serde.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { route } from '../route.ts'
+import { listQuery, MaybeText, route } from '../route.ts'
 
 const Subject = Type.String({ minLength: 1, maxLength: 1_000 })
 const OfSubject = Type.Object({ subject: Subject })
 const Done = Type.Object({})
-const MaybeText = Type.Union([Type.String(), Type.Null()])
 const Reference = Type.Object({ name: Type.String(), subject: Type.String(), version: Type.Integer() })
 const Draft = Type.Object({
   type: Type.Union([Type.Literal('AVRO'), Type.Literal('JSON'), Type.Literal('PROTOBUF')]),
@@ -34,11 +33,7 @@ const path = (subject: string, rest = '') => `/subjects/${encodeURIComponent(sub
 const list = route({
   method: 'GET',
   path: '/schemas',
-  query: Type.Object({
-    search: Type.Optional(Type.String({ maxLength: 1_000 })),
-    from: Type.Optional(Type.Integer({ minimum: 0 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
-  }),
+  query: Type.Object(listQuery(mostRows)),
   response: Type.Object({
     total: Type.Integer(),
     rows: Type.Array(

@@ -4,7 +4,7 @@ import type { Acl, Client, QuotaEntity, QuotaEntityType } from '../../client.ts'
 import { aclOperations, aclResourceTypes } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { route } from '../route.ts'
+import { MaybeText, route } from '../route.ts'
 import { decide } from '../security/decide.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
@@ -137,7 +137,7 @@ async function brokerSettings(client: Client) {
 }
 
 /** null: all that have none of their own. */
-const MaybeName = Type.Optional(Type.Union([Type.String(), Type.Null()]))
+const MaybeName = Type.Optional(MaybeText)
 const Entity = Type.Object({ user: MaybeName, 'client-id': MaybeName, ip: MaybeName }, { additionalProperties: false })
 
 const quotas = route({
@@ -146,7 +146,7 @@ const quotas = route({
   response: Type.Object({
     quotas: Type.Array(
       Type.Object({
-        entity: Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()])),
+        entity: Type.Record(Type.String(), MaybeText),
         values: Type.Record(Type.String(), Type.Number()),
       }),
     ),

@@ -2,11 +2,9 @@
 import { Type } from 'typebox'
 import { type Client, ClientError, type TopicState } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { Digits, MaybeDigits, route } from '../route.ts'
+import { Digits, digitsOf, listQuery, MaybeDigits, OfTopic, route, TopicName, TopicSearch } from '../route.ts'
 import { operationsOf } from './rights.ts'
 
-const Name = Type.String({ minLength: 1, maxLength: 249 })
-const OfTopic = Type.Object({ topic: Name })
 const Done = Type.Object({})
 
 const mostRows = 500
@@ -16,12 +14,11 @@ const list = route({
   method: 'GET',
   path: '/topics',
   query: Type.Object({
-    search: Type.Optional(Type.String({ maxLength: 249 })),
+    ...listQuery(mostRows),
+    search: TopicSearch,
     internal: Type.Optional(Type.Boolean()),
     sort: Type.Optional(Sort),
     descending: Type.Optional(Type.Boolean()),
-    from: Type.Optional(Type.Integer({ minimum: 0 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
   }),
   response: Type.Object({
     /** Of those that match. */
@@ -59,7 +56,7 @@ const list = route({
       ...each,
       internal: isInternal(each),
       bytes: sizes === null ? null : String(bytesOf(each)),
-      records: counts.get(each.name)?.toString() ?? null,
+      records: digitsOf(counts.get(each.name)),
     }))
     return { total: matching.length, rows }
   },
@@ -132,7 +129,7 @@ const one = route({
     const partitions = info!.partitions.map(({ partition, leader, replicas, isr }) => {
       const size = sizes?.find(each => each.partition === partition && each.broker === leader)?.bytes
       const [start, end] = [starts.get(topic)?.get(partition), ends.get(topic)?.get(partition)]
-      return { partition, leader, replicas, isr, start: digits(start), end: digits(end), bytes: digits(size) }
+      return { partition, leader, replicas, isr, start: digitsOf(start), end: digitsOf(end), bytes: digitsOf(size) }
     })
     const records = partitions.reduce((sum, { start, end }) => sum + BigInt(end ?? 0) - BigInt(start ?? 0), 0n)
     const bytes = sizes === null ? null : String(sizes.reduce((sum, each) => sum + each.bytes, 0n))
@@ -140,13 +137,11 @@ const one = route({
   },
 })
 
-const digits = (value: bigint | undefined) => (value === undefined ? null : String(value))
-
 const create = route({
   method: 'POST',
   path: '/topics',
   body: Type.Object({
-    name: Name,
+    name: TopicName,
     /** Otherwise the cluster's default. */
     partitions: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     replicas: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),

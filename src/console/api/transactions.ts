@@ -1,7 +1,7 @@
 /** Transactions: all, those that are open with their age, and to abort one. */
 import { Type } from 'typebox'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { MaybeDigits, route } from '../route.ts'
+import { digitsOf, listQuery, MaybeDigits, route } from '../route.ts'
 
 const Id = Type.String({ minLength: 1, maxLength: 32_767 })
 const mostRows = 200
@@ -10,11 +10,9 @@ const list = route({
   method: 'GET',
   path: '/transactions',
   query: Type.Object({
-    search: Type.Optional(Type.String({ maxLength: 1_000 })),
+    ...listQuery(mostRows),
     /** Only those that are under way. */
     open: Type.Optional(Type.Boolean()),
-    from: Type.Optional(Type.Integer({ minimum: 0 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
   }),
   response: Type.Object({
     total: Type.Integer(),
@@ -44,7 +42,7 @@ const list = route({
           id: transactionalId,
           producerId: String(producerId),
           state: info?.state ?? state,
-          started: info === null || info.startTimeMs === null ? null : String(info.startTimeMs),
+          started: digitsOf(info?.startTimeMs),
           timeoutMs: info?.timeoutMs ?? null,
           partitions: info?.partitions.length ?? null,
         }
@@ -69,8 +67,7 @@ const one = route({
   }),
   async handle({ params: { id }, client }) {
     const { state, producerId, producerEpoch, timeoutMs, startTimeMs, partitions } = await client.transaction(id)
-    const started = startTimeMs === null ? null : String(startTimeMs)
-    return { id, state, producerId: String(producerId), producerEpoch, timeoutMs, started, partitions }
+    return { id, state, producerId: String(producerId), producerEpoch, timeoutMs, started: digitsOf(startTimeMs), partitions }
   },
 })
 
