@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { type Client, ClientError } from '../../client.ts'
 import { OfTopic, route, TopicName } from '../route.ts'
 import { SavedFilter } from '../saved-filters.ts'
-import { operationsOf } from './rights.ts'
+import { operationsOnTopic } from './rights.ts'
 
 const Name = SavedFilter.properties.name
 
@@ -48,7 +48,7 @@ const remove = route({
 async function requireRead(client: Client, topic: string): Promise<void> {
   // Throws if there is no such topic.
   await client.topics([topic])
-  const allowed = operationsOf((await client.topicRights([topic])).get(topic))
+  const allowed = await operationsOnTopic(client, topic)
   if (allowed !== null && !allowed.includes('READ'))
     throw new ClientError('TOPIC_AUTHORIZATION_FAILED', `Filters of ${topic} are for those who may read it: that needs READ on the topic`)
 }

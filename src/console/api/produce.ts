@@ -6,7 +6,7 @@ import { HttpError } from '../../http.ts'
 import { openSerdes, type RegistryClient, SerdeError } from '../../serde.ts'
 import { sourceOf, withoutErrors } from '../messages/redrive.ts'
 import { Digits, MaybeDigits, MaybeText, OfTopic, route, TopicName } from '../route.ts'
-import { operationsOf } from './rights.ts'
+import { operationsOnTopic } from './rights.ts'
 
 const Bytes = Type.Union([
   Type.Object({ text: Type.String() }),
@@ -157,7 +157,7 @@ async function checkTargets(client: Client, plans: readonly Plan[]): Promise<voi
     try {
       const [info] = await client.topics([topic])
       const { partitions } = info!
-      const allowed = operationsOf((await client.topicRights([topic])).get(topic))
+      const allowed = await operationsOnTopic(client, topic)
       if (allowed !== null && !allowed.includes('WRITE')) refuse(`you may not write to ${topic}`)
       for (const plan of of) if ((plan.toPartition ?? 0) >= partitions.length) plan.toPartition = null
     } catch (error) {

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { type Client, ClientError, type TopicState } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { Digits, digitsOf, listQuery, MaybeDigits, OfTopic, route, TopicName, TopicSearch } from '../route.ts'
-import { operationsOf } from './rights.ts'
+import { operationsOnTopic } from './rights.ts'
 
 const Done = Type.Object({})
 
@@ -113,8 +113,7 @@ const one = route({
     missing: Type.Array(Type.String()),
   }),
   async handle({ params: { topic }, client }) {
-    const [[info], rights] = await Promise.all([client.topics([topic]), client.topicRights([topic])])
-    const may = operationsOf(rights.get(topic))
+    const [[info], may] = await Promise.all([client.topics([topic]), operationsOnTopic(client, topic)])
     const numbers = info!.partitions.map(each => each.partition)
     const names = numbers.map(partition => ({ topic, partition }))
     const missing: string[] = []
