@@ -5,7 +5,7 @@
  * their members. What comes from producers without an id (acks other than all, or idempotence switched off) is told together.
  */
 import { realSystem, type System, severalAtOnce } from '../base.ts'
-import { type Client, ClientError, type GroupInfo, type PartitionName } from '../client.ts'
+import { type Client, ClientError, everyPartition, type GroupInfo, type PartitionName } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { plural, rateText, size, table, time } from './output.ts'
@@ -81,9 +81,7 @@ class Looker {
 
   async #places(): Promise<PartitionName[]> {
     const states = await this.#client.topicStates()
-    return states
-      .filter(({ name }) => this.#topics?.includes(name) ?? !name.startsWith('__'))
-      .flatMap(({ name, partitions }) => Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })))
+    return everyPartition(states.filter(({ name }) => this.#topics?.includes(name) ?? !name.startsWith('__')))
   }
 
   /** On the disks; null if nobody tells. */

@@ -1,5 +1,5 @@
 /** One run of a copy, from its beginning or from where the last one ended. */
-import { type BatchWriter, ClientError, type Cluster } from '../client.ts'
+import { type BatchWriter, ClientError, type Cluster, everyPartition } from '../client.ts'
 import { copyAcls } from './acls.ts'
 import { Copy, type Counts, type Task } from './copy.ts'
 import { copyGroups } from './groups.ts'
@@ -110,9 +110,7 @@ class Run {
 
   async #tasks(topics: readonly MirroredTopic[], last: readonly Chunk[]): Promise<Task[]> {
     const { source, target, dryRun } = this.#options
-    const places = topics.flatMap(({ name, partitions }) =>
-      Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
-    )
+    const places = everyPartition(topics)
     const [starts, stable, newest] = await Promise.all([
       source.manyOffsets(places, 'earliest'),
       source.manyOffsets(places, 'stable'),

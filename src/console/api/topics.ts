@@ -1,6 +1,6 @@
 /** Topics: the list, by page; one with its partitions; create, delete, empty, add partitions. */
 import { Type } from 'typebox'
-import { type Client, ClientError, type TopicState } from '../../client.ts'
+import { type Client, ClientError, everyPartition, type TopicState } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { Digits, digitsOf, listQuery, MaybeDigits, OfTopic, route, TopicName, TopicSearch } from '../route.ts'
 import { operationsOnTopic } from './rights.ts'
@@ -70,9 +70,7 @@ function isInternal({ name, internal }: TopicState): boolean {
 const mostCounted = 4_000
 
 async function recordCounts(topics: readonly TopicState[], client: Pick<Client, 'manyOffsets'>): Promise<Map<string, bigint>> {
-  const partitions = topics.flatMap(({ name, partitions: count }) =>
-    Array.from({ length: count }, (_, partition) => ({ topic: name, partition })),
-  )
+  const partitions = everyPartition(topics)
   if (partitions.length > mostCounted) return new Map()
   const [starts, ends] = await Promise.all([client.manyOffsets(partitions, 'earliest'), client.manyOffsets(partitions, 'latest')])
   const counts = new Map<string, bigint>()

@@ -3,7 +3,7 @@
  * tells. Looked at every ten seconds, and less often where a look takes long, so that looking is never what the brokers are busy with.
  */
 import type { System, Timer } from '../../base.ts'
-import type { Client } from '../../client.ts'
+import { type Client, everyPartition } from '../../client.ts'
 import { GroupHistory } from './groups.ts'
 import { type Reading, readPage } from './page.ts'
 import { Ring } from './ring.ts'
@@ -120,10 +120,7 @@ export class History {
 
 /** The sum of all end offsets grows by each record. */
 async function ends(client: Client): Promise<Reading> {
-  const topics = await client.topicStates()
-  const partitions = topics.flatMap(({ name, partitions: count }) =>
-    Array.from({ length: count }, (_, partition) => ({ topic: name, partition })),
-  )
+  const partitions = everyPartition(await client.topicStates())
   let sum = 0n
   for (const byPartition of (await client.manyOffsets(partitions, 'latest')).values()) for (const end of byPartition.values()) sum += end
   return { recordsIn: Number(sum) }
