@@ -59,7 +59,8 @@ for (const [name, call] of calls) {
   })
 }
 
-test('a state is read when the changes before are done: who reads it would not know of them otherwise', async () => {
+/** Broker 1 answers a write only when `written` is resolved. */
+function slowWrites({ leaderOf, own }: { leaderOf: () => number; own: object }) {
   const asked: string[] = []
   const written = Promise.withResolvers<void>()
   const peers = {
@@ -71,10 +72,15 @@ test('a state is read when the changes before are done: who reads it would not k
   }
   const states = new RoutedShareStates({
     timers: realSystem().timers,
-    own: { partitionFor: () => 0 } as unknown as ShareCoordinator,
-    leaders: new Leaders({ topicId: () => topicId, leaderOf: () => 1 }, 0),
+    own: { partitionFor: () => 0, ...own } as unknown as ShareCoordinator,
+    leaders: new Leaders({ topicId: () => topicId, leaderOf }, 0),
     peers: peers as unknown as Peers,
   })
+  return { states, asked, written }
+}
+
+test('a state is read when the changes before are done: who reads it would not know of them otherwise', async () => {
+  const { states, asked, written } = slowWrites({ leaderOf: () => 1, own: {} })
   const writing = states.write(key, answer)
   const reading = states.read(key, 3)
   for (let turn = 0; turn < 20; turn++) await null
@@ -85,30 +91,15 @@ test('a state is read when the changes before are done: who reads it would not k
 })
 
 test('a change that begins here and ends at another broker, because the coordinator moved, counts as well', async () => {
-  const asked: string[] = []
   const moved = Promise.withResolvers<void>()
-  const written = Promise.withResolvers<void>()
   let leader = 0
   const own = {
-    partitionFor: () => 0,
     async write() {
       await moved.promise
       throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'The coordinator is closed')
     },
   }
-  const peers = {
-    async request(_broker: number, api: { name: string }) {
-      asked.push(api.name)
-      if (api.name === apis.writeShareGroupState.name) await written.promise
-      return { results: [{ topicId, partitions: [{ partition: 0, ...answer }] }] }
-    },
-  }
-  const states = new RoutedShareStates({
-    timers: realSystem().timers,
-    own: own as unknown as ShareCoordinator,
-    leaders: new Leaders({ topicId: () => topicId, leaderOf: () => leader }, 0),
-    peers: peers as unknown as Peers,
-  })
+  const { states, asked, written } = slowWrites({ leaderOf: () => leader, own })
   const writing = states.write(key, answer)
   leader = 1
   const reading = states.read(key, 3)
