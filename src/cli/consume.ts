@@ -36,7 +36,7 @@ export async function consume(topic: string, flags: ConsumeFlags): Promise<void>
   const system = realSystem()
   using opened = flags.serde === undefined && flags.filter === undefined ? null : await openForFlags(flags)
   const decoding = opened === null || flags.serde === undefined ? null : { serdes: opened.serdes, ...flags.serde }
-  const filter = opened === null || flags.filter === undefined ? null : await openFilter(flags.filter, opened.serdes, flags.serde, system)
+  const filter = opened === null || flags.filter === undefined ? null : await openFilter(flags.filter, opened.serdes, system)
   const output = new Output(flags, decoding, filter)
   await using client = await connect(flags)
   const stop = new Stop(system, flags.timeout)
@@ -107,10 +107,10 @@ class Output {
     let taken = 0
     try {
       for (; taken < records.length && this.#left > 0; taken++) {
-        const record = records[taken]!
-        if (this.#filter !== null && !(await this.#filter.passes(record))) continue
-        const decoded = decode(record, this.#decoding)
-        pieces.push(this.#print(decoded instanceof Promise ? await decoded : decoded))
+        const decoding = decode(records[taken]!, this.#decoding)
+        const decoded = decoding instanceof Promise ? await decoding : decoding
+        if (this.#filter !== null && !(await this.#filter.passes(decoded))) continue
+        pieces.push(this.#print(decoded))
         this.#left--
       }
     } finally {

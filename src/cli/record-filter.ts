@@ -5,27 +5,27 @@ import type { ReceivedRecord } from '../client.ts'
 import { compileCel, ExprError } from '../expr.ts'
 import type { Serdes } from '../serde.ts'
 import { plural, UsageError } from './output.ts'
-import { showPart } from './record-printer.ts'
-import type { SerdeFlags } from './serde-options.ts'
+import { type Decoded, showPart } from './record-printer.ts'
 
 export interface RecordFilter {
-  passes(record: ReceivedRecord): Promise<boolean>
+  passes(decoded: Decoded): Promise<boolean>
   tellProblems(): void
 }
 
-/** Keys and values are decoded as `serde` says, otherwise by what they look like. Throws UsageError. */
-export async function openFilter(text: string, serdes: Serdes, serde: SerdeFlags['serde'], { clock }: System): Promise<RecordFilter> {
+/** Keys and values that are not decoded yet are decoded by what they look like. Throws UsageError. */
+export async function openFilter(text: string, serdes: Serdes, { clock }: System): Promise<RecordFilter> {
   const program = await compileCel(text, { clock }).catch((error: unknown) => {
     throw error instanceof ExprError ? new UsageError(`--filter: ${error.message}`) : error
   })
   let problems = 0
   let first = ''
-  const shown = async (record: ReceivedRecord, part: 'key' | 'value') =>
-    (await showPart(record, part, serde?.[part] ?? 'auto', serdes)).value
+  const shownOf = async ({ record, ...decoded }: Decoded, part: 'key' | 'value') =>
+    (decoded[part] ?? (await showPart(record, part, 'auto', serdes))).value
   return {
-    async passes(record) {
+    async passes(decoded) {
+      const { record } = decoded
       const { topic, partition, offset, timestampMs } = record
-      const [key, value] = await Promise.all([shown(record, 'key'), shown(record, 'value')])
+      const [key, value] = await Promise.all([shownOf(decoded, 'key'), shownOf(decoded, 'value')])
       try {
         return program.matches({ topic, partition, offset, timestampMs, key, value, headers: headersOf(record) })
       } catch (error) {
