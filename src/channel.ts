@@ -3,7 +3,7 @@
  *
  * Hides TLS, logins, the library's connections and its nested errors. Requests are encoded and decoded with our own codecs.
  */
-export { ClientError, settled, toClientError } from './channel/errors.ts'
+export { ClientError, mayPass, settled, toClientError } from './channel/errors.ts'
 export { type Link, type LinkOptions, openLink } from './channel/link.ts'
 export { type ClientProperties, connectionSecurity } from './channel/security.ts'
 export { sendOver } from './channel/send.ts'

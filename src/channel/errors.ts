@@ -2,6 +2,7 @@
  * Reduces the library's nested errors (one per attempt, each with errors by partition) to the one that matters: Kafka's error name and the
  * broker's message.
  */
+import { type ErrorName, isRetriable } from '../protocol.ts'
 
 export class ClientError extends Error {
   /** Kafka's name (`UNKNOWN_TOPIC_OR_PARTITION`), or UNREACHABLE, REFUSED (login or TLS), TIMEOUT, INVALID, FAILED. */
@@ -12,6 +13,11 @@ export class ClientError extends Error {
     this.name = 'ClientError'
     this.code = code
   }
+}
+
+/** Who waits may have an answer later. */
+export function mayPass({ code }: ClientError): boolean {
+  return code === 'UNREACHABLE' || code === 'TIMEOUT' || isRetriable(code as ErrorName)
 }
 
 /** What the library's errors may carry. */

@@ -6,7 +6,7 @@
  */
 import type { Admin } from '@platformatic/kafka'
 import type { Int64, System } from '../base.ts'
-import { ClientError, settled } from '../channel.ts'
+import { ClientError, mayPass, settled } from '../channel.ts'
 import { apis, type ErrorName, errorCode, errorName, errorText, isRetriable, type MessageOf } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
@@ -158,7 +158,7 @@ class StoredBatchWriter implements BatchWriter {
     try {
       await this.#learn(lanes)
     } catch (error) {
-      if (!(error instanceof ClientError) || !mayPass(error.code)) throw error
+      if (!(error instanceof ClientError) || !mayPass(error)) throw error
       for (const lane of lanes) lane.failure = error
       return
     }
@@ -208,7 +208,7 @@ class StoredBatchWriter implements BatchWriter {
       const answer = this.#requests.ask(apis.produce, request, { node }, newestProduceWithNames)
       this.#settle(lanes, (await settled(this.#options.bootstrap, answer)).responses)
     } catch (error) {
-      if (!(error instanceof ClientError) || !mayPass(error.code)) throw error
+      if (!(error instanceof ClientError) || !mayPass(error)) throw error
       for (const lane of lanes) Object.assign(lane, { failure: error, isUncertain: true })
     }
   }
@@ -265,7 +265,3 @@ const ofAll: ReadonlySet<string> = new Set<ErrorName>([
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
 ])
-
-function mayPass(code: string): boolean {
-  return code === 'UNREACHABLE' || code === 'TIMEOUT' || isRetriable(code as ErrorName)
-}

@@ -5,10 +5,9 @@
  */
 
 import type { System } from '../base.ts'
-import { type BatchReader, type BatchWriter, ClientError, type PolledBatches } from '../client.ts'
+import { type BatchReader, type BatchWriter, ClientError, mayPass, type PolledBatches } from '../client.ts'
 import { type ErrorName, header, isRetriable, KafkaError } from '../protocol.ts'
 import { type Outgoing, toOutgoing } from './batches.ts'
-import { mayPass } from './patience.ts'
 import { type Chunk, cutTo, placeOf, type State } from './state.ts'
 
 const roundBytes = 33_554_432

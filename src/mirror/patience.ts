@@ -1,7 +1,6 @@
 /** Waits for what passes by itself: a coordinator that begins its work, a leader that moves. */
 import type { System } from '../base.ts'
-import { ClientError } from '../client.ts'
-import { type ErrorName, isRetriable } from '../protocol.ts'
+import { ClientError, mayPass } from '../client.ts'
 
 const pauseMs = 500
 
@@ -16,8 +15,4 @@ export async function patiently<T>({ clock, timers }: System, patienceMs: number
       await new Promise<void>(resolve => timers.after(pauseMs, resolve))
     }
   }
-}
-
-export function mayPass({ code }: ClientError): boolean {
-  return code === 'UNREACHABLE' || code === 'TIMEOUT' || isRetriable(code as ErrorName)
 }
