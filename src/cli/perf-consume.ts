@@ -3,9 +3,10 @@ import { realSystem } from '../base.ts'
 import type { BatchReader, PartitionOffset } from '../client.ts'
 import { forEachRecordOf } from '../protocol.ts'
 import { connect } from './connect.ts'
-import { Latencies, latencyText } from './latencies.ts'
+import { Latencies } from './latencies.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, plural, rateText, show, size } from './output.ts'
+import { CommandFailed, plural } from './output.ts'
+import { showMeasured, throughputText } from './perf-report.ts'
 import { parsePosition, resolvePosition } from './position.ts'
 import { ProgressLine } from './progress-line.ts'
 import { onStopRequest } from './stop.ts'
@@ -49,12 +50,8 @@ export async function perfConsume(topic: string, flags: PerfConsumeFlags): Promi
   }
   const took = seconds()
   const { records, bytes, fetchedBytes } = reading
-  const rates = { recordsPerSecond: Math.round(records / took), bytesPerSecond: Math.round(bytes / took) }
-  const latencyMs = reading.isLive ? reading.ages.summary() : null
-  await show(flags.json, { topic, records, bytes, fetchedBytes, seconds: Number(took.toFixed(3)), ...rates, latencyMs }, () => {
-    const done = `${plural(records, 'record')}, ${size(BigInt(bytes))} in ${took.toFixed(1)} s`
-    return `${done}: ${rates.recordsPerSecond} records/s, ${size(BigInt(rates.bytesPerSecond))}/s\n${latencyText(latencyMs)}`
-  })
+  const measured = { topic, records, bytes, fetchedBytes }
+  await showMeasured(flags.json, measured, took, reading.isLive ? reading.ages.summary() : null)
 }
 
 class Reading {
@@ -123,6 +120,6 @@ class Reading {
   }
 
   text(seconds: number): string {
-    return `${plural(this.records, 'record')}, ${rateText(this.records / seconds)} records/s, ${size(BigInt(Math.round(this.bytes / seconds)))}/s`
+    return `${plural(this.records, 'record')}, ${throughputText(this, seconds)}`
   }
 }

@@ -8,9 +8,10 @@ import { realSystem, type System } from '../base.ts'
 import { type BatchSender, type Client, ClientError, type Compression } from '../client.ts'
 import { buildBatch, header } from '../protocol.ts'
 import { connect } from './connect.ts'
-import { Latencies, latencyText } from './latencies.ts'
+import { Latencies } from './latencies.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, plural, rateText, show, size } from './output.ts'
+import { CommandFailed, plural } from './output.ts'
+import { showMeasured, throughputText } from './perf-report.ts'
 import { ProgressLine } from './progress-line.ts'
 import { onStopRequest } from './stop.ts'
 import { pause } from './watch.ts'
@@ -52,12 +53,8 @@ export async function perfProduce(topic: string, flags: PerfProduceFlags): Promi
   const seconds = (clock.monotonic() - load.beganMs) / 1000
   const { sent, failed, latencies, firstFailure } = load
   const bytes = sent * flags.size
-  const latencyMs = latencies.summary()
-  const rates = { recordsPerSecond: Math.round(sent / seconds), bytesPerSecond: Math.round(bytes / seconds) }
-  await show(flags.json, { topic, records: sent, bytes, failed, seconds: Number(seconds.toFixed(3)), ...rates, latencyMs }, () => {
-    const done = `${plural(sent, 'record')}, ${size(BigInt(bytes))} in ${seconds.toFixed(1)} s`
-    return `${done}: ${rates.recordsPerSecond} records/s, ${size(BigInt(rates.bytesPerSecond))}/s\n${latencyText(latencyMs)}`
-  })
+  const measured = { topic, records: sent, bytes, failed }
+  await showMeasured(flags.json, measured, seconds, latencies.summary())
   if (firstFailure !== null) throw new CommandFailed(`${plural(failed, 'record')} could not be written; the first time: ${firstFailure}`)
 }
 
@@ -118,8 +115,7 @@ class Load {
   }
 
   text(): string {
-    const seconds = this.#elapsedMs() / 1000
-    const rates = `${rateText(this.sent / seconds)} records/s, ${size(BigInt(Math.round((this.sent * this.#flags.size) / seconds)))}/s`
+    const rates = throughputText({ records: this.sent, bytes: this.sent * this.#flags.size }, this.#elapsedMs() / 1000)
     const p99 = this.latencies.summary()?.p99
     return `${plural(this.sent, 'record')}, ${rates}${p99 === undefined ? '' : `, p99 ${p99} ms`}`
   }
