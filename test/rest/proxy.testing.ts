@@ -1,6 +1,6 @@
 /** A REST proxy over an embedded broker, and short ways to ask it. */
 import { realSystem } from '../../src/base.ts'
-import { type Client, openClient } from '../../src/client.ts'
+import { type Client, openClient, type ReceivedRecord } from '../../src/client.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { startBroker } from '../../src/millrace.ts'
 import type { ServicesSettings } from '../../src/services.ts'
@@ -26,6 +26,8 @@ export interface RestProxy extends AsyncDisposable {
   readonly document: OpenApi
   /** Each answer is held against the OpenAPI document. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** What the topic holds, once there are so many records. */
+  stored(topic: string, count: number): Promise<ReceivedRecord[]>
 }
 
 /** What goes wrong is seen in the output of the test. */
@@ -70,6 +72,16 @@ export async function proxyOver(
       const text = await response.text()
       contract.check({ method, path, status: response.status, contentType: response.headers.get('content-type'), text })
       return { status: response.status, headers: response.headers, text, body: parsed(text) }
+    },
+    async stored(topic, count) {
+      const found: ReceivedRecord[] = []
+      const { partitions } = (await client.topics([topic]))[0]!
+      const from = new Map(partitions.map(each => [each.partition, 0n]))
+      for await (const records of client.read({ topic, from, until: null })) {
+        found.push(...records)
+        if (found.length >= count) break
+      }
+      return found
     },
     async [Symbol.asyncDispose]() {
       await client.close()

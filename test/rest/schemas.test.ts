@@ -1,7 +1,6 @@
 /** Keys and values with schemas, through v2 and v3 of the REST proxy and the registry beside it. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { ReceivedRecord } from '../../src/client.ts'
 import { type RestProxy, startProxy } from './proxy.testing.ts'
 
 let proxy: RestProxy
@@ -34,15 +33,6 @@ async function register(subject: string, schema: string, schemaType = 'AVRO'): P
   const { id } = (await response.json()) as { id: number }
   assert.equal(response.status, 200)
   return id
-}
-
-async function read(topic: string, count: number): Promise<ReceivedRecord[]> {
-  const found: ReceivedRecord[] = []
-  for await (const records of proxy.client.read({ topic, from: new Map([[0, 0n]]), until: null })) {
-    found.push(...records)
-    if (found.length >= count) return found
-  }
-  return found
 }
 
 /** All records of partition 0, as an instance of v2 gives them. */
@@ -101,7 +91,7 @@ test('v2: avro there and back, the schema as text and by id; unions with their t
     headers,
   )
   assert.deepEqual([second.status, second.body.value_schema_id], [200, value_schema_id], second.text)
-  const stored = await read('avro2', 3)
+  const stored = await proxy.stored('avro2', 3)
   assert.deepEqual([...stored[0]!.value!.subarray(0, 5)], [0, 0, 0, 0, value_schema_id])
   assert.equal(stored[1]!.value, null)
   assert.deepEqual(await consume('avro2', 'avro', 3), [
@@ -202,7 +192,7 @@ test('v3: a schema as text, by id, by version, the latest; subjects and strategi
     ],
     JSON.stringify(more),
   )
-  const stored = await read('typed3', 11)
+  const stored = await proxy.stored('typed3', 11)
   assert.deepEqual([...stored[2]!.value!.subarray(0, 5)], [0, 0, 0, 0, id])
   assert.equal(stored.at(-1)!.value, null)
 })

@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
-import type { ReceivedRecord } from '../../src/client.ts'
 import { type RestProxy, startProxy } from './proxy.testing.ts'
 
 let proxy: RestProxy
@@ -24,17 +23,6 @@ function reports(text: string): any[] {
     .split('\r\n')
     .filter(line => line !== '')
     .map(line => JSON.parse(line))
-}
-
-async function read(topic: string, count: number): Promise<ReceivedRecord[]> {
-  const found: ReceivedRecord[] = []
-  const { partitions } = (await proxy.client.topics([topic]))[0]!
-  const from = new Map(partitions.map(each => [each.partition, 0n]))
-  for await (const records of proxy.client.read({ topic, from, until: null })) {
-    found.push(...records)
-    if (found.length >= count) return found
-  }
-  return found
 }
 
 test('records: HTTP 200 with an error_code per record, in order; the stream goes on after a bad one', async () => {
@@ -71,7 +59,7 @@ test('records: HTTP 200 with an error_code per record, in order; the stream goes
   })
   assert.match(found[1].message, /^Bad Request: data="\*\*\*" is not a valid base64 string\.$/)
   assert.match(found[3].message, /^Error: 42206 : Payload error\./)
-  const stored = await read('stream', 4)
+  const stored = await proxy.stored('stream', 4)
   assert.deepEqual(
     stored.map(each => [each.key?.toString() ?? null, each.value?.toString() ?? null]),
     [
@@ -97,7 +85,7 @@ test('no digit is lost: JSON goes to Kafka as the text it is', async () => {
   await proxy.ask('POST', path('digits'), `{"value":{"data":${data},"type":"JSON"}}`)
   await proxy.ask('POST', `${path('digits')}:batch`, `{"entries":[{"id":"1","value":{"type":"JSON","data":${data}}}]}`)
   assert.deepEqual(
-    (await read('digits', 2)).map(each => each.value!.toString()),
+    (await proxy.stored('digits', 2)).map(each => each.value!.toString()),
     [data, data],
   )
 })
@@ -204,7 +192,7 @@ test('a sender who goes away: what it sent is stored, and nothing is left behind
   sending.write('{"value":{"type":"JSON","data":1}}{"value":{"type":"JSON"')
   await once(sending, 'response')
   sending.destroy()
-  assert.equal((await read('gone', 1)).length, 1)
+  assert.equal((await proxy.stored('gone', 1)).length, 1)
 })
 
 test('a body of many records: all stored, reports in order', async () => {
@@ -215,7 +203,7 @@ test('a body of many records: all stored, reports in order', async () => {
   const found = reports(text)
   assert.equal(found.length, count)
   assert.ok(found.every(each => each.error_code === 200))
-  const stored = new Map((await read('many', count)).map(each => [`${each.partition} ${each.offset}`, each.value!.toString()]))
+  const stored = new Map((await proxy.stored('many', count)).map(each => [`${each.partition} ${each.offset}`, each.value!.toString()]))
   for (const [index, each] of found.entries()) assert.equal(stored.get(`${each.partition_id} ${each.offset}`), `v${index}`)
 })
 
