@@ -153,7 +153,7 @@ export async function change<Answer>(
   request: FastifyRequest,
   reply: FastifyReply,
   decide: (decisions: Decisions) => Decision<Answer>,
-  print: (answer: Answer) => unknown,
+  print: (answer: Answer) => unknown = answer => answer,
 ): Promise<unknown> {
   const sinceMs = system.clock.monotonic()
   for (;;) {

@@ -77,13 +77,7 @@ export function subjectRoutes({ app, registry, prefix }: Routes): void {
       if (parseSubject(subject).context === '*') throw errors.invalidSubject(subject)
       await access.requireWrite(identityOf(request), subject)
       const permanent = flag(request.query.permanent)
-      return change(
-        registry,
-        request,
-        reply,
-        decisions => decisions.deleteSubject(subject, permanent),
-        numbers => numbers,
-      )
+      return change(registry, request, reply, decisions => decisions.deleteSubject(subject, permanent))
     },
   )
 

@@ -85,13 +85,7 @@ export function versionRoutes(routes: Routes): void {
       requireValid(subject)
       await access.requireWrite(identityOf(request), subject)
       const [number, permanent] = [versionOf(request.params.version), flag(request.query.permanent)]
-      return change(
-        registry,
-        request,
-        reply,
-        decisions => decisions.deleteVersion(subject, number, permanent),
-        deleted => deleted,
-      )
+      return change(registry, request, reply, decisions => decisions.deleteVersion(subject, number, permanent))
     },
   )
 
