@@ -121,12 +121,11 @@ function teller({ errorBody, logger, name }: HttpOptions) {
 }
 
 function answerErrors(app: HttpApp, options: HttpOptions): void {
-  const { errorBody } = options
-  app.setErrorHandler(teller(options))
-  app.setNotFoundHandler((request, reply) => {
-    const { contentType, body } = errorBody(new HttpError(404, 404, `HTTP 404 Not Found: ${request.method} ${pathOf(request.url)}`))
-    reply.code(404).header('content-type', contentType).serializer(JSON.stringify).send(body)
-  })
+  const tell = teller(options)
+  app.setErrorHandler(tell)
+  app.setNotFoundHandler((request, reply) =>
+    tell(new HttpError(404, 404, `HTTP 404 Not Found: ${request.method} ${pathOf(request.url)}`), request, reply),
+  )
 }
 
 function asHttpError(error: FastifyError | HttpError): HttpError {
