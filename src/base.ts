@@ -75,3 +75,4 @@ export { type Clock, type Random, realSystem, type System, type Timer, type Time
 export { chunks, filterInSlices, inSlices, runInSlices, Turns } from './base/turns.ts'
 export { watchTurns } from './base/watch-turns.ts'
 export { type WatchedClock, watchClock } from './base/watched-clock.ts'
+export { watchedContent } from './base/watched-file.ts'

@@ -1,6 +1,6 @@
 /** The key and certificates of HTTPS, from the files that the broker's listeners have too: PEM and PKCS12, read again when they change. */
 import type { SecureContextOptions } from 'node:tls'
-import { DiskError, type System, type Timer } from '../base.ts'
+import { type System, type Timer, watchedContent } from '../base.ts'
 import { identityOfStore, pemIdentity, refuseJks } from '../formats.ts'
 import type { Logger } from '../logger.ts'
 
@@ -39,20 +39,11 @@ export function watchTls(
 ): () => void {
   const { location } = tls
   if (location === null || (tls.chain !== null && tls.key !== null)) return () => {}
-  // One that is being replaced may be missing for a moment; an unreadable one counts as changed.
-  const content = (before: Buffer) => {
-    try {
-      return files.readFile(location) ?? before
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      return Buffer.from(error.message)
-    }
-  }
-  let last = content(Buffer.alloc(0))
+  let last = watchedContent(files, location, Buffer.alloc(0))
   let timer: Timer
   const look = () => {
     timer = timers.after(tls.checkMs, look)
-    const now = content(last)
+    const now = watchedContent(files, location, last)
     if (now.equals(last)) return
     last = now
     try {

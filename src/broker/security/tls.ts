@@ -7,7 +7,7 @@
  */
 import type net from 'node:net'
 import tls from 'node:tls'
-import { DiskError, type System, type Timer, type Turns } from '../../base.ts'
+import { type System, type Timer, type Turns, watchedContent } from '../../base.ts'
 import type { Logger } from '../../logger.ts'
 import { type BrokerConfig, badListenerValue, type Listener, listenerValue } from '../config.ts'
 import { type PrincipalMapping, principalMapping, subjectOf } from './distinguished-name.ts'
@@ -126,14 +126,8 @@ export class TlsListener {
     return new Map([...this.#settings.files].map(([path, before]) => [path, this.#contentOf(path, before)]))
   }
 
-  /** A file that is being replaced may be missing for a moment; an unreadable one counts as changed. */
   #contentOf(path: string, before: Buffer): Buffer {
-    try {
-      return this.#options.system.files.readFile(path) ?? before
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      return Buffer.from(error.message)
-    }
+    return watchedContent(this.#options.system.files, path, before)
   }
 
   #reload(): void {
