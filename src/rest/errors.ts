@@ -65,6 +65,10 @@ export function notFound(message: string): HttpError {
   return new HttpError(404, 404, `HTTP 404 Not Found: ${message}`)
 }
 
+export function noPartition(): HttpError {
+  return new HttpError(404, 40_402, 'Partition not found.')
+}
+
 export function badRequestOf(message: string): HttpError {
   return new HttpError(400, 400, `Bad Request: ${message}`)
 }

@@ -1,7 +1,7 @@
 /** One record of v3, from JSON to bytes. Its errors concern it alone. */
 import type { RecordToSend } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import { badRequestOf, noRegistry } from '../errors.ts'
+import { badRequestOf, noPartition, noRegistry } from '../errors.ts'
 import { losslessIn, membersOf } from '../json.ts'
 import { instantIn } from './instant.ts'
 import { type FoundSchema, type SchemaFormat, type Schemas, type SchemaWish, type Strategy, schemaFormats, strategies } from './schemas.ts'
@@ -183,7 +183,7 @@ export function base64In(text: string): Buffer | null {
 function partitionIn(given: unknown): number | undefined {
   if (given == null) return undefined
   if (!isInt32(given)) throw badRequestOf('partition_id must be an integer of 32 bits')
-  if ((given as number) < 0) throw new HttpError(404, 40_402, 'Partition not found.')
+  if ((given as number) < 0) throw noPartition()
   return given as number
 }
 

@@ -4,7 +4,7 @@ import { linearRegExp } from '../../base.ts'
 import type { CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { ConsumerInstance, InstanceOptions } from '../consumer/instance.ts'
-import { badRequestOf } from '../errors.ts'
+import { badRequestOf, noPartition } from '../errors.ts'
 import { baseUrl } from '../links.ts'
 import { instantIn } from '../records/instant.ts'
 import type { Asking, Rest } from '../rest.ts'
@@ -224,7 +224,7 @@ function offsetRoutes(rest: Rest, use: Use): void {
     schema: { params: InInstance, body: Partitions, response: { 200: Committed, ...errors } },
     handler: async (request, reply) => {
       const wanted = (request.body as { partitions?: unknown } | undefined)?.partitions
-      if (!Array.isArray(wanted)) throw new HttpError(404, 40_402, 'Partition not found.')
+      if (!Array.isArray(wanted)) throw noPartition()
       const { group } = request.params as Named
       const offsets = await use(request, request.params as Named, () => rest.client(request).groupOffsets(group, ''))
       const isWanted = new Set(wanted.map(each => `${each?.topic} ${each?.partition}`))

@@ -1,8 +1,9 @@
 /** v2: brokers, topics and partitions. */
 import { Type } from 'typebox'
 import type { PartitionInfo } from '../../client.ts'
+import { noPartition } from '../errors.ts'
 import type { Rest } from '../rest.ts'
-import { endsOf, noPartition } from '../v3/partitions.ts'
+import { endsOf } from '../v3/partitions.ts'
 import { errors, Int64, idIn, Nullable } from '../v3/schemas.ts'
 
 const Replica = Type.Object({ broker: Type.Integer(), leader: Type.Boolean(), in_sync: Type.Boolean() })

@@ -11,7 +11,7 @@ import { ClientError, type CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { ConsumerInstance, type ReadLimits, type Take } from '../consumer/instance.ts'
 import { drained } from '../drained.ts'
-import { badRequestOf, toHttpError } from '../errors.ts'
+import { badRequestOf, noPartition, toHttpError } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import type { Links } from '../links.ts'
 import { instantIn } from '../records/instant.ts'
@@ -171,7 +171,7 @@ async function begin(rest: Rest, request: Asking, reader: ConsumerInstance, topi
   const [info] = await client.topics([topic])
   const all = info!.partitions.map(each => each.partition)
   const wanted = wish.offsets?.map(([partition]) => partition) ?? (wish.partition === null ? all : [wish.partition])
-  for (const each of wanted) if (!all.includes(each)) throw new HttpError(404, 40_402, 'Partition not found.')
+  for (const each of wanted) if (!all.includes(each)) throw noPartition()
   const positions = new Map<number, bigint>(wish.offsets ?? (await client.offsets(topic, wanted, wish.from)))
   if (wish.group !== null && wish.offsets === null)
     for (const each of await client.groupOffsets(wish.group, ''))

@@ -1,8 +1,7 @@
 /** Partitions of a topic, their replicas, offsets, and the moves under way. */
 import { Type } from 'typebox'
 import type { PartitionInfo, Reassignment } from '../../client.ts'
-import { HttpError } from '../../http.ts'
-import { badRequestOf, notFound } from '../errors.ts'
+import { badRequestOf, noPartition, notFound } from '../errors.ts'
 import type { Links } from '../links.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { errors, InCluster, InPartition, InTopic, Int64, idIn, List, Relationship, Resource } from './schemas.ts'
@@ -143,10 +142,6 @@ async function requirePartition(
   const partition = topic!.partitions.find(each => each.partition === id)
   if (partition === undefined) throw noPartition()
   return { partition, links }
-}
-
-export function noPartition(): HttpError {
-  return new HttpError(404, 40_402, 'Partition not found.')
 }
 
 const names = (topic: string, partition: number) => [`topic=${topic}`, `partition=${partition}`]
