@@ -1,7 +1,7 @@
 /** Where a person goes to a provider, and comes back from it. These are pages that a browser visits, not calls of the application. */
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { ClientError } from '../client.ts'
-import { type HttpApp, HttpError } from '../http.ts'
+import type { HttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
 import { Unauthorized } from '../sessions.ts'
 import type { Door } from './door.ts'
@@ -30,9 +30,6 @@ export function oidcPages(app: HttpApp, door: Door, logger: Logger): void {
     } catch (error) {
       return failed(reply, error, logger)
     }
-  })
-  app.get('/api/oidc/*', (request: FastifyRequest) => {
-    throw new HttpError(404, 404, `There is no GET ${request.url.split('?', 1)[0]}`)
   })
 }
 
