@@ -5,18 +5,14 @@ import { asked } from '../api.ts'
 import { Page } from '../ui/page.tsx'
 import { Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
+import { brokerTabs } from './broker-tabs.ts'
 import { ConfigTable } from './config-table.tsx'
 import css from './overview.module.css'
-
-const tabs = [
-  { title: 'Brokers', to: '/brokers' },
-  { title: 'Client metrics', to: '/client-metrics' },
-] as const
 
 export function Brokers() {
   const session = useQuery(asked('GET /session', {}))
   return (
-    <Page title="Brokers" tabs={tabs}>
+    <Page title="Brokers" tabs={brokerTabs}>
       <div className={css['overview']}>
         {session.data === undefined ? (
           session.isError ? (

@@ -8,12 +8,8 @@ import { ConfirmByName, Dialog, DialogForm } from '../ui/dialog.tsx'
 import { Page } from '../ui/page.tsx'
 import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
+import { brokerTabs } from './broker-tabs.ts'
 import css from './overview.module.css'
-
-const tabs = [
-  { title: 'Brokers', to: '/brokers' },
-  { title: 'Client metrics', to: '/client-metrics' },
-] as const
 
 export function ClientMetrics() {
   const found = useQuery(asked('GET /client-metrics', {}))
@@ -25,7 +21,7 @@ export function ClientMetrics() {
     await refresh()
   }
   return (
-    <Page title="Brokers" tabs={tabs} actions={may('cluster', 'ALTER_CONFIGS') && <Subscribe done={refresh} />}>
+    <Page title="Brokers" tabs={brokerTabs} actions={may('cluster', 'ALTER_CONFIGS') && <Subscribe done={refresh} />}>
       {found.isPending ? (
         <Loading rows={3} />
       ) : found.isError ? (
