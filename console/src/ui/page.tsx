@@ -53,3 +53,8 @@ export function Page({ title, facts = [], actions, tabs, children }: PageProps) 
 export function Bar({ children }: { children: ReactNode }) {
   return <div className={css['bar']}>{children}</div>
 }
+
+/** Tables, forms and what else is drawn whole: it scrolls below the bar. */
+export function Content({ children }: { children: ReactNode }) {
+  return <div className={css['content']}>{children}</div>
+}

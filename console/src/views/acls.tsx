@@ -8,7 +8,7 @@ import { useRights } from '../rights.ts'
 import { Button, Field, Input, Select } from '../ui/button.tsx'
 import { Dialog, DialogForm } from '../ui/dialog.tsx'
 import { Mark } from '../ui/mark.tsx'
-import { Bar } from '../ui/page.tsx'
+import { Bar, Content } from '../ui/page.tsx'
 import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
 import css from './security.module.css'
@@ -47,7 +47,7 @@ export function Acls() {
         <span className={css['muted']}>{counted(matching.length, 'ACL')}</span>
         {may('cluster', 'ALTER') && <AddAcl />}
       </Bar>
-      <div className={css['content']}>
+      <Content>
         {total === 0 ? (
           <Empty title="There are no ACLs">
             <p>With an authorizer, only super users may do anything then.</p>
@@ -57,7 +57,7 @@ export function Acls() {
           <Matrix acls={matching} onOpen={setCell} />
         )}
         <Why />
-      </div>
+      </Content>
       {cell !== null && <Entries acls={cell} close={() => setCell(null)} />}
     </>
   )

@@ -3,9 +3,9 @@ import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { asked } from '../api.ts'
 import { time, utc } from '../format.ts'
+import { Content } from '../ui/page.tsx'
 import { Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
-import css from './security.module.css'
 
 const here = getRouteApi('/groups/$group')
 
@@ -22,7 +22,7 @@ export function GroupHistory() {
       </Empty>
     )
   return (
-    <div className={css['content']}>
+    <Content>
       <Table
         label="Rebalances"
         heads={['Time', 'What happened']}
@@ -33,6 +33,6 @@ export function GroupHistory() {
           text,
         ])}
       />
-    </div>
+    </Content>
   )
 }

@@ -6,10 +6,9 @@ import { bytes, short } from '../format.ts'
 import { useRights } from '../rights.ts'
 import { Button, Field, Input, Select } from '../ui/button.tsx'
 import { Dialog, DialogForm } from '../ui/dialog.tsx'
-import { Bar } from '../ui/page.tsx'
+import { Bar, Content } from '../ui/page.tsx'
 import { Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
-import css from './security.module.css'
 
 /** Kafka's keys. */
 const keys = {
@@ -36,7 +35,7 @@ export function Quotas() {
   return (
     <>
       <Bar>{may('cluster', 'ALTER_CONFIGS') && <SetQuota done={refresh} />}</Bar>
-      <div className={css['content']}>
+      <Content>
         {rows.length === 0 ? (
           <Empty title="There are no quotas">
             <p>All may do as much as the brokers can.</p>
@@ -59,7 +58,7 @@ export function Quotas() {
             ])}
           />
         )}
-      </div>
+      </Content>
     </>
   )
 }

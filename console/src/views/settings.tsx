@@ -4,9 +4,8 @@ import { useState } from 'react'
 import { asked } from '../api.ts'
 import { applyTheme, storedTheme, type Theme } from '../theme.ts'
 import { Field, Select } from '../ui/button.tsx'
-import { Page } from '../ui/page.tsx'
+import { Content, Page } from '../ui/page.tsx'
 import { Table } from '../ui/table.tsx'
-import css from './security.module.css'
 
 export function Settings() {
   const [theme, setTheme] = useState(storedTheme)
@@ -15,7 +14,7 @@ export function Settings() {
   const { data } = session
   return (
     <Page title="Settings">
-      <div className={css['content']}>
+      <Content>
         <Field label="Colours" hint="Kept in this browser.">
           {id => (
             <Select
@@ -47,7 +46,7 @@ export function Settings() {
             ]}
           />
         )}
-      </div>
+      </Content>
     </Page>
   )
 }

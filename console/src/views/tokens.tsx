@@ -5,7 +5,7 @@ import { asked, call, type Output } from '../api.ts'
 import { time } from '../format.ts'
 import { Button, Field, Input } from '../ui/button.tsx'
 import { ConfirmByName, Dialog, DialogForm } from '../ui/dialog.tsx'
-import { Bar } from '../ui/page.tsx'
+import { Bar, Content } from '../ui/page.tsx'
 import { Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
 import css from './security.module.css'
@@ -25,7 +25,7 @@ export function Tokens() {
       <Bar>
         <CreateToken done={refresh} />
       </Bar>
-      <div className={css['content']}>
+      <Content>
         {found.data.tokens.length === 0 ? (
           <Empty title="There are no delegation tokens that you may see">
             <p>A token lets programs log in as a user without the user's password, for a limited time.</p>
@@ -54,7 +54,7 @@ export function Tokens() {
             ])}
           />
         )}
-      </div>
+      </Content>
     </>
   )
 }

@@ -5,10 +5,9 @@ import { asked, call } from '../api.ts'
 import { useRights } from '../rights.ts'
 import { Button, Field, Input, Select } from '../ui/button.tsx'
 import { ConfirmByName, Dialog, DialogForm } from '../ui/dialog.tsx'
-import { Bar } from '../ui/page.tsx'
+import { Bar, Content } from '../ui/page.tsx'
 import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
-import css from './security.module.css'
 
 export function Users() {
   const found = useQuery(asked('GET /security/users', {}))
@@ -24,7 +23,7 @@ export function Users() {
   return (
     <>
       <Bar>{may('cluster', 'ALTER') && <SetPassword done={refresh} />}</Bar>
-      <div className={css['content']}>
+      <Content>
         {found.data.users.length === 0 ? (
           <Empty title="There are no SCRAM users">
             <Command text="millrace user create alice" />
@@ -53,7 +52,7 @@ export function Users() {
             ])}
           />
         )}
-      </div>
+      </Content>
     </>
   )
 }
