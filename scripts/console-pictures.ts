@@ -1,5 +1,4 @@
 /** Takes the pictures of docs/console.md: a broker with a small shop in it, and a browser that looks at it. `npm run pictures` */
-import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
@@ -8,13 +7,12 @@ import { openClient } from '../src/client.ts'
 import { silentLogger } from '../src/logger.ts'
 import { startBroker } from '../src/millrace.ts'
 import { startServices } from '../src/services.ts'
-import { openBrowser } from '../test/console/browser.ts'
+import { buildConsole, openBrowser } from '../test/console/browser.ts'
 import { fillSample } from '../test/console/sample.ts'
 import { authorizer } from '../test/security/support.ts'
 import { settingsFor } from '../test/services/settings.ts'
 
-const repository = join(import.meta.dirname, '..')
-const directory = join(repository, 'docs/console')
+const directory = join(import.meta.dirname, '../docs/console')
 
 interface Picture {
   name: string
@@ -34,7 +32,7 @@ const pictures: readonly Picture[] = [
   { name: 'narrow', path: '/topics/users/messages', shows: 'name 19', narrow: true },
 ]
 
-execFileSync(process.execPath, [join(repository, 'scripts/build-console.ts'), '--if-newer'])
+buildConsole()
 const browser = await openBrowser()
 if (typeof browser === 'string') throw new Error(browser)
 const broker = await startBroker({ memory: true, config: authorizer })

@@ -1,8 +1,5 @@
 /** What people do with the console, in a real browser: the main job of each view, and that each view can be used by everybody. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { realSystem } from '../../src/base.ts'
@@ -12,10 +9,9 @@ import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { type RunningServices, startServices } from '../../src/services.ts'
 import { authorizer, startSecured } from '../security/support.ts'
 import { settingsFor } from '../services/settings.ts'
-import { openBrowser } from './browser.ts'
+import { accessible, buildConsole, loadAxe, openBrowser, violationsOf } from './browser.ts'
 import { fillSample, userSchema } from './sample.ts'
 
-const repository = join(import.meta.dirname, '../..')
 const patienceMs = 120_000
 const browser: Browser | string = await openBrowser()
 const skip = typeof browser === 'string' ? browser : false
@@ -28,7 +24,7 @@ let base: string
 
 before(async () => {
   if (skip !== false) return
-  execFileSync(process.execPath, [join(repository, 'scripts/build-console.ts'), '--if-newer'])
+  buildConsole()
   broker = await startBroker({ memory: true, config: authorizer })
   services = await startServices(settingsFor(broker.address, { services: ['registry', 'console'] }), realSystem(), silentLogger)
   client = openClient({ bootstrap: broker.address })
@@ -181,10 +177,6 @@ test('a right is given, found in the matrix, and explained', options, async () =
   await page.close()
 })
 
-interface AxeWindow {
-  axe: { run(options: object): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> }
-}
-
 const views: readonly [path: string, shows: string][] = [
   ['/', 'Brokers'],
   ['/topics', 'in sync'],
@@ -217,21 +209,16 @@ const excessOf = 'document.documentElement.scrollWidth - document.documentElemen
 
 test('every view is accessible, in light and dark, and fits a narrow screen', { skip, timeout: 6 * patienceMs }, async () => {
   const { page } = await openPage('/', { bypassCSP: true })
-  const axe = readFileSync(join(repository, 'node_modules/axe-core/axe.min.js'), 'utf8')
   const problems: string[] = []
   const run = async (path: string, how: string, rules: object) => {
-    const { violations } = await page.evaluate(
-      runOnly => (globalThis as unknown as AxeWindow).axe.run({ runOnly, resultTypes: ['violations'] }),
-      rules,
-    )
-    for (const { id, nodes } of violations) problems.push(`${how} ${path}: ${id} at ${nodes[0]!.html.slice(0, 200)}`)
+    for (const { id, nodes } of await violationsOf(page, rules)) problems.push(`${how} ${path}: ${id} at ${nodes[0]!.html.slice(0, 200)}`)
   }
   for (const [path, shows] of views) {
     await page.emulateMedia({ colorScheme: 'light' })
     await page.goto(base + path)
     await page.getByText(shows).first().waitFor()
-    await page.evaluate(axe)
-    await run(path, 'light', ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'])
+    await loadAxe(page)
+    await run(path, 'light', accessible)
     await page.emulateMedia({ colorScheme: 'dark' })
     // As text: these sources are not checked as those of a page.
     await page.evaluate(colorsSettled)

@@ -1,8 +1,5 @@
 /** The login page in a real browser: what a person sees who is not logged in, may do little, and leaves again. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Browser } from 'playwright-core'
 import { realSystem } from '../../src/base.ts'
@@ -11,9 +8,8 @@ import { silentLogger } from '../../src/logger.ts'
 import { startServices } from '../../src/services.ts'
 import { authorizer, startSecured } from '../security/support.ts'
 import { settingsFor } from '../services/settings.ts'
-import { openBrowser } from './browser.ts'
+import { accessible, buildConsole, loadAxe, openBrowser, violationsOf } from './browser.ts'
 
-const repository = join(import.meta.dirname, '../..')
 const patienceMs = 60_000
 const browser: Browser | string = await openBrowser()
 const skip = typeof browser === 'string' ? browser : false
@@ -21,15 +17,11 @@ after(async () => {
   if (typeof browser !== 'string') await browser.close()
 })
 
-interface AxeWindow {
-  axe: { run(options: object): Promise<{ violations: { id: string }[] }> }
-}
-
 test('a person logs in, comes to the view that was asked for, sees no button that would be refused, and logs out', {
   skip,
   timeout: 4 * patienceMs,
 }, async t => {
-  execFileSync(process.execPath, [join(repository, 'scripts/build-console.ts'), '--if-newer'])
+  buildConsole()
   const secured = await startSecured(t, authorizer)
   const admin = openClient({ bootstrap: `127.0.0.1:${secured.port('PLAINTEXT')}` })
   t.after(() => admin.close())
@@ -58,13 +50,10 @@ test('a person logs in, comes to the view that was asked for, sees no button tha
 
   await page.goto(`${base}/groups/billing/lag`)
   await page.getByRole('heading', { name: 'Log in to Millrace' }).waitFor()
-  await page.evaluate(readFileSync(join(repository, 'node_modules/axe-core/axe.min.js'), 'utf8'))
+  await loadAxe(page)
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme })
-    const { violations } = await page.evaluate(() =>
-      (globalThis as unknown as AxeWindow).axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
-    )
-    assert.deepEqual(violations, [])
+    assert.deepEqual(await violationsOf(page, accessible), [])
   }
   const logIn = async (user: string, password: string) => {
     await page.getByLabel('User').fill(user)
