@@ -20,11 +20,10 @@ export type {
   ScramMechanism,
   TransactionInfo,
 } from './client/administration.ts'
-export { aclOperations, aclResourceTypes } from './client/administration.ts'
+export { aclOperations, aclResourceTypes, everyPartition } from './client/administration.ts'
 export type { Client, ClientOptions } from './client/client.ts'
 export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights } from './client/coordination.ts'
 export { openClient } from './client/open.ts'
-export { everyPartition } from './client/summaries.ts'
 export type {
   Acks,
   AppendedBatches,

@@ -167,16 +167,22 @@ export function schemasFuzzer(): Fuzzer {
   }
 }
 
-/** null: the schema is invalid. */
+/** null: the schema is invalid. What the input costs it costs each time; a collection of garbage that falls into one turn does not come again. */
 async function answered(judge: Judge, question: Question, input: Buffer): Promise<unknown> {
-  const { outcome, longestMs } = await longestTurnDuring(() =>
-    judge
-      .settle(answering => answering.ask(question))
-      .catch((error: unknown) => {
-        if (error instanceof Error && ['InvalidSchema', 'TooComplex'].includes(error.name)) return null
-        throw new FuzzFinding(error instanceof Error ? error.stack! : String(error), input)
-      }),
-  )
-  if (longestMs > longestTurnMs) throw new FuzzFinding(`the event loop was held up for ${longestMs} ms`, input)
-  return outcome
+  let shortestMs = Number.POSITIVE_INFINITY
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const { outcome, longestMs } = await longestTurnDuring(() => ask(judge, question, input))
+    if (longestMs <= longestTurnMs) return outcome
+    shortestMs = Math.min(shortestMs, longestMs)
+  }
+  throw new FuzzFinding(`the event loop was held up for ${shortestMs} ms`, input)
+}
+
+async function ask(judge: Judge, question: Question, input: Buffer): Promise<unknown> {
+  try {
+    return await judge.settle(answering => answering.ask(question))
+  } catch (error) {
+    if (error instanceof Error && ['InvalidSchema', 'TooComplex'].includes(error.name)) return null
+    throw new FuzzFinding(error instanceof Error ? error.stack! : String(error), input)
+  }
 }

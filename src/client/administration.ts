@@ -1,6 +1,6 @@
 /** The part of the client's interface for users, permissions and quotas; see `../client.ts`. */
 import type { Int64 } from '../base.ts'
-import type { Reassignment } from './types.ts'
+import type { Reassignment, TopicState } from './types.ts'
 
 export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
@@ -127,6 +127,11 @@ export interface DelegationToken {
 export interface PartitionName {
   topic: string
   partition: number
+}
+
+/** Of these topics, to ask about all at once. */
+export function everyPartition(topics: readonly Pick<TopicState, 'name' | 'partitions'>[]): PartitionName[] {
+  return topics.flatMap(({ name, partitions }) => Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })))
 }
 
 export interface PartitionPlace extends PartitionName {

@@ -32,11 +32,6 @@ async function topicStates(requests: Requests): Promise<TopicState[]> {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** Of these topics, to ask about all at once. */
-export function everyPartition(topics: readonly Pick<TopicState, 'name' | 'partitions'>[]): PartitionName[] {
-  return topics.flatMap(({ name, partitions }) => Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })))
-}
-
 /** One request for each leader; without partitions that have none, or that are gone. */
 async function manyOffsets(
   requests: Requests,
