@@ -35,6 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
   expr: ['base'],
   sessions: ['base', 'logger', 'jwt', 'client'],
   'topic-table': ['base', 'logger', 'client'],
+  connector: ['base'],
   service: ['base', 'logger', 'client', 'http', 'sessions'],
   registry: ['base', 'logger', 'client', 'http', 'sessions', 'topic-table', 'service'],
   console: ['base', 'protocol', 'logger', 'client', 'serde', 'expr', 'http', 'sessions', 'topic-table', 'service'],

@@ -1,0 +1,45 @@
+/** What the file of a connector exports. Names, types, docs, validation, `--help`, the console's form and the reference page derive from it. */
+import type { Declarations, ValuesOf } from '../base.ts'
+import type { SinkContext, SinkTask, SourceContext, SourceTask } from './task.ts'
+
+export interface ConnectorBasics<D extends Declarations> {
+  /** `elasticsearch`; also what `connector.class` may say. */
+  readonly name: string
+  /** Java classes whose configurations work here, too. */
+  readonly classes: readonly string[]
+  readonly version: string
+  /** One sentence. */
+  readonly summary: string
+  /** An example configuration that runs, without `name`, `connector.class` and `topics`. */
+  readonly example: Readonly<Record<string, string>>
+  /** Its own keys; those that every connector has are the worker's. */
+  readonly config: D
+  /** What the keys alone cannot say: by key, why it is refused. May ask the target, for a few seconds. */
+  readonly check?: (config: ValuesOf<D>) => Promise<ReadonlyMap<string, string>> | ReadonlyMap<string, string>
+  /** Values that fit, by key, for forms. */
+  readonly recommend?: (config: ValuesOf<D>) => Promise<ReadonlyMap<string, readonly string[]>>
+}
+
+export interface SinkDefinition<D extends Declarations = Declarations> extends ConnectorBasics<D> {
+  readonly kind: 'sink'
+  readonly open: (config: ValuesOf<D>, context: SinkContext) => Promise<SinkTask>
+}
+
+export interface SourceDefinition<D extends Declarations = Declarations> extends ConnectorBasics<D> {
+  readonly kind: 'source'
+  /** At most `most` configurations, one for each task: the connector's, with what this task does. Default: one task. */
+  readonly tasks?: (config: ValuesOf<D>, most: number) => Promise<readonly Readonly<Record<string, string>>[]>
+  readonly open: (config: ValuesOf<D>, context: SourceContext) => Promise<SourceTask>
+  /** Whether its offsets say exactly where it was, so that with transactions nothing is twice (KIP-618). */
+  readonly exactlyOnce?: (config: ValuesOf<D>) => boolean
+}
+
+export type ConnectorDefinition = SinkDefinition | SourceDefinition
+
+export function defineSink<const D extends Declarations>(definition: Omit<SinkDefinition<D>, 'kind'>): SinkDefinition {
+  return { kind: 'sink', ...definition } as unknown as SinkDefinition
+}
+
+export function defineSource<const D extends Declarations>(definition: Omit<SourceDefinition<D>, 'kind'>): SourceDefinition {
+  return { kind: 'source', ...definition } as unknown as SourceDefinition
+}

@@ -1,0 +1,69 @@
+/** Tasks: the running parts of a connector. Their methods are called one at a time, except for `close` of a source while it polls. */
+import type { System } from '../base.ts'
+import type { SinkRecord, SourceRecord } from './record.ts'
+import type { Struct } from './value.ts'
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+export interface Log {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface TaskContext {
+  readonly connector: string
+  /** From 0. */
+  readonly task: number
+  readonly system: System
+  readonly log: Log
+  /** Aborted when the task is to end: calls to the target may be given up then. */
+  readonly signal: AbortSignal
+  /** Shown as `connect_task_*` in the worker's metrics: counters and the newest value of gauges. */
+  count(name: string, by?: number): void
+  gauge(name: string, value: number): void
+}
+
+/** By topic and partition: the offset of the next record to read. */
+export type Offsets = readonly (TopicPartition & { readonly offset: bigint })[]
+
+export interface SinkContext extends TaskContext {
+  /** What becomes of a record that the target refuses: the dead-letter topic, the log, or, if errors are not tolerated, a failure that is thrown here. */
+  report(record: SinkRecord, error: unknown): Promise<void>
+  /** Goes on reading there, and not at the committed offsets: for targets that keep the offsets themselves. */
+  seek(offsets: Offsets): void
+}
+
+export interface SinkTask {
+  /** Before the first record of these partitions. */
+  opened?(partitions: readonly TopicPartition[]): Promise<void>
+  /**
+   * In the order of each partition. Resolves when the task can take more, not necessarily when they are written. Throws RetriableError to be called again
+   * with the same records: what it has written of them then must do no harm when it is written again.
+   */
+  put(records: readonly SinkRecord[]): Promise<void>
+  /** Writes what it has taken. Resolves to the offsets that may be committed, if they are not all that were put. */
+  flush(): Promise<Offsets | undefined>
+  /** After a flush, or after a failure: what is left of these partitions is forgotten, because others read them. */
+  closed?(partitions: readonly TopicPartition[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface SourceContext extends TaskContext {
+  /** The offsets that were stored last, by source partition; null: none. */
+  storedOffsets(partitions: readonly Struct[]): Promise<(Struct | null)[]>
+  /** The connector's partitions have changed: tasks are made again. */
+  reconfigure(): void
+}
+
+export interface SourceTask {
+  /** The next records, at most some megabytes; may wait about a second, and resolves to none then. */
+  poll(): Promise<readonly SourceRecord[]>
+  /** These are stored, with their offsets. */
+  committed?(records: readonly SourceRecord[]): Promise<void>
+  close(): Promise<void>
+}
