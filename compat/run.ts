@@ -31,6 +31,7 @@ import { must } from './support/run.ts'
 import { kafkaOf, type Secured, type StartBrokers, startSecured } from './support/secured.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
+import { triggers } from './triggers/suite.ts'
 
 // dump-log runs after all suites that write; import, endurance and cluster-behaviour start their own brokers. The first two do it on disks: a cluster
 // has `npm run endurance -- --cluster`.
@@ -44,6 +45,7 @@ const suites: readonly Suite[] = [
   kcat,
   go,
   registry,
+  triggers,
   tools,
   cli,
   dumpLog,

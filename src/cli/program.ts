@@ -19,6 +19,7 @@ import { addClientMetrics, addCluster, addFeature, addTransactions } from './pro
 import { addMirror, addPerf, addTop } from './program-mirror.ts'
 import { addSchema } from './program-schema.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
+import { addTrigger } from './program-trigger.ts'
 import { report } from './report.ts'
 import { registryOption, schemaChoice, serdeNames, serdeOption } from './serde-options.ts'
 import { templateHelp } from './template.ts'
@@ -60,6 +61,7 @@ export function makeProgram(): Command {
   addProduce(program)
   addConsume(program)
   addSchema(program)
+  addTrigger(program)
   addGroup(program)
   addConfig(program)
   addUser(program)
