@@ -16,6 +16,7 @@ import {
   withStartOptions,
 } from './options.ts'
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
+import { addConnectTry } from './program-connect.ts'
 import { addMirror, addPerf, addTop } from './program-mirror.ts'
 import { addSchema } from './program-schema.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
@@ -56,6 +57,7 @@ export function makeProgram(): Command {
   addServices(program)
   addImport(program)
   addMirror(program)
+  addConnectTry(program.command('connect').description('connectors: see what they would write'))
   addRepair(program)
   addTopic(program)
   addProduce(program)
