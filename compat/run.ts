@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { cli } from './cli/suite.ts'
 import { clusterBehaviour } from './cluster-behaviour/suite.ts'
 import { connect } from './connect/suite.ts'
+import { connectSinks } from './connect-sinks/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
 import { go } from './go/suite.ts'
@@ -41,6 +42,7 @@ const suites: readonly Suite[] = [
   java,
   streams,
   connect,
+  connectSinks,
   python,
   kcat,
   go,

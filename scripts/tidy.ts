@@ -51,6 +51,7 @@ const mayImport: Record<string, readonly string[]> = {
     'connector',
     'connectors',
   ],
+  connectors: ['base', 'connector', 'formats', 'client', 'serde'],
   service: ['base', 'logger', 'client', 'http', 'sessions'],
   registry: ['base', 'logger', 'client', 'http', 'sessions', 'topic-table', 'service'],
   console: ['base', 'protocol', 'logger', 'client', 'serde', 'expr', 'http', 'sessions', 'topic-table', 'service'],

@@ -17,6 +17,7 @@ import {
 } from './options.ts'
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
 import { addConnectTry } from './program-connect.ts'
+import { addConnectors } from './program-connectors.ts'
 import { addMirror, addPerf, addTop } from './program-mirror.ts'
 import { addSchema } from './program-schema.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
@@ -58,6 +59,7 @@ export function makeProgram(): Command {
   addImport(program)
   addMirror(program)
   addConnectTry(program.command('connect').description('connectors: see what they would write'))
+  addConnectors(program)
   addRepair(program)
   addTopic(program)
   addProduce(program)
