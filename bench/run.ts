@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- [cluster] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a real Apache
- * Kafka side by side; with `cluster`, three brokers of each; `npm run bench -- services`: what the services do in a second, see services.ts.
+ * Kafka side by side; with `cluster`, three brokers of each; `npm run bench -- services` and `-- console`: what the services do in a second, and the console
+ * at a size, see services.ts and console.ts.
  *
  * For each row both peers are started, and warmed with requests of the measured kind until 30,000 are done and the brokers' CPU per request
  * has levelled out: a JVM that is still compiling is not Kafka. Then the rounds, as rounds.ts has them. Rows about starting, or about memory
@@ -18,6 +19,7 @@ import { Missing, repository } from '../compat/support/cache.ts'
 import { must } from '../compat/support/run.ts'
 import { prepareClients } from './clients.ts'
 import { cluster } from './cluster/suite.ts'
+import { benchConsole } from './console.ts'
 import { holdMemory } from './memory.ts'
 import { oneBroker } from './one-broker.ts'
 import { page, type Result, type Suite } from './report.ts'
@@ -79,6 +81,7 @@ async function runSuite(suite: Suite, names: readonly string[]): Promise<number>
 try {
   const inCluster = positionals[0] === 'cluster'
   if (positionals[0] === 'services') process.exit(await benchServices())
+  if (positionals[0] === 'console') process.exit(await benchConsole(positionals.slice(1)))
   process.exit(await (inCluster ? runSuite(cluster, positionals.slice(1)) : runSuite(oneBroker, positionals)))
 } catch (error) {
   if (!(error instanceof Missing)) throw error

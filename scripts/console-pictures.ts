@@ -1,18 +1,27 @@
-/** Takes the pictures of docs/console.md: a broker with a small shop in it, and a browser that looks at it. `npm run pictures` */
-import { mkdirSync } from 'node:fs'
+/**
+ * Takes the pictures of docs/console.md: a broker with a small shop in it, and a browser that looks at it. `npm run pictures [-- NAME… --png DIR]`
+ *
+ * The plots show half an hour. It takes 40 seconds, because the clock of the services goes faster until then.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
-import { realSystem } from '../src/base.ts'
-import { openClient } from '../src/client.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import type { Browser } from 'playwright-core'
+import { freePorts } from '../compat/support/run.ts'
+import { realSystem, type System, trustingClock } from '../src/base.ts'
+import { type Client, openClient } from '../src/client.ts'
 import { silentLogger } from '../src/logger.ts'
 import { startBroker } from '../src/millrace.ts'
 import { startServices } from '../src/services.ts'
 import { buildConsole, openBrowser } from '../test/console/browser.ts'
+import { openTransaction } from '../test/console/raw.ts'
 import { fillSample } from '../test/console/sample.ts'
 import { authorizer } from '../test/security/support.ts'
 import { settingsFor } from '../test/services/settings.ts'
 
-const directory = join(import.meta.dirname, '../docs/console')
+const { values: flags, positionals } = parseArgs({ allowPositionals: true, options: { png: { type: 'string' } } })
+const directory = flags.png ?? join(import.meta.dirname, '../docs/console')
 
 interface Picture {
   name: string
@@ -25,43 +34,105 @@ interface Picture {
 
 const pictures: readonly Picture[] = [
   { name: 'overview', path: '/', shows: 'Records in' },
-  { name: 'messages', path: '/topics/orders/messages?cel=value.total%20%3E%2080&open=3%3A106', shows: 'Tree', dark: true },
+  { name: 'messages', path: '/topics/orders/messages?cel=value.total%20%3E%2080', shows: 'Tree', dark: true },
   { name: 'lag', path: '/groups/billing/lag', shows: 'Lag of the last hour' },
+  { name: 'delivery', path: '/groups/workers/share', shows: 'Not settled' },
   { name: 'schema', path: '/schemas/users-value?against=1', shows: '"email"' },
-  { name: 'access', path: '/security/acls', shows: 'May they, and why?', dark: true },
+  { name: 'access', path: '/topics/orders/acl', shows: 'May they, and why?', dark: true },
   { name: 'narrow', path: '/topics/users/messages', shows: 'name 19', narrow: true },
 ]
+
+const fastMs = 40_000
+const faster = 45
+
+/** At the end of the fast time it is as late as it really is. */
+function hurrying(system: System): System {
+  const begun = performance.now()
+  const began = Date.now() - fastMs * (faster - 1)
+  const elapsed = () => {
+    const ms = performance.now() - begun
+    return ms < fastMs ? ms * faster : ms + fastMs * (faster - 1)
+  }
+  const after: System['timers']['after'] = (ms, run) => system.timers.after(performance.now() - begun < fastMs ? ms / faster : ms, run)
+  const clock = trustingClock(
+    () => began + elapsed(),
+    () => begun + elapsed(),
+  )
+  return { ...system, clock, timers: { after, soon: system.timers.soon } }
+}
+
+/** Orders come in waves, and billing falls behind and catches up. */
+async function trade(client: Client, signal: AbortSignal): Promise<void> {
+  const partitions = Array.from({ length: 6 }, (_, partition) => partition)
+  for (let round = 0; !signal.aborted; round++) {
+    const count = Math.round(150 + 120 * Math.sin(round / 18) + 30 * Math.sin(round))
+    const value = Buffer.from(
+      JSON.stringify({ id: round, total: (round * 7) % 90, items: [{ sku: `A-${round}`, count: 1 }], status: 'new' }),
+    )
+    await client.send(
+      'clicks',
+      Array.from({ length: count }, () => ({ key: null, value })),
+    )
+    await client.send('orders', [{ key: Buffer.from(`u-${round % 97}`), value, timestampMs: BigInt(Date.now()) }])
+    if (round % 60 === 40) {
+      const ends = await client.offsets('orders', partitions, 'latest')
+      await client.setGroupOffsets(
+        'billing',
+        partitions.map(partition => ({ topic: 'orders', partition, offset: ends.get(partition)! })),
+      )
+    }
+    await sleep(100)
+  }
+}
+
+async function take(browser: Browser, base: string, { name, path, dark = false, narrow = false, shows }: Picture): Promise<void> {
+  const viewport = narrow ? { width: 360, height: 640 } : { width: 1100, height: 640 }
+  const page = await browser.newPage({ viewport, colorScheme: dark ? 'dark' : 'light' })
+  await page.goto(base + path)
+  if (name === 'messages') await page.getByRole('row', { name: /A-1/ }).first().click()
+  await page.getByText(shows).first().waitFor({ timeout: 60_000 })
+  // Until what was loaded is drawn.
+  await page.waitForTimeout(1_000)
+  if (flags.png !== undefined) await page.screenshot({ path: join(directory, `${name}.png`) })
+  else {
+    const session = await page.context().newCDPSession(page)
+    const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 })
+    writeFileSync(join(directory, `${name}.webp`), Buffer.from(data, 'base64'))
+  }
+  await page.close()
+}
 
 buildConsole()
 const browser = await openBrowser()
 if (typeof browser === 'string') throw new Error(browser)
-const broker = await startBroker({ memory: true, config: authorizer })
-const settings = settingsFor(broker.address, { services: ['registry', 'console'] })
-const services = await startServices(settings, realSystem(), silentLogger)
+const httpPort = await freePorts(1)
+const broker = await startBroker({ memory: true, config: { ...authorizer, 'http.listen': `127.0.0.1:${httpPort}` } })
+const settings = settingsFor(broker.address, { services: ['registry', 'console'], metricsUrl: `http://127.0.0.1:${httpPort}/metrics` })
+const services = await startServices(settings, hurrying(realSystem()), silentLogger)
 const client = openClient({ bootstrap: broker.address })
-await fillSample(client, `http://127.0.0.1:${services.ports.get('registry')}`, Date.now())
+const registryUrl = `http://127.0.0.1:${services.ports.get('registry')}`
+const stopSample = await fillSample({ client, port: broker.port, registryUrl, nowMs: Date.now() })
 await client.createAcls(
   (['READ', 'WRITE'] as const).flatMap(operation =>
     ['alice', 'billing'].map(user => ({
-      ...{ resourceType: 'TOPIC' as const, resourceName: user === 'alice' ? 'orders' : 'pay', operation, permission: 'ALLOW' as const },
+      ...{ resourceType: 'TOPIC' as const, resourceName: user === 'alice' ? 'orders' : 'ord', operation, permission: 'ALLOW' as const },
       ...{ patternType: user === 'alice' ? ('LITERAL' as const) : ('PREFIXED' as const), principal: `User:${user}`, host: '*' },
     })),
   ),
 )
+const transaction = await openTransaction(broker.port, 'importer', 'payments')
+const stop = new AbortController()
+const trading = trade(client, stop.signal)
+await sleep(fastMs)
 mkdirSync(directory, { recursive: true })
-for (const picture of pictures) await take(picture)
+const base = `http://127.0.0.1:${services.ports.get('console')}`
+const wanted = (each: Picture) => positionals.length === 0 || positionals.includes(each.name)
+for (const picture of pictures.filter(wanted)) await take(browser, base, picture)
+stop.abort()
+await trading
+transaction.close()
+await stopSample()
 await browser.close()
 await client.close()
 await services.close()
 await broker.close()
-
-async function take({ name, path, dark = false, narrow = false, shows }: Picture): Promise<void> {
-  const viewport = narrow ? { width: 360, height: 640 } : { width: 1100, height: 640 }
-  const page: Page = await (browser as Exclude<typeof browser, string>).newPage({ viewport, colorScheme: dark ? 'dark' : 'light' })
-  await page.goto(`http://127.0.0.1:${services.ports.get('console')}${path}`)
-  await page.getByText(shows).first().waitFor({ timeout: 120_000 })
-  // Until what was loaded is drawn.
-  await page.waitForTimeout(1_000)
-  await page.screenshot({ path: join(directory, `${name}.png`) })
-  await page.close()
-}

@@ -41,7 +41,14 @@ export function duration(ms: number): string {
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
+const minute = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+const second = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 const day = new Intl.DateTimeFormat('en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' })
+
+/** `12:04`, `12:04:01`. */
+export function clockTime(ms: number, seconds: boolean): string {
+  return (seconds ? second : minute).format(ms)
+}
 
 /** In the zone of who looks; with the date, unless it is today. */
 export function time(ms: string): string {

@@ -85,6 +85,24 @@ const config = createRoute({
   component: lazyRouteComponent(() => import('./views/config.tsx'), 'Config'),
 })
 
+const topicGroups = createRoute({
+  getParentRoute: () => topic,
+  path: '/groups',
+  component: lazyRouteComponent(() => import('./views/topic-groups.tsx'), 'TopicGroups'),
+})
+
+const topicSchema = createRoute({
+  getParentRoute: () => topic,
+  path: '/schema',
+  component: lazyRouteComponent(() => import('./views/topic-schema.tsx'), 'TopicSchema'),
+})
+
+const topicAccess = createRoute({
+  getParentRoute: () => topic,
+  path: '/acl',
+  component: lazyRouteComponent(() => import('./views/topic-access.tsx'), 'TopicAccess'),
+})
+
 const groups = createRoute({
   getParentRoute: () => root,
   path: '/groups',
@@ -116,6 +134,18 @@ const members = createRoute({
   getParentRoute: () => group,
   path: '/members',
   component: lazyRouteComponent(() => import('./views/group-members.tsx'), 'Members'),
+})
+
+const offsets = createRoute({
+  getParentRoute: () => group,
+  path: '/offsets',
+  component: lazyRouteComponent(() => import('./views/group-offsets.tsx'), 'Offsets'),
+})
+
+const groupShare = createRoute({
+  getParentRoute: () => group,
+  path: '/share',
+  component: lazyRouteComponent(() => import('./views/group-share.tsx'), 'GroupShare'),
 })
 
 const groupHistory = createRoute({
@@ -212,9 +242,9 @@ const settings = createRoute({
 const tree = root.addChildren([
   overview,
   topics,
-  topic.addChildren([topicIndex, messages, partitions, config]),
+  topic.addChildren([topicIndex, messages, partitions, topicGroups, config, topicSchema, topicAccess]),
   groups,
-  group.addChildren([groupIndex, lag, members, groupHistory]),
+  group.addChildren([groupIndex, lag, members, offsets, groupShare, groupHistory]),
   schemas,
   schema,
   security.addChildren([securityIndex, acls, users, quotas, tokens]),

@@ -1,7 +1,7 @@
 /** The interface of a client; see `../client.ts`. */
 
 import type { FileSystem } from '../base.ts'
-import type { ClientProperties } from '../channel.ts'
+import type { ClientError, ClientProperties } from '../channel.ts'
 import type { Administration, PartitionName, ProducerPlace } from './administration.ts'
 import type { ClassicGroups, FencedWriter, FencedWriterOptions, Rights } from './coordination.ts'
 import type {
@@ -65,8 +65,7 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   replicaSizes(topic: string, partitions: readonly number[]): Promise<ReplicaSize[]>
   /** In the order of `names`, or sorted; throws UNKNOWN_TOPIC_OR_PARTITION. */
   topics(names: readonly string[] | 'all'): Promise<TopicInfo[]>
-  /** `configs`: all that it has, as far as this principal may see them. */
-  createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number; configs: ConfigEntry[] }>
+  createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>
   deleteTopics(names: readonly string[]): Promise<void>
   /** `count`: the new partition count. */
   setPartitions(topic: string, count: number): Promise<void>
@@ -115,9 +114,12 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   openFencedWriter(options: FencedWriterOptions): Promise<FencedWriter>
 
   groups(): Promise<GroupListing[]>
-  group(name: string): Promise<GroupInfo>
+  /** `type`: of the listing, which is asked for otherwise. */
+  group(name: string, type?: string): Promise<GroupInfo>
   /** Committed offsets; for a share group (`type`), the start offset of each partition. */
   groupOffsets(name: string, type: string): Promise<GroupOffset[]>
+  /** The same of many groups, with few requests: the offsets of each, or why it does not tell. */
+  manyGroupOffsets(groups: readonly Pick<GroupListing, 'group' | 'type'>[]): Promise<Map<string, GroupOffset[] | ClientError>>
   /** The group must have no members. */
   setGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>
   /** The group must have no members. */

@@ -1,6 +1,7 @@
 /** Groups of all protocols, in one form. */
 
-import { ClientError } from '../channel.ts'
+import type { Int64 } from '../base.ts'
+import { ClientError, toClientError } from '../channel.ts'
 import { apis, consumerProtocol, decodeConsumerProtocol, type MessageOf } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
 import type { Client } from './client.ts'
@@ -13,6 +14,7 @@ type GroupMethods = Pick<
   | 'groups'
   | 'group'
   | 'groupOffsets'
+  | 'manyGroupOffsets'
   | 'setShareGroupOffsets'
   | 'deleteGroupOffsets'
   | 'deleteShareGroupOffsets'
@@ -23,8 +25,9 @@ type GroupMethods = Pick<
 export function groupMethods(ask: Ask): GroupMethods {
   return {
     groups: () => ask(listGroups),
-    group: name => ask(requests => describeGroup(requests, name)),
+    group: (name, type) => ask(requests => describeGroup(requests, name, type)),
     groupOffsets: (name, type) => ask(requests => (type === 'share' ? shareOffsets(requests, name) : committedOffsets(requests, name))),
+    manyGroupOffsets: groups => ask(requests => manyGroupOffsets(requests, groups)),
     setShareGroupOffsets: (name, offsets) => ask(requests => setShareGroupOffsets(requests, name, offsets)),
     deleteGroupOffsets: (name, partitions) => ask(requests => deleteGroupOffsets(requests, name, partitions)),
     deleteShareGroupOffsets: (name, topics) => ask(requests => deleteShareGroupOffsets(requests, name, topics)),
@@ -51,9 +54,9 @@ async function groupsOf(requests: Requests, to: { node: number } | { group: stri
   }))
 }
 
-async function describeGroup(requests: Requests, name: string): Promise<GroupInfo> {
-  const listed = (await groupsOf(requests, { group: name })).find(each => each.group === name)
-  switch (listed?.type) {
+async function describeGroup(requests: Requests, name: string, known: string | undefined): Promise<GroupInfo> {
+  const type = known ?? (await groupsOf(requests, { group: name })).find(each => each.group === name)?.type
+  switch (type) {
     case 'consumer':
       return describeConsumerGroup(requests, name)
     case 'share':
@@ -184,8 +187,16 @@ async function committedOffsets(requests: Requests, name: string): Promise<Group
   // From version 10 on topics have only ids.
   const names = await requests.ask(apis.offsetFetch, await offsetsQuestion(requests, name), { group: name }, 9)
   const [ofGroup] = names.groups
-  const topics = ofGroup?.topics ?? names.topics
   refuse(ofGroup?.errorCode ?? names.errorCode)
+  return committedIn(ofGroup?.topics ?? names.topics)
+}
+
+interface CommittedTopic {
+  readonly name: string
+  readonly partitions: readonly { partitionIndex: number; committedOffset: Int64; metadata: string | null; errorCode: number }[]
+}
+
+function committedIn(topics: readonly CommittedTopic[]): GroupOffset[] {
   return topics.flatMap(({ name: topic, partitions }) =>
     partitions
       .filter(({ committedOffset, errorCode }) => {
@@ -206,13 +217,87 @@ async function offsetsQuestion(requests: Requests, name: string) {
 
 async function shareOffsets(requests: Requests, name: string): Promise<GroupOffset[]> {
   const { groups } = await requests.ask(apis.describeShareGroupOffsets, { groups: [{ groupId: name, topics: null }] }, { group: name })
-  return only(groups, name).topics.flatMap(({ topicName: topic, partitions }) =>
+  return startsIn(only(groups, name).topics)
+}
+
+type SharedTopics = MessageOf<typeof apis.describeShareGroupOffsets.response>['groups'][number]['topics']
+
+function startsIn(topics: SharedTopics): GroupOffset[] {
+  return topics.flatMap(({ topicName: topic, partitions }) =>
     partitions.flatMap(({ partitionIndex: partition, startOffset, lag, errorCode, errorMessage }) => {
       refuse(errorCode, errorMessage)
       if (startOffset < 0) return []
       return [{ topic, partition, offset: BigInt(startOffset), lag: lag < 0 ? null : BigInt(lag), metadata: '' }]
     }),
   )
+}
+
+/** Of one request. */
+const mostGroups = 100
+
+type Named = Pick<GroupListing, 'group' | 'type'>
+
+async function manyGroupOffsets(requests: Requests, groups: readonly Named[]): Promise<Map<string, GroupOffset[] | ClientError>> {
+  const found = new Map<string, GroupOffset[] | ClientError>()
+  // Several groups at once since version 8.
+  const most = (await requests.speaks(apis.offsetFetch, 8)) ? mostGroups : 1
+  for (let at = 0; at < groups.length; at += most) {
+    const some = groups.slice(at, at + most)
+    const coordinators = await requests.coordinators(
+      some.map(each => each.group),
+      0,
+    )
+    const asking: Promise<void>[] = []
+    for (const [node, ofNode] of Map.groupBy(some, ({ group }) => coordinators.get(group) ?? noGroup(group)))
+      if (typeof node !== 'number') for (const { group } of ofNode) found.set(group, node)
+      else {
+        const failed = (error: unknown) => {
+          const why = toClientError(error, `broker ${node}`)
+          for (const { group } of ofNode) found.set(group, why)
+        }
+        asking.push(askOffsets(requests, node, ofNode, found).catch(failed))
+      }
+    await Promise.all(asking)
+  }
+  return found
+}
+
+/** Of groups of one coordinator. What one of them refuses does not affect the others. */
+async function askOffsets(
+  requests: Requests,
+  node: number,
+  groups: readonly Named[],
+  found: Map<string, GroupOffset[] | ClientError>,
+): Promise<void> {
+  const settle = (name: string, offsets: () => GroupOffset[]) => {
+    try {
+      found.set(name, offsets())
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error
+      found.set(name, error)
+    }
+  }
+  const shared = groups.filter(each => each.type === 'share').map(({ group }) => ({ groupId: group, topics: null }))
+  if (shared.length > 0) {
+    const answer = await requests.ask(apis.describeShareGroupOffsets, { groups: shared }, { node })
+    for (const each of answer.groups) settle(each.groupId, () => startsIn(only([each], each.groupId).topics))
+  }
+  const others = groups.filter(each => each.type !== 'share').map(({ group }) => ({ groupId: group, topics: null }))
+  const [first] = others
+  if (first === undefined) return
+  if (!(await requests.speaks(apis.offsetFetch, 8))) {
+    const answer = await requests.ask(apis.offsetFetch, first, { node })
+    return settle(first.groupId, () => {
+      refuse(answer.errorCode)
+      return committedIn(answer.topics)
+    })
+  }
+  const answer = await requests.ask(apis.offsetFetch, { groups: others }, { node }, 9)
+  for (const { groupId, errorCode, topics } of answer.groups)
+    settle(groupId, () => {
+      refuse(errorCode)
+      return committedIn(topics)
+    })
 }
 
 async function setShareGroupOffsets(requests: Requests, groupId: string, offsets: readonly PartitionOffset[]): Promise<void> {

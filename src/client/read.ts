@@ -20,7 +20,7 @@ export const maxUnpackedBytes = 2 ** 30
 
 export async function* readRecords(ask: Ask, options: ReadOptions): AsyncGenerator<ReceivedRecord[], void> {
   const positions = new Map(options.from)
-  for await (const fetched of fetches(ask, options, positions)) {
+  for await (const { fetched } of fetches(ask, options, positions)) {
     const taken = take(fetched, options, positions)
     if (taken.records.length > 0) yield taken.records
     // After the records before the damage.
@@ -31,25 +31,41 @@ export async function* readRecords(ask: Ask, options: ReadOptions): AsyncGenerat
 /** The same without opening the batches, for a thread that does. */
 export async function* readBatches(ask: Ask, options: ReadOptions): AsyncGenerator<FetchedBatches, void> {
   const positions = new Map(options.from)
-  for await (const { partitionIndex: partition, records } of fetches(ask, options, positions)) {
+  for await (const { fetched, alone } of fetches(ask, options, positions)) {
+    const { partitionIndex: partition, records } = fetched
     const from = positions.get(partition)
     if (records === null || from === undefined) continue
     let next = from
     for (const { header } of batchesIn(records)) if (BigInt(header.lastOffset) >= next) next = BigInt(header.lastOffset) + 1n
     positions.set(partition, next)
-    if (next > from) yield { partition, from, batches: records }
+    if (next > from) yield { partition, from, next, batches: records, alone: alone && hasOwnMemory(records) }
   }
 }
 
+/** Larger than any read of a socket, so that it was put together from several, into memory of its own. */
+const surelyJoined = 2 ** 20
+
+function hasOwnMemory({ length, buffer }: Buffer): boolean {
+  return length > surelyJoined && length > 0.9 * buffer.byteLength
+}
+
+interface FetchedPart {
+  readonly fetched: FetchedPartition
+  /** No other partition of this round has records. */
+  readonly alone: boolean
+}
+
 /** What all leaders answer, until `positions`, which whoever takes it advances, are at the end. */
-async function* fetches(ask: Ask, options: ReadOptions, positions: Map<number, bigint>): AsyncGenerator<FetchedPartition, void> {
+async function* fetches(ask: Ask, options: ReadOptions, positions: Map<number, bigint>): AsyncGenerator<FetchedPart, void> {
   const { until, signal } = options
   for (;;) {
     for (const [partition, position] of positions) if (until !== null && position >= until.get(partition)!) positions.delete(partition)
     if (positions.size === 0 || signal?.aborted) return
-    for (const fetched of await ask(requests => fetchRound(requests, options, positions))) {
+    const round = await ask(requests => fetchRound(requests, options, positions))
+    const alone = round.filter(({ records }) => records !== null && records.length > 0).length === 1
+    for (const fetched of round) {
       if (signal?.aborted) return
-      yield fetched
+      yield { fetched, alone }
     }
   }
 }

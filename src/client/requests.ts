@@ -136,13 +136,24 @@ export class Requests {
 
   /** `keyType` 0: of a group. */
   async coordinator(key: string, keyType: 0 | 1): Promise<number> {
+    const found = (await this.coordinators([key], keyType)).get(key)
+    if (typeof found === 'number') return found
+    throw found ?? new ClientError('COORDINATOR_NOT_AVAILABLE', `no coordinator available for ${key}`)
+  }
+
+  /** Of many at once since version 4. */
+  async coordinators(keys: readonly string[], keyType: 0 | 1): Promise<Map<string, number | ClientError>> {
     const version = await this.#versionOf(apis.findCoordinator)
-    const asked = version >= 4 ? { keyType, coordinatorKeys: [key] } : { keyType, key }
     const connection = await this.#connection('any')
-    const { coordinators, ...single } = await sendOver(connection, apis.findCoordinator, version, asked)
-    const found = version >= 4 ? coordinators[0] : single
-    if (found === undefined) throw new ClientError('COORDINATOR_NOT_AVAILABLE', `no coordinator available for ${key}`)
-    refuse(found.errorCode, found.errorMessage)
-    return found.nodeId
+    const found = new Map<string, number | ClientError>()
+    const take = (key: string, { errorCode, errorMessage, nodeId }: { errorCode: number; errorMessage: string | null; nodeId: number }) => {
+      const error = errorName(errorCode)
+      found.set(key, error === 'NONE' ? nodeId : new ClientError(error, errorMessage || errorText(error)))
+    }
+    if (version >= 4) {
+      const asked = { keyType, coordinatorKeys: [...keys] }
+      for (const each of (await sendOver(connection, apis.findCoordinator, version, asked)).coordinators) take(each.key, each)
+    } else for (const key of keys) take(key, await sendOver(connection, apis.findCoordinator, version, { keyType, key }))
+    return found
   }
 }

@@ -168,7 +168,11 @@ export interface FetchedBatches {
   partition: number
   /** Records before it were not asked for. */
   from: bigint
+  /** Where to go on. */
+  next: bigint
   batches: Buffer
+  /** Nothing else is in their memory, so that it can be given away. */
+  alone: boolean
 }
 
 export interface PollOptions {

@@ -10,6 +10,8 @@ import { produceRoutes } from './api/produce.ts'
 import { rightsRoutes } from './api/rights.ts'
 import { schemaRoutes } from './api/schemas.ts'
 import { securityRoutes } from './api/security.ts'
+import { shareRoutes } from './api/share.ts'
+import { topicGroupRoutes } from './api/topic-groups.ts'
 import { topicRoutes } from './api/topics.ts'
 import { transactionRoutes } from './api/transactions.ts'
 import type { Route } from './route.ts'
@@ -22,11 +24,13 @@ const all = [
   ...overviewRoutes,
   ...historyRoutes,
   ...topicRoutes,
+  ...topicGroupRoutes,
   ...configRoutes,
   ...messageRoutes,
   ...produceRoutes,
   ...filterRoutes,
   ...groupRoutes,
+  ...shareRoutes,
   ...schemaRoutes,
   ...securityRoutes,
   ...transactionRoutes,

@@ -1,21 +1,33 @@
 /** How far groups are behind: from what they have committed, and the ends of those partitions. */
-import type { Client, GroupListing, GroupOffset } from '../client.ts'
+import { type Client, ClientError, type GroupListing, type GroupOffset } from '../client.ts'
 
-/** null: not known. */
 interface Progress {
+  /** null: not known. */
   readonly offsets: readonly GroupOffset[] | null
   readonly lag: bigint | null
+  /** The sum of the offsets. */
+  readonly read: bigint
 }
 
 type Ends = Awaited<ReturnType<Client['manyOffsets']>>
 
-/** Of each group: one request per group, and one per broker for the ends of all their partitions. */
+/** Of each group, with a few requests for all of them. */
 export async function progressOf(groups: readonly GroupListing[], client: Client): Promise<Progress[]> {
-  const all = await Promise.all(groups.map(each => client.groupOffsets(each.group, each.type).catch(() => null)))
+  const found = await client.manyGroupOffsets(groups)
+  const all = groups.map(({ group }) => {
+    const offsets = found.get(group)
+    return offsets === undefined || offsets instanceof ClientError ? null : offsets
+  })
   const untold = all.flatMap(each => each ?? []).filter(each => each.lag === null)
   const distinct = new Map(untold.map(({ topic, partition }) => [`${topic}-${partition}`, { topic, partition }]))
   const ends = await client.manyOffsets([...distinct.values()], 'latest')
-  return all.map(offsets => ({ offsets, lag: offsets?.reduce((sum, each) => sum + (lagOf(each, ends) ?? 0n), 0n) ?? null }))
+  const sum = (offsets: readonly GroupOffset[], part: (each: GroupOffset) => bigint) =>
+    offsets.reduce((total, each) => total + part(each), 0n)
+  return all.map(offsets => ({
+    offsets,
+    lag: offsets === null ? null : sum(offsets, each => lagOf(each, ends) ?? 0n),
+    read: sum(offsets ?? [], each => each.offset),
+  }))
 }
 
 /** null: the end of the partition is not known. */

@@ -23,8 +23,6 @@ export async function openConsole(context: ServiceContext): Promise<Service> {
     async close() {
       const closing = app.close()
       await shared.close()
-      // A connection whose stream has just ended would stay until its client has done nothing for a while.
-      app.server.closeIdleConnections()
       await closing
     },
   }

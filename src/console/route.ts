@@ -80,6 +80,7 @@ export const Digits = () => Type.String({ pattern: '^-?\\d{1,19}$' })
 export const MaybeDigits = Type.Union([Digits(), Type.Null()])
 export const digitsOf = (value: Int64 | null | undefined) => (value === null || value === undefined ? null : String(value))
 export const MaybeText = Type.Union([Type.String(), Type.Null()])
+export const MaybeNumber = Type.Union([Type.Number(), Type.Null()])
 
 const longestTopicName = 249
 export const TopicName = Type.String({ minLength: 1, maxLength: longestTopicName })
@@ -108,9 +109,8 @@ export function registerRoutes(app: HttpApp, routes: readonly Route[], context: 
       if (handle !== undefined) return method === 'GET' ? handle(asked) : audited(each, asked, context)
       const release = door.sessions.hold(identity)
       try {
-        if (stream !== undefined)
-          return await streams.run(identity.principal, reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
-        return await streams.save(identity.principal, reply, (file, signal) => download!(asked, file, signal))
+        if (stream !== undefined) return await streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
+        return await streams.save(reply, (file, signal) => download!(asked, file, signal))
       } finally {
         release()
       }

@@ -13,7 +13,7 @@ import fastify, {
   type FastifyRequest,
   type RawServerDefault,
 } from 'fastify'
-import { parseLossless, type System, type Timer } from '../base.ts'
+import { parseLossless, type System } from '../base.ts'
 import type { Logger } from '../logger.ts'
 import { type ErrorBody, HttpError } from './errors.ts'
 import { isAllowedHost } from './hosts.ts'
@@ -51,13 +51,10 @@ export interface HttpOptions {
   readonly errorBody: ErrorBody
   /** A request may be a stream, and then takes as long as it takes. */
   readonly streamsIn?: boolean
-  /** How long a reader may take nothing of an answer before the connection is closed. Default: two minutes. */
-  readonly unreadMs?: number
 }
 
 const limits = {
-  // Paths with a slash at their end are the same, as in Confluent's servers, whose documentation has such ones.
-  routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
+  routerOptions: { maxParamLength: 1024 },
   connectionTimeout: 0,
   keepAliveTimeout: 75_000,
   http: { maxHeaderSize: 16_384, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 },
@@ -89,14 +86,9 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
   readBodies(app, options)
   answerErrors(app, options)
-  if (options.streamsIn === true) limitBodies(app, options)
-  boundPipelines(app)
-  app.addHook('onSend', (_request, { raw }, _payload, done) => {
-    raw.setTimeout(options.unreadMs ?? 120_000)
-    done()
-  })
   guard(app, options)
   log(app, options)
+  closeWhenAnswered(app)
   if (corsOrigins.length > 0) await app.register(cors, { origin: corsOrigins.includes('*') ? true : [...corsOrigins] })
   return app
 }
@@ -149,60 +141,6 @@ function pathOf(url: string): string {
   return url.split('?', 1)[0]!
 }
 
-/**
- * The time of a request's body, where the server itself has no limit for a whole request, for the sake of streams: these are read by their handlers. It holds
- * for what nobody wants as well, such as the rest of a request that was refused, or a path that is not there.
- */
-function limitBodies(app: HttpApp, { system: { timers }, settings: { requestTimeoutMs } }: HttpOptions): void {
-  const running = new WeakMap<object, Timer>()
-  app.addHook('onRequest', ({ raw }, reply, done) => {
-    const late = () => {
-      if (raw.complete) return
-      if (reply.sent) raw.socket.destroy()
-      else raw.socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')
-    }
-    const hasBody = raw.headers['content-length'] !== undefined || raw.headers['transfer-encoding'] !== undefined
-    if (hasBody) running.set(raw, timers.after(requestTimeoutMs, late))
-    done()
-  })
-  app.addHook('preValidation', ({ raw }, _reply, done) => {
-    running.get(raw)?.cancel()
-    done()
-  })
-  app.addHook('onResponse', ({ raw }, _reply, done) => {
-    if (raw.complete) running.get(raw)?.cancel()
-    done()
-  })
-  app.addHook('onRequestAbort', ({ raw }, done) => {
-    running.get(raw)?.cancel()
-    done()
-  })
-}
-
-/**
- * Of requests on one connection that are not answered yet. Node reads on while they wait, so a client that sends them one after another without reading
- * answers could fill the memory; no client that means well has so many.
- */
-const mostPipelined = 100
-
-function boundPipelines(app: HttpApp): void {
-  const waiting = new WeakMap<object, number>()
-  const change = (socket: object, by: number) => {
-    const count = (waiting.get(socket) ?? 0) + by
-    waiting.set(socket, count)
-    return count
-  }
-  app.addHook('onRequest', ({ raw: { socket } }, _reply, done) => {
-    if (change(socket, 1) <= mostPipelined) return done()
-    socket.destroy()
-    done(new HttpError(429, 429, `A connection may have ${mostPipelined} requests without an answer`))
-  })
-  app.addHook('onResponse', ({ raw: { socket } }, _reply, done) => {
-    change(socket, -1)
-    done()
-  })
-}
-
 function guard(app: HttpApp, { settings: { allowedHosts, corsOrigins } }: HttpOptions): void {
   app.addHook('onRequest', async (request, reply) => {
     const { host } = request
@@ -217,6 +155,17 @@ function guard(app: HttpApp, { settings: { allowedHosts, corsOrigins } }: HttpOp
       'cache-control': 'no-store',
     })
     refuseOtherOrigins(request, corsOrigins)
+  })
+}
+
+/** A connection whose last request was under way when the server was closed would be kept for the next one, and the server with it. */
+function closeWhenAnswered(app: HttpApp): void {
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onResponse', async request => {
+    if (closing) request.raw.socket.end()
   })
 }
 

@@ -26,14 +26,6 @@ export interface RegistryHttp {
   close(): void
 }
 
-/** No address of the registry answered: what was asked may succeed later. */
-export class RegistryUnreachable extends SerdeError {
-  constructor(message: string, cause: unknown) {
-    super(message, cause)
-    this.name = 'RegistryUnreachable'
-  }
-}
-
 const mediaType = 'application/vnd.schemaregistry.v1+json'
 const mostAnswerBytes = 2 ** 25
 const defaultTimeoutMs = 10_000
@@ -157,7 +149,7 @@ async function read(response: IncomingMessage): Promise<Answer> {
   }
 }
 
-function unanswered({ url }: Target, error: unknown): RegistryUnreachable {
+function unanswered({ url }: Target, error: unknown): SerdeError {
   const { code, message } = error as NodeJS.ErrnoException
-  return new RegistryUnreachable(`the schema registry at ${url.origin} does not answer: ${message === '' ? code : message}`, error)
+  return new SerdeError(`the schema registry at ${url.origin} does not answer: ${message === '' ? code : message}`, error)
 }

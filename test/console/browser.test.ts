@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import { realSystem } from '../../src/base.ts'
-import { type Client, openClient } from '../../src/client.ts'
+import { realSystem, type System } from '../../src/base.ts'
+import { type AclOperation, type Client, openClient } from '../../src/client.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { type RunningServices, startServices } from '../../src/services.ts'
+import { eventually } from '../cluster/two-brokers.ts'
 import { authorizer, startSecured } from '../security/support.ts'
 import { settingsFor } from '../services/settings.ts'
 import { accessible, buildConsole, loadAxe, openBrowser, violationsOf } from './browser.ts'
+import { openTransaction } from './raw.ts'
 import { fillSample, userSchema } from './sample.ts'
 
 const patienceMs = 120_000
@@ -21,15 +23,18 @@ let broker: Millrace
 let services: RunningServices
 let client: Client
 let base: string
+let stopSample: () => Promise<void>
 
 before(async () => {
   if (skip !== false) return
   buildConsole()
-  broker = await startBroker({ memory: true, config: authorizer })
-  services = await startServices(settingsFor(broker.address, { services: ['registry', 'console'] }), realSystem(), silentLogger)
+  broker = await startBroker({ memory: true, config: { ...authorizer, 'share.coordinator.state.topic.num.partitions': 1 } })
+  const settings = settingsFor(broker.address, { services: ['registry', 'console'] })
+  services = await startServices(settings, withQuickLooks(realSystem()), silentLogger)
   client = openClient({ bootstrap: broker.address })
   base = `http://127.0.0.1:${services.ports.get('console')}`
-  await fillSample(client, `http://127.0.0.1:${services.ports.get('registry')}`, Date.now())
+  const registryUrl = `http://127.0.0.1:${services.ports.get('registry')}`
+  stopSample = await fillSample({ client, port: broker.port, registryUrl, nowMs: Date.now() })
 })
 after(async () => {
   if (typeof browser === 'string') return
@@ -39,10 +44,18 @@ after(async () => {
   await broker.close()
 })
 
-/** A page, and what it complained of. */
+/** The services look at groups every ten seconds, for which no test waits. */
+function withQuickLooks(system: System): System {
+  const isLook = (ms: number) => ms > 9_000 && ms <= 10_000
+  const { timers } = system
+  return { ...system, timers: { after: (ms, run) => timers.after(isLook(ms) ? 1_000 : ms, run), soon: timers.soon } }
+}
+
+/** A page, and what it complained of. Its clock is put forward where the page itself would wait. */
 async function openPage(path: string, context: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
   const page = await (browser as Browser).newPage(context)
   page.setDefaultTimeout(patienceMs)
+  await page.clock.install()
   const complaints: string[] = []
   page.on('console', message => {
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
@@ -52,30 +65,84 @@ async function openPage(path: string, context: BrowserContextOptions = {}): Prom
   return { page, complaints }
 }
 
-test('a topic is created, a record is produced, and seen live', options, async () => {
-  const { page, complaints } = await openPage('/topics')
-  await page.getByRole('button', { name: 'Create topic' }).first().click()
-  await page.getByLabel('Name', { exact: true }).fill('first')
-  await page.getByLabel('Partitions').fill('2')
-  await page.getByRole('button', { name: 'Create', exact: true }).click()
-  await page.getByRole('heading', { name: 'There are no records here' }).waitFor()
-  assert.match(page.url(), /\/topics\/first\/messages$/)
+/** The page asks for news every so many seconds. */
+function soon(page: Page, done: () => Promise<boolean>): Promise<true> {
+  return eventually(async () => {
+    if (await done()) return true
+    await page.clock.fastForward(10_000)
+    return false
+  }, 1_000)
+}
 
-  await page.getByRole('button', { name: 'Live' }).click()
-  await page.getByText('● Live').waitFor()
-  await page.getByRole('button', { name: 'Produce' }).click()
-  await page.getByLabel('Key', { exact: true }).fill('u-1')
-  await page.getByRole('textbox', { name: 'Value' }).fill('{"id": 9007199254740993}')
-  await page.getByRole('button', { name: 'Produce', exact: true }).last().click()
-  await page.getByText(/Stored in partition \d at offset 0/).waitFor()
-  await page.getByRole('button', { name: 'Cancel' }).click()
+/** Another place of the application, as a click on a link leads there: without loading the page again. */
+function visit(page: Page, path: string): Promise<unknown> {
+  return page.evaluate(`history.pushState({}, '', ${JSON.stringify(path)})`)
+}
 
-  await page.getByRole('row', { name: /u-1/ }).click()
-  await page.getByRole('complementary', { name: 'Record' }).getByText('9007199254740993', { exact: true }).waitFor()
-  assert.match(page.url(), /open=/, 'the record that is open is part of the URL')
-  assert.deepEqual(complaints, [])
-  await page.close()
-})
+test(
+  'who has never seen Kafka creates a topic, produces, watches live, finds a record, resets a group and reads its lag',
+  options,
+  async () => {
+    const { page, complaints } = await openPage('/')
+    await page.getByRole('link', { name: 'Topics', exact: true }).first().click()
+    await page.getByRole('button', { name: 'Create topic' }).first().click()
+    await page.getByLabel('Name', { exact: true }).fill('first')
+    await page.getByLabel('Partitions').fill('2')
+    await page.getByRole('button', { name: 'Create', exact: true }).click()
+    await page.getByRole('heading', { name: 'There are no records here' }).waitFor()
+    assert.match(page.url(), /\/topics\/first\/messages$/)
+
+    await page.getByRole('button', { name: 'Live' }).click()
+    await page.getByText('● Live').waitFor()
+    await page.getByRole('button', { name: 'Produce' }).click()
+    await page.getByLabel('Key', { exact: true }).fill('u-1')
+    await page.getByRole('textbox', { name: 'Value' }).fill('{"id": 9007199254740993}')
+    await page.getByRole('button', { name: 'Produce', exact: true }).last().click()
+    await page.getByText(/Stored in partition \d at offset 0/).waitFor()
+    await page.getByRole('button', { name: 'Done' }).click()
+    await page.getByRole('row', { name: /u-1/ }).click()
+    await page.getByRole('complementary', { name: 'Record' }).getByText('9007199254740993', { exact: true }).waitFor()
+    assert.match(page.url(), /open=/, 'the record that is open is part of the URL')
+    await page.getByRole('button', { name: 'Close the record' }).click()
+
+    await client.send(
+      'first',
+      Array.from({ length: 20_000 }, (_, n) => ({ key: null, value: Buffer.from(`{"n": ${n}}`) })),
+    )
+    await client.setGroupOffsets('readers', [
+      { topic: 'first', partition: 0, offset: 0n },
+      { topic: 'first', partition: 1, offset: 0n },
+    ])
+    await page.getByRole('button', { name: '■ Live' }).click()
+    await page.getByRole('button', { name: '▶ Live' }).waitFor()
+    await page.getByLabel('Filter', { exact: true }).fill('"n": 12345}')
+    await page.getByRole('button', { name: 'Search', exact: true }).click()
+    await page.getByRole('row', { name: /12345/ }).waitFor()
+    await page.getByText('20,001 records read').waitFor()
+
+    await page.getByRole('link', { name: 'Groups', exact: true }).last().click()
+    const group = page.getByRole('link', { name: 'readers', exact: true })
+    await soon(page, async () => (await group.count()) === 1)
+    await group.click()
+    await page.getByText('lag 20,001 records').waitFor()
+    await page.getByRole('button', { name: 'Reset offsets' }).click()
+    await page.getByLabel('To', { exact: true }).selectOption('latest')
+    await page.getByRole('button', { name: 'Preview' }).click()
+    await page.getByText('20,001 records will be skipped').waitFor()
+    await page.getByRole('button', { name: 'Reset', exact: true }).click()
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    await page.getByText('lag 0 records').waitFor()
+    const offsets = await client.groupOffsets('readers', 'classic')
+    assert.equal(
+      offsets.reduce((sum, each) => sum + each.offset, 0n),
+      20_001n,
+    )
+    const plot = page.getByRole('img', { name: /Lag of the last hour.*now lag 0/ })
+    await soon(page, async () => (await plot.count()) === 1)
+    assert.deepEqual(complaints, [])
+    await page.close()
+  },
+)
 
 test('a record is found by a condition, which is part of the URL and can be saved', options, async () => {
   const { page, complaints } = await openPage('/topics/orders/messages')
@@ -90,11 +157,13 @@ test('a record is found by a condition, which is part of the URL and can be save
   await page.getByLabel('Name').fill('one order')
   await page.getByRole('button', { name: 'Save', exact: true }).click()
   await page.getByRole('dialog').waitFor({ state: 'detached' })
-  await page.goto(`${base}/topics/orders/messages`)
+  await visit(page, '/topics/orders/messages')
+  await page.getByRole('row', { name: /A-499/ }).waitFor()
   await page.getByRole('button', { name: 'Save ▾' }).click()
   await page.getByRole('menuitem', { name: 'Saved filters…' }).click()
   await page.getByRole('button', { name: 'Use', exact: true }).click()
   await page.waitForURL(/cel=/)
+  await page.getByText('500 records read').waitFor()
   await page.getByRole('row', { name: /A-123/ }).waitFor()
   assert.deepEqual(complaints, [])
   await page.close()
@@ -108,7 +177,7 @@ test('a value is decoded by its schema, and its record produced again', options,
   await page.getByRole('textbox', { name: 'Value' }).fill('{"id": 7, "name": "changed"}')
   await page.getByRole('button', { name: 'Produce', exact: true }).last().click()
   await page.getByText(/Stored in partition/).waitFor()
-  await page.goto(`${base}/topics/users/messages?contains=changed`)
+  await visit(page, '/topics/users/messages?contains=changed')
   await page.getByRole('row', { name: /"name":"changed"/ }).waitFor()
   assert.deepEqual(complaints, [])
   await page.close()
@@ -122,22 +191,6 @@ test('dead letters go back to where they came from', options, async () => {
   await page.getByRole('button', { name: 'Send 5 records' }).click()
   await page.getByText('5 records sent.').waitFor()
   assert.equal((await client.offsets('payments', [1], 'latest')).get(1), 5n)
-  await page.close()
-})
-
-test('offsets of a group are reset after a preview, and its lag is a plot', options, async () => {
-  const { page } = await openPage('/groups/billing/lag')
-  await page.getByRole('button', { name: 'Reset offsets' }).click()
-  await page.getByLabel('To', { exact: true }).selectOption('latest')
-  await page.getByRole('button', { name: 'Preview' }).click()
-  await page.getByRole('columnheader', { name: 'Lag then' }).waitFor()
-  await page.getByRole('button', { name: 'Reset', exact: true }).click()
-  await page.getByRole('dialog').waitFor({ state: 'detached' })
-  const offsets = await client.groupOffsets('billing', 'classic')
-  const ends = await client.offsets('orders', [0], 'latest')
-  assert.equal(offsets.find(each => each.topic === 'orders' && each.partition === 0)!.offset, ends.get(0))
-  // Two looks are needed, ten seconds apart.
-  await page.getByRole('img', { name: /Lag of the last hour/ }).waitFor()
   await page.close()
 })
 
@@ -161,7 +214,7 @@ test('a schema is checked before it is saved, and compared', options, async () =
   await page.close()
 })
 
-test('a right is given, found in the matrix, and explained', options, async () => {
+test('a right is given, found in the matrix, explained, and seen at its topic', options, async () => {
   const { page } = await openPage('/security/acls')
   await page.getByRole('button', { name: 'Add ACL' }).click()
   const dialog = page.getByRole('dialog')
@@ -174,30 +227,84 @@ test('a right is given, found in the matrix, and explained', options, async () =
   await page.getByLabel('Operation').selectOption('WRITE')
   await page.getByRole('button', { name: 'Explain' }).click()
   await page.getByText('those for User:alice are about other operations').waitFor()
+  await visit(page, '/topics/orders/acl')
+  await page.getByRole('row', { name: /User:alice yes no yes/ }).waitFor()
+  await page.getByRole('button', { name: 'Delete…' }).click()
+  await page.getByLabel('Type User:alice to confirm').fill('User:alice')
+  await page.getByRole('button', { name: 'Delete the ACL' }).click()
+  await page.getByText('No ACL is about this topic').waitFor()
   await page.close()
 })
 
+test('an open transaction is found and aborted by its name', options, async () => {
+  const transaction = await openTransaction(broker.port, 'hanging', 'orders')
+  const { page } = await openPage('/transactions')
+  await page.getByRole('row', { name: /hanging/ }).click()
+  await page.getByLabel('Type hanging to confirm').fill('hanging')
+  await page.getByRole('button', { name: 'Abort the transaction' }).click()
+  await page.getByText('No transaction is open').waitFor()
+  assert.notEqual(await transaction.go(), 'NONE')
+  transaction.close()
+  await page.close()
+})
+
+test('a topic gets more partitions, is emptied, and deleted, each by its name', options, async () => {
+  await client.createTopic({ name: 'spare', partitions: 1 })
+  await client.send('spare', [{ key: null, value: Buffer.from('x') }])
+  const { page } = await openPage('/topics/spare/partitions')
+  const choose = async (item: string) => {
+    await page.getByRole('button', { name: 'More', exact: true }).click()
+    await page.getByRole('menuitem', { name: item }).click()
+  }
+  await choose('Add partitions…')
+  await page.getByLabel('Number of partitions').fill('3')
+  await page.getByRole('button', { name: 'Add', exact: true }).click()
+  await page.getByText('3 partitions').waitFor()
+  await choose('Empty…')
+  const empty = page.getByRole('button', { name: 'Delete all records' })
+  assert.ok(await empty.isDisabled(), 'not without the name')
+  await page.getByLabel('Type spare to confirm').fill('spare')
+  await empty.click()
+  await page.getByText('0 records').waitFor()
+  await choose('Delete…')
+  await page.getByLabel('Type spare to confirm').fill('spare')
+  await page.getByRole('button', { name: 'Delete the topic' }).click()
+  await page.waitForURL(/\/topics$/)
+  await page.getByRole('link', { name: 'orders', exact: true }).waitFor()
+  await eventually(async () => (await page.getByRole('link', { name: 'spare', exact: true }).count()) === 0)
+  await page.close()
+})
+
+/** Nothing that a view shows is on the one before it. */
 const views: readonly [path: string, shows: string][] = [
-  ['/', 'Brokers'],
-  ['/topics', 'in sync'],
+  ['/', 'Without leader'],
+  ['/topics', 'Internal topics'],
   ['/topics/orders/messages?cel=true&open=0%3A0', 'Headers (1)'],
   ['/topics/orders/partitions', 'in sync'],
+  ['/topics/orders/groups', 'Lag here'],
+  ['/topics/clicks/groups', 'No group reads this topic'],
   ['/topics/orders/config?all=true', 'cleanup.policy'],
+  ['/topics/users/schema', 'compatibility BACKWARD'],
+  ['/topics/orders/schema', 'This topic has no schema'],
+  ['/topics/orders/acl', 'See config'],
   ['/groups', 'billing'],
   ['/groups/billing/lag', 'payments'],
-  ['/groups/billing/members', 'members'],
+  ['/groups/billing/members', 'No consumer is in this group now'],
+  ['/groups/billing/offsets', 'Committed'],
   ['/groups/billing/history', 'Nothing has changed'],
+  ['/groups/search-indexer/members', 'Client'],
+  ['/groups/workers/share', 'Not settled'],
   ['/groups/nobody/lag', 'GROUP_ID_NOT_FOUND'],
   ['/schemas', 'users-value'],
   ['/schemas/users-value?version=2&against=1', '"email"'],
   ['/transactions', 'No transaction is open'],
   ['/security/acls', 'May they, and why?'],
   ['/security/users', 'SCRAM'],
-  ['/security/quotas', 'quotas'],
-  ['/security/tokens', 'oken'],
+  ['/security/quotas', 'There are no quotas'],
+  ['/security/tokens', 'DELEGATION_TOKEN'],
   ['/brokers', 'controller'],
   ['/brokers/1', 'super.users'],
-  ['/client-metrics', 'metrics'],
+  ['/client-metrics', 'Clients are not asked'],
   ['/settings', 'You are'],
   ['/nowhere', 'There is no such page'],
 ]
@@ -208,16 +315,15 @@ const colorsSettled = `Promise.allSettled(
 const excessOf = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
 
 test('every view is accessible, in light and dark, and fits a narrow screen', { skip, timeout: 6 * patienceMs }, async () => {
-  const { page } = await openPage('/', { bypassCSP: true })
+  const { page } = await openPage('/nowhere', { bypassCSP: true })
+  await loadAxe(page)
   const problems: string[] = []
   const run = async (path: string, how: string, rules: object) => {
     for (const { id, nodes } of await violationsOf(page, rules)) problems.push(`${how} ${path}: ${id} at ${nodes[0]!.html.slice(0, 200)}`)
   }
   for (const [path, shows] of views) {
-    await page.emulateMedia({ colorScheme: 'light' })
-    await page.goto(base + path)
+    await visit(page, path)
     await page.getByText(shows).first().waitFor()
-    await loadAxe(page)
     await run(path, 'light', accessible)
     await page.emulateMedia({ colorScheme: 'dark' })
     // As text: these sources are not checked as those of a page.
@@ -229,36 +335,74 @@ test('every view is accessible, in light and dark, and fits a narrow screen', { 
       problems.push(`${path} is ${await page.evaluate(excessOf)} px too wide for a narrow screen`)
     })
     await page.setViewportSize({ width: 1280, height: 720 })
+    await page.emulateMedia({ colorScheme: 'light' })
+    await page.evaluate(colorsSettled)
   }
   assert.deepEqual(problems, [])
   await page.close()
 })
 
-test('who has few rights sees no button for what is not allowed', options, async t => {
+test('a person logs in, comes to the view that was asked for, sees no button that would be refused, and logs out', options, async t => {
   const secured = await startSecured(t, authorizer)
   const admin = openClient({ bootstrap: `127.0.0.1:${secured.port('PLAINTEXT')}` })
-  await admin.createTopic({ name: 'readable', partitions: 1 })
-  await admin.createAcls([
-    {
-      ...{ resourceType: 'TOPIC', resourceName: 'readable', patternType: 'LITERAL' },
-      ...{ principal: 'User:alice', host: '*', operation: 'READ', permission: 'ALLOW' },
-    },
-  ])
-  await admin.close()
-  const properties = { 'security.protocol': 'SASL_PLAINTEXT', 'sasl.mechanism': 'PLAIN' }
-  const own = { ...properties, 'sasl.username': 'admin', 'sasl.password': 'admin-pw' }
-  const settings = settingsFor(`127.0.0.1:${secured.port('SASL_PLAINTEXT')}`, { services: ['console'], properties, ownProperties: own })
+  t.after(() => admin.close())
+  await admin.createTopic({ name: 'orders', partitions: 1 })
+  await admin.setGroupOffsets('billing', [{ topic: 'orders', partition: 0, offset: 0n }])
+  const allow = (resourceType: 'TOPIC' | 'GROUP', resourceName: string, operation: AclOperation) =>
+    admin.createAcls([
+      { resourceType, resourceName, patternType: 'LITERAL', principal: 'User:alice', host: '*', operation, permission: 'ALLOW' },
+    ])
+  await allow('TOPIC', 'orders', 'READ')
+  await allow('GROUP', 'billing', 'DESCRIBE')
+  const properties = { 'security.protocol': 'SASL_PLAINTEXT' }
+  const ownProperties = { ...properties, 'sasl.mechanism': 'PLAIN', 'sasl.username': 'admin', 'sasl.password': 'admin-pw' }
+  const settings = settingsFor(`127.0.0.1:${secured.port('SASL_PLAINTEXT')}`, { services: ['console'], properties, ownProperties })
   const running = await startServices(settings, realSystem(), silentLogger)
   t.after(() => running.close())
   const there = `http://127.0.0.1:${running.ports.get('console')}`
-  const { page } = await openPage('')
-  await page.request.post(`${there}/api/login`, { data: { username: 'alice', password: 'alice-pw' } })
-  await page.goto(`${there}/topics/readable/messages`)
+  const page = await (browser as Browser).newPage({ bypassCSP: true })
+  page.setDefaultTimeout(patienceMs)
+  const errors: string[] = []
+  page.on('pageerror', error => errors.push(error.message))
+
+  await page.goto(`${there}/groups/billing/lag`)
+  await page.getByRole('heading', { name: 'Log in to Millrace' }).waitFor()
+  await loadAxe(page)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    assert.deepEqual(await violationsOf(page, accessible), [])
+  }
+  const logIn = async (user: string, password: string) => {
+    await page.getByLabel('User').fill(user)
+    await page.getByLabel('Password').fill(password)
+    await page.getByRole('button', { name: 'Log in' }).click()
+  }
+  await logIn('alice', 'wrong')
+  await page.getByRole('alert').getByText('The user name or the password is wrong').waitFor()
+  const rights = page.waitForResponse(response => response.url().includes('/api/rights'))
+  await logIn('alice', 'alice-pw')
+  await page.getByRole('heading', { name: 'billing' }).waitFor()
+  assert.equal(new URL(page.url()).pathname, '/groups/billing/lag')
+  await page.getByText('alice', { exact: true }).waitFor()
+  await (await rights).finished()
+  const shown = (name: string) => page.getByRole('button', { name, exact: true }).count()
+  assert.deepEqual([await shown('Reset offsets'), await shown('Delete')], [0, 0])
+  await visit(page, '/topics/orders/messages')
   await page.getByText('There are no records here').waitFor()
-  assert.equal(await page.getByRole('button', { name: 'Produce', exact: true }).count(), 0)
-  assert.equal(await page.getByRole('button', { name: 'More', exact: true }).count(), 0)
-  await page.goto(`${there}/security/acls`)
+  assert.deepEqual([await shown('Produce'), await shown('More')], [0, 0])
+  await visit(page, '/topics/orders/acl')
   await page.getByRole('heading', { name: 'You may not see this' }).waitFor()
+  assert.deepEqual(await page.evaluate('[document.cookie, JSON.stringify(localStorage)]'), ['', '{}'], 'scripts see nothing of the login')
+
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByRole('heading', { name: 'Log in to Millrace' }).waitFor()
+  await logIn('admin', 'admin-pw')
+  await page.getByRole('button', { name: 'Log out' }).waitFor()
+  await page.goto(`${there}/groups/billing/lag`)
+  await page.getByRole('button', { name: 'Reset offsets' }).waitFor()
+  await page.context().clearCookies()
+  await page.getByRole('heading', { name: 'Log in to Millrace' }).waitFor()
+  assert.deepEqual(errors, [])
   await page.close()
 })
 
@@ -266,9 +410,13 @@ test('a broker that goes away and comes back', options, async () => {
   const { page } = await openPage('/topics')
   await page.getByRole('link', { name: 'orders', exact: true }).waitFor()
   const { port } = broker
+  // Its consumers would wait for this broker.
+  await stopSample()
   await broker.close()
+  await page.clock.fastForward(6_000)
   await page.getByText('The broker does not answer.').waitFor()
   broker = await startBroker({ memory: true, port })
+  await page.clock.fastForward(6_000)
   await page.getByText('The broker does not answer.').waitFor({ state: 'detached' })
   await page.close()
 })

@@ -10,6 +10,7 @@ import { type RunningServices, startServices } from '../../src/services.ts'
 import { eventually } from '../cluster/two-brokers.ts'
 import { authorizer } from '../security/support.ts'
 import { settingsFor } from '../services/settings.ts'
+import { openTransaction } from './raw.ts'
 
 const lines: { message: string; details: Record<string, unknown> }[] = []
 const keep = (details: object, message: string) => void lines.push({ message, details: details as Record<string, unknown> })
@@ -95,7 +96,7 @@ test('users, ACLs with the reason why, quotas and tokens', async () => {
     ...{ operation: 'READ', permission: 'ALLOW' },
   }
   assert.equal((await call('POST', '/security/acls', { acls: [acl] })).status, 200)
-  assert.deepEqual((await call('GET', '/security/acls')).body, { total: 1, acls: [acl] })
+  assert.deepEqual((await call('GET', '/security/acls')).body, { authorizer: true, total: 1, acls: [acl] })
   const why = await call('GET', '/security/why?principal=User:alice&resourceType=TOPIC&resourceName=orders&operation=DESCRIBE')
   assert.deepEqual([why.body['allowed'], why.body['acls']], [true, [acl]])
   const root = await call('GET', '/security/why?principal=User:admin&resourceType=TOPIC&resourceName=orders&operation=DESCRIBE')
@@ -140,6 +141,24 @@ test('a transactional id is listed, and its producer fenced', async () => {
   const before = (await call('GET', '/transactions/writer')).body['producerEpoch'] as number
   assert.equal((await call('DELETE', '/transactions/writer?confirm=writer')).status, 200)
   assert.ok(((await call('GET', '/transactions/writer')).body['producerEpoch'] as number) > before)
+})
+
+test('an open transaction is aborted: what it held up can be read, and its producer is fenced', async () => {
+  await client.createTopic({ name: 'held', partitions: 1 })
+  const transaction = await openTransaction(broker.port, 'hanging', 'held')
+  await client.send('held', [{ key: null, value: Buffer.from('behind it') }])
+  const held = async (query: 'stable' | 'latest') => (await client.offsets('held', [0], query)).get(0)
+  assert.deepEqual([await held('stable'), await held('latest')], [0n, 2n])
+  const open = async () =>
+    (await call('GET', '/transactions?open=true')).body['rows'] as { id: string; state: string; partitions: number }[]
+  const [row] = await open()
+  assert.deepEqual([row!.id, row!.state, row!.partitions], ['hanging', 'Ongoing', 1])
+  assert.equal((await call('DELETE', '/transactions/hanging?confirm=other')).status, 400)
+  assert.equal((await call('DELETE', '/transactions/hanging?confirm=hanging')).status, 200)
+  assert.equal(await eventually(async () => (await held('stable')) === 3n && 'readable', 1_000), 'readable')
+  assert.deepEqual(await open(), [])
+  assert.match(await transaction.go(), /^(?:INVALID_PRODUCER_EPOCH|PRODUCER_FENCED)$/)
+  transaction.close()
 })
 
 test('the last hour of the cluster and of a group', async () => {

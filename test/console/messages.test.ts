@@ -150,6 +150,7 @@ test('what is found is saved as NDJSON and CSV, without losing a digit', async (
   await client.send('saved', [
     { key: text('a,"b'), value: text('{"n":9007199254740993}'), timestampMs: 5n },
     { key: null, value: Buffer.from([0xff, 0xfe]), timestampMs: 6n },
+    { key: text('-1.5'), value: text('=HYPERLINK("http://evil.example")'), timestampMs: 7n },
   ])
   const ndjson = await fetch(`${base}/topics/saved/messages.ndjson?from=oldest`)
   assert.match(ndjson.headers.get('content-disposition')!, /saved\.ndjson/)
@@ -158,14 +159,23 @@ test('what is found is saved as NDJSON and CSV, without losing a digit', async (
   assert.deepEqual((JSON.parse(lines[1]!) as { value: unknown }).value, { base64: '//4=' })
   const csv = await (await fetch(`${base}/topics/saved/messages.csv?from=oldest&contains=a`)).text()
   assert.equal(csv, 'partition,offset,timestamp,key,value,headers\r\n0,0,5,"a,""b","{""n"":9007199254740993}",[]\r\n')
+  const formula = await (await fetch(`${base}/topics/saved/messages.csv?from=offset:2`)).text()
+  assert.match(formula, /\r\n0,2,7,-1\.5,"'=HYPERLINK\(""http:/, 'a spreadsheet takes nothing that was produced for a formula')
 })
 
 test('a large value is shown cut, and whole on demand', async () => {
-  await client.createTopic({ name: 'large', partitions: 1, configs: new Map([['max.message.bytes', '8388608']]) })
+  await client.createTopic({ name: 'large', partitions: 2, configs: new Map([['max.message.bytes', '8388608']]) })
   const value = Buffer.alloc(3_000_000, 'é')
-  await client.send('large', [{ key: null, value }])
-  const [row] = (await search('large', {})).flatMap(each => each.records ?? [])
-  assert.deepEqual([row!.value!.bytes, row!.value!.cut, row!.value!.form], [3_000_000, true, 'text'])
+  await client.send('large', [
+    { key: null, value, partition: 0 },
+    { key: null, value: text('small'), partition: 1 },
+  ])
+  // The memory of an answer with both is not given away.
+  const rows = (await search('large', {})).flatMap(each => each.records ?? [])
+  const row = rows.find(each => each.partition === 0)!
+  assert.deepEqual([row.value!.bytes, row.value!.cut, row.value!.form], [3_000_000, true, 'text'])
+  assert.equal(rows.find(each => each.partition === 1)!.value!.text, 'small')
+  assert.equal((await search('large', { partitions: '0' })).flatMap(each => each.records ?? [])[0]!.value!.bytes, 3_000_000)
   const one = (await (await fetch(`${base}/topics/large/messages/0/0?most=1000000`)).json()) as { value: Shown }
   assert.equal(one.value.text, 'é'.repeat(500_000))
   const whole = Buffer.from(await (await fetch(`${base}/topics/large/messages/0/0/value`)).arrayBuffer())

@@ -1,5 +1,8 @@
 /** A small shop in a cluster, for tests and pictures of the console. */
 import type { Client, RecordToSend } from '../../src/client.ts'
+import { parseUuid } from '../../src/protocol.ts'
+import { eventually } from '../cluster/two-brokers.ts'
+import { joinShareGroup, type ShareMember } from './raw.ts'
 
 const text = (value: string) => Buffer.from(value, 'utf8')
 const header = (key: string, value: string) => ({ key: text(key), value: text(value) })
@@ -14,8 +17,17 @@ export const userSchema = {
 }
 const newerSchema = { ...userSchema, fields: [...userSchema.fields, { name: 'email', type: ['null', 'string'], default: null }] }
 
-/** `nowMs`: the time of the newest order. */
-export async function fillSample(client: Client, registryUrl: string, nowMs: number): Promise<void> {
+interface SampleOptions {
+  readonly client: Client
+  /** Of the broker, for what the client does not do. */
+  readonly port: number
+  readonly registryUrl: string
+  /** The time of the newest order. */
+  readonly nowMs: number
+}
+
+/** Resolves to what ends the consumers. */
+export async function fillSample({ client, port, registryUrl, nowMs }: SampleOptions): Promise<() => Promise<void>> {
   const topics = [
     ['orders', 6],
     ['payments', 3],
@@ -45,6 +57,34 @@ export async function fillSample(client: Client, registryUrl: string, nowMs: num
     { topic: 'orders', partition: 1, offset: 30n },
     { topic: 'payments', partition: 0, offset: 0n },
   ])
+  const indexer = await client.subscribe({ group: 'search-indexer', topics: ['users'], otherwise: 'earliest' })
+  await indexer[Symbol.asyncIterator]().next()
+  const worker = await shareJobs(client, port)
+  return async () => {
+    worker.close()
+    await indexer.close()
+  }
+}
+
+/** A share group in the middle of its work: of 40 jobs it has 40, and has done two, not the first. */
+async function shareJobs(client: Client, port: number): Promise<ShareMember> {
+  const dead = 'dlq.workers'
+  await client.createTopic({ name: 'jobs', partitions: 1 })
+  await client.createTopic({ name: dead, partitions: 1, configs: new Map([['errors.deadletterqueue.group.enable', 'true']]) })
+  const limits = new Map([
+    ['share.auto.offset.reset', 'earliest'],
+    ['errors.deadletterqueue.topic.name', dead],
+  ])
+  await client.alterConfigs({ type: 'GROUP', name: 'workers' }, limits)
+  await client.send(
+    'jobs',
+    Array.from({ length: 40 }, (_, n) => ({ key: null, value: text(`{"job": ${n}}`) })),
+  )
+  const [info] = await client.topics(['jobs'])
+  const member = await joinShareGroup(port, 'workers', { id: parseUuid(info!.id)!, name: 'jobs' })
+  await eventually(async () => (await member.take()) > 0, 1_000)
+  for (const done of [3, 7]) await member.accept(done)
+  return member
 }
 
 const states = ['new', 'paid', 'sent']

@@ -7,7 +7,7 @@ const Login = lazy(async () => ({ default: (await import('../views/login.tsx')).
 
 export function Gate({ children }: { children: ReactNode }) {
   const login = useQuery({ ...asked('GET /login', {}), staleTime: Number.POSITIVE_INFINITY, retry: false })
-  if (login.isPending) return null
+  if (login.isPending) return <div className="boot">Millrace</div>
   const { data } = login
   // Where the service does not answer, the views say so.
   if (data === undefined || !data.needed || data.done) return children

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { asked } from '../api.ts'
+import { counted } from '../format.ts'
 import { applyTheme, storedTheme, type Theme } from '../theme.ts'
 import { Mark } from '../ui/mark.tsx'
 import { Palette } from './palette.tsx'
@@ -22,6 +23,7 @@ const places = [
 
 /** Often enough to say soon that the broker is away. */
 const pulseMs = 5_000
+const troublesMs = 30_000
 
 export function Shell() {
   const session = useQuery({ ...asked('GET /session', {}), refetchInterval: pulseMs, retry: false })
@@ -53,9 +55,9 @@ export function Shell() {
           <span>Search</span>
           <kbd>{/Mac|iP/.test(navigator.userAgent) ? '⌘K' : 'Ctrl K'}</kbd>
         </button>
-        <span className={css['health']}>
-          {away ? <Mark tone="bad">no broker</Mark> : session.data !== undefined && <Mark tone="good">connected</Mark>}
-        </span>
+        <Link to="/" className={css['health']}>
+          {away ? <Mark tone="bad">no broker</Mark> : session.data !== undefined && <Health />}
+        </Link>
         {session.data?.needsLogin === true && <User principal={session.data.principal} />}
         <ThemeChoice />
       </header>
@@ -77,6 +79,15 @@ export function Shell() {
       <Palette key={place} open={searching} onOpenChange={setSearching} />
     </div>
   )
+}
+
+/** What is wrong now is on the overview. */
+function Health() {
+  const { data } = useQuery({ ...asked('GET /overview', {}), refetchInterval: troublesMs })
+  if (data === undefined) return <Mark tone="good">connected</Mark>
+  const { troubles, moreTroubles } = data
+  if (troubles.length === 0) return <Mark tone="good">all well</Mark>
+  return <Mark tone={troubles[0]!.bad ? 'bad' : 'warn'}>{counted(troubles.length + moreTroubles, 'problem')}</Mark>
 }
 
 const nextTheme: Record<Theme, Theme> = { system: 'dark', dark: 'light', light: 'system' }

@@ -43,11 +43,13 @@ interface FormProps {
   action: string
   bad?: boolean
   disabled?: boolean
+  /** It was sent, and can be again. */
+  done?: boolean
   children: ReactNode
 }
 
 /** A form in a dialog; what is refused is said in it. */
-export function DialogForm({ onSubmit, action, bad = false, disabled = false, children }: FormProps) {
+export function DialogForm({ onSubmit, action, bad = false, disabled = false, done = false, children }: FormProps) {
   const sending = useMutation({ mutationFn: onSubmit })
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -63,7 +65,7 @@ export function DialogForm({ onSubmit, action, bad = false, disabled = false, ch
       )}
       <footer className={css['footer']}>
         <Radix.Close asChild>
-          <Button>Cancel</Button>
+          <Button>{done ? 'Done' : 'Cancel'}</Button>
         </Radix.Close>
         <Button type="submit" kind={bad ? 'bad' : 'main'} disabled={disabled || sending.isPending}>
           {action}
@@ -78,21 +80,28 @@ interface ConfirmProps {
   /** To be typed. */
   name: string
   action: string
-  trigger: ReactNode
+  /** What opens it; otherwise it is open until `onClose`. */
+  trigger?: ReactNode
+  onClose?: () => void
   /** What will be lost. */
   children: ReactNode
   onConfirm: () => Promise<unknown>
 }
 
-export function ConfirmByName({ title, name, action, trigger, children, onConfirm }: ConfirmProps) {
-  const [open, setOpen] = useState(false)
+export function ConfirmByName({ title, name, action, trigger, onClose, children, onConfirm }: ConfirmProps) {
+  const [open, setOpen] = useState(trigger === undefined)
   const [typed, setTyped] = useState('')
+  const change = (next: boolean) => {
+    setOpen(next)
+    setTyped('')
+    if (!next) onClose?.()
+  }
   const confirm = async () => {
     await onConfirm()
-    setOpen(false)
+    change(false)
   }
   return (
-    <Dialog title={title} trigger={trigger} open={open} onOpenChange={setOpen}>
+    <Dialog title={title} trigger={trigger} open={open} onOpenChange={change}>
       <DialogForm onSubmit={confirm} action={action} bad disabled={typed !== name}>
         <div>{children}</div>
         <Field label={`Type ${name} to confirm`}>

@@ -1,8 +1,9 @@
 /** Lines over time. In a file of its own, because it brings a library that only some views need. All plots of a page share the crosshair. */
 import './language.ts'
 import 'uplot/dist/uPlot.min.css'
-import { useEffect, useRef } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
+import { clockTime } from '../format.ts'
 import css from './plot.module.css'
 
 export interface PlotSeries {
@@ -26,17 +27,17 @@ const colours = ['--accent', '--warn'] as const
 export default function Plot({ title, series, format }: PlotProps) {
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | null>(null)
-  const data = [series[0]!.times.map(each => each / 1000), ...series.map(each => each.values)] as unknown as uPlot.AlignedData
-  const latest = useRef({ data, format })
-  latest.current = { data, format }
+  const [pointed, setPointed] = useState<number | null>(null)
+  const latest = useRef({ series, format })
+  latest.current = { series, format }
   const names = series.map(each => each.name).join()
   useEffect(() => {
     const element = place.current!
     const draw = () => {
       chart.current?.destroy()
       chart.current = new uPlot(
-        optionsOf(element, names.split(','), value => latest.current.format(value)),
-        latest.current.data,
+        optionsOf(element, names.split(','), value => latest.current.format(value), setPointed),
+        dataOf(latest.current.series),
         element,
       )
     }
@@ -57,18 +58,21 @@ export default function Plot({ title, series, format }: PlotProps) {
     }
   }, [names])
   useEffect(() => {
-    chart.current?.setData(latest.current.data)
-  })
-  const now = series.map(({ name, values }) => ({ name, value: values.at(-1) ?? null }))
+    chart.current?.setData(dataOf(series))
+  }, [series])
+  const valuesAt = (at: number) => series.map(({ name, values }) => ({ name, value: values.at(at) ?? null }))
+  const now = valuesAt(-1)
+  const shown = pointed === null ? now : valuesAt(pointed)
   const said = (value: number | null) => (value === null ? '–' : format(value))
   return (
     <figure className={css['plot']}>
       <figcaption className={css['title']}>
         <span>{title}</span>
         <strong>
-          {now.map(({ name, value }, at) => (
+          {pointed !== null && <span className={css['time']}>{clockTime(series[0]!.times[pointed] ?? 0, true)}</span>}
+          {shown.map(({ name, value }, at) => (
             <span key={name} className={css[at === 0 ? 'first' : 'second']}>
-              {now.length > 1 && `${name} `}
+              {shown.length > 1 && `${name} `}
               {said(value)}
             </span>
           ))}
@@ -83,7 +87,16 @@ export default function Plot({ title, series, format }: PlotProps) {
   )
 }
 
-function optionsOf(element: HTMLElement, names: readonly string[], format: (value: number) => string): uPlot.Options {
+function dataOf(series: readonly PlotSeries[]): uPlot.AlignedData {
+  return [series[0]!.times.map(each => each / 1000), ...series.map(each => each.values)] as unknown as uPlot.AlignedData
+}
+
+function optionsOf(
+  element: HTMLElement,
+  names: readonly string[],
+  format: (value: number) => string,
+  point: (at: number | null) => void,
+): uPlot.Options {
   const line = colourOf(element, '--line')
   const muted = colourOf(element, '--muted')
   const axis: uPlot.Axis = {
@@ -97,11 +110,15 @@ function optionsOf(element: HTMLElement, names: readonly string[], format: (valu
     height,
     legend: { show: false },
     cursor: { sync: { key: 'page' }, y: false },
+    hooks: { setCursor: [plot => point(plot.cursor.idx ?? null)] },
     scales: {
       x: { range: (_, first, last) => [Math.min(first, last - shortestSeconds), last] },
       y: { range: (_, __, most) => [0, most <= 0 ? 1 : most * 1.1] },
     },
-    axes: [axis, { ...axis, size: 60, values: (_, splits) => splits.map(format) }],
+    axes: [
+      { ...axis, space: 64, values: (_, splits, __, ___, step) => splits.map(each => clockTime(each * 1000, step < 60)) },
+      { ...axis, size: 60, values: (_, splits) => splits.map(format) },
+    ],
     series: [
       {},
       ...names.map((label, at): uPlot.Series => {

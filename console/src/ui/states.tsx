@@ -1,7 +1,8 @@
 /** What a view shows when it has no data: not yet, none at all, not allowed, or an error. */
+import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
-import { ApiError } from '../api.ts'
+import { ApiError, asked } from '../api.ts'
 import { Button } from './button.tsx'
 import { Page } from './page.tsx'
 import css from './states.module.css'
@@ -39,7 +40,15 @@ export function Command({ text }: { text: string }) {
   )
 }
 
-export function Failed({ error, retry }: { error: Error; retry?: () => void }) {
+interface FailedProps {
+  error: Error
+  retry?: () => void
+  /** The right without which it is refused: `READ on the topic orders`. */
+  needs?: string
+}
+
+export function Failed({ error, retry, needs }: FailedProps) {
+  const session = useQuery(asked('GET /session', {}))
   const code = error instanceof ApiError ? error.code : null
   const denied = error instanceof ApiError && error.status === 403
   const refused = error instanceof ApiError && error.status === 400
@@ -48,9 +57,25 @@ export function Failed({ error, retry }: { error: Error; retry?: () => void }) {
       <h2>{denied ? 'You may not see this' : refused ? 'This cannot be done' : 'This could not be loaded'}</h2>
       <p>{error.message}</p>
       {code !== null && <code className={css['code']}>{code}</code>}
+      {denied && needs !== undefined && (
+        <p>
+          {session.data?.principal ?? 'You'} {session.data === undefined ? 'need' : 'needs'} {needs}.
+        </p>
+      )}
       {denied && <p className={css['hint']}>Ask an administrator for an ACL that allows it, or log in as somebody else.</p>}
       {retry !== undefined && !denied && !refused && <Button onClick={retry}>Try again</Button>}
     </div>
+  )
+}
+
+/** Of everything that is about ACLs. */
+export function NoAuthorizer() {
+  return (
+    <Empty title="Everybody may do everything">
+      <p>The brokers have no authorizer, so that there are no ACLs. One is switched on with two settings of each broker:</p>
+      <Command text="authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer" />
+      <Command text="super.users=User:admin" />
+    </Empty>
   )
 }
 

@@ -4,7 +4,7 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { asked } from '../api.ts'
 import { Page } from '../ui/page.tsx'
 import { Failed, Loading } from '../ui/states.tsx'
-import { Table } from '../ui/table.tsx'
+import { BrokerTable } from './broker-table.tsx'
 import { brokerTabs } from './broker-tabs.ts'
 import { ConfigTable } from './config-table.tsx'
 import css from './overview.module.css'
@@ -22,18 +22,7 @@ export function Brokers() {
           )
         ) : (
           <>
-            <Table
-              label="Brokers"
-              heads={['Broker', 'Address', 'Rack', 'Role']}
-              rows={session.data.brokers.map(({ id, host, port, rack, controller }) => [
-                <Link key="id" to="/brokers/$id" params={{ id: String(id) }}>
-                  {id}
-                </Link>,
-                <code key="address">{`${host}:${port}`}</code>,
-                rack ?? '–',
-                controller ? 'controller' : '',
-              ])}
-            />
+            <BrokerTable brokers={session.data.brokers} />
             <p>
               <Link to="/brokers/$id" params={{ id: 'default' }}>
                 Configuration of all brokers

@@ -25,7 +25,7 @@ export function ClientMetrics() {
       {found.isPending ? (
         <Loading rows={3} />
       ) : found.isError ? (
-        <Failed error={found.error} retry={() => void found.refetch()} />
+        <Failed error={found.error} retry={() => void found.refetch()} needs="DESCRIBE_CONFIGS on the cluster" />
       ) : found.data.subscriptions.length === 0 ? (
         <Empty title="Clients are not asked for metrics">
           <p>Java clients since 3.7, and others, send metrics of their own to the brokers if a subscription asks for them.</p>

@@ -72,7 +72,10 @@ export function ConfigTable({ of, label, search, all, onSearch, may }: ConfigTab
   const mayChange = may?.includes('ALTER_CONFIGS') ?? true
   const config = useQuery(asked('GET /config/:kind/:name', { params: of }))
   if (config.isPending) return <Loading />
-  if (config.isError) return <Failed error={config.error} retry={() => void config.refetch()} />
+  if (config.isError) {
+    const where = of.kind === 'topics' ? `topic ${of.name}` : of.kind === 'groups' ? `group ${of.name}` : 'cluster'
+    return <Failed error={config.error} retry={() => void config.refetch()} needs={`DESCRIBE_CONFIGS on the ${where}`} />
+  }
   const changed = config.data.entries.filter(each => each.source !== 'DEFAULT_CONFIG').length
   const entries = config.data.entries.filter(
     each =>

@@ -25,7 +25,8 @@ interface DrawerProps {
 }
 
 const firstMost = 65_536
-const largestMost = 16_777_216
+/** A browser shows this much text without trouble; the rest can be saved. */
+const largestMost = 4_194_304
 
 function isCut(record: ShownRecord): boolean {
   return [record.key, record.value, ...record.headers.map(each => each.value)].some(each => each?.cut === true)
@@ -79,7 +80,7 @@ export function Drawer({ topic, place, known, decoding, close }: DrawerProps) {
             <p className={css['cut']}>
               <span>Only the beginning is shown.</span>
               {most < largestMost && (
-                <Button small disabled={whole.isFetching} onClick={() => setMost(most * 16)}>
+                <Button small disabled={whole.isFetching} onClick={() => setMost(most * 8)}>
                   Show more
                 </Button>
               )}

@@ -13,7 +13,7 @@ export function GroupHistory() {
   const { group } = here.useParams()
   const history = useQuery({ ...asked('GET /groups/:group/history', { params: { group } }), refetchInterval: 10_000 })
   if (history.isPending) return <Loading />
-  if (history.isError) return <Failed error={history.error} retry={() => void history.refetch()} />
+  if (history.isError) return <Failed error={history.error} retry={() => void history.refetch()} needs={`DESCRIBE on the group ${group}`} />
   const { changes } = history.data
   if (changes.length === 0)
     return (

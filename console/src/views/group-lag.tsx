@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
 import { asked, type Output } from '../api.ts'
-import { count } from '../format.ts'
+import { count, duration } from '../format.ts'
 import { type Column, Grid } from '../ui/grid.tsx'
 import { Empty, Loading } from '../ui/states.tsx'
 import css from './group-lag.module.css'
@@ -18,24 +18,24 @@ const columns: readonly Column<Row>[] = [
   {
     id: 'topic',
     title: 'Topic',
-    width: 'minmax(110px, 1fr)',
+    width: 'minmax(96px, 1fr)',
     cell: ({ topic }) => (
       <Link to="/topics/$topic" params={{ topic }} title={topic}>
         {topic}
       </Link>
     ),
   },
-  { id: 'partition', title: 'P', width: '56px', right: true, mono: true, cell: row => row.partition },
+  { id: 'partition', title: 'P', width: '44px', right: true, mono: true, cell: row => row.partition },
   {
     id: 'offset',
     title: 'Offset',
-    width: '120px',
+    width: 'minmax(76px, 120px)',
     right: true,
     mono: true,
     cell: row => (row.offset === null ? 'none' : count(row.offset)),
   },
-  { id: 'end', title: 'End', width: '120px', right: true, mono: true, wideOnly: true, cell: row => count(row.end) },
-  { id: 'lag', title: 'Lag', width: '96px', right: true, mono: true, cell: row => count(row.lag) },
+  { id: 'end', title: 'End', width: 'minmax(76px, 120px)', right: true, mono: true, wideOnly: true, cell: row => count(row.end) },
+  { id: 'lag', title: 'Lag', width: '84px', right: true, mono: true, cell: row => count(row.lag) },
   { id: 'member', title: 'Member', width: 'minmax(120px, 1fr)', mono: true, wideOnly: true, cell: row => row.member ?? '–' },
 ]
 
@@ -62,11 +62,17 @@ export function Lag() {
 function LagPlot({ group }: { group: string }) {
   const history = useQuery({ ...asked('GET /groups/:group/history', { params: { group } }), refetchInterval: 10_000 })
   const lag = history.data?.lag
-  if (lag === undefined || lag.times.length < 2) return null
+  if (lag === undefined) return null
+  if (lag.times.length < 2) return <p className={css['note']}>The plot of the lag begins within seconds: it is looked at every ten.</p>
+  const age = Math.max(Date.now() - lag.times.at(-1)!, 0)
   return (
     <div className={css['plots']}>
       <Suspense fallback={<div className={css['waiting']} />}>
-        <Plot title="Lag of the last hour, in records" series={[{ name: 'lag', ...lag }]} format={value => count(Math.round(value))} />
+        <Plot
+          title={`Lag of the last hour, in records; newest point ${duration(Math.round(age / 1000) * 1000)} old`}
+          series={[{ name: 'lag', ...lag }]}
+          format={value => count(Math.round(value))}
+        />
       </Suspense>
     </div>
   )

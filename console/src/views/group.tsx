@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Outlet, useNavigate } from '@tanstack/react-router'
 import { asked, call } from '../api.ts'
-import { counted } from '../format.ts'
+import { counted, duration } from '../format.ts'
 import { useRights } from '../rights.ts'
 import { Button } from '../ui/button.tsx'
 import { ConfirmByName } from '../ui/dialog.tsx'
@@ -22,7 +22,7 @@ export function Group() {
   if (info.isError && info.data === undefined)
     return (
       <Page title={group}>
-        <Failed error={info.error} retry={() => void info.refetch()} />
+        <Failed error={info.error} retry={() => void info.refetch()} needs={`DESCRIBE on the group ${group}`} />
       </Page>
     )
   const remove = async () => {
@@ -30,7 +30,7 @@ export function Group() {
     await navigate({ to: '/groups' })
     await queries.invalidateQueries()
   }
-  const { state, type, members = [], partitions = [], lag } = info.data ?? {}
+  const { state, type, members = [], partitions = [], lag, behindMs = null } = info.data ?? {}
   const committed = partitions.filter(each => each.offset !== null).length
   const params = { group }
   return (
@@ -39,7 +39,13 @@ export function Group() {
       facts={
         state === undefined
           ? []
-          : [<GroupState key="state" state={state} />, type, counted(members.length, 'member'), `lag ${counted(lag!, 'record')}`]
+          : [
+              <GroupState key="state" state={state} />,
+              type,
+              counted(members.length, 'member'),
+              `lag ${counted(lag!, 'record')}`,
+              ...(behindMs === null || behindMs === 0 ? [] : [`about ${duration(Math.max(behindMs, 1_000))} behind`]),
+            ]
       }
       actions={
         info.data !== undefined && (
@@ -62,7 +68,9 @@ export function Group() {
       }
       tabs={[
         { title: 'Lag', to: '/groups/$group/lag', params },
+        ...(type === 'share' ? ([{ title: 'Delivery', to: '/groups/$group/share', params }] as const) : []),
         { title: 'Members', to: '/groups/$group/members', params },
+        { title: 'Offsets', to: '/groups/$group/offsets', params },
         { title: 'History', to: '/groups/$group/history', params },
       ]}
     >

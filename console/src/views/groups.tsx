@@ -8,6 +8,7 @@ import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
 import { PagedGrid } from '../ui/paged-grid.tsx'
 import { Command, Empty } from '../ui/states.tsx'
+import { Behind } from './behind.tsx'
 import { GroupState } from './group-state.tsx'
 
 type Row = Output<'GET /groups'>['rows'][number]
@@ -25,10 +26,11 @@ const columns: readonly Column<Row>[] = [
       </Link>
     ),
   },
-  { id: 'state', title: 'State', width: '132px', cell: row => <GroupState state={row.state} /> },
+  { id: 'state', title: 'State', width: '116px', cell: row => <GroupState state={row.state} /> },
   { id: 'type', title: 'Type', width: '100px', wideOnly: true, cell: row => row.type },
   { id: 'topics', title: 'Topics', width: '80px', right: true, wideOnly: true, cell: row => count(row.topics) },
   { id: 'lag', title: 'Lag', width: '96px', right: true, cell: row => count(row.lag) },
+  { id: 'behind', title: 'Behind', width: '96px', right: true, wideOnly: true, cell: row => <Behind ms={row.behindMs} /> },
 ]
 
 export function Groups() {
@@ -39,7 +41,7 @@ export function Groups() {
     search,
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
-  const pages = usePages(from => asked('GET /groups', { query: { search: wanted, limit: pageSize, from } }))
+  const pages = usePages(from => asked('GET /groups', { query: { search: wanted, limit: pageSize, from } }), 10_000)
   return (
     <Page title="Groups" facts={pages.first.data === undefined ? [] : [counted(pages.total, 'group')]}>
       <Bar>{box}</Bar>

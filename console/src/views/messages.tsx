@@ -23,7 +23,7 @@ const columns: readonly Column<ShownRecord>[] = [
   },
   { id: 'partition', title: 'P', width: '44px', right: true, mono: true, cell: row => row.partition },
   { id: 'offset', title: 'Offset', width: 'minmax(84px, 112px)', right: true, mono: true, cell: row => count(row.offset) },
-  { id: 'key', title: 'Key', width: 'minmax(72px, 1fr)', mono: true, cell: row => <Bytes bytes={row.key} none="no key" /> },
+  { id: 'key', title: 'Key', width: 'minmax(88px, 1fr)', mono: true, cell: row => <Bytes bytes={row.key} none="no key" /> },
   { id: 'value', title: 'Value', width: 'minmax(120px, 4fr)', mono: true, cell: row => <Bytes bytes={row.value} none="tombstone" /> },
 ]
 
@@ -52,7 +52,7 @@ export function Messages() {
       <div className={css['both']}>
         <div className={css['list']}>
           {state === 'failed' && records.length === 0 ? (
-            <Failed error={error!} retry={again} />
+            <Failed error={error!} retry={again} needs={`READ on the topic ${topic}`} />
           ) : records.length > 0 ? (
             <Grid
               label={`Records of ${topic}`}
@@ -147,7 +147,8 @@ function Status({ topic, messages, live, stop, more }: StatusProps) {
 
 function liveStatus(state: Found['state'], shown: number, skipped: number): string {
   const tooFast = skipped > 0 ? ` · ${count(skipped)} came too fast to be shown` : ''
-  return `${state === 'running' ? '● Live' : 'Stopped'} · ${count(shown)} shown${tooFast}`
+  const said = { running: '● Live', stopped: 'Stopped', done: 'Interrupted, trying again', failed: 'Interrupted, trying again' }[state]
+  return `${said} · ${count(shown)} shown${tooFast}`
 }
 
 function searchStatus(progress: NonNullable<Found['progress']>, shown: number, state: Found['state']): string {

@@ -2,10 +2,12 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { asked } from '../api.ts'
-import { bytes, count } from '../format.ts'
+import { bytes, count, counted } from '../format.ts'
 import { Mark } from '../ui/mark.tsx'
 import { Page } from '../ui/page.tsx'
 import { Failed, Loading } from '../ui/states.tsx'
+import { BrokerTable } from './broker-table.tsx'
+import { CreateTopic } from './create-topic.tsx'
 import { History } from './history.tsx'
 import css from './overview.module.css'
 
@@ -24,7 +26,18 @@ export function Overview() {
         <Failed error={overview.error} retry={() => void overview.refetch()} />
       </Page>
     )
-  const { topics, partitions, underReplicated, offline, groups, groupStates, bytes: size, troubles, moreTroubles } = overview.data
+  const {
+    topics,
+    ownTopics,
+    partitions,
+    underReplicated,
+    offline,
+    groups,
+    groupStates,
+    bytes: size,
+    troubles,
+    moreTroubles,
+  } = overview.data
   const states = Object.entries(groupStates).map(([state, number]) => `${count(number)} ${state.toLowerCase()}`)
   return (
     <Page title="Overview" facts={session.data === undefined ? [] : [`cluster ${session.data.cluster}`]}>
@@ -43,44 +56,33 @@ export function Overview() {
             </ul>
           )}
         </section>
+        {ownTopics === 0 && <Begin />}
         <section className={css['tiles']} aria-label="How much there is">
-          <Tile title="Topics" value={count(topics)} note={`${count(partitions)} partitions`} to="/topics" />
+          <Tile title="Topics" value={count(topics)} note={counted(partitions, 'partition')} to="/topics" />
           <Tile title="Groups" value={count(groups)} note={states.join(', ') || 'none yet'} to="/groups" />
           <Tile title="On disk" value={bytes(size)} note={size === null ? 'not known' : `${count(size)} bytes`} />
           <Tile title="Without leader" value={count(offline)} note={`${count(underReplicated)} under-replicated`} />
         </section>
         <History />
-        <section aria-label="Brokers" className={css['brokers']}>
-          <h2>Brokers</h2>
-          <table>
-            <thead>
-              <tr>
-                <th>Id</th>
-                <th>Address</th>
-                <th>Rack</th>
-                <th>Role</th>
-              </tr>
-            </thead>
-            <tbody>
-              {session.data?.brokers.map(({ id, host, port, rack, controller }) => (
-                <tr key={id}>
-                  <td>
-                    <Link to="/brokers/$id" params={{ id: String(id) }}>
-                      {id}
-                    </Link>
-                  </td>
-                  <td className={css['mono']}>
-                    {host}:{port}
-                  </td>
-                  <td>{rack ?? '–'}</td>
-                  <td>{controller ? 'controller' : ''}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
+        <div>
+          <h2 className={css['heading']}>Brokers</h2>
+          <BrokerTable brokers={session.data?.brokers ?? []} />
+        </div>
       </div>
     </Page>
+  )
+}
+
+/** For who has just started it. */
+function Begin() {
+  return (
+    <section className={css['begin']} aria-label="Where to begin">
+      <p>
+        <strong>There are no topics yet.</strong> A topic holds records, in the order in which they were produced. Create one, produce a
+        record to it, and watch it arrive.
+      </p>
+      <CreateTopic />
+    </section>
   )
 }
 

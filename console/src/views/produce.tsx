@@ -4,7 +4,7 @@ import { lazy, type ReactNode, Suspense, useState } from 'react'
 import { call, type Input as InputOf } from '../api.ts'
 import { Button, Check, Field, Input, Select } from '../ui/button.tsx'
 import { Dialog, DialogForm } from '../ui/dialog.tsx'
-import type { ShownBytes, ShownRecord } from './messages-stream.ts'
+import { announceProduced, type ShownBytes, type ShownRecord } from './messages-stream.ts'
 import css from './produce.module.css'
 
 const Editor = lazy(() => import('../ui/editor.tsx'))
@@ -111,10 +111,11 @@ function ProduceForm({ topic, partitions, draft: first }: Omit<DialogProps, 'tri
     }
     const placed = await call('POST /topics/:topic/messages', { params: { topic }, body })
     setStored(`Stored in partition ${placed.partition} at offset ${placed.offset}.`)
+    announceProduced(topic)
     await queries.invalidateQueries({ queryKey: ['GET /topics/:topic', { params: { topic } }] })
   }
   return (
-    <DialogForm onSubmit={produce} action="Produce">
+    <DialogForm onSubmit={produce} action={stored === null ? 'Produce' : 'Produce another'} done={stored !== null}>
       <div className={css['pair']}>
         <Field label="Key">
           {id => (

@@ -5,7 +5,7 @@ import { asked, call } from '../api.ts'
 import { bytes, short } from '../format.ts'
 import { useRights } from '../rights.ts'
 import { Button, Field, Input, Select } from '../ui/button.tsx'
-import { Dialog, DialogForm } from '../ui/dialog.tsx'
+import { ConfirmByName, Dialog, DialogForm } from '../ui/dialog.tsx'
 import { Bar, Content } from '../ui/page.tsx'
 import { Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
@@ -20,6 +20,12 @@ const keys = {
 } as const
 type Key = keyof typeof keys
 
+function nameOf(entity: Record<string, string | null>): string {
+  return Object.entries(entity)
+    .map(([kind, name]) => `${kind} ${name ?? '(all others)'}`)
+    .join(', ')
+}
+
 export function Quotas() {
   const found = useQuery(asked('GET /security/quotas', {}))
   const queries = useQueryClient()
@@ -30,7 +36,7 @@ export function Quotas() {
     await refresh()
   }
   if (found.isPending) return <Loading />
-  if (found.isError) return <Failed error={found.error} retry={() => void found.refetch()} />
+  if (found.isError) return <Failed error={found.error} retry={() => void found.refetch()} needs="DESCRIBE_CONFIGS on the cluster" />
   const rows = found.data.quotas.flatMap(({ entity, values }) => Object.entries(values).map(([key, value]) => ({ entity, key, value })))
   return (
     <>
@@ -45,16 +51,25 @@ export function Quotas() {
             label="Quotas"
             heads={['Of', 'What', 'At most', 'Delete']}
             rows={rows.map(({ entity, key, value }) => [
-              Object.entries(entity)
-                .map(([kind, name]) => `${kind} ${name ?? '(all others)'}`)
-                .join(', '),
+              nameOf(entity),
               key in keys ? keys[key as Key].title : key,
               <span key="value" title={`${key}=${value}`}>
                 {key in keys ? keys[key as Key].said(value) : value}
               </span>,
-              <Button key="delete" small disabled={!may('cluster', 'ALTER_CONFIGS')} onClick={() => void remove(entity, key)}>
-                Delete
-              </Button>,
+              <ConfirmByName
+                key="delete"
+                title="Delete a quota"
+                name={nameOf(entity)}
+                action="Delete the quota"
+                trigger={
+                  <Button small disabled={!may('cluster', 'ALTER_CONFIGS')}>
+                    Delete…
+                  </Button>
+                }
+                onConfirm={() => remove(entity, key)}
+              >
+                {key} of {nameOf(entity)} will no longer be limited by this quota.
+              </ConfirmByName>,
             ])}
           />
         )}

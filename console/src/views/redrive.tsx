@@ -54,6 +54,7 @@ function Form({ topic, records }: { topic: string; records: readonly ShownRecord
   return (
     <DialogForm
       onSubmit={run}
+      done={done}
       action={plans === null ? 'Show where they would go' : done ? 'Sent' : `Send ${counted(possible, 'record')}`}
       disabled={done || (plans !== null && possible === 0)}
     >

@@ -1,8 +1,8 @@
 /** The button that sets the offsets of a group anew, after a preview. */
-import { useQueryClient } from '@tanstack/react-query'
-import { useState } from 'react'
-import { call, type Input as InputOf, type Output } from '../api.ts'
-import { count } from '../format.ts'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { type ChangeEvent, useState } from 'react'
+import { asked, call, type Input as InputOf, type Output } from '../api.ts'
+import { count, counted } from '../format.ts'
 import { Button, Field, Input, Select } from '../ui/button.tsx'
 import { Dialog, DialogForm } from '../ui/dialog.tsx'
 import css from './reset-offsets.module.css'
@@ -29,10 +29,12 @@ function Form({ group, topics, close }: { group: string; topics: readonly string
   const [topic, setTopic] = useState(topics[0] ?? '')
   const [kind, setKind] = useState<Target['kind']>('earliest')
   const [value, setValue] = useState('')
+  const [partitions, setPartitions] = useState('')
   const [preview, setPreview] = useState<Changes | null>(null)
   const queries = useQueryClient()
   const send = async (dryRun: boolean) => {
-    const body = { topic, to: targetOf(kind, value), dryRun }
+    const chosen = partitions === '' ? {} : { partitions: partitions.split(',').map(Number) }
+    const body = { topic, ...chosen, to: targetOf(kind, value), dryRun }
     const { changes } = await call('POST /groups/:group/offsets', { params: { group }, body })
     if (dryRun) return setPreview(changes)
     await queries.invalidateQueries({ queryKey: ['GET /groups/:group'] })
@@ -42,21 +44,39 @@ function Form({ group, topics, close }: { group: string; topics: readonly string
     set()
     setPreview(null)
   }
+  const choose = (next: Target['kind']) => {
+    setKind(next)
+    setValue('')
+  }
   return (
     <DialogForm
       onSubmit={() => send(preview === null)}
       action={preview === null ? 'Preview' : 'Reset'}
       bad={preview !== null}
-      disabled={topic === ''}
+      disabled={topic === '' || preview?.length === 0}
     >
       <Field label="Topic">
         {id => (
-          <Input id={id} value={topic} list={`${id}-topics`} onChange={event => changed(() => setTopic(event.target.value))} required />
+          <>
+            <Input id={id} value={topic} list={`${id}-names`} onChange={event => changed(() => setTopic(event.target.value))} required />
+            <Names id={`${id}-names`} names={topics} />
+          </>
+        )}
+      </Field>
+      <Field label="Partitions" hint="Such as 0,3; empty: all of the topic.">
+        {id => (
+          <Input
+            id={id}
+            value={partitions}
+            pattern="\d{1,9}(,\d{1,9})*"
+            placeholder="all"
+            onChange={event => changed(() => setPartitions(event.target.value))}
+          />
         )}
       </Field>
       <Field label="To">
         {id => (
-          <Select id={id} value={kind} onChange={event => changed(() => setKind(event.target.value as Target['kind']))}>
+          <Select id={id} value={kind} onChange={event => changed(() => choose(event.target.value as Target['kind']))}>
             <option value="earliest">the start of each partition</option>
             <option value="latest">the end of each partition</option>
             <option value="time">the first record at or after a time</option>
@@ -65,41 +85,50 @@ function Form({ group, topics, close }: { group: string; topics: readonly string
           </Select>
         )}
       </Field>
-      {kind === 'time' && (
-        <Field label="Time">
-          {id => (
-            <Input
-              id={id}
-              type="datetime-local"
-              step={1}
-              value={value}
-              onChange={event => changed(() => setValue(event.target.value))}
-              required
-            />
-          )}
-        </Field>
-      )}
-      {kind === 'offset' && (
-        <Field label="Offset">
-          {id => (
-            <Input
-              id={id}
-              inputMode="numeric"
-              pattern="\d{1,19}"
-              value={value}
-              onChange={event => changed(() => setValue(event.target.value))}
-              required
-            />
-          )}
-        </Field>
-      )}
-      {kind === 'group' && (
-        <Field label="Group">
-          {id => <Input id={id} value={value} onChange={event => changed(() => setValue(event.target.value))} required />}
-        </Field>
-      )}
+      <TargetValue kind={kind} value={value} onChange={text => changed(() => setValue(text))} />
       {preview !== null && <Preview changes={preview} />}
     </DialogForm>
+  )
+}
+
+interface TargetProps {
+  kind: Target['kind']
+  value: string
+  onChange: (value: string) => void
+}
+
+/** What some of the kinds need besides. */
+function TargetValue({ kind, value, onChange }: TargetProps) {
+  const names = useQuery({ ...asked('GET /names', { query: { search: value } }), enabled: kind === 'group' })
+  const common = { value, required: true, onChange: (event: ChangeEvent<HTMLInputElement>) => onChange(event.target.value) }
+  switch (kind) {
+    case 'time':
+      return <Field label="Time">{id => <Input id={id} type="datetime-local" step={1} {...common} />}</Field>
+    case 'offset':
+      return <Field label="Offset">{id => <Input id={id} inputMode="numeric" pattern="\d{1,19}" {...common} />}</Field>
+    case 'group':
+      return (
+        <Field label="Group">
+          {id => (
+            <>
+              <Input id={id} list={`${id}-names`} {...common} />
+              <Names id={`${id}-names`} names={names.data?.groups ?? []} />
+            </>
+          )}
+        </Field>
+      )
+    default:
+      return null
+  }
+}
+
+function Names({ id, names }: { id: string; names: readonly string[] }) {
+  return (
+    <datalist id={id}>
+      {names.map(each => (
+        <option key={each} value={each} />
+      ))}
+    </datalist>
   )
 }
 
@@ -116,9 +145,26 @@ function targetOf(kind: Target['kind'], value: string): Target {
   }
 }
 
+/** What it means for the group's consumers. */
+function meaningOf(changes: Changes): string {
+  let [again, skipped] = [0n, 0n]
+  for (const { before, after } of changes) {
+    const by = before === null ? 0n : BigInt(after) - BigInt(before)
+    if (by > 0n) skipped += by
+    else again -= by
+  }
+  const parts = [
+    ...(again > 0n ? [`${counted(String(again), 'record')} will be read again`] : []),
+    ...(skipped > 0n ? [`${counted(String(skipped), 'record')} will be skipped`] : []),
+  ]
+  return `Nothing has been changed yet. ${parts.length === 0 ? 'No committed offset would move.' : `${parts.join(', and ')}.`}`
+}
+
 function Preview({ changes }: { changes: Changes }) {
+  if (changes.length === 0) return <p role="status">There is nothing to copy: that group has no offsets in this topic.</p>
   return (
-    <div className={css['preview']}>
+    <div role="status" className={css['preview']}>
+      <p>{meaningOf(changes)}</p>
       <table>
         <thead>
           <tr>

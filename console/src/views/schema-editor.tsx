@@ -20,32 +20,48 @@ const beginnings: Record<Draft['type'], string> = {
   PROTOBUF: 'syntax = "proto3";\n\nmessage Order {\n  int64 id = 1;\n}\n',
 }
 
-export function NewSubject() {
-  return <SchemaDialog subject="" draft={{ type: 'AVRO', schema: beginnings.AVRO }} trigger={<Button kind="main">New schema</Button>} />
+export function typeName(type: string): string {
+  return type in schemaTypes ? schemaTypes[type as Draft['type']] : type
+}
+
+export function prettySchema({ type, schema }: { type: string; schema: string }): string {
+  if (type === 'PROTOBUF') return schema
+  try {
+    return JSON.stringify(JSON.parse(schema), null, 2)
+  } catch {
+    return schema
+  }
+}
+
+/** `subject`: as it is suggested. */
+export function NewSubject({ subject = '' }: { subject?: string }) {
+  const draft = { type: 'AVRO', schema: beginnings.AVRO } as const
+  return <SchemaDialog subject={subject} isNew draft={draft} trigger={<Button kind="main">New schema</Button>} />
 }
 
 export function NewVersion({ subject, draft }: { subject: string; draft: Draft }) {
-  return <SchemaDialog subject={subject} draft={draft} trigger={<Button kind="main">New version</Button>} />
+  return <SchemaDialog subject={subject} isNew={false} draft={draft} trigger={<Button kind="main">New version</Button>} />
 }
 
 interface SchemaProps {
-  /** Empty: to be chosen. */
   subject: string
+  /** Its name and its type are to be chosen. */
+  isNew: boolean
   draft: Draft
   trigger: ReactNode
 }
 
-function SchemaDialog({ subject, draft, trigger }: SchemaProps) {
+function SchemaDialog({ trigger, ...rest }: SchemaProps) {
   const [open, setOpen] = useState(false)
-  const title = subject === '' ? 'New schema' : `New version of ${subject}`
+  const title = rest.isNew ? 'New schema' : `New version of ${rest.subject}`
   return (
     <Dialog title={title} trigger={trigger} open={open} onOpenChange={setOpen} wide>
-      <Form subject={subject} draft={draft} close={() => setOpen(false)} />
+      <Form {...rest} close={() => setOpen(false)} />
     </Dialog>
   )
 }
 
-function Form({ subject: given, draft, close }: Omit<SchemaProps, 'trigger'> & { close: () => void }) {
+function Form({ subject: given, isNew, draft, close }: Omit<SchemaProps, 'trigger'> & { close: () => void }) {
   const [subject, setSubject] = useState(given)
   const [type, setType] = useState(draft.type)
   const [schema, setSchema] = useState(draft.schema)
@@ -67,7 +83,7 @@ function Form({ subject: given, draft, close }: Omit<SchemaProps, 'trigger'> & {
   }
   return (
     <DialogForm onSubmit={send} action={isGood ? 'Save' : 'Check'} disabled={subject === '' || schema.trim() === ''}>
-      {given === '' && (
+      {isNew && (
         <div className={css['pair']}>
           <Field label="Subject" hint="orders-value: of the values of the topic orders.">
             {id => <Input id={id} value={subject} onChange={event => changed(() => setSubject(event.target.value))} autoFocus />}
@@ -94,7 +110,7 @@ function Form({ subject: given, draft, close }: Omit<SchemaProps, 'trigger'> & {
         </div>
       )}
       <Suspense fallback={<div className={css['waiting']} />}>
-        <Editor key={given === '' ? type : ''} label="Schema" value={schema} onChange={text => changed(() => setSchema(text))} />
+        <Editor key={isNew ? type : ''} label="Schema" value={schema} onChange={text => changed(() => setSchema(text))} />
       </Suspense>
       {checked !== null && (
         <div role="status" className={css[checked.compatible ? 'good' : 'bad']}>

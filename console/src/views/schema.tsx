@@ -1,17 +1,15 @@
 /** One subject: its versions, what changed between two of them, and its compatibility. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { asked, call, type Output } from '../api.ts'
+import { asked, call } from '../api.ts'
 import { counted } from '../format.ts'
 import { Button, Select } from '../ui/button.tsx'
 import { ConfirmByName } from '../ui/dialog.tsx'
 import { type Line, linesBetween } from '../ui/lines.ts'
 import { Bar, Page } from '../ui/page.tsx'
 import { Failed, Loading } from '../ui/states.tsx'
-import { NewVersion, schemaTypes } from './schema-editor.tsx'
+import { NewVersion, prettySchema, typeName } from './schema-editor.tsx'
 import css from './schemas.module.css'
-
-type Version = Output<'GET /schemas/:subject/versions/:version'>
 
 const here = getRouteApi('/schemas/$subject')
 const levels = ['BACKWARD', 'BACKWARD_TRANSITIVE', 'FORWARD', 'FORWARD_TRANSITIVE', 'FULL', 'FULL_TRANSITIVE', 'NONE'] as const
@@ -32,17 +30,21 @@ export function Schema() {
       </Page>
     )
   const { data } = one
+  // What is in the cache is not what was asked for.
+  const compared = against === undefined ? undefined : other.data
   const go = (changes: Record<string, unknown>) => void navigate({ replace: true, search: before => ({ ...before, ...changes }) as never })
   return (
     <Page
       title={subject}
       facts={
-        info.data === undefined || data === undefined ? [] : [typeName(data), counted(versions.length, 'version'), `schema id ${data.id}`]
+        info.data === undefined || data === undefined
+          ? []
+          : [typeName(data.type), counted(versions.length, 'version'), `schema id ${data.id}`]
       }
       actions={
         data !== undefined && (
           <>
-            <NewVersion subject={subject} draft={{ type: data.type as 'AVRO', schema: pretty(data), references: data.references }} />
+            <NewVersion subject={subject} draft={{ type: data.type as 'AVRO', schema: prettySchema(data), references: data.references }} />
             <Remove subject={subject} versions={versions.length} />
           </>
         )
@@ -74,10 +76,10 @@ export function Schema() {
       </Bar>
       {one.isError ? (
         <Failed error={one.error} retry={() => void one.refetch()} />
-      ) : data === undefined || (against !== undefined && other.data === undefined) ? (
+      ) : data === undefined || (against !== undefined && compared === undefined) ? (
         <Loading />
       ) : (
-        <Text lines={linesBetween(other.data === undefined ? pretty(data) : pretty(other.data), pretty(data))} />
+        <Text lines={linesBetween(prettySchema(compared ?? data), prettySchema(data))} />
       )}
     </Page>
   )
@@ -89,19 +91,6 @@ function useVersion(subject: string, version: number | undefined) {
     enabled: version !== undefined,
     staleTime: Number.POSITIVE_INFINITY,
   })
-}
-
-function typeName({ type }: Version): string {
-  return type in schemaTypes ? schemaTypes[type as keyof typeof schemaTypes] : type
-}
-
-function pretty({ type, schema }: Version): string {
-  if (type === 'PROTOBUF') return schema
-  try {
-    return JSON.stringify(JSON.parse(schema), null, 2)
-  } catch {
-    return schema
-  }
 }
 
 const signs = { same: ' ', added: '+', removed: '−' } as const

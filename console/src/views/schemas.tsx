@@ -38,7 +38,7 @@ export function Schemas() {
     search,
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
-  const pages = usePages(from => asked('GET /schemas', { query: { search: wanted, limit: pageSize, from } }))
+  const pages = usePages(from => asked('GET /schemas', { query: { search: wanted, limit: pageSize, from } }), 30_000)
   return (
     <Page title="Schemas" facts={pages.first.data === undefined ? [] : [counted(pages.total, 'subject')]} actions={<NewSubject />}>
       <Bar>{box}</Bar>

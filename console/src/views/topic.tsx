@@ -2,9 +2,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Outlet, useNavigate } from '@tanstack/react-router'
 import { DropdownMenu } from 'radix-ui'
-import { type ReactNode, useState } from 'react'
-import { asked, call } from '../api.ts'
-import { bytes, count, counted } from '../format.ts'
+import { useEffect, useRef, useState } from 'react'
+import { asked, call, type Output } from '../api.ts'
+import { bytes, count, counted, short } from '../format.ts'
 import { Button, Field, Input } from '../ui/button.tsx'
 import { ConfirmByName, Dialog, DialogForm } from '../ui/dialog.tsx'
 import menu from '../ui/menu.module.css'
@@ -18,23 +18,25 @@ export function Topic() {
   const { topic } = here.useParams()
   const info = useQuery({ ...asked('GET /topics/:topic', { params: { topic } }), refetchInterval: 10_000 })
   const params = { topic }
+  const { partitions, records, bytes: size, may = null } = info.data ?? {}
+  const rate = useRate(topic, partitions, info.dataUpdatedAt)
   if (info.isError && info.data === undefined)
     return (
       <Page title={topic}>
-        <Failed error={info.error} retry={() => void info.refetch()} />
+        <Failed error={info.error} retry={() => void info.refetch()} needs={`DESCRIBE on the topic ${topic}`} />
       </Page>
     )
-  const { partitions, records, bytes: size, may = null } = info.data ?? {}
   const allowed = (operation: string) => may === null || may.includes(operation)
   const facts =
     partitions === undefined
       ? []
       : [
           counted(partitions.length, 'partition'),
-          counted(records!, 'record'),
+          ...(records == null ? [] : [counted(records, 'record')]),
           <span key="size" title={size === null ? 'Not known' : `${count(size!)} bytes on all brokers`}>
             {bytes(size!)}
           </span>,
+          ...(rate === null ? [] : [`${short(rate)} rec/s`]),
         ]
   return (
     <Page
@@ -51,12 +53,30 @@ export function Topic() {
       tabs={[
         { title: 'Messages', to: '/topics/$topic/messages', params },
         { title: 'Partitions', to: '/topics/$topic/partitions', params },
+        { title: 'Groups', to: '/topics/$topic/groups', params },
         { title: 'Config', to: '/topics/$topic/config', params },
+        { title: 'Schema', to: '/topics/$topic/schema', params },
+        { title: 'Access', to: '/topics/$topic/acl', params },
       ]}
     >
       <Outlet />
     </Page>
   )
+}
+
+/** How many records a second, between the last two answers; null: there are not two yet. */
+function useRate(topic: string, partitions: Output<'GET /topics/:topic'>['partitions'] | undefined, atMs: number): number | null {
+  const before = useRef<{ topic: string; ends: bigint; atMs: number } | null>(null)
+  const [rate, setRate] = useState<number | null>(null)
+  useEffect(() => {
+    if (partitions === undefined) return
+    const ends = partitions.reduce((sum, { end }) => sum + BigInt(end ?? 0), 0n)
+    const last = before.current
+    if (last?.topic !== topic) setRate(null)
+    else if (atMs > last.atMs) setRate((Math.max(Number(ends - last.ends), 0) / (atMs - last.atMs)) * 1000)
+    before.current = { topic, ends, atMs }
+  }, [topic, partitions, atMs])
+  return rate
 }
 
 interface MoreProps {
@@ -70,6 +90,7 @@ function More({ topic, partitions, records, allowed }: MoreProps) {
   const queries = useQueryClient()
   const navigate = useNavigate()
   const params = { topic }
+  const [shown, setShown] = useState<'partitions' | 'empty' | 'delete' | null>(null)
   const refresh = () => queries.invalidateQueries()
   const empty = async () => {
     await call('DELETE /topics/:topic/records', { params, query: { confirm: topic } })
@@ -80,63 +101,57 @@ function More({ topic, partitions, records, allowed }: MoreProps) {
     await navigate({ to: '/topics' })
     await refresh()
   }
+  const close = () => setShown(null)
   return (
-    <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger asChild>
-        <Button aria-label="More">⋯</Button>
-      </DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content className={menu['menu']} align="end" sideOffset={4}>
-          {allowed('ALTER') && <AddPartitions topic={topic} now={partitions} done={refresh} trigger={<Item>Add partitions…</Item>} />}
-          {allowed('DELETE') && (
-            <>
-              <ConfirmByName
-                title={`Empty ${topic}`}
-                name={topic}
-                action="Delete all records"
-                trigger={<Item bad>Empty…</Item>}
-                onConfirm={empty}
-              >
-                All {counted(records, 'record')} that are there now will be deleted. The topic and its configuration stay. This cannot be
-                undone.
-              </ConfirmByName>
-              <ConfirmByName
-                title={`Delete ${topic}`}
-                name={topic}
-                action="Delete the topic"
-                trigger={<Item bad>Delete…</Item>}
-                onConfirm={remove}
-              >
-                The topic with its {counted(partitions, 'partition')} and {counted(records, 'record')} will be deleted. This cannot be
-                undone.
-              </ConfirmByName>
-            </>
-          )}
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
-    </DropdownMenu.Root>
+    <>
+      <DropdownMenu.Root modal={false}>
+        <DropdownMenu.Trigger asChild>
+          <Button aria-label="More">⋯</Button>
+        </DropdownMenu.Trigger>
+        <DropdownMenu.Portal>
+          <DropdownMenu.Content className={menu['menu']} align="end" sideOffset={4}>
+            {allowed('ALTER') && (
+              <DropdownMenu.Item className={menu['item']} onSelect={() => setShown('partitions')}>
+                Add partitions…
+              </DropdownMenu.Item>
+            )}
+            {allowed('DELETE') && (
+              <>
+                <DropdownMenu.Item className={`${menu['item']} ${menu['bad']}`} onSelect={() => setShown('empty')}>
+                  Empty…
+                </DropdownMenu.Item>
+                <DropdownMenu.Item className={`${menu['item']} ${menu['bad']}`} onSelect={() => setShown('delete')}>
+                  Delete…
+                </DropdownMenu.Item>
+              </>
+            )}
+          </DropdownMenu.Content>
+        </DropdownMenu.Portal>
+      </DropdownMenu.Root>
+      {shown === 'partitions' && <AddPartitions topic={topic} now={partitions} done={refresh} close={close} />}
+      {shown === 'empty' && (
+        <ConfirmByName title={`Empty ${topic}`} name={topic} action="Delete all records" onClose={close} onConfirm={empty}>
+          All {counted(records, 'record')} that are there now will be deleted. The topic and its configuration stay. This cannot be undone.
+        </ConfirmByName>
+      )}
+      {shown === 'delete' && (
+        <ConfirmByName title={`Delete ${topic}`} name={topic} action="Delete the topic" onClose={close} onConfirm={remove}>
+          The topic with its {counted(partitions, 'partition')} and {counted(records, 'record')} will be deleted. This cannot be undone.
+        </ConfirmByName>
+      )}
+    </>
   )
 }
 
-/** Opens a dialog, over which the menu stays. */
-function Item({ bad = false, children, ...rest }: { bad?: boolean; children: ReactNode }) {
-  return (
-    <DropdownMenu.Item className={`${menu['item']} ${bad ? menu['bad'] : ''}`} {...rest} onSelect={event => event.preventDefault()}>
-      {children}
-    </DropdownMenu.Item>
-  )
-}
-
-function AddPartitions({ topic, now, done, trigger }: { topic: string; now: number; done: () => Promise<void>; trigger: ReactNode }) {
-  const [open, setOpen] = useState(false)
+function AddPartitions({ topic, now, done, close }: { topic: string; now: number; done: () => Promise<void>; close: () => void }) {
   const [wanted, setWanted] = useState('')
   const add = async () => {
     await call('POST /topics/:topic/partitions', { params: { topic }, body: { count: Number(wanted) } })
-    setOpen(false)
+    close()
     await done()
   }
   return (
-    <Dialog title={`Add partitions to ${topic}`} trigger={trigger} open={open} onOpenChange={setOpen}>
+    <Dialog title={`Add partitions to ${topic}`} open onOpenChange={close}>
       <DialogForm onSubmit={add} action="Add" disabled={wanted === ''}>
         <Field
           label="Number of partitions"

@@ -65,7 +65,7 @@ export function Topics() {
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
   const query = { search: wanted, internal, sort, descending, limit: pageSize }
-  const pages = usePages(from => asked('GET /topics', { query: { ...query, from } }))
+  const pages = usePages(from => asked('GET /topics', { query: { ...query, from } }), 15_000)
   const order = (by: string) =>
     void navigate({
       replace: true,

@@ -55,7 +55,7 @@ export function Transactions() {
     search,
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
-  const pages = usePages(from => asked('GET /transactions', { query: { search: wanted, open: !all, limit: pageSize, from } }))
+  const pages = usePages(from => asked('GET /transactions', { query: { search: wanted, open: !all, limit: pageSize, from } }), 5_000)
   return (
     <Page
       title="Transactions"

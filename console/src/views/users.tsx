@@ -19,7 +19,7 @@ export function Users() {
     await refresh()
   }
   if (found.isPending) return <Loading />
-  if (found.isError) return <Failed error={found.error} retry={() => void found.refetch()} />
+  if (found.isError) return <Failed error={found.error} retry={() => void found.refetch()} needs="DESCRIBE on the cluster" />
   return (
     <>
       <Bar>{may('cluster', 'ALTER') && <SetPassword done={refresh} />}</Bar>

@@ -46,12 +46,7 @@ function banner(running: ReadonlyMap<ServiceName, number>, settings: ServicesSet
   return lines.length === 0 ? '' : `${lines.join('')}\n`
 }
 
-const titles: Record<ServiceName, string> = {
-  console: 'web console',
-  registry: 'schema registry',
-  rest: 'REST proxy',
-  triggers: 'triggers',
-}
+const titles: Record<ServiceName, string> = { console: 'web console', registry: 'schema registry', rest: 'REST proxy' }
 
 function urlOf({ host, tls }: ServicesSettings, port: number): string {
   return `${tls === null ? 'http' : 'https'}://${bracketed(host)}:${port}`

@@ -1,9 +1,8 @@
 /** Groups: the list, by page; one with members and lag; reset offsets, after a preview; delete. */
 import { Type } from 'typebox'
-import type { Client, GroupListing } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { lagOf, progressOf } from '../lag.ts'
-import { Digits, digitsOf, listQuery, MaybeDigits, MaybeText, route } from '../route.ts'
+import { Digits, digitsOf, listQuery, MaybeDigits, MaybeNumber, MaybeText, route } from '../route.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
 const OfGroup = Type.Object({ group: Name })
@@ -27,25 +26,24 @@ const list = route({
         topics: Type.Integer(),
         /** null: not known. */
         lag: MaybeDigits,
+        behindMs: MaybeNumber,
       }),
     ),
   }),
-  async handle({ query: { search = '', state, from = 0, limit = 50 }, catalogue, client }) {
+  async handle({ query: { search = '', state, from = 0, limit = 50 }, catalogue, client, shared }) {
     const wanted = search.toLowerCase()
     const all = await catalogue.groups.get()
     const matching = all.filter(each => each.group.toLowerCase().includes(wanted) && (state === undefined || each.state === state))
     const page = matching.slice(from, from + limit)
-    return { total: matching.length, rows: await withLag(page, client) }
+    const progress = await progressOf(page, client)
+    const rows = page.map((each, at) => {
+      const { offsets, lag } = progress[at]!
+      const behindMs = shared.history.groups.behindMs(each.group)
+      return { ...each, topics: new Set(offsets?.map(offset => offset.topic)).size, lag: digitsOf(lag), behindMs }
+    })
+    return { total: matching.length, rows }
   },
 })
-
-async function withLag(page: readonly GroupListing[], client: Client) {
-  const progress = await progressOf(page, client)
-  return page.map((each, at) => {
-    const { offsets, lag } = progress[at]!
-    return { ...each, topics: new Set(offsets?.map(offset => offset.topic)).size, lag: digitsOf(lag) }
-  })
-}
 
 const Owned = Type.Object({ topic: Type.String(), partition: Type.Integer() })
 
@@ -76,15 +74,19 @@ const one = route({
         partition: Type.Integer(),
         /** null: nothing is committed. */
         offset: MaybeDigits,
+        start: MaybeDigits,
         end: MaybeDigits,
         lag: MaybeDigits,
         /** Of the member that has it. */
         member: MaybeText,
+        /** What the committer added. */
+        metadata: Type.String(),
       }),
     ),
     lag: Digits(),
+    behindMs: MaybeNumber,
   }),
-  async handle({ params: { group }, client }) {
+  async handle({ params: { group }, client, shared }) {
     const info = await client.group(group)
     const offsets = await client.groupOffsets(group, info.type)
     const owners = new Map<string, { topic: string; partition: number; member: string }>()
@@ -93,7 +95,8 @@ const one = route({
     const known = new Map(offsets.map(each => [`${each.topic}-${each.partition}`, each]))
     const names = [...new Set([...known.keys(), ...owners.keys()])]
     const place = (name: string) => known.get(name) ?? owners.get(name)!
-    const ends = await client.manyOffsets(names.map(place), 'latest')
+    const places = names.map(place)
+    const [starts, ends] = await Promise.all([client.manyOffsets(places, 'earliest'), client.manyOffsets(places, 'latest')])
     const partitions = names.map(name => {
       const { topic, partition } = place(name)
       const offset = known.get(name)
@@ -101,9 +104,11 @@ const one = route({
         topic,
         partition,
         offset: digitsOf(offset?.offset),
+        start: digitsOf(starts.get(topic)?.get(partition)),
         end: digitsOf(ends.get(topic)?.get(partition)),
         lag: offset === undefined ? null : digitsOf(lagOf(offset, ends)),
         member: owners.get(name)?.member ?? null,
+        metadata: offset?.metadata ?? '',
       }
     })
     partitions.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
@@ -116,7 +121,8 @@ const one = route({
     }))
     const lag = partitions.reduce((sum, each) => sum + BigInt(each.lag ?? 0), 0n)
     const { type, state, protocolType, protocol, epoch } = info
-    return { group, type, state, protocolType, protocol, epoch, members, partitions, lag: String(lag) }
+    const behindMs = shared.history.groups.behindMs(group)
+    return { group, type, state, protocolType, protocol, epoch, members, partitions, lag: String(lag), behindMs }
   },
 })
 
@@ -140,7 +146,7 @@ const reset = route({
   response: Type.Object({
     changes: Type.Array(Type.Object({ partition: Type.Integer(), before: MaybeDigits, after: Digits(), end: Digits() })),
   }),
-  async handle({ params: { group }, body: { topic, partitions: chosen, to, dryRun }, client }) {
+  async handle({ params: { group }, body: { topic, partitions: chosen, to, dryRun }, client, catalogue }) {
     const [[info], described] = await Promise.all([client.topics([topic]), client.group(group)])
     const partitions = chosen ?? info!.partitions.map(each => each.partition)
     const [starts, ends, before] = await Promise.all([
@@ -153,15 +159,23 @@ const reset = route({
       const [low, high] = [starts.get(partition)!, ends.get(partition)!]
       return offset < low ? low : offset > high ? high : offset
     }
+    const committed = new Map(before.filter(each => each.topic === topic).map(each => [each.partition, each.offset]))
     const changes = partitions.flatMap(partition => {
       const wanted = target.get(partition)
       if (wanted === undefined) return []
-      const known = before.find(each => each.topic === topic && each.partition === partition)
-      return [{ partition, before: digitsOf(known?.offset), after: String(within(partition, wanted)), end: String(ends.get(partition)!) }]
+      return [
+        {
+          partition,
+          before: digitsOf(committed.get(partition)),
+          after: String(within(partition, wanted)),
+          end: String(ends.get(partition)!),
+        },
+      ]
     })
     if (!dryRun) {
       const offsets = changes.map(({ partition, after }) => ({ topic, partition, offset: BigInt(after) }))
       await (described.type === 'share' ? client.setShareGroupOffsets(group, offsets) : client.setGroupOffsets(group, offsets))
+      catalogue.forgetGroups()
     }
     return { changes }
 
@@ -194,7 +208,7 @@ const remove = route({
   async handle({ params: { group }, query: { confirm }, client, catalogue }) {
     requireConfirmed(confirm, group)
     await client.deleteGroup(group)
-    catalogue.groups.forget()
+    catalogue.forgetGroups()
     return {}
   },
 })

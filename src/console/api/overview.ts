@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import type { GroupListing, TopicState } from '../../client.ts'
 import type { History } from '../history/history.ts'
 import { MaybeText, route, TopicSearch } from '../route.ts'
+import { isInternal } from './topics.ts'
 
 const Broker = Type.Object({
   id: Type.Integer(),
@@ -55,6 +56,8 @@ const overview = route({
   path: '/overview',
   response: Type.Object({
     topics: Type.Integer(),
+    /** That somebody has made, and not Kafka, a registry or the console. */
+    ownTopics: Type.Integer(),
     partitions: Type.Integer(),
     underReplicated: Type.Integer(),
     offline: Type.Integer(),
@@ -82,6 +85,7 @@ const overview = route({
     const sum = (part: (topic: TopicState) => number) => topics.reduce((total, each) => total + part(each), 0)
     return {
       topics: topics.length,
+      ownTopics: topics.filter(each => !isInternal(each) && each.name !== '_schemas').length,
       partitions: sum(each => each.partitions),
       underReplicated: sum(each => each.underReplicated),
       offline: sum(each => each.offline),
@@ -133,16 +137,22 @@ const names = route({
   response: Type.Object({ topics: Type.Array(Type.String()), groups: Type.Array(Type.String()), subjects: Type.Array(Type.String()) }),
   async handle({ query, catalogue, registry }) {
     const search = (query.search ?? '').toLowerCase()
-    const best = (all: readonly string[]) =>
-      all
-        .filter(name => name.toLowerCase().includes(search))
-        .sort((a, b) => Number(b.toLowerCase().startsWith(search)) - Number(a.toLowerCase().startsWith(search)))
-        .slice(0, mostNames)
+    // One pass: this is asked with each key that is pressed.
+    const best = (all: readonly string[]) => {
+      const [first, then]: [string[], string[]] = [[], []]
+      for (const name of all) {
+        const at = name.toLowerCase().indexOf(search)
+        if (at === 0) first.push(name)
+        else if (at > 0 && then.length < mostNames) then.push(name)
+        if (first.length === mostNames) break
+      }
+      return [...first, ...then].slice(0, mostNames)
+    }
     // What cannot be asked is not found.
     const [topics, groups, subjects] = await Promise.all([
       catalogue.topics.get(),
       catalogue.groups.get().catch(() => []),
-      (registry?.request('GET', '/subjects') ?? Promise.resolve([])).catch(() => []) as Promise<string[]>,
+      registry === null ? [] : catalogue.subjects(registry).catch(() => []),
     ])
     return { subjects: best(subjects), topics: best(topics.map(each => each.name)), groups: best(groups.map(each => each.group)) }
   },

@@ -4,12 +4,19 @@ import { HttpError } from '../../http.ts'
 import type { RegistryClient } from '../../serde.ts'
 import { RegistryRefused } from '../../serde.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { listQuery, MaybeText, route } from '../route.ts'
+import { listQuery, MaybeText, OfTopic, route } from '../route.ts'
 
 const Subject = Type.String({ minLength: 1, maxLength: 1_000 })
 const OfSubject = Type.Object({ subject: Subject })
 const Done = Type.Object({})
 const Reference = Type.Object({ name: Type.String(), subject: Type.String(), version: Type.Integer() })
+const Version = Type.Object({
+  id: Type.Integer(),
+  version: Type.Integer(),
+  type: Type.String(),
+  schema: Type.String(),
+  references: Type.Array(Reference),
+})
 const Draft = Type.Object({
   type: Type.Union([Type.Literal('AVRO'), Type.Literal('JSON'), Type.Literal('PROTOBUF')]),
   schema: Type.String({ minLength: 1, maxLength: 4_194_304 }),
@@ -45,10 +52,10 @@ const list = route({
       }),
     ),
   }),
-  async handle({ query: { search = '', from = 0, limit = 50 }, registry }) {
+  async handle({ query: { search = '', from = 0, limit = 50 }, registry, catalogue }) {
     const client = required(registry)
     const wanted = search.toLowerCase()
-    const subjects = ((await client.request('GET', '/subjects')) as string[]).filter(each => each.toLowerCase().includes(wanted)).sort()
+    const subjects = (await catalogue.subjects(client)).filter(each => each.toLowerCase().includes(wanted))
     const rows = await Promise.all(
       subjects.slice(from, from + limit).map(async subject => {
         // One that was deleted meanwhile is still a row.
@@ -90,14 +97,15 @@ const one = route({
     /** Whether it is that of the subject itself, or that of all. */
     ownCompatibility: Type.Boolean(),
   }),
-  async handle({ params: { subject }, registry }) {
-    const client = required(registry)
-    const versions = (await client.request('GET', path(subject, '/versions'))) as number[]
-    const own = await configOf(client, `/config/${encodeURIComponent(subject)}`)
-    const compatibility = own ?? (await configOf(client, '/config')) ?? 'BACKWARD'
-    return { subject, versions, compatibility, ownCompatibility: own !== null }
-  },
+  handle: ({ params: { subject }, registry }) => infoOf(required(registry), subject),
 })
+
+async function infoOf(client: RegistryClient, subject: string) {
+  const versions = (await client.request('GET', path(subject, '/versions'))) as number[]
+  const own = await configOf(client, `/config/${encodeURIComponent(subject)}`)
+  const compatibility = own ?? (await configOf(client, '/config')) ?? 'BACKWARD'
+  return { subject, versions, compatibility, ownCompatibility: own !== null }
+}
 
 /** null: not set. */
 async function configOf(client: RegistryClient, where: string): Promise<string | null> {
@@ -113,13 +121,7 @@ const version = route({
   method: 'GET',
   path: '/schemas/:subject/versions/:version',
   params: Type.Object({ subject: Subject, version: Type.Integer({ minimum: 1 }) }),
-  response: Type.Object({
-    id: Type.Integer(),
-    version: Type.Integer(),
-    type: Type.String(),
-    schema: Type.String(),
-    references: Type.Array(Reference),
-  }),
+  response: Version,
   handle: ({ params, registry }) => versionOf(required(registry), params.subject, params.version),
 })
 
@@ -150,8 +152,9 @@ const save = route({
   params: OfSubject,
   body: Draft,
   response: Type.Object({ id: Type.Integer() }),
-  async handle({ params: { subject }, body, registry }) {
+  async handle({ params: { subject }, body, registry, catalogue }) {
     const { id } = (await required(registry).request('POST', path(subject, '/versions'), bodyOf(body))) as { id: number }
+    catalogue.forgetSubjects()
     return { id }
   },
 })
@@ -180,14 +183,51 @@ const remove = route({
   params: OfSubject,
   query: Type.Object({ ...Confirmed.properties, permanent: Type.Optional(Type.Boolean()) }),
   response: Done,
-  async handle({ params: { subject }, query: { confirm, permanent = false }, registry }) {
+  async handle({ params: { subject }, query: { confirm, permanent = false }, registry, catalogue }) {
     requireConfirmed(confirm, subject)
     const client = required(registry)
     await client.request('DELETE', path(subject))
     // The registry deletes for good only what was deleted before.
     if (permanent) await client.request('DELETE', path(subject, '?permanent=true'))
+    catalogue.forgetSubjects()
     return {}
   },
 })
 
-export const schemaRoutes = [list, one, version, check, save, configure, remove] as const
+const mostOthers = 100
+
+const ofTopic = route({
+  method: 'GET',
+  path: '/topics/:topic/schemas',
+  params: OfTopic,
+  response: Type.Object({
+    parts: Type.Array(
+      Type.Object({
+        part: Type.Union([Type.Literal('key'), Type.Literal('value')]),
+        subject: Type.String(),
+        /** The newest; null: the subject has none. */
+        latest: Type.Union([Version, Type.Null()]),
+        versions: Type.Integer(),
+        compatibility: MaybeText,
+      }),
+    ),
+    /** Whose names begin with that of the topic: of records by their names, or of another topic with a longer name. */
+    others: Type.Array(Type.String()),
+  }),
+  async handle({ params: { topic }, registry, client, catalogue }) {
+    const asked = required(registry)
+    // Whoever may not see the topic is refused here.
+    const [subjects] = await Promise.all([catalogue.subjects(asked), client.topics([topic])])
+    const part = async (name: 'key' | 'value') => {
+      const subject = `${topic}-${name}`
+      if (!subjects.includes(subject)) return { part: name, subject, latest: null, versions: 0, compatibility: null }
+      const [latest, info] = await Promise.all([versionOf(asked, subject, 'latest'), infoOf(asked, subject)])
+      return { part: name, subject, latest, versions: info.versions.length, compatibility: info.compatibility }
+    }
+    const parts = await Promise.all([part('key'), part('value')])
+    const isOther = (name: string) => name.startsWith(`${topic}-`) && parts.every(each => each.subject !== name)
+    return { parts, others: subjects.filter(isOther).slice(0, mostOthers) }
+  },
+})
+
+export const schemaRoutes = [list, one, version, check, save, configure, remove, ofTopic] as const

@@ -1,10 +1,10 @@
 /** Who may do what: users, ACLs and what follows from them, quotas, and delegation tokens. */
 import { type Static, Type } from 'typebox'
 import type { Acl, Client, QuotaEntity, QuotaEntityType } from '../../client.ts'
-import { aclOperations, aclResourceTypes } from '../../client.ts'
+import { aclOperations, aclResourceTypes, ClientError } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { MaybeText, route } from '../route.ts'
+import { MaybeText, OfTopic, route } from '../route.ts'
 import { decide } from '../security/decide.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
@@ -72,12 +72,70 @@ const mostAcls = 10_000
 const acls = route({
   method: 'GET',
   path: '/security/acls',
-  response: Type.Object({ total: Type.Integer(), acls: Type.Array(AclShape) }),
+  /** `authorizer`, false: everybody may do everything. */
+  response: Type.Object({ authorizer: Type.Boolean(), total: Type.Integer(), acls: Type.Array(AclShape) }),
   async handle({ client }) {
-    const all = await client.acls({})
-    return { total: all.length, acls: all.slice(0, mostAcls) }
+    const all = await unlessOff(client.acls({}))
+    return { authorizer: all !== null, total: all?.length ?? 0, acls: all?.slice(0, mostAcls) ?? [] }
   },
 })
+
+/** That an ACL on a topic can be about. */
+const ofTopics = ['READ', 'WRITE', 'DESCRIBE', 'DELETE', 'ALTER', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS'] as const
+
+const onTopic = route({
+  method: 'GET',
+  path: '/topics/:topic/access',
+  params: OfTopic,
+  response: Type.Object({
+    /** false: everybody may do everything. */
+    authorizer: Type.Boolean(),
+    /** Those that touch the topic: by its name, by how it begins, or of all topics. */
+    acls: Type.Array(AclShape),
+    /** Whom they name, and super users, with what each may do from any host. */
+    principals: Type.Array(
+      Type.Object({ principal: Type.String(), allowed: Type.Array(Type.String()), denied: Type.Array(Type.String()) }),
+    ),
+    /** Who is in no row may do it, too, because no ACL is about the topic. */
+    everybody: Type.Boolean(),
+    /** null: you may not read the configuration of the brokers, where super users stand. */
+    superUsers: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  }),
+  async handle({ params: { topic }, client }) {
+    const [found, broker] = await Promise.all([
+      unlessOff(client.acls({ resourceType: 'TOPIC', resourceName: topic, patternType: 'MATCH' })),
+      brokerSettings(client),
+    ])
+    const list = found ?? []
+    const superUsers = broker?.superUsers ?? null
+    const names = [...new Set([...(superUsers ?? []), ...list.map(each => each.principal)])].sort()
+    const principals = names.map(principal => {
+      const decided = ofTopics.map(operation => ({
+        operation,
+        ...decide({ principal, host: '*', resourceType: 'TOPIC', resourceName: topic, operation }, list, broker),
+      }))
+      const isDenied = ({ allowed, acls: deciding }: (typeof decided)[number]) =>
+        !allowed && deciding.some(each => each.permission === 'DENY')
+      return {
+        principal,
+        allowed: decided.filter(each => each.allowed).map(each => each.operation),
+        denied: decided.filter(isDenied).map(each => each.operation),
+      }
+    })
+    const everybody = broker?.allowWithoutAcl === true && list.length === 0
+    return { authorizer: found !== null, acls: list, principals, everybody, superUsers }
+  },
+})
+
+/** null: the brokers have no authorizer. */
+async function unlessOff<T>(asking: Promise<T>): Promise<T | null> {
+  try {
+    return await asking
+  } catch (error) {
+    if (error instanceof ClientError && error.code === 'SECURITY_DISABLED') return null
+    throw error
+  }
+}
 
 const addAcl = route({
   method: 'POST',
@@ -113,8 +171,9 @@ const why = route({
   }),
   response: Type.Object({ allowed: Type.Boolean(), reason: Type.String(), acls: Type.Array(AclShape) }),
   async handle({ query: { host = '*', ...asked }, client }) {
-    const [all, broker] = await Promise.all([client.acls({}), brokerSettings(client)])
-    return decide({ ...asked, host } as Parameters<typeof decide>[0], all, broker)
+    const [all, broker] = await Promise.all([unlessOff(client.acls({})), brokerSettings(client)])
+    const settings = all === null ? { superUsers: [], allowWithoutAcl: false, authorizer: false } : broker
+    return decide({ ...asked, host } as Parameters<typeof decide>[0], all ?? [], settings)
   },
 })
 
@@ -227,7 +286,7 @@ const expireToken = route({
 
 export const securityRoutes = [
   ...([users, setUser, removeUser] as const),
-  ...([acls, addAcl, removeAcl, why] as const),
+  ...([acls, onTopic, addAcl, removeAcl, why] as const),
   ...([quotas, setQuota] as const),
   ...([tokens, createToken, expireToken] as const),
 ] as const

@@ -1,8 +1,8 @@
 /** Topics: the list, by page; one with its partitions; create, delete, empty, add partitions. */
 import { Type } from 'typebox'
-import { type Client, ClientError, everyPartition, type TopicState } from '../../client.ts'
+import { type Client, ClientError, everyPartition, type PartitionName, type TopicState } from '../../client.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import { Digits, digitsOf, listQuery, MaybeDigits, OfTopic, route, TopicName, TopicSearch } from '../route.ts'
+import { digitsOf, listQuery, MaybeDigits, OfTopic, route, TopicName, TopicSearch } from '../route.ts'
 import { operationsOnTopic } from './rights.ts'
 
 const Done = Type.Object({})
@@ -44,14 +44,17 @@ const list = route({
     const matching = all.filter(each => (internal || !isInternal(each)) && each.name.toLowerCase().includes(wanted))
     const bytesOf = ({ name }: TopicState) => sizes?.get(name) ?? 0n
     const by = {
-      name: (a: TopicState, b: TopicState) => (a.name < b.name ? -1 : 1),
+      // They come in this order.
+      name: null,
       partitions: (a: TopicState, b: TopicState) => a.partitions - b.partitions,
       replicas: (a: TopicState, b: TopicState) => a.replicas - b.replicas,
       bytes: (a: TopicState, b: TopicState) => Number(bytesOf(a) - bytesOf(b)),
     }[sort]
-    matching.sort(descending ? (a, b) => by(b, a) : by)
+    if (by !== null) matching.sort(by)
+    if (descending) matching.reverse()
     const page = matching.slice(from, from + limit)
-    const counts = await recordCounts(page, client)
+    // Of a broker that is silent the counts are not known.
+    const counts = await recordCounts(page, client).catch(() => new Map<string, bigint>())
     const rows = page.map(each => ({
       ...each,
       internal: isInternal(each),
@@ -62,7 +65,7 @@ const list = route({
   },
 })
 
-function isInternal({ name, internal }: TopicState): boolean {
+export function isInternal({ name, internal }: TopicState): boolean {
   return internal || name.startsWith('__')
 }
 
@@ -71,7 +74,11 @@ const mostCounted = 4_000
 
 async function recordCounts(topics: readonly TopicState[], client: Pick<Client, 'manyOffsets'>): Promise<Map<string, bigint>> {
   const partitions = everyPartition(topics)
-  if (partitions.length > mostCounted) return new Map()
+  return partitions.length > mostCounted ? new Map() : recordsIn(partitions, client)
+}
+
+/** End offsets less start offsets, by topic. */
+export async function recordsIn(partitions: readonly PartitionName[], client: Pick<Client, 'manyOffsets'>): Promise<Map<string, bigint>> {
   const [starts, ends] = await Promise.all([client.manyOffsets(partitions, 'earliest'), client.manyOffsets(partitions, 'latest')])
   const counts = new Map<string, bigint>()
   for (const [topic, byPartition] of ends) {
@@ -89,7 +96,7 @@ const one = route({
   response: Type.Object({
     name: Type.String(),
     id: Type.String(),
-    records: Digits(),
+    records: MaybeDigits,
     /** On the disks of all brokers. */
     bytes: MaybeDigits,
     partitions: Type.Array(
@@ -114,23 +121,30 @@ const one = route({
     const [[info], may] = await Promise.all([client.topics([topic]), operationsOnTopic(client, topic)])
     const numbers = info!.partitions.map(each => each.partition)
     const names = numbers.map(partition => ({ topic, partition }))
-    const missing: string[] = []
-    const [starts, ends, sizes] = await Promise.all([
-      client.manyOffsets(names, 'earliest'),
-      client.manyOffsets(names, 'latest'),
-      client.replicaSizes(topic, numbers).catch((error: Error) => {
-        missing.push(`Sizes on disk: ${error.message}`)
+    const missing = new Set<string>()
+    const unless = async <T>(what: string, asking: Promise<T>): Promise<T | null> => {
+      try {
+        return await asking
+      } catch (error) {
+        missing.add(`${what}: ${(error as Error).message}`)
         return null
-      }),
+      }
+    }
+    const [starts, ends, sizes] = await Promise.all([
+      unless('Offsets', client.manyOffsets(names, 'earliest')),
+      unless('Offsets', client.manyOffsets(names, 'latest')),
+      unless('Sizes on disk', client.replicaSizes(topic, numbers)),
     ])
+    const sizeAt = new Map(sizes?.map(each => [`${each.partition} ${each.broker}`, each.bytes]))
     const partitions = info!.partitions.map(({ partition, leader, replicas, isr }) => {
-      const size = sizes?.find(each => each.partition === partition && each.broker === leader)?.bytes
-      const [start, end] = [starts.get(topic)?.get(partition), ends.get(topic)?.get(partition)]
+      const size = sizeAt.get(`${partition} ${leader}`)
+      const [start, end] = [starts?.get(topic)?.get(partition), ends?.get(topic)?.get(partition)]
       return { partition, leader, replicas, isr, start: digitsOf(start), end: digitsOf(end), bytes: digitsOf(size) }
     })
-    const records = partitions.reduce((sum, { start, end }) => sum + BigInt(end ?? 0) - BigInt(start ?? 0), 0n)
+    const counted = partitions.reduce((sum, { start, end }) => sum + BigInt(end ?? 0) - BigInt(start ?? 0), 0n)
+    const records = starts === null || ends === null ? null : String(counted)
     const bytes = sizes === null ? null : String(sizes.reduce((sum, each) => sum + each.bytes, 0n))
-    return { name: topic, id: info!.id, records: String(records), bytes, partitions, may, missing }
+    return { name: topic, id: info!.id, records, bytes, partitions, may, missing: [...missing] }
   },
 })
 

@@ -14,7 +14,14 @@ export interface Change {
 interface Kept {
   readonly lag: Ring
   readonly changes: Change[]
+  /** Sums over its partitions: their ends at each look, and what it has read now. Those of other partitions say nothing about these. */
+  ends: Ring
+  read: number
+  partitions: number
+  /** By what stays when a static member comes back. */
   members: ReadonlyMap<string, string>
+  /** The member of each partition. */
+  owners: ReadonlyMap<string, string>
   /** null: not looked at yet. */
   state: string | null
   epoch: number | null
@@ -23,6 +30,7 @@ interface Kept {
 export class GroupHistory {
   readonly #points: number
   readonly #groups = new Map<string, Kept>()
+  #looked = false
 
   constructor(points: number) {
     this.#points = points
@@ -30,6 +38,13 @@ export class GroupHistory {
 
   of(group: string): { lag: Ring; changes: readonly Change[] } | null {
     return this.#groups.get(group) ?? null
+  }
+
+  /** How long ago the ends of its partitions were what it has read by now; null: longer than is known. */
+  behindMs(group: string): number | null {
+    const kept = this.#groups.get(group)
+    if (kept === undefined || kept.lag.last === null) return null
+    return kept.lag.last === 0 ? 0 : sinceEnd(kept.ends, kept.read)
   }
 
   /** Groups that have members first; of more than are kept nothing is known. */
@@ -42,37 +57,69 @@ export class GroupHistory {
     const progress = await progressOf(chosen, client)
     for (const [at, listing] of chosen.entries()) {
       const kept = this.#keep(listing)
-      const { lag } = progress[at]!
+      const { lag, read, offsets } = progress[at]!
       kept.lag.add(nowMs, lag === null ? null : Number(lag))
-      // A group without members has nobody to come or go.
-      const info = listing.state === 'Empty' && kept.members.size === 0 ? null : await client.group(listing.group).catch(() => null)
-      if (info !== null) compare(kept, info, nowMs)
+      if (offsets?.length !== kept.partitions) kept.ends = new Ring(this.#points)
+      kept.partitions = offsets?.length ?? 0
+      kept.read = Number(read)
+      kept.ends.add(nowMs, lag === null ? null : Number(read + lag))
+      if (listing.state === 'Empty' && kept.members.size === 0) {
+        // A group without members has nobody to come or go.
+        kept.state = listing.state
+        continue
+      }
+      const info = await client.group(listing.group, listing.type).catch(() => null)
+      // Of what was there before the first look nobody knows how it came about.
+      if (info !== null) compare(kept, info, nowMs, kept.state !== null || this.#looked)
     }
+    this.#looked = true
   }
 
   #keep({ group }: GroupListing): Kept {
     const known = this.#groups.get(group)
     if (known !== undefined) return known
-    const kept: Kept = { lag: new Ring(this.#points), changes: [], members: new Map(), state: null, epoch: null }
+    const kept: Kept = {
+      ...{ lag: new Ring(this.#points), ends: new Ring(this.#points), changes: [], read: 0, partitions: 0 },
+      ...{ members: new Map(), owners: new Map(), state: null, epoch: null },
+    }
     this.#groups.set(group, kept)
     return kept
   }
 }
 
-function compare(kept: Kept, info: GroupInfo, atMs: number): void {
-  const members = new Map(info.members.map(({ id, clientId, host }) => [id, `${clientId} (${host.replace(/^\//, '')})`]))
-  const came = [...members].filter(([id]) => !kept.members.has(id)).map(([, name]) => name)
-  const left = [...kept.members].filter(([id]) => !members.has(id)).map(([, name]) => name)
+function sinceEnd({ times, values }: Ring, read: number): number | null {
+  const last = times.at(-1)!
+  for (let at = values.length - 1; at >= 0; at--) {
+    const end = values[at]!
+    if (end === null || end > read) continue
+    const [next, nextEnd] = [times[at + 1] ?? last, values[at + 1] ?? end]
+    const share = nextEnd > end ? (read - end) / (nextEnd - end) : 0
+    return last - times[at]! - share * (next - times[at]!)
+  }
+  return null
+}
+
+function compare(kept: Kept, info: GroupInfo, atMs: number, tells: boolean): void {
+  const keyOf = ({ id, instanceId }: GroupInfo['members'][number]) => instanceId ?? id
+  const members = new Map(info.members.map(each => [keyOf(each), `${each.clientId} (${each.host.replace(/^\//, '')})`]))
+  const owners = new Map(info.members.flatMap(each => each.partitions.map(of => [`${of.topic}-${of.partition}`, keyOf(each)] as const)))
+  const came = [...members].filter(([key]) => !kept.members.has(key)).map(([, name]) => name)
+  const left = [...kept.members].filter(([key]) => !members.has(key)).map(([, name]) => name)
+  const moved = [...owners].filter(([partition, owner]) => kept.owners.has(partition) && kept.owners.get(partition) !== owner).length
   const epoch = info.epoch !== null && kept.epoch !== null && info.epoch !== kept.epoch ? `epoch ${kept.epoch} to ${info.epoch}` : null
   const causes = [said(came, 'joined'), said(left, 'left')].filter(each => each !== null)
-  const state = info.state !== kept.state ? `now ${info.state.toLowerCase()}` : null
-  const parts = [...causes, ...(causes.length === 0 && epoch !== null ? ['the assignment or the subscription changed'] : []), epoch, state]
+  const isForced = causes.length === 0 && (epoch !== null || moved > 0)
+  const parts = [
+    ...causes,
+    isForced ? 'no member came or went: the subscriptions, the topics or the assignor changed' : null,
+    moved === 0 ? null : `${moved} ${moved === 1 ? 'partition' : 'partitions'} moved to another member`,
+    epoch,
+    info.state === kept.state ? null : `now ${info.state.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()}`,
+  ]
   const text = parts.filter(each => each !== null).join('; ')
-  if (kept.state !== null && text !== '') kept.changes.push({ atMs, text })
+  if (tells && text !== '') kept.changes.push({ atMs, text })
   if (kept.changes.length > mostChanges) kept.changes.shift()
-  kept.members = members
-  kept.state = info.state
-  kept.epoch = info.epoch
+  Object.assign(kept, { members, owners, state: info.state, epoch: info.epoch })
 }
 
 const mostNamed = 5

@@ -40,12 +40,16 @@ interface Source<Row> {
 }
 
 const longestStep = 65_536
+/** A step that turns out to have too many bytes is begun again, shorter by so much. */
+const shorter = 16
 /** That are kept before they are given out, of all partitions and at least of each. */
 const mostRows = 8_000
 const fewestRows = 32
 /** A step of fewer bytes may be longer, one of more was too long. */
 const fewBytes = 2 ** 22
 const manyBytes = 2 ** 25
+/** Records that are larger on the average are read a few at a time, because nobody wants to wait for a hundred of them to see the first. */
+const largeRecord = 2 ** 16
 
 /** Yields rows, and null after each step of reading. */
 export class Merge<Row> {
@@ -114,11 +118,21 @@ export class Merge<Row> {
     const from = new Map(Array.from(parts, ([partition, { low }]) => [partition, low]))
     const until = new Map(Array.from(parts, ([partition, { high }]) => [partition, high]))
     const byPartition = new Map(sources.map(source => [source.partition, source]))
-    const before = this.bytes
+    const reached = new Map(from)
+    const [before, scannedBefore] = [this.bytes, this.scanned]
     for await (const records of read(from, until)) {
       const [first] = records
-      if (first !== undefined) await this.#take(records, byPartition.get(first.partition)!.rows)
+      if (first !== undefined) {
+        await this.#take(records, byPartition.get(first.partition)!.rows)
+        reached.set(first.partition, records.at(-1)!.offset + 1n)
+      }
       if (signal.aborted) return
+      const bytes = this.bytes - before
+      if (bytes < manyBytes || bytes < (this.scanned - scannedBefore) * largeRecord) continue
+      if (newestFirst && sources.some(each => each.step > 1)) return beginAgain(sources)
+      if (newestFirst) continue
+      for (const [partition, part] of parts) part.high = reached.get(partition)!
+      break
     }
     const perSource = (this.bytes - before) / sources.length
     for (const source of sources) this.#settle(source, parts.get(source.partition)!, perSource)
@@ -151,8 +165,16 @@ export class Merge<Row> {
       rest.low = tooMany ? rows.at(-1)!.offset + 1n : high
       rows.reverse()
     }
-    if (tooMany || bytes > manyBytes) source.step = Math.max(Math.floor(source.step / 4), 8)
+    if (tooMany || bytes > manyBytes) source.step = Math.max(Math.floor(source.step / 4), 1)
     else if (bytes < fewBytes) source.step = Math.min(source.step * 4, longestStep)
+  }
+}
+
+/** The newest records are at the end of what is read, so that of large ones less is to be read. */
+function beginAgain(sources: readonly Source<unknown>[]): void {
+  for (const source of sources) {
+    source.rows = []
+    source.step = Math.max(Math.floor(source.step / shorter), 1)
   }
 }
 

@@ -157,7 +157,8 @@ function headerValue(value: Buffer | null): unknown {
   return isUtf8(value) ? value.toString('utf8') : { base64: value.toString('base64') }
 }
 
-/** RFC 4180. */
+/** RFC 4180. What a spreadsheet would take for a formula begins with an apostrophe, so that nobody is made to run what somebody has produced. */
 function quoted(cell: string): string {
-  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell
+  const text = /^(?:[=+@\t\r]|-(?!\d+(?:\.\d+)?$))/.test(cell) ? `'${cell}` : cell
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

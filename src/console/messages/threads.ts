@@ -9,10 +9,11 @@ import { HttpError } from '../../http.ts'
 import { type RegistryClient, SerdeError } from '../../serde.ts'
 import { Calls, type Handlers } from './calls.ts'
 import type { Job, JobEvent } from './job.ts'
+import { tail } from './tail.ts'
 import type { JobOrder, ServedCalls } from './worker.ts'
 
 export interface JobContext {
-  readonly client: Pick<Client, 'readBatches'>
+  readonly client: Pick<Client, 'readBatches' | 'offsets'>
   /** null: none is known. */
   readonly registry: RegistryClient | null
   readonly send: (event: JobEvent) => Promise<void>
@@ -46,7 +47,8 @@ export class SearchThreads {
     thread.idle?.cancel()
     const { port1, port2 } = new MessageChannel()
     const stopReading = new AbortController()
-    const calls = new Calls(port1, serve(job, context, { resolve, reject, signal: stopReading.signal }), resolve)
+    const outcome: Outcome = { resolve, reject, signal: stopReading.signal, timers: this.#timers }
+    const calls = new Calls(port1, serve(job, context, outcome), resolve)
     const stop = () => resolve()
     context.signal.addEventListener('abort', stop, { once: true })
     try {
@@ -102,10 +104,11 @@ interface Outcome {
   resolve(): void
   reject(error: unknown): void
   readonly signal: AbortSignal
+  readonly timers: System['timers']
 }
 
 /** What the thread asks for. What the broker or the reader refuses ends the job. */
-function serve({ topic }: Job, { client, registry, send }: JobContext, { resolve, reject, signal }: Outcome): Handlers {
+function serve({ topic }: Job, { client, registry, send }: JobContext, { resolve, reject, signal, timers }: Outcome): Handlers {
   let reading: AsyncGenerator<FetchedBatches, void> | null = null
   const orEnd = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
@@ -119,13 +122,16 @@ function serve({ topic }: Job, { client, registry, send }: JobContext, { resolve
     open: ({ from, until }) =>
       orEnd(async () => {
         await reading?.return()
-        reading = client.readBatches({ topic, from, until, signal })
+        reading = until === null ? tail({ client, topic, from, timers, signal }) : client.readBatches({ topic, from, until, signal })
       }),
     next: () =>
       orEnd(async () => {
         const { value } = await reading!.next()
-        // With memory of its own, which can be given to the thread.
-        return value === undefined ? null : { ...value, batches: new Uint8Array(value.batches) }
+        if (value === undefined) return null
+        const { partition, from, batches, alone } = value
+        // Their memory is given to the thread, so that large records are here only once; what shares it with others is copied.
+        const given = alone ? new Uint8Array(batches.buffer, batches.byteOffset, batches.length) : new Uint8Array(batches)
+        return { partition, from, batches: given }
       }),
     async schema(wanted) {
       if (registry === null) return { refused: 'no schema registry is known' }
@@ -139,7 +145,8 @@ function serve({ topic }: Job, { client, registry, send }: JobContext, { resolve
     send: event => orEnd(() => send(event)),
     async end(how) {
       if (how === null) resolve()
-      else reject('wrong' in how ? new HttpError(400, 400, how.wrong) : new Error(how.error))
+      else if ('error' in how) reject(new Error(how.error))
+      else reject('wrong' in how ? new HttpError(400, 400, how.wrong) : new ClientError('CORRUPT_MESSAGE', how.damage))
     },
   }
   return served as unknown as Handlers

@@ -6,7 +6,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads'
 import { realSystem } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import { ExprError } from '../../expr.ts'
-import { batchesIn, forEachRecordOf, intactBatchSize } from '../../protocol.ts'
+import { batchesIn, forEachRecordOf, intactBatchSize, KafkaError } from '../../protocol.ts'
 import { openSerdes, type RegisteredSchema, type RegistryClient, SerdeError } from '../../serde.ts'
 import { Calls } from './calls.ts'
 import type { Job, JobEvent } from './job.ts'
@@ -25,8 +25,8 @@ export interface ServedCalls {
   next(): Promise<{ partition: number; from: bigint; batches: Uint8Array } | null>
   schema(wanted: { id: number } | { guid: string }): Promise<{ schema: RegisteredSchema } | { refused: string }>
   send(event: JobEvent): Promise<void>
-  /** `wrong`: what was asked for makes no sense. */
-  end(how: { wrong: string } | { error: string } | null): Promise<void>
+  /** `wrong`: what was asked for makes no sense; `damage`: the log cannot be read here. */
+  end(how: { wrong: string } | { damage: string } | { error: string } | null): Promise<void>
 }
 
 const { clock } = realSystem()
@@ -47,7 +47,8 @@ async function serve(job: Job, port: MessagePort): Promise<void> {
   } catch (error) {
     if (stop.signal.aborted) return
     const { message } = error as Error
-    await ask('end', error instanceof ExprError ? { wrong: message } : { error: message }).catch(() => {})
+    const how = error instanceof ExprError ? { wrong: message } : error instanceof Damage ? { damage: message } : { error: message }
+    await ask('end', how).catch(() => {})
   } finally {
     calls.close()
   }
@@ -79,21 +80,31 @@ interface Wanted {
   readonly end: bigint | undefined
 }
 
+/** Of what is stored. */
+class Damage extends Error {}
+
 function recordsIn(bytes: Buffer, { topic, partition, first, end }: Wanted): ReceivedRecord[] {
   const records: ReceivedRecord[] = []
-  for (const batch of batchesIn(bytes)) {
-    if (batch.header.isControl) continue
-    if (batch.header.magic >= 2 && intactBatchSize(batch.bytes, 0) !== batch.bytes.length)
-      throw new Error(`${topic}-${partition} cannot be read at offset ${batch.header.baseOffset}: the checksum of the batch is wrong`)
-    forEachRecordOf(
-      batch,
-      ({ offset: at, timestamp, key, value, headers }) => {
-        const offset = BigInt(at)
-        if (offset < first || (end !== undefined && offset >= end)) return
-        records.push({ topic, partition, offset, timestampMs: BigInt(timestamp), key, value, headers: [...headers] })
-      },
-      { maxBytes: maxUnpackedBytes },
-    )
+  let at = first
+  try {
+    for (const batch of batchesIn(bytes)) {
+      if (batch.header.isControl) continue
+      at = BigInt(batch.header.baseOffset)
+      if (batch.header.magic >= 2 && intactBatchSize(batch.bytes, 0) !== batch.bytes.length)
+        throw new KafkaError('CORRUPT_MESSAGE', 'the checksum of the batch is wrong')
+      forEachRecordOf(
+        batch,
+        ({ offset: place, timestamp, key, value, headers }) => {
+          const offset = BigInt(place)
+          if (offset < first || (end !== undefined && offset >= end)) return
+          records.push({ topic, partition, offset, timestampMs: BigInt(timestamp), key, value, headers: [...headers] })
+        },
+        { maxBytes: maxUnpackedBytes },
+      )
+    }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    throw new Damage(`${topic}-${partition} cannot be read at offset ${at}: ${error.message}`)
   }
   return records
 }

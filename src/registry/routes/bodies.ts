@@ -50,17 +50,12 @@ export function readSchemaRequest(body: unknown): SchemaRequest {
   return {
     version: number(version, 0),
     id: number(id, -1),
-    type: schemaType === undefined || schemaType === null || schemaType === '' ? null : wordOf(schemaType),
+    type: typeof schemaType === 'string' && schemaType !== '' ? schemaType : null,
     references: readReferencesOf(references),
     metadata: readMetadata(metadata),
     ruleSet: rules,
     text: schema ?? '',
   }
-}
-
-/** What is no text names no type either. */
-function wordOf(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function readReferencesOf(references: unknown) {
