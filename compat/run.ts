@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { cli } from './cli/suite.ts'
 import { clusterBehaviour } from './cluster-behaviour/suite.ts'
 import { connect } from './connect/suite.ts'
+import { connectSinks } from './connect-sinks/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
 import { go } from './go/suite.ts'
@@ -31,6 +32,7 @@ import { must } from './support/run.ts'
 import { kafkaOf, type Secured, type StartBrokers, startSecured } from './support/secured.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
+import { triggers } from './triggers/suite.ts'
 
 // dump-log runs after all suites that write; import, endurance and cluster-behaviour start their own brokers. The first two do it on disks: a cluster
 // has `npm run endurance -- --cluster`.
@@ -40,10 +42,12 @@ const suites: readonly Suite[] = [
   java,
   streams,
   connect,
+  connectSinks,
   python,
   kcat,
   go,
   registry,
+  triggers,
   tools,
   cli,
   dumpLog,

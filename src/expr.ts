@@ -6,5 +6,12 @@
  */
 export { type CelProgram, compileCel, type RecordInput } from './expr/cel.ts'
 export { ExprError } from './expr/errors.ts'
-export { compileFilterCriteria, type FilterCriteria } from './expr/filter-criteria.ts'
+export {
+  compileEventPattern,
+  compileFilterCriteria,
+  type EventPattern,
+  type FilterCriteria,
+  parseTokens,
+  type StoredRecord,
+} from './expr/filter-criteria.ts'
 export { compileJsonPath, type JsonPath } from './expr/json-path.ts'

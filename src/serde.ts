@@ -7,6 +7,7 @@
  */
 export { serdes } from './serde/list.ts'
 export { openSerdes, type Serdes, type SerdesOptions, type Shown } from './serde/open.ts'
+export { type Field as ProtobufField, type Message as ProtobufMessage, parseProtobuf } from './serde/protobuf/schema.ts'
 export {
   openRegistryClient,
   type RegisteredSchema,
@@ -15,5 +16,6 @@ export {
   RegistryRefused,
   type SchemaReference,
 } from './serde/registry-client.ts'
+export { RegistryUnreachable } from './serde/registry-http.ts'
 export { recordNameOf } from './serde/schema-name.ts'
 export { type Display, type Form, type Place, type SchemaChoice, type SchemaUsed, SerdeError, type SerdeName } from './serde/types.ts'

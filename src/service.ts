@@ -9,7 +9,7 @@ import type { HttpSettings } from './http.ts'
 import type { Logger } from './logger.ts'
 import type { LoginWays, OidcSettings, Sessions } from './sessions.ts'
 
-export type ServiceName = 'console' | 'registry' | 'rest'
+export type ServiceName = 'console' | 'registry' | 'rest' | 'triggers'
 
 /** What the configuration says; plain data, because it is sent to another process. */
 export interface ServicesSettings extends HttpSettings {
@@ -27,6 +27,7 @@ export interface ServicesSettings extends HttpSettings {
   readonly console: ConsoleSettings
   readonly registry: RegistrySettings
   readonly rest: RestSettings
+  readonly triggers: TriggersSettings
   /** Of the broker's page of metrics, for the console; null: not known. */
   readonly metricsUrl: string | null
 }
@@ -65,6 +66,11 @@ export interface RestSettings {
   readonly mostInstances: number
   /** Streams end after so long without records, or if their reader takes none. */
   readonly streamIdleMs: number
+}
+
+export interface TriggersSettings {
+  /** Processes in which functions run at the same time. */
+  readonly mostRunners: number
 }
 
 export interface ServiceContext {

@@ -1,5 +1,5 @@
 /**
- * services: the process beside the broker that serves HTTP: the schema registry, the REST proxy, the console, and whatever else `services` names.
+ * services: the process beside the broker that serves HTTP: the schema registry, the REST proxy, the console, triggers, and whatever else `services` names.
  *
  * Every service is an ordinary Kafka client. Hides how they are opened and closed, and that a service that cannot start does not keep the others from
  * starting. A service that is not named costs nothing: its code is not loaded.
@@ -24,6 +24,7 @@ const openers: Readonly<Record<ServiceName, (context: ServiceContext) => Promise
   console: async context => (await import('./console.ts')).openConsole(context),
   registry: async context => (await import('./registry.ts')).openRegistry(context),
   rest: async context => (await import('./rest.ts')).openRest(context),
+  triggers: async context => (await import('./triggers.ts')).openTriggers(context),
 }
 
 export async function startServices(settings: ServicesSettings, system: System, logger: Logger): Promise<RunningServices> {

@@ -6,17 +6,31 @@
 
 const mostDepth = 256
 
-/** Of which a document must have one for any of its integers to be beyond ±2^53. */
-const longNumber = /\d{16}/
+/** Of which a document must have one for any of its numbers to be more than a double holds. */
+const longNumber = /\d{16}|[\d.]{17}/
 
-/** Integers beyond ±2^53 become bigints. Throws SyntaxError. */
-export function parseLossless(text: string): unknown {
+/** Whether a double keeps all digits of a number. */
+function keepsDigits(value: number, source: string): boolean {
+  return (
+    source
+      .replace(/[eE].*$/, '')
+      .replace(/[-.]/g, '')
+      .replace(/^0+/, '').length <= 15 && Number.isFinite(value)
+  )
+}
+
+/**
+ * Integers beyond ±2^53 become bigints. `inexact`, if given, decides what becomes of other numbers of which a double loses digits. Throws SyntaxError.
+ */
+export function parseLossless(text: string, inexact?: (source: string) => unknown): unknown {
   requireShallow(text)
   if (!longNumber.test(text)) return JSON.parse(text)
   return JSON.parse(text, (_, value, context?: { source?: string }) => {
     if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
     const source = context?.source
-    return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value
+    if (source === undefined) return value
+    if (/^-?\d+$/.test(source)) return BigInt(source)
+    return inexact === undefined || keepsDigits(value, source) ? value : inexact(source)
   })
 }
 

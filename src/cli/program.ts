@@ -16,9 +16,12 @@ import {
   withStartOptions,
 } from './options.ts'
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
+import { addConnectTry } from './program-connect.ts'
+import { addConnectors } from './program-connectors.ts'
 import { addMirror, addPerf, addTop } from './program-mirror.ts'
 import { addSchema } from './program-schema.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
+import { addTrigger } from './program-trigger.ts'
 import { report } from './report.ts'
 import { registryOption, schemaChoice, serdeNames, serdeOption } from './serde-options.ts'
 import { templateHelp } from './template.ts'
@@ -55,11 +58,14 @@ export function makeProgram(): Command {
   addServices(program)
   addImport(program)
   addMirror(program)
+  addConnectTry(program.command('connect').description('connectors: see what they would write'))
+  addConnectors(program)
   addRepair(program)
   addTopic(program)
   addProduce(program)
   addConsume(program)
   addSchema(program)
+  addTrigger(program)
   addGroup(program)
   addConfig(program)
   addUser(program)

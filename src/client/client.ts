@@ -65,7 +65,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   replicaSizes(topic: string, partitions: readonly number[]): Promise<ReplicaSize[]>
   /** In the order of `names`, or sorted; throws UNKNOWN_TOPIC_OR_PARTITION. */
   topics(names: readonly string[] | 'all'): Promise<TopicInfo[]>
-  createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>
+  /** `configs`: all that it has, as far as this principal may see them. */
+  createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number; configs: ConfigEntry[] }>
   deleteTopics(names: readonly string[]): Promise<void>
   /** `count`: the new partition count. */
   setPartitions(topic: string, count: number): Promise<void>

@@ -94,6 +94,6 @@ function brokerOf({ type, name }: ConfigResource): Target {
   return (type === 'BROKER' || type === 'BROKER_LOGGER') && name !== '' ? { node: Number(name) } : 'any'
 }
 
-function sourceName(code: number): string {
+export function sourceName(code: number): string {
   return sources[code] ?? 'UNKNOWN'
 }

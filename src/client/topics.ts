@@ -3,8 +3,9 @@ import { toInt64 } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
 import type { Client } from './client.ts'
+import { sourceName } from './configs.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
-import type { NewTopicSpec, OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
+import type { ConfigEntry, NewTopicSpec, OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
 
 type TopicMetadata = MessageOf<typeof apis.metadata.response>['topics'][number]
 
@@ -33,7 +34,7 @@ async function describeTopics(requests: Requests, names: readonly string[] | 'al
 async function createTopic(
   requests: Requests,
   { name, partitions, replicas, assignments, configs, validateOnly = false }: NewTopicSpec,
-): Promise<{ partitions: number; replicas: number }> {
+): Promise<{ partitions: number; replicas: number; configs: ConfigEntry[] }> {
   const topic = {
     name,
     numPartitions: partitions ?? -1,
@@ -44,7 +45,11 @@ async function createTopic(
   const { topics } = await requests.ask(apis.createTopics, { topics: [topic], validateOnly })
   const created = topics[0]!
   refuse(created.errorCode, created.errorMessage)
-  return { partitions: created.numPartitions, replicas: created.replicationFactor }
+  const all = (created.configs ?? []).map(({ name: key, value, configSource, readOnly, isSensitive }) => ({
+    ...{ name: key, value, source: sourceName(configSource), readOnly, sensitive: isSensitive },
+    ...{ type: 'UNKNOWN', documentation: null, synonyms: [] },
+  }))
+  return { partitions: created.numPartitions, replicas: created.replicationFactor, configs: all.sort((a, b) => (a.name < b.name ? -1 : 1)) }
 }
 
 function topicInfo(name: string, topic: TopicMetadata | undefined): TopicInfo {

@@ -109,8 +109,9 @@ export function registerRoutes(app: HttpApp, routes: readonly Route[], context: 
       if (handle !== undefined) return method === 'GET' ? handle(asked) : audited(each, asked, context)
       const release = door.sessions.hold(identity)
       try {
-        if (stream !== undefined) return await streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
-        return await streams.save(reply, (file, signal) => download!(asked, file, signal))
+        if (stream !== undefined)
+          return await streams.run(identity.principal, reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
+        return await streams.save(identity.principal, reply, (file, signal) => download!(asked, file, signal))
       } finally {
         release()
       }

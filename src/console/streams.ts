@@ -17,39 +17,45 @@ export interface File {
 }
 
 const heartbeatMs = 15_000
-const mostStreams = 256
+const mostStreams = 512
+/** So that nobody takes them all. */
+const mostOfOne = 256
 
 export class Streams {
   readonly #system: Pick<System, 'timers'>
-  readonly #running = new Map<AbortController, Promise<void>>()
+  readonly #unreadMs: number
+  readonly #running = new Map<AbortController, { principal: string; end: Promise<void> }>()
 
-  constructor(system: Pick<System, 'timers'>) {
+  /** `unreadMs`: how long a reader may take nothing before the connection is closed. */
+  constructor(system: Pick<System, 'timers'>, unreadMs = 120_000) {
     this.#system = system
+    this.#unreadMs = unreadMs
   }
 
   /** Server-sent events. */
-  run(reply: FastifyReply, work: (send: Send<unknown>, signal: AbortSignal) => Promise<void>): Promise<void> {
-    return this.#begin(stop => this.#serve(reply, work, stop))
+  run(principal: string, reply: FastifyReply, work: (send: Send<unknown>, signal: AbortSignal) => Promise<void>): Promise<void> {
+    return this.#begin(principal, stop => this.#serve(reply, work, stop))
   }
 
   /** A file. If it fails in the middle the connection breaks, so that nobody takes a part for all of it. */
-  save(reply: FastifyReply, work: (file: File, signal: AbortSignal) => Promise<void>): Promise<void> {
-    return this.#begin(stop => this.#save(reply, work, stop))
+  save(principal: string, reply: FastifyReply, work: (file: File, signal: AbortSignal) => Promise<void>): Promise<void> {
+    return this.#begin(principal, stop => this.#save(reply, work, stop))
   }
 
-  #begin(serve: (stop: AbortController) => Promise<void>): Promise<void> {
-    if (this.#running.size >= mostStreams)
-      throw new HttpError(503, 503, `${mostStreams} streams are open, which is the limit`, { headers: { 'retry-after': '5' } })
+  #begin(principal: string, serve: (stop: AbortController) => Promise<void>): Promise<void> {
+    const ofOne = Array.from(this.#running.values()).filter(each => each.principal === principal)
+    if (this.#running.size >= mostStreams || ofOne.length >= mostOfOne)
+      throw new HttpError(503, 503, 'Too many streams are open', { headers: { 'retry-after': '5' } })
     const stop = new AbortController()
-    const running = serve(stop).finally(() => this.#running.delete(stop))
-    this.#running.set(stop, running)
-    return running
+    const end = serve(stop).finally(() => this.#running.delete(stop))
+    this.#running.set(stop, { principal, end })
+    return end
   }
 
   /** Ends them all. */
   async close(): Promise<void> {
     for (const stop of this.#running.keys()) stop.abort()
-    await Promise.allSettled(this.#running.values())
+    await Promise.allSettled(Array.from(this.#running.values(), each => each.end))
   }
 
   /** What fails before the first event is an ordinary response; later, the last event says it. */
@@ -75,7 +81,7 @@ export class Streams {
     const write = async (text: string) => {
       if (stop.signal.aborted) return
       if (!raw.headersSent) begin()
-      await written(raw, text, stop.signal)
+      await this.#written(raw, text, stop.signal)
     }
     try {
       await work(event => write(`data: ${JSON.stringify(event)}\n\n`), stop.signal)
@@ -103,7 +109,7 @@ export class Streams {
           'content-disposition': disposition,
         })
       },
-      write: part => written(raw, part, stop.signal),
+      write: part => this.#written(raw, part, stop.signal),
     }
     try {
       await work(file, stop.signal)
@@ -113,23 +119,25 @@ export class Streams {
       raw.destroy()
     }
   }
+
+  /** Resolves when there is room for more, or it is over. */
+  async #written(raw: ServerResponse, part: string | Uint8Array, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || raw.write(part)) return
+    raw.setTimeout(this.#unreadMs)
+    await new Promise<void>(resolve => {
+      const go = () => {
+        raw.off('drain', go)
+        signal.removeEventListener('abort', go)
+        resolve()
+      }
+      raw.once('drain', go)
+      signal.addEventListener('abort', go, { once: true })
+    })
+    raw.setTimeout(0)
+  }
 }
 
 function stopWith(raw: ServerResponse, stop: AbortController): void {
   raw.on('error', () => stop.abort())
   raw.once('close', () => stop.abort())
-}
-
-/** Resolves when there is room for more. */
-async function written(raw: ServerResponse, part: string | Uint8Array, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || raw.write(part)) return
-  await new Promise<void>(resolve => {
-    const go = () => {
-      raw.off('drain', go)
-      signal.removeEventListener('abort', go)
-      resolve()
-    }
-    raw.once('drain', go)
-    signal.addEventListener('abort', go, { once: true })
-  })
 }

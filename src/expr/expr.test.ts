@@ -4,7 +4,6 @@ import fc from 'fast-check'
 import { realSystem } from '../base.ts'
 import { compileCel, type RecordInput } from './cel.ts'
 import { ExprError } from './errors.ts'
-import { compileFilterCriteria } from './filter-criteria.ts'
 import { compileJsonPath } from './json-path.ts'
 
 /** Stands still, so that only steps are counted. */
@@ -193,55 +192,5 @@ test('JSON path: any text is a path or an ExprError', () => {
         }
       },
     ),
-  )
-})
-
-test('FilterCriteria: the comparisons of AWS', () => {
-  const passes = (pattern: unknown, value: unknown) =>
-    compileFilterCriteria({ Filters: [{ Pattern: JSON.stringify({ value: pattern }) }] }).matches({ value })
-  const device = { id: 'AB-1', n: 5, list: ['x', 'y'], none: null, nested: { a: 1 } }
-  for (const [pattern, expected] of [
-    [{ id: ['AB-1'] }, true],
-    [{ id: [{ prefix: 'AB' }, { prefix: 'CD' }] }, true],
-    [{ id: [{ suffix: '2' }] }, false],
-    [{ id: [{ 'equals-ignore-case': 'ab-1' }] }, true],
-    [{ n: [{ numeric: ['>', 0, '<=', 5] }] }, true],
-    [{ n: [{ numeric: ['>', 5] }] }, false],
-    [{ n: [5.0] }, true],
-    [{ list: ['y'] }, true],
-    [{ none: [null] }, true],
-    [{ missing: [{ exists: false }] }, true],
-    [{ n: [{ exists: true }], nested: { a: [1] } }, true],
-    [{ id: [{ 'anything-but': ['x', 'y'] }] }, true],
-    [{ id: [{ 'anything-but': { prefix: 'AB' } }] }, false],
-    [{ $or: [{ id: ['no'] }, { n: [5] }] }, true],
-    [{ toString: [{ exists: true }] }, false],
-  ] as const) {
-    assert.equal(passes(pattern, device), expected, JSON.stringify(pattern))
-  }
-  const exact = compileFilterCriteria('{"Filters":[{"Pattern":"{\\"value\\":{\\"id\\":[9007199254740993]}}"}]}')
-  assert.deepEqual(
-    [exact.matches({ value: { id: 9007199254740993n } }), exact.matches({ value: { id: 9007199254740992n } })],
-    [true, false],
-  )
-})
-
-test('FilterCriteria: errors name the place; any JSON is a pattern or an error', () => {
-  const refused = (pattern: string) => () => compileFilterCriteria({ Filters: [{ Pattern: pattern }] })
-  assert.throws(refused('{"a":[{"like":1}]}'), {
-    message:
-      'Filters[0].Pattern.a[0]: there is no comparison like; there are prefix, suffix, equals-ignore-case, anything-but, numeric, exists',
-  })
-  assert.throws(refused('{"a":1}'), { message: 'Filters[0].Pattern.a must be an object' })
-  assert.throws(refused('{"a":[{"numeric":["~",1]}]}'), /Filters\[0\]\.Pattern\.a\[0\]\.numeric must be a list/)
-  assert.throws(refused('{'), ExprError)
-  fc.assert(
-    fc.property(fc.json(), fc.jsonValue(), (pattern, value) => {
-      try {
-        compileFilterCriteria({ Filters: [{ Pattern: pattern }] }).matches(value)
-      } catch (error) {
-        assert.ok(error instanceof ExprError, String(error))
-      }
-    }),
   )
 })

@@ -1,150 +1,145 @@
 /**
- * The `FilterCriteria` of AWS's event source mappings: `{"Filters": [{"Pattern": "{\"value\": {\"device\": [{\"prefix\": \"AB\"}]}}"}]}`.
+ * The `FilterCriteria` of AWS's event source mappings: `{"Filters": [{"Pattern": "{\"value\": {\"device\": [{\"prefix\": \"AB\"}]}}"}]}`, and the patterns
+ * in them, which mean exactly what they mean to AWS's event-ruler.
  *
  * A record passes if any pattern does. A pattern names fields; each has a list of which one must hold: a literal, null, or an object with `prefix`, `suffix`,
- * `equals-ignore-case`, `anything-but`, `numeric` or `exists`; `$or` holds alternatives. Of a field that is a list, one element must do. Integers keep all their digits.
+ * `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`; `$or` holds alternatives. As in Lambda, a pattern with an object for the
+ * value drops values that are no JSON, and one with a list drops those that are.
  */
-import { parseLossless } from '../base.ts'
+import { isUtf8 } from 'node:buffer'
 import { ExprError } from './errors.ts'
+import { fieldsOf, parseRecord, parseTokens } from './filter-criteria/json.ts'
+import { Matcher } from './filter-criteria/match.ts'
+import { type Rule, rulesOf } from './filter-criteria/pattern.ts'
 
-export interface FilterCriteria {
-  /** `record`: `{ value, key, … }`, decoded. Takes time in proportion to the patterns and the lists that they look at. */
-  matches(record: unknown): boolean
+export { parseTokens } from './filter-criteria/json.ts'
+
+export interface EventPattern {
+  /** `event`: as `parseTokens` returns it, or JSON.parse. Takes a bounded number of steps; throws ExprError beyond it, and if it is no object. */
+  matches(event: unknown): boolean
 }
 
-/** undefined: the field is not there. */
-type Test = (value: unknown) => boolean
+/** `pattern`: as `parseTokens` returns it, or its text. Throws ExprError with event-ruler's words. */
+export function compileEventPattern(pattern: unknown): EventPattern {
+  const matcher = new Matcher(rulesOf(typeof pattern === 'string' ? parse(pattern, 'the pattern') : pattern))
+  return {
+    matches(event) {
+      if (fieldsOf(event) === null) throw new ExprError('Event must be a JSON object')
+      return matcher.matches(event as object)
+    },
+  }
+}
+
+/** A record as it is stored. */
+export interface StoredRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  readonly timestampMs: bigint
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: readonly { readonly key: Buffer; readonly value: Buffer | null }[]
+}
+
+export interface FilterCriteria {
+  /** Throws ExprError if it takes too many steps. */
+  matches(record: StoredRecord): boolean
+}
 
 const mostFilters = 10
 const longestPattern = 4_096
-const mostDepth = 20
-const mostElements = 100_000
+const fields = ['topic', 'partition', 'offset', 'timestamp', 'key', 'value', 'headers']
+/** Those that may be JSON. */
+const contents = ['key', 'value'] as const
 
-/** `criteria`: the object, or its text. Throws ExprError that names the place. */
+/** `criteria`: the object, or its text. Throws ExprError that names the filter. */
 export function compileFilterCriteria(criteria: unknown): FilterCriteria {
   const { Filters: filters } = asObject(typeof criteria === 'string' ? parse(criteria, 'the criteria') : criteria, 'the criteria')
   if (!Array.isArray(filters)) throw new ExprError('the criteria must have a list "Filters"')
   if (filters.length > mostFilters) throw new ExprError(`there are ${filters.length} filters; at most ${mostFilters} are allowed`)
-  const tests = filters.map((filter, index) => {
-    const where = `Filters[${index}].Pattern`
-    const { Pattern: pattern } = asObject(filter, `Filters[${index}]`)
-    if (typeof pattern !== 'string') throw new ExprError(`${where} must be a string with JSON`)
-    if (pattern.length > longestPattern) throw new ExprError(`${where} has more than ${longestPattern} characters`)
-    return objectTest(parse(pattern, where), where, 0)
+  const compiled = filters.map((filter, index) => compileFilter(filter, `Filters[${index}]`))
+  if (compiled.length === 0) return { matches: () => true }
+  return {
+    matches(record) {
+      const event = eventOf(record)
+      return event !== null && compiled.some(({ rules, matcher }) => matcher.matches(event.fields, rule => isOfForm(rules[rule]!, event)))
+    },
+  }
+}
+
+function compileFilter(filter: unknown, where: string): { rules: readonly Rule[]; matcher: Matcher } {
+  const { Pattern: text } = asObject(filter, where)
+  if (typeof text !== 'string') throw new ExprError(`${where}.Pattern must be a string with JSON`)
+  if (text.length > longestPattern) throw new ExprError(`${where}.Pattern has more than ${longestPattern} characters`)
+  const pattern = parse(text, `${where}.Pattern`)
+  try {
+    const rules = rulesOf(pattern)
+    for (const rule of rules) for (const path of rule.keys()) requireField(path)
+    return { rules, matcher: new Matcher(rules) }
+  } catch (error) {
+    throw error instanceof ExprError ? new ExprError(`${where}.Pattern: ${error.message}`, null, error) : error
+  }
+}
+
+function requireField(path: string): void {
+  const [name] = path.split('.', 1) as [string]
+  if (!fields.includes(name)) throw new ExprError(`there is no "${name}"; records have ${fields.join(', ')}`)
+}
+
+interface RecordEvent {
+  readonly fields: Record<string, unknown>
+  /** Of the contents. */
+  readonly isJson: ReadonlyMap<string, boolean>
+}
+
+/** null: the record is dropped, because its value is no text. A key or value that is null is no field. */
+function eventOf({ topic, partition, offset, timestampMs, headers, ...record }: StoredRecord): RecordEvent | null {
+  if (record.value !== null && !isUtf8(record.value)) return null
+  const isJson = new Map<string, boolean>()
+  const event: Record<string, unknown> = { topic, partition, offset, timestamp: timestampMs }
+  for (const name of contents) {
+    const bytes = record[name]
+    if (bytes === null) continue
+    const text = bytes.toString()
+    const parsed = jsonIn(text)
+    isJson.set(name, parsed !== null)
+    event[name] = parsed ?? text
+  }
+  if (headers.length > 0) event.headers = headersOf(headers)
+  return { fields: event, isJson }
+}
+
+/** null: it is plain text; numbers and the like are, too. */
+function jsonIn(text: string): object | null {
+  if (!/^\s*[[{]/.test(text)) return null
+  try {
+    return parseRecord(text) as object
+  } catch {
+    return null
+  }
+}
+
+/** All of one name. */
+function headersOf(headers: StoredRecord['headers']): object {
+  const byName = Map.groupBy(headers, ({ key }) => key.toString())
+  return Object.fromEntries(Array.from(byName, ([name, list]) => [name, list.map(({ value }) => value?.toString() ?? null)]))
+}
+
+/** Whether the contents are of the form that a rule is for: JSON where it names what is in them, plain text where it has a list for them. */
+function isOfForm(rule: Rule, { isJson }: RecordEvent): boolean {
+  return Array.from(rule.keys()).every(path => {
+    const content = contents.find(name => path === name || path.startsWith(`${name}.`))
+    return content === undefined || (isJson.get(content) === true) === (path !== content)
   })
-  return { matches: record => tests.length === 0 || tests.some(test => test(record)) }
 }
 
 function parse(text: string, where: string): unknown {
   try {
-    return parseLossless(text)
+    return parseTokens(text)
   } catch (error) {
     const position = /position (\d+)/.exec((error as Error).message)?.[1]
     throw new ExprError(`${where} is not valid JSON: ${(error as Error).message}`, position === undefined ? null : Number(position), error)
   }
-}
-
-function objectTest(pattern: unknown, where: string, depth: number): Test {
-  if (depth > mostDepth) throw new ExprError(`${where} is nested more than ${mostDepth} levels deep`)
-  const tests = Object.entries(asObject(pattern, where)).map(([name, each]): Test => {
-    const place = `${where}.${name}`
-    if (name === '$or') return alternatives(each, place, depth)
-    const test = Array.isArray(each) ? anyOf(each, place) : objectTest(each, place, depth + 1)
-    return value => test(fieldOf(value, name))
-  })
-  if (tests.length === 0) throw new ExprError(`${where} is empty`)
-  return value => tests.every(test => test(value))
-}
-
-function alternatives(list: unknown, where: string, depth: number): Test {
-  if (!Array.isArray(list) || list.length === 0) throw new ExprError(`${where} must be a list`)
-  const tests = list.map((each, index) => objectTest(each, `${where}[${index}]`, depth + 1))
-  return value => tests.some(test => test(value))
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
-}
-
-function anyOf(list: readonly unknown[], where: string): Test {
-  if (list.length === 0) throw new ExprError(`${where} is an empty list`)
-  const tests = list.map((each, index) => elementTest(each, `${where}[${index}]`))
-  return value => {
-    const candidates = Array.isArray(value) && value.length > 0 ? value : [value]
-    if (candidates.length > mostElements) throw new ExprError(`${where} looks at a list of ${candidates.length} elements`)
-    return tests.some(test => candidates.some(test))
-  }
-}
-
-function elementTest(pattern: unknown, where: string): Test {
-  if (typeof pattern !== 'object' || pattern === null) return value => same(value, pattern)
-  const entries = Object.entries(asObject(pattern, where))
-  const [entry] = entries
-  if (entry === undefined || entries.length > 1) throw new ExprError(`${where} must have exactly one comparison`)
-  const [name, operand] = entry
-  const make = Object.hasOwn(comparisons, name) ? comparisons[name]! : null
-  if (make === null) throw new ExprError(`${where}: there is no comparison ${name}; there are ${Object.keys(comparisons).join(', ')}`)
-  return make(operand, `${where}.${name}`)
-}
-
-/** A bigint and a number are compared exactly. */
-function same(value: unknown, other: unknown): boolean {
-  // biome-ignore lint/suspicious/noDoubleEquals: across the kinds of numbers
-  return isNumber(value) && isNumber(other) ? value == other : value === other
-}
-
-function isNumber(value: unknown): value is number | bigint {
-  return typeof value === 'number' || typeof value === 'bigint'
-}
-
-const comparisons: Readonly<Record<string, (operand: unknown, where: string) => Test>> = {
-  prefix: (operand, where) => textTest(operand, where, (text, wanted) => text.startsWith(wanted)),
-  suffix: (operand, where) => textTest(operand, where, (text, wanted) => text.endsWith(wanted)),
-  'equals-ignore-case': (operand, where) => textTest(operand, where, (text, wanted) => text.toLowerCase() === wanted.toLowerCase()),
-  'anything-but': anythingBut,
-  numeric,
-  exists(operand, where) {
-    if (typeof operand !== 'boolean') throw new ExprError(`${where} must be true or false`)
-    return value => (value !== undefined) === operand
-  },
-}
-
-function textTest(operand: unknown, where: string, holds: (text: string, wanted: string) => boolean): Test {
-  if (typeof operand !== 'string') throw new ExprError(`${where} must be a string`)
-  return value => typeof value === 'string' && holds(value, operand)
-}
-
-function anythingBut(operand: unknown, where: string): Test {
-  if (typeof operand === 'object' && operand !== null && !Array.isArray(operand)) {
-    const refused = elementTest(operand, where)
-    return value => value !== undefined && !refused(value)
-  }
-  const refused = Array.isArray(operand) ? operand : [operand]
-  if (!refused.every(each => typeof each === 'string' || isNumber(each))) throw new ExprError(`${where} must have strings or numbers`)
-  return value => value !== undefined && !refused.some(each => same(value, each))
-}
-
-const orders: Readonly<Record<string, (one: number | bigint, other: number | bigint) => boolean>> = {
-  '=': (one, other) => same(one, other),
-  '<': (one, other) => one < other,
-  '<=': (one, other) => one <= other,
-  '>': (one, other) => one > other,
-  '>=': (one, other) => one >= other,
-}
-
-function numeric(operand: unknown, where: string): Test {
-  if (!Array.isArray(operand) || operand.length === 0 || operand.length % 2 !== 0) {
-    throw new ExprError(`${where} must be a list such as [">", 0, "<=", 5]`)
-  }
-  const bounds: Test[] = []
-  for (let at = 0; at < operand.length; at += 2) {
-    const [operator, bound] = [operand[at], operand[at + 1]]
-    const order = typeof operator === 'string' && Object.hasOwn(orders, operator) ? orders[operator]! : null
-    if (order === null || !isNumber(bound)) throw new ExprError(`${where} must be a list such as [">", 0, "<=", 5]`)
-    bounds.push(value => isNumber(value) && order(value, bound))
-  }
-  return value => bounds.every(holds => holds(value))
 }
 
 function asObject(value: unknown, where: string): Record<string, unknown> {

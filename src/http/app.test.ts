@@ -16,23 +16,37 @@ const plain: HttpSettings = {
   tls: null,
 }
 
-async function start(t: TestContext, changes: Partial<HttpSettings> = {}, more: (app: HttpApp) => void = () => {}) {
+async function start(
+  t: TestContext,
+  changes: Partial<HttpSettings> = {},
+  {
+    streamsIn = false,
+    unreadMs = 120_000,
+    more = () => {},
+  }: { streamsIn?: boolean; unreadMs?: number; more?: (app: HttpApp) => void } = {},
+) {
   const lines: string[] = []
   const note = (details: object, message: string) => void lines.push(`${message} ${JSON.stringify(details)}`)
   const logger: Logger = { debug: note, info: note, warn: note, error: note }
   const errorBody = ({ status, message }: HttpError) => ({ contentType: 'application/json', body: { status, message } })
   const settings = { ...plain, ...changes }
-  const app = await openHttpApp({ name: 'test', settings, system: realSystem(), logger, jsonTypes: [], errorBody })
+  const app = await openHttpApp({ name: 'test', settings, system: realSystem(), logger, jsonTypes: [], errorBody, streamsIn, unreadMs })
   app.get('/', async () => ({ fine: true }))
   app.post('/', async request => ({ got: request.body }))
   app.get('/bug', async () => {
     throw new Error('a bug')
   })
+  app.get('/long', async () => ({ long: 'x'.repeat(2 ** 25) }))
+  const waiting: string[] = []
+  app.get('/waits', request => {
+    waiting.push(request.id)
+    return new Promise(() => {})
+  })
   more(app)
   const port = await listen(app, { host: '127.0.0.1', port: 0 })
   t.after(() => app.close())
   const base = `http://127.0.0.1:${port}`
-  return { app, base, port, lines, ask: (path: string, init?: RequestInit) => fetch(base + path, init) }
+  return { app, base, port, lines, waiting, ask: (path: string, init?: RequestInit) => fetch(base + path, init) }
 }
 
 /** What a server answers to bytes that no library sends. */
@@ -50,13 +64,19 @@ test('a request that is under way when the server is closed is answered, and kee
   timeout: 20_000,
 }, async t => {
   const [begun, answering] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  const { app, ask } = await start(t, {}, server => {
-    server.get('/slow', async () => {
-      begun.resolve()
-      await answering.promise
-      return { fine: true }
-    })
-  })
+  const { app, ask } = await start(
+    t,
+    {},
+    {
+      more: server => {
+        server.get('/slow', async () => {
+          begun.resolve()
+          await answering.promise
+          return { fine: true }
+        })
+      },
+    },
+  )
   const asked = ask('/slow')
   await begun.promise
   const closed = app.close()
@@ -151,4 +171,32 @@ test('a slow client is cut off', async t => {
   // Node looks for slow ones at this interval.
   const begun = await raw(port, 'POST / HTTP/1.1\r\nHost: localhost\r\n')
   assert.match(begun, /^HTTP\/1\.1 408/)
+})
+
+test('where requests may be streams, a body that nobody waits for ends in time all the same', async t => {
+  const { port } = await start(t, { requestTimeoutMs: 500 }, { streamsIn: true })
+  const begun = (path: string, header = '') =>
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${header}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`
+  assert.match(await raw(port, begun('/')), /^HTTP\/1\.1 408/)
+  assert.match(await raw(port, begun('/missing')), /^HTTP\/1\.1 408/)
+  // Refused before its body has come: the connection does not stay for it.
+  assert.match(await raw(port, begun('/', 'Origin: https://evil.example\r\n')), /^HTTP\/1\.1 403/)
+})
+
+test('requests one after another on one connection are answered, but not without end while none is', async t => {
+  const { ask, port, waiting } = await start(t)
+  const last = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+  const some = await raw(port, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(50) + last)
+  assert.equal(some.match(/HTTP\/1\.1 200/g)?.length, 51)
+  assert.equal(await raw(port, 'GET /waits HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(5_000)), '')
+  assert.ok(waiting.length <= 100, `${waiting.length} requests`)
+  assert.equal((await ask('/')).status, 200)
+})
+
+test('a connection of which nothing is read closes', async t => {
+  const { app, port } = await start(t, {}, { unreadMs: 300 })
+  const closed = new Promise(resolve => app.server.once('connection', socket => socket.once('close', resolve)))
+  const reader = connect(port, '127.0.0.1', () => reader.write('GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n'))
+  t.after(() => reader.destroy())
+  await closed
 })

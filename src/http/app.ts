@@ -13,7 +13,7 @@ import fastify, {
   type FastifyRequest,
   type RawServerDefault,
 } from 'fastify'
-import { parseLossless, type System } from '../base.ts'
+import { parseLossless, type System, type Timer } from '../base.ts'
 import type { Logger } from '../logger.ts'
 import { type ErrorBody, HttpError } from './errors.ts'
 import { isAllowedHost } from './hosts.ts'
@@ -51,10 +51,13 @@ export interface HttpOptions {
   readonly errorBody: ErrorBody
   /** A request may be a stream, and then takes as long as it takes. */
   readonly streamsIn?: boolean
+  /** How long a reader may take nothing of an answer before the connection is closed. Default: two minutes. */
+  readonly unreadMs?: number
 }
 
 const limits = {
-  routerOptions: { maxParamLength: 1024 },
+  // Paths with a slash at their end are the same, as in Confluent's servers, whose documentation has such ones.
+  routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
   connectionTimeout: 0,
   keepAliveTimeout: 75_000,
   http: { maxHeaderSize: 16_384, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 },
@@ -86,6 +89,12 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
   readBodies(app, options)
   answerErrors(app, options)
+  if (options.streamsIn === true) limitBodies(app, options)
+  boundPipelines(app)
+  app.addHook('onSend', (_request, { raw }, _payload, done) => {
+    raw.setTimeout(options.unreadMs ?? 120_000)
+    done()
+  })
   guard(app, options)
   log(app, options)
   closeWhenAnswered(app)
@@ -139,6 +148,60 @@ function asHttpError(error: FastifyError | HttpError): HttpError {
 /** Without the query, in which a caller may have put anything. */
 function pathOf(url: string): string {
   return url.split('?', 1)[0]!
+}
+
+/**
+ * The time of a request's body, where the server itself has no limit for a whole request, for the sake of streams: these are read by their handlers. It holds
+ * for what nobody wants as well, such as the rest of a request that was refused, or a path that is not there.
+ */
+function limitBodies(app: HttpApp, { system: { timers }, settings: { requestTimeoutMs } }: HttpOptions): void {
+  const running = new WeakMap<object, Timer>()
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    const late = () => {
+      if (raw.complete) return
+      if (reply.sent) raw.socket.destroy()
+      else raw.socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')
+    }
+    const hasBody = raw.headers['content-length'] !== undefined || raw.headers['transfer-encoding'] !== undefined
+    if (hasBody) running.set(raw, timers.after(requestTimeoutMs, late))
+    done()
+  })
+  app.addHook('preValidation', ({ raw }, _reply, done) => {
+    running.get(raw)?.cancel()
+    done()
+  })
+  app.addHook('onResponse', ({ raw }, _reply, done) => {
+    if (raw.complete) running.get(raw)?.cancel()
+    done()
+  })
+  app.addHook('onRequestAbort', ({ raw }, done) => {
+    running.get(raw)?.cancel()
+    done()
+  })
+}
+
+/**
+ * Of requests on one connection that are not answered yet. Node reads on while they wait, so a client that sends them one after another without reading
+ * answers could fill the memory; no client that means well has so many.
+ */
+const mostPipelined = 100
+
+function boundPipelines(app: HttpApp): void {
+  const waiting = new WeakMap<object, number>()
+  const change = (socket: object, by: number) => {
+    const count = (waiting.get(socket) ?? 0) + by
+    waiting.set(socket, count)
+    return count
+  }
+  app.addHook('onRequest', ({ raw: { socket } }, _reply, done) => {
+    if (change(socket, 1) <= mostPipelined) return done()
+    socket.destroy()
+    done(new HttpError(429, 429, `A connection may have ${mostPipelined} requests without an answer`))
+  })
+  app.addHook('onResponse', ({ raw: { socket } }, _reply, done) => {
+    change(socket, -1)
+    done()
+  })
 }
 
 function guard(app: HttpApp, { settings: { allowedHosts, corsOrigins } }: HttpOptions): void {

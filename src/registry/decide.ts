@@ -88,6 +88,8 @@ export class Decisions {
   /** As lookUp; a subject without context is also looked for in all contexts. */
   lookUpAnywhere(subject: string, request: SchemaRequest, options: { normalize: boolean; deleted: boolean }): Version | null {
     for (const each of this.#state.everywhere(subject)) {
+      // In the other contexts only where there is such a subject: each of them would have the schema parsed once more.
+      if (each !== subject && !this.#state.has(each, 'with')) continue
       const found = this.lookUp(each, request, options)
       if (found !== null) return found
     }

@@ -49,6 +49,7 @@ export class Leadership {
   #memberId = ''
   #membership: ClassicMembership | null = null
   #closed = false
+  #ownUrl = ''
   #running: Promise<void> = Promise.resolve()
   #wake: (() => void) | null = null
   #waiting: (() => void)[] = []
@@ -58,6 +59,7 @@ export class Leadership {
   }
 
   start(identity: Identity): void {
+    this.#ownUrl = urlOf(identity)
     this.#running = this.#run(identity)
   }
 
@@ -115,11 +117,11 @@ export class Leadership {
     }
   }
 
-  /** The record in its epoch is what the partition refuses earlier writers by. */
+  /** The record in its epoch is what the partition refuses earlier writers by. It also shows others who leads: only who may write the topic can do that. */
   async #open(): Promise<FencedWriter> {
     const { client, topic, table } = this.#options
     const writer = await client.openFencedWriter({ transactionalId: `${topic}-writer`, topic, partition: 0 })
-    await writer.append([encodeChange({ keytype: 'NOOP', value: null })])
+    await writer.append([encodeChange({ keytype: 'NOOP', value: { leader: this.#ownUrl } })])
     await table.catchUp()
     return writer
   }
@@ -174,11 +176,21 @@ export class Leadership {
   }
 
   #become(leader: Leader | null): void {
-    if (leader !== 'here') this.#writer = null
+    if (leader === 'here') this.#prepare()
+    else this.#writer = null
     if (leader !== null && JSON.stringify(leader) !== JSON.stringify(this.#leader))
       this.#options.logger.info({ leader: leader === 'here' ? leader : urlOf(leader) }, 'the schema registry has a leader')
     this.#leader = leader
     if (leader !== null) for (const resume of this.#waiting.splice(0)) resume()
+  }
+
+  /** Before anybody asks for a change, because others do not forward credentials to a leader that has not shown itself. */
+  #prepare(): void {
+    const open = async () => {
+      if (this.#leader === 'here') this.#writer ??= await this.#open()
+    }
+    // The next change tries again, and tells why it does not work.
+    this.#last = this.#last.then(open).catch(() => {})
   }
 
   /** This process has missed that somebody else leads. */
@@ -239,15 +251,26 @@ function* inBatches(records: readonly EncodedChange[]): Generator<EncodedChange[
   if (batch.length > 0) yield batch
 }
 
+/** null: it must not lead, or it is no registry; that one must not keep the others from having a leader. */
+function eligibleIn(metadata: Buffer): Identity | null {
+  try {
+    const { host, port, scheme, master_eligibility: mayLead } = JSON.parse(metadata.toString('utf8')) as Record<string, unknown>
+    const isKnown = typeof host === 'string' && Number.isInteger(port) && (scheme === 'http' || scheme === 'https')
+    return mayLead === true && isKnown ? { host, port: port as number, scheme } : null
+  } catch {
+    return null
+  }
+}
+
 /** As Confluent's: of those that may lead, the one with the smallest URL. */
 function assign({ members }: ClassicMembership): Map<string, Buffer> {
   let master: string | null = null
   let identity: Identity | null = null
   for (const { memberId, metadata } of members) {
-    const { master_eligibility: mayLead, ...other } = JSON.parse(metadata.toString('utf8')) as Identity & { master_eligibility: boolean }
-    if (!mayLead || (identity !== null && urlOf(other) >= urlOf(identity))) continue
+    const other = eligibleIn(metadata)
+    if (other === null || (identity !== null && urlOf(other) >= urlOf(identity))) continue
     master = memberId
-    identity = { host: other.host, port: other.port, scheme: other.scheme }
+    identity = other
   }
   const told = {
     version: 1,

@@ -38,9 +38,9 @@ export function readMetadata(json: unknown): Metadata | null {
   if (json === null || json === undefined) return null
   const { tags, properties, sensitive } = asObject(json, 'metadata')
   return {
-    tags: sorted(tags, each => asList(each, 'tags').map(String).sort()),
-    properties: sorted(properties, each => String(each)),
-    sensitive: [...new Set(asList(sensitive, 'sensitive').map(String))].sort(),
+    tags: sorted(tags, each => asList(each, 'tags').map(asText).sort()),
+    properties: sorted(properties, asText),
+    sensitive: [...new Set(asList(sensitive, 'sensitive').map(asText))].sort(),
   }
 }
 
@@ -89,8 +89,8 @@ function readRule(json: unknown): Rule {
     mode: typeof rule['mode'] === 'string' ? rule['mode'].toUpperCase() : 'WRITEREAD',
     type: '',
     ...text('type'),
-    ...(rule['tags'] === undefined || rule['tags'] === null ? {} : { tags: asList(rule['tags'], 'tags').map(String).sort() }),
-    ...(rule['params'] === undefined || rule['params'] === null ? {} : { params: sorted(rule['params'], String) }),
+    ...(rule['tags'] === undefined || rule['tags'] === null ? {} : { tags: asList(rule['tags'], 'tags').map(asText).sort() }),
+    ...(rule['params'] === undefined || rule['params'] === null ? {} : { params: sorted(rule['params'], asText) }),
     ...text('expr'),
     ...text('onSuccess'),
     ...text('onFailure'),
@@ -183,6 +183,12 @@ function asList(json: unknown, what: string): unknown[] {
   if (json === null || json === undefined) return []
   if (Array.isArray(json)) return json
   throw new HttpError(422, 42_201, `${what} is not an array`)
+}
+
+/** Numbers and the like count as texts, as by Confluent's registry. */
+function asText(json: unknown): string {
+  if (typeof json === 'object' && json !== null) throw new HttpError(422, 42_201, 'a text is an object or an array')
+  return String(json)
 }
 
 function sorted<Value>(json: unknown, read: (value: unknown) => Value): Record<string, Value> {

@@ -43,7 +43,8 @@ export type Change =
   /** All versions up to this one are deleted softly. */
   | { readonly keytype: 'DELETE_SUBJECT'; readonly subject: string; readonly value: number | null }
   | { readonly keytype: 'CLEAR_SUBJECT'; readonly subject: string; readonly value: true | null }
-  | { readonly keytype: 'NOOP'; readonly value: null }
+  /** `leader`: the URL of the registry that has written it, which Confluent's does not tell. */
+  | { readonly keytype: 'NOOP'; readonly value: { readonly leader: string } | null }
 
 const tenant = 'default'
 
@@ -80,7 +81,7 @@ function jsonOf(change: Change): object {
     case 'CLEAR_SUBJECT':
       return { subject: change.subject }
     case 'NOOP':
-      return {}
+      return change.value!
   }
 }
 
@@ -123,6 +124,10 @@ export function decodeChange(key: Buffer, value: Buffer | null): Change | null {
       return { keytype, subject: text(subject), value: json === null ? null : integer(json['version']) }
     case 'CLEAR_SUBJECT':
       return { keytype, subject: text(subject), value: json === null ? null : true }
+    case 'NOOP': {
+      const leader = json?.['leader']
+      return { keytype, value: typeof leader === 'string' ? { leader } : null }
+    }
     default:
       return null
   }

@@ -230,3 +230,28 @@ function decide(
       return decisions.setMode(each.subject, each.mode as 'READONLY' | null, each.force).changes
   }
 }
+
+test('a schema that is nowhere is parsed once, however many contexts there are', () => {
+  const value = { version: 1, id: 1, type: 'AVRO', references: [], metadata: null, ruleSet: null, text: '"int"', deleted: false }
+  const subjects = Array.from({ length: 200 }, (_, index) => `:.c${index}:a`)
+  const state = replay(subjects.map(subject => encodeChange({ keytype: 'SCHEMA', subject, version: 1, value: { ...value, subject } })))
+  let asked = 0
+  const counting: Answering = {
+    ask(question) {
+      asked++
+      return answering.ask(question)
+    },
+  }
+  const decisions = new Decisions(state, counting, new Identities())
+  const options = { normalize: false, deleted: false }
+  assert.equal(decisions.lookUpAnywhere('b', request('"int"'), options), null)
+  assert.equal(asked, 1)
+  assert.equal(decisions.lookUpAnywhere('a', request('"int"'), options)?.subject, ':.c0:a')
+})
+
+test('who writes last is known by what it has written, and a record of nobody changes nothing', () => {
+  const log = [encodeChange({ keytype: 'NOOP', value: { leader: 'http://a:8081' } }), encodeChange({ keytype: 'NOOP', value: null })]
+  assert.equal(log[0]!.key.toString(), '{"keytype":"NOOP","magic":0}')
+  assert.equal(replay(log).leader, 'http://a:8081')
+  assert.equal(new State().leader, null)
+})

@@ -43,6 +43,7 @@ export class State {
   /** Of all subjects under ''. */
   readonly #configs = new Map<string, Config>()
   readonly #modes = new Map<string, Mode>()
+  #leader: string | null = null
 
   /** Throws SyntaxError, TypeError and DuplicateId; the state has not changed then. */
   apply(key: Buffer, value: Buffer | null, timestampMs: number): void {
@@ -74,6 +75,7 @@ export class State {
         for (const each of this.versionsIn(change.subject, 'only')) this.#remove(each.subject, each.version)
         return
       case 'NOOP':
+        if (change.value !== null) this.#leader = change.value.leader
     }
   }
 
@@ -135,6 +137,11 @@ export class State {
     const context: ContextState = { byId: new Map(), byGuid: new Map(), referrers: new Map(), maxId: 0 }
     this.#contexts.set(name, context)
     return context
+  }
+
+  /** The URL of the last registry that began to write and said so; null: none has. */
+  get leader(): string | null {
+    return this.#leader
   }
 
   /** Sorted; with `.`, which is always there. */

@@ -1,6 +1,6 @@
 /** Opens the proxy: one HTTP server with the routes of v2 and v3. */
 import type { FastifyError, FastifyInstance } from 'fastify'
-import { stringifyLossless, type Timer } from '../base.ts'
+import { stringifyLossless } from '../base.ts'
 import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { invalidPayload, toHttpError } from './errors.ts'
@@ -29,13 +29,14 @@ export async function openRest({ settings, sessions, registryFor, system, logger
     ...{ name: 'rest', settings, system, logger, errorBody },
     // A producer may send records for as long as it likes.
     streamsIn: true,
+    unreadMs: settings.rest.streamIdleMs,
     jsonTypes: [...formatTypes, ...plainTypes.filter(each => each !== 'application/json'), 'application/octet-stream'],
   })
   let rest: Rest
   let instances: Instances
   await app.register(async (scope: FastifyInstance) => {
     rest = new Rest({ app: scope as unknown as HttpApp, sessions, registryFor, system, logger, settings: settings.rest, mostBodyBytes })
-    prepare(rest, settings.requestTimeoutMs)
+    prepare(rest)
     instances = await routes(rest)
   })
   const port = await listen(app, { host, port: ports.rest })
@@ -49,12 +50,12 @@ export async function openRest({ settings, sessions, registryFor, system, logger
   }
 }
 
-function prepare(rest: Rest, requestTimeoutMs: number): void {
+function prepare(rest: Rest): void {
   const { app } = rest
   // null: there is no body.
   app.setSerializerCompiler(() => value => (value === null ? '' : stringifyLossless(value)))
   app.addHook('onRequest', request => rest.identify(request, request.headers.authorization, request.ip))
-  limitBodies(rest, requestTimeoutMs)
+  limitAnswers(rest)
   // v2 asks for committed offsets with a body.
   app.addHttpMethod('GET', { hasBody: true, overrideExisting: true })
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
@@ -83,19 +84,21 @@ function prepare(rest: Rest, requestTimeoutMs: number): void {
   })
 }
 
-/** Of all but streams, whose bodies are read by their handlers: the server has no limit for a whole request, for their sake. */
-function limitBodies({ app, system }: Rest, ms: number): void {
-  const timers = new WeakMap<object, Timer>()
-  const arrived = async ({ raw }: { raw: object }) => timers.get(raw)?.cancel()
-  app.addHook('onRequest', async ({ raw }) => {
-    timers.set(
-      raw,
-      system.timers.after(ms, () => raw.socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')),
-    )
+/** Long enough that many of them unread would take much memory. */
+const longAnswer = 16_384
+
+/** Answers that are not read: they are bounded, and a reader who takes nothing of one is cut off. */
+function limitAnswers(rest: Rest): void {
+  const { app, unread } = rest
+  app.addHook('onRequest', (request, _reply, done) => {
+    unread.admit(rest.identity(request).principal)
+    done()
   })
-  app.addHook('preValidation', arrived)
-  app.addHook('onResponse', arrived)
-  app.addHook('onRequestAbort', arrived)
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const identity = typeof payload === 'string' && payload.length >= longAnswer ? rest.knownIdentity(request) : undefined
+    if (identity !== undefined) reply.raw.once('close', unread.add(identity.principal, (payload as string).length))
+    done()
+  })
 }
 
 const charset = '; charset=utf-8'

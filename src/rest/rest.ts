@@ -1,6 +1,6 @@
 /** What every route of the proxy is given: the application, and who asks. */
 import type { FastifyRequest } from 'fastify'
-import type { System } from '../base.ts'
+import { type System, Turns } from '../base.ts'
 import type { Client, Cluster } from '../client.ts'
 import type { HttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
@@ -12,6 +12,7 @@ import { Links } from './links.ts'
 import { Readers } from './readers.ts'
 import { Budget } from './records/budget.ts'
 import { Schemas } from './records/schemas.ts'
+import { Unread } from './unread.ts'
 
 export interface RestOptions {
   readonly app: HttpApp
@@ -23,18 +24,23 @@ export interface RestOptions {
   readonly mostBodyBytes: number
 }
 
+/** Answers are larger than what is on its way to Kafka: a single one of v2 may have 64 MiB. */
+const unreadOfInFlight = 8
+
 /** Any request, whatever its schemas. */
 export type Asking = Pick<FastifyRequest, 'protocol' | 'host' | 'raw'>
 
 export class Rest {
   readonly app: HttpApp
   readonly system: System
+  readonly turns: Turns
   readonly logger: Logger
   readonly settings: RestSettings
   /** Of one request, or of one record of a stream. */
   readonly mostBodyBytes: number
   readonly budget: Budget
   readonly readers: Readers
+  readonly unread: Unread
   readonly #stop = new AbortController()
   readonly #sessions: Sessions
   readonly #identities = new WeakMap<object, Identity>()
@@ -46,11 +52,13 @@ export class Rest {
   constructor({ app, sessions, registryFor, system, logger, settings, mostBodyBytes }: RestOptions) {
     this.app = app
     this.system = system
+    this.turns = new Turns(system)
     this.logger = logger
     this.settings = settings
     this.mostBodyBytes = mostBodyBytes
     this.budget = new Budget(settings.mostInFlightBytes)
     this.readers = new Readers(settings.mostInstances)
+    this.unread = new Unread(unreadOfInFlight * settings.mostInFlightBytes)
     this.#sessions = sessions
     this.#registryFor = registryFor
   }
@@ -71,6 +79,11 @@ export class Rest {
 
   identity({ raw }: Asking): Identity {
     return this.#identities.get(raw)!
+  }
+
+  /** undefined: the request was refused before that was known. */
+  knownIdentity({ raw }: Asking): Identity | undefined {
+    return this.#identities.get(raw)
   }
 
   /** As long as something goes on for the caller without requests. Returns what ends that. */

@@ -26,6 +26,14 @@ export interface RegistryHttp {
   close(): void
 }
 
+/** No address of the registry answered: what was asked may succeed later. */
+export class RegistryUnreachable extends SerdeError {
+  constructor(message: string, cause: unknown) {
+    super(message, cause)
+    this.name = 'RegistryUnreachable'
+  }
+}
+
 const mediaType = 'application/vnd.schemaregistry.v1+json'
 const mostAnswerBytes = 2 ** 25
 const defaultTimeoutMs = 10_000
@@ -149,7 +157,7 @@ async function read(response: IncomingMessage): Promise<Answer> {
   }
 }
 
-function unanswered({ url }: Target, error: unknown): SerdeError {
+function unanswered({ url }: Target, error: unknown): RegistryUnreachable {
   const { code, message } = error as NodeJS.ErrnoException
-  return new SerdeError(`the schema registry at ${url.origin} does not answer: ${message === '' ? code : message}`, error)
+  return new RegistryUnreachable(`the schema registry at ${url.origin} does not answer: ${message === '' ? code : message}`, error)
 }

@@ -1,7 +1,10 @@
 /** Who may see and change which subjects: what Kafka's ACLs say of the topics that they are named after. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { type Acl, openClient } from '../../src/client.ts'
+import { type Acl, type Client, openClient } from '../../src/client.ts'
 import { authorizer, startSecured } from '../security/support.ts'
 import { startRegistry } from './registry.ts'
 
@@ -66,3 +69,59 @@ test('a subject is read with READ or WRITE on its topic, and changed with WRITE'
   assert.equal(await code('admin', 'PUT', '/config', { compatibility: 'FULL' }), 200)
   assert.equal(await code('bob', 'GET', '/config'), 200)
 })
+
+test('a stranger in the group of the registries is not sent the credentials of others, and does not keep them from having a leader', async t => {
+  const secured = await startSecured(t, { ...authorizer, 'super.users': 'User:admin' })
+  const bootstrap = `127.0.0.1:${secured.port('SASL_PLAINTEXT')}`
+  const properties = { 'security.protocol': 'SASL_PLAINTEXT', 'sasl.mechanism': 'PLAIN' }
+  const ownProperties = { ...properties, 'sasl.username': 'admin', 'sasl.password': 'admin-pw' }
+  await using admin = openClient({ bootstrap, properties: ownProperties })
+  await using bob = openClient({ bootstrap, properties: { ...properties, 'sasl.username': 'bob', 'sasl.password': 'bob-pw' } })
+  const anyGroup = {
+    resourceType: 'GROUP',
+    resourceName: '*',
+    patternType: 'LITERAL',
+    host: '*',
+    operation: 'READ',
+    permission: 'ALLOW',
+  } as const
+  await admin.createAcls([{ ...anyGroup, principal: 'User:bob' }])
+  // Its URL is not the smallest one.
+  await using registry = await startRegistry(bootstrap, { properties, ownProperties, advertisedRegistry: 'http://localhost:1' })
+  const write = () => registry.ask('POST', '/subjects/a-value/versions', schema, as('admin'))
+  assert.equal((await write()).status, 200)
+
+  const seen: unknown[] = []
+  const trap = createServer((request, response) => {
+    seen.push(request.headers.authorization)
+    response.end('{}')
+  })
+  trap.listen(0, '127.0.0.1')
+  await once(trap, 'listening')
+  try {
+    const { port } = trap.address() as AddressInfo
+    const claim = { version: 1, host: '127.0.0.1', port, scheme: 'http', master_eligibility: true }
+    const leave = await joinRegistries(bob, JSON.stringify(claim))
+    const asked = registry.ask('PUT', '/config/a-value', { compatibility: 'NONE' }, as('admin'))
+    await new Promise(resolve => setTimeout(resolve, 1_000))
+    assert.deepEqual(seen, [])
+    await leave()
+    assert.equal((await asked).status, 200)
+    assert.deepEqual(seen, [])
+    await (await joinRegistries(bob, 'no registry'))()
+    assert.equal((await registry.ask('PUT', '/config/a-value', { compatibility: 'FULL' }, as('admin'))).status, 200)
+  } finally {
+    trap.closeAllConnections()
+    trap.close()
+  }
+})
+
+/** Resolves when the member is in; returns how it leaves. */
+async function joinRegistries(client: Client, metadata: string): Promise<() => Promise<void>> {
+  const membership = await client.joinGroup({
+    ...{ group: 'schema-registry', protocolType: 'sr', protocol: 'v0', memberId: '', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000 },
+    metadata: Buffer.from(metadata),
+  })
+  await client.syncGroup(membership, new Map())
+  return () => client.leaveGroup(membership)
+}

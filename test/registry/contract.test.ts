@@ -248,6 +248,7 @@ test('what clients send besides, and ask for, is taken as by Confluent', async (
     assert.match(body.message, /^HTTP 404 Not Found/)
   }
   assert.deepEqual([await ok('GET', '/'), await ok('POST', '/', {})], [{}, {}])
+  assert.deepEqual(await ok('GET', '/subjects/'), await ok('GET', '/subjects'))
   assert.deepEqual(await ok('GET', '/v1/metadata/deployment'), { attributes: [] })
   assert.equal((await ok('GET', '/v1/metadata/id')).scope.clusters['schema-registry-cluster'], 'schema-registry')
   assert.match((await ok('GET', '/v1/metadata/version')).version, /^\d+\.\d+\.\d+$/)

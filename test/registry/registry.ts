@@ -55,6 +55,9 @@ export function sharedRegistry() {
     get broker() {
       return broker
     },
+    get url() {
+      return registry.url
+    },
     async codeOf(method: string, path: string, body?: unknown) {
       const { status, body: answer } = await ask(method, path, body)
       return [status, answer.error_code]

@@ -1,5 +1,6 @@
 /** What strangers may send: nothing of it is answered with 500, takes the proxy down, or changes what all objects inherit. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
@@ -76,6 +77,11 @@ const bodies: readonly string[] = [
     '{"format":["json"]}',
     '{"auto.offset.reset":"__proto__"}',
     '{"fetch.min.bytes":"Infinity"}',
+    '{"name":{"toString":1}}',
+    '{"format":{"toString":1}}',
+    '{"auto.offset.reset":{"toString":1}}',
+    '{"auto.commit.enable":{"toString":1}}',
+    '{"fetch.min.bytes":{"toString":1}}',
     '{"consumer.request.timeout.ms":-1}',
   ],
   ...[
@@ -85,6 +91,7 @@ const bodies: readonly string[] = [
     '{"topic_pattern":"["}',
     '{"partitions":[{"topic":"target","partition":-1}]}',
     '{"partitions":[null]}',
+    '{"partitions":[{"topic":{"toString":1},"partition":{"valueOf":1}}]}',
   ],
   ...[
     '{"offsets":[null]}',
@@ -256,4 +263,30 @@ test('consumer instances without end: the first hundred are made, the others are
     'content-type': 'application/vnd.kafka.json.v2+json',
   })
   assert.deepEqual([many.status, many.body.error_code], [413, 413])
+})
+
+test('readers who do not read: their answers have a bound, others are told to wait, and who takes nothing is cut off', async () => {
+  const rest = { mostInFlightBytes: 2 ** 20, instanceTimeoutMs: 60_000, mostInstances: 100, streamIdleMs: 3_000 }
+  await using small = await startProxy({}, { rest })
+  await small.client.createTopic({ name: 'large' })
+  const value = Buffer.alloc(900_000, 'x')
+  await small.client.send('large', [{ key: null, value }])
+  const page = `GET ${small.cluster}/topics/large/records HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  const deaf = await Promise.all(
+    [0, 1, 2].map(async () => {
+      const socket = connect(Number(new URL(small.url).port), '127.0.0.1')
+      socket.on('error', () => {}).pause()
+      await once(socket, 'connect')
+      socket.write(page.repeat(10))
+      return socket
+    }),
+  )
+  const statusOf = async () => (await small.ask('GET', '/brokers')).status
+  const until = async (status: number) => {
+    for (let tries = 0; tries < 200 && (await statusOf()) !== status; tries++) await new Promise(resolve => setTimeout(resolve, 50))
+    assert.equal(await statusOf(), status)
+  }
+  await until(429)
+  await until(200)
+  for (const socket of deaf) socket.destroy()
 })

@@ -134,6 +134,16 @@ test('a consumer instance: created, subscribed, read, committed, deleted; base_u
   assert.deepEqual([gone.status, gone.body.error_code], [404, 40_403])
 })
 
+test('a path with a slash at its end is the same, as in the examples of Confluent', async () => {
+  const created = await fetch(`${proxy.url}/consumers/slashes/`, {
+    method: 'POST',
+    body: '{"name":"one"}',
+    headers: { 'content-type': v2 },
+  })
+  assert.deepEqual(await created.json(), { instance_id: 'one', base_uri: `${proxy.url}/consumers/slashes/instances/one` })
+  assert.equal((await fetch(`${proxy.url}/v3/clusters/`)).status, 200)
+})
+
 test('a manual assignment: positions by offset, time, beginning and end', async () => {
   await proxy.client.createTopic({ name: 'assigned' })
   await proxy.client.send(

@@ -119,6 +119,17 @@ test('configs of a topic: read, set, reset, altered together', async () => {
   assert.ok(all.body.data.some((each: { topic_name: string }) => each.topic_name === 'configured'))
 })
 
+test('the configs that a topic would have, without making it', async () => {
+  const path = `${proxy.cluster}/topics/not-made/default-configs`
+  const { status, body } = await proxy.ask('GET', path)
+  assert.deepEqual([status, body.kind, body.metadata.self], [200, 'KafkaTopicConfigList', proxy.url + path])
+  const policy = body.data.find((each: { name: string }) => each.name === 'cleanup.policy')
+  assert.deepEqual([policy.topic_name, policy.value, policy.is_default], ['not-made', 'delete', true])
+  assert.equal((await proxy.ask('GET', `${proxy.cluster}/topics/not-made`)).status, 404)
+  const there = await proxy.ask('GET', `${proxy.cluster}/topics/configured/default-configs`)
+  assert.deepEqual([there.status, there.body.error_code], [400, 40_002])
+})
+
 test('configs of one broker and of all brokers', async () => {
   const id = await brokerId()
   const one = await proxy.ask('GET', `${proxy.cluster}/brokers/${id}/configs`)

@@ -17,7 +17,10 @@ test('a port that is taken is one line that names port, service and key, and the
   const { port } = taken.address() as AddressInfo
   const lines: object[] = []
   const logger = { ...silentLogger, error: (details: object) => void lines.push(details) }
-  const settings = settingsFor(broker.address, { services: ['console', 'rest'], ports: { console: port, registry: 0, rest: 0 } })
+  const settings = settingsFor(broker.address, {
+    services: ['console', 'rest'],
+    ports: { console: port, registry: 0, rest: 0, triggers: 0 },
+  })
   const services = await startServices(settings, realSystem(), logger)
   try {
     assert.deepEqual(lines, [{ service: 'console', reason: `port ${port} of 127.0.0.1 is in use; console.port chooses another` }])

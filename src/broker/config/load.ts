@@ -3,11 +3,11 @@
  * each with the place where the value is set.
  */
 import { type ConfigKey, type FileSystem, InvalidConfig, parseValue, splitList, UnknownConfig } from '../../base.ts'
+import { type Resolver, valueResolver } from '../../formats.ts'
 import { topicKeys } from '../../log.ts'
 import { BrokerConfig, type Given } from './broker-config.ts'
 import { readEnvironment } from './environment.ts'
 import { brokerKeys, isMistake, isPluginKey, keyOf } from './keys.ts'
-import { type Resolver, valueResolver } from './providers.ts'
 import { readConfigFile } from './read-file.ts'
 import { countOfProcesses } from './settings.ts'
 

@@ -35,12 +35,14 @@ export async function makeServicesUser(
   if (isNew && security.authorizer !== null) await changes.createAcls(neededAcls(user))
 }
 
-/** Of the registry's state, of what the console keeps for all, and to see topics, groups and brokers, for the history of lag. */
+/** Of the registry's state, of what the console keeps for all, of triggers (but not the topics that they read and write), and to see topics, groups and brokers, for the history of lag. */
 const needed: readonly [ResourceType, 'literal' | 'prefixed', name: string, readonly Operation[]][] = [
   ['TOPIC', 'literal', '_schemas', ['READ', 'WRITE', 'CREATE', 'DESCRIBE_CONFIGS']],
   ['GROUP', 'literal', 'schema-registry', ['READ']],
   ['TRANSACTIONAL_ID', 'literal', '_schemas-writer', ['WRITE']],
   ['TOPIC', 'prefixed', '__millrace_', ['READ', 'WRITE', 'CREATE', 'DESCRIBE_CONFIGS']],
+  ['GROUP', 'prefixed', 'trigger-', ['READ']],
+  ['TRANSACTIONAL_ID', 'prefixed', 'trigger-', ['WRITE']],
   ['TOPIC', 'literal', wildcard, ['DESCRIBE']],
   ['GROUP', 'literal', wildcard, ['DESCRIBE']],
   ['CLUSTER', 'literal', clusterName, ['DESCRIBE']],

@@ -46,7 +46,12 @@ function banner(running: ReadonlyMap<ServiceName, number>, settings: ServicesSet
   return lines.length === 0 ? '' : `${lines.join('')}\n`
 }
 
-const titles: Record<ServiceName, string> = { console: 'web console', registry: 'schema registry', rest: 'REST proxy' }
+const titles: Record<ServiceName, string> = {
+  console: 'web console',
+  registry: 'schema registry',
+  rest: 'REST proxy',
+  triggers: 'triggers',
+}
 
 function urlOf({ host, tls }: ServicesSettings, port: number): string {
   return `${tls === null ? 'http' : 'https'}://${bracketed(host)}:${port}`

@@ -50,7 +50,12 @@ export function servicesSettings(
     ownProperties,
     login,
     host,
-    ports: { console: config.get('console.port'), registry: config.get('registry.port'), rest: config.get('rest.port') },
+    ports: {
+      console: config.get('console.port'),
+      registry: config.get('registry.port'),
+      rest: config.get('rest.port'),
+      triggers: config.get('triggers.port'),
+    },
     allowedHosts: config.get('services.allowed.hosts'),
     corsOrigins: config.get('services.cors.origins'),
     mostBodyBytes: config.get('services.max.body.bytes'),
@@ -70,6 +75,7 @@ export function servicesSettings(
       mostInstances: config.get('rest.max.consumer.instances'),
       streamIdleMs: config.get('rest.stream.idle.timeout.ms'),
     },
+    triggers: { mostRunners: config.get('triggers.max.runners') },
     metricsUrl: config.get('console.metrics.url') || metricsUrl,
   }
 }

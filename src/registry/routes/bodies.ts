@@ -50,12 +50,17 @@ export function readSchemaRequest(body: unknown): SchemaRequest {
   return {
     version: number(version, 0),
     id: number(id, -1),
-    type: typeof schemaType === 'string' && schemaType !== '' ? schemaType : null,
+    type: schemaType === undefined || schemaType === null || schemaType === '' ? null : wordOf(schemaType),
     references: readReferencesOf(references),
     metadata: readMetadata(metadata),
     ruleSet: rules,
     text: schema ?? '',
   }
+}
+
+/** What is no text names no type either. */
+function wordOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function readReferencesOf(references: unknown) {

@@ -3,14 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { System, Turns } from '../../base.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
-import type { Identity, Sessions } from '../../sessions.ts'
+import type { Identity as Caller, Sessions } from '../../sessions.ts'
 import type { Access } from '../access.ts'
 import { type Decision, Decisions } from '../decide.ts'
 import { errors } from '../errors.ts'
 import { forward, isForwarded } from '../forward.ts'
 import type { Identities } from '../judge/identities.ts'
 import type { Judge } from '../judge/judge.ts'
-import { type Leadership, patienceMs } from '../leader.ts'
+import { type Identity, type Leadership, patienceMs, urlOf } from '../leader.ts'
 import { printContent } from '../records.ts'
 import type { State, Version } from '../state.ts'
 import { isValidSubject, normalSubject, parseContext, prefixOf } from '../subject.ts'
@@ -54,8 +54,8 @@ export function flag(value: string | undefined): boolean {
 }
 
 /** The identity that the hook of the server has found. */
-export function identityOf(request: FastifyRequest): Identity {
-  return (request as FastifyRequest & { identity: Identity }).identity
+export function identityOf(request: FastifyRequest): Caller {
+  return (request as FastifyRequest & { identity: Caller }).identity
 }
 
 /** A subject of the path or query, in the context of the path. */
@@ -162,13 +162,18 @@ export async function change<Answer>(
       const changing = judge.settle(answering => leadership.change(() => decide(new Decisions(state, answering, identities))))
       const changed = await changing.then(answer => ({ answer }), unlessDeposed)
       if (changed !== null) return print(changed.answer)
-    } else if (!isForwarded(request)) {
+    } else if (!isForwarded(request) && mayForward(request, leader, state)) {
       const answer = await forward(leader, request, reply, system)
       if (answer !== null) return answer
     }
     if (isForwarded(request) || system.clock.monotonic() - sinceMs > patienceMs) throw errors.unknownLeader()
     await leadership.doubt()
   }
+}
+
+/** Who may join the group of the registries may say that it leads: credentials go only to one that has shown, in the topic, that it may write there. */
+function mayForward({ headers }: FastifyRequest, leader: Identity, state: State): boolean {
+  return headers.authorization === undefined || state.leader === urlOf(leader)
 }
 
 /** null: another one has become the leader, and nothing was changed. */

@@ -138,10 +138,9 @@ export class ConsumerInstance {
   assign(partitions: readonly PartitionName[]): Promise<void> {
     return this.#alone(async () => {
       if (this.#topics.length > 0 || this.#pattern !== null) throw exclusive()
-      const kept = new Positions()
-      for (const each of partitions) kept.set(each, 0n)
-      for (const each of this.#manual) if (!kept.has(each)) this.#forget(each)
-      this.#manual = partitions.map(({ topic, partition }) => ({ topic, partition }))
+      const kept = Positions.of(partitions)
+      this.#forget(this.#manual.filter(each => !kept.has(each)))
+      this.#manual = kept.all().map(({ topic, partition }) => ({ topic, partition }))
     })
   }
 
@@ -151,14 +150,19 @@ export class ConsumerInstance {
 
   seek(positions: readonly (PartitionName & { offset: bigint | 'earliest' | 'latest' | { timestampMs: bigint } })[]): Promise<void> {
     return this.#alone(async () => {
-      const assigned = await this.#assigned()
-      for (const { topic, partition, offset } of positions) {
-        if (!assigned.some(each => each.topic === topic && each.partition === partition))
+      const assigned = Positions.of(await this.#assigned())
+      for (const { topic, partition } of positions)
+        if (!assigned.has({ topic, partition }))
           throw new HttpError(409, 40_903, `Illegal state: No current assignment for partition ${topic}-${partition}`)
-        const found = typeof offset === 'bigint' ? offset : (await this.#client.offsets(topic, [partition], offset)).get(partition)!
-        this.#forget({ topic, partition })
-        this.#fetched.set({ topic, partition }, found)
-        this.#given.set({ topic, partition }, found)
+      const found = new Positions()
+      for (const { topic, partition, offset } of positions) {
+        const position = typeof offset === 'bigint' ? offset : (await this.#client.offsets(topic, [partition], offset)).get(partition)!
+        found.set({ topic, partition }, position)
+      }
+      this.#forget(found.all())
+      for (const each of found.all()) {
+        this.#fetched.set(each, each.offset)
+        this.#given.set(each, each.offset)
       }
     })
   }
@@ -265,9 +269,8 @@ export class ConsumerInstance {
   /** What is assigned now, each with a position. */
   async #begin(): Promise<PartitionName[]> {
     const assigned = await this.#assigned()
-    const isKnown = new Positions()
-    for (const each of assigned) isKnown.set(each, 0n)
-    for (const each of this.#fetched.all()) if (!isKnown.has(each)) this.#forget(each)
+    const isKnown = Positions.of(assigned)
+    this.#forget(this.#fetched.all().filter(each => !isKnown.has(each)))
     const fresh = assigned.filter(each => !this.#fetched.has(each))
     if (fresh.length > 0) {
       const committed = new Positions()
@@ -295,10 +298,14 @@ export class ConsumerInstance {
     return (await this.#client.offsets(topic, [partition], reset)).get(partition)!
   }
 
-  #forget(partition: PartitionName): void {
-    this.#fetched.delete(partition)
-    this.#given.delete(partition)
-    this.#buffer = this.#buffer.filter(each => each.topic !== partition.topic || each.partition !== partition.partition)
+  #forget(partitions: readonly PartitionName[]): void {
+    if (partitions.length === 0) return
+    for (const each of partitions) {
+      this.#fetched.delete(each)
+      this.#given.delete(each)
+    }
+    const gone = Positions.of(partitions)
+    this.#buffer = this.#buffer.filter(each => !gone.has(each))
   }
 
   async #commit(offsets: readonly CommittedOffset[]): Promise<void> {

@@ -4,6 +4,13 @@ import type { PartitionName, PartitionOffset } from '../../client.ts'
 export class Positions {
   readonly #offsets = new Map<string, PartitionOffset>()
 
+  /** To ask which partitions are among these. */
+  static of(partitions: readonly PartitionName[]): Positions {
+    const positions = new Positions()
+    for (const each of partitions) positions.set(each, 0n)
+    return positions
+  }
+
   get(partition: PartitionName): bigint | undefined {
     return this.#offsets.get(keyOf(partition))?.offset
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { collectGarbage } from '../../../test/support/garbage.ts'
 import { DocumentCutter, MalformedStream } from './documents.ts'
 
 function cut(chunks: readonly string[], mostBytes = 1000): string[] {
@@ -47,4 +48,24 @@ test('what is no sequence of objects is refused after the documents before it', 
 test('a document has a maximum size; many of them have none', () => {
   assert.equal(cut(Array(50).fill('{"a":"123456789"}'), 20).length, 50)
   assert.throws(() => cut(['{"a":"', '1234567890', '1234567890"}'], 20), MalformedStream)
+})
+
+test('a document that comes byte by byte does not take many times its size', () => {
+  const cutter = new DocumentCutter(2 ** 21)
+  const documents: Buffer[] = []
+  cutter.push(Buffer.from('{"a":"'), documents)
+  const heldBytes = () => {
+    collectGarbage()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const before = heldBytes()
+  for (let at = 0; at < 500_000; at++) cutter.push(Buffer.from('x'), documents)
+  assert.ok(heldBytes() - before < 8 * 2 ** 20, `${heldBytes() - before} bytes`)
+  cutter.push(Buffer.from('"}{}'), documents)
+  cutter.end()
+  assert.deepEqual(
+    documents.map(each => each.length),
+    [500_008, 2],
+  )
 })

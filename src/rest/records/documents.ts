@@ -13,11 +13,12 @@ const closeBracket = 0x5d
 const quote = 0x22
 const backslash = 0x5c
 const comma = 0x2c
+const empty = Buffer.alloc(0)
 
 export class DocumentCutter {
   readonly #mostBytes: number
-  /** Of the document that has begun. */
-  #pieces: Buffer[] = []
+  /** Of the document that has begun, in front; grows, because a sender may send it byte by byte, and each piece would take more memory than what it holds. */
+  #begun: Buffer = empty
   #size = 0
   #depth = 0
   #inString = false
@@ -72,16 +73,30 @@ export class DocumentCutter {
   }
 
   #take(end: Buffer): Buffer {
+    if (this.#size === 0) {
+      this.#requireRoom(end.length)
+      return end
+    }
     this.#keep(end)
-    const document = this.#pieces.length === 1 ? end : Buffer.concat(this.#pieces, this.#size)
-    this.#pieces = []
+    const document = this.#begun.subarray(0, this.#size)
+    this.#begun = empty
     this.#size = 0
     return document
   }
 
   #keep(piece: Buffer): void {
-    this.#size += piece.length
-    if (this.#size > this.#mostBytes) throw new MalformedStream('Produce request size is larger than allowed threshold')
-    this.#pieces.push(piece)
+    const size = this.#size + piece.length
+    this.#requireRoom(size)
+    if (size > this.#begun.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(size, Math.min(2 * size, this.#mostBytes)))
+      this.#begun.copy(larger, 0, 0, this.#size)
+      this.#begun = larger
+    }
+    piece.copy(this.#begun, this.#size)
+    this.#size = size
+  }
+
+  #requireRoom(size: number): void {
+    if (size > this.#mostBytes) throw new MalformedStream('Produce request size is larger than allowed threshold')
   }
 }

@@ -1,5 +1,5 @@
 /** v2: `/consumers/{group}`: consumer instances. */
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { linearRegExp } from '../../base.ts'
 import type { CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
@@ -14,7 +14,10 @@ import { type Format, formats } from './media.ts'
 import { readRoute } from './read.ts'
 
 const Partition = Type.Object({ topic: Type.String(), partition: PartitionId })
-const Partitions = Type.Object({ partitions: Type.Array(Partition) })
+/** More than any cluster has; each of them takes time and memory. */
+const mostPartitions = 100_000
+const listOf = <S extends TSchema>(item: S) => Type.Array(item, { maxItems: mostPartitions })
+const Partitions = Type.Object({ partitions: listOf(Partition) })
 const Offset = Type.Object({ ...Partition.properties, offset: Int64, metadata: Type.Optional(Nullable(Type.String())) })
 const AtTime = Type.Object({
   ...Partition.properties,
@@ -66,7 +69,10 @@ function createRoute(rest: Rest, instances: Instances): void {
       const { group } = request.params
       const given = (request.body ?? {}) as Record<string, unknown>
       if (typeof given !== 'object' || Array.isArray(given)) throw badRequestOf('the body must be an object')
-      for (const name of Object.keys(given)) if (!settings.has(name)) throw new HttpError(422, 422, `Unrecognized field: ${name}`)
+      for (const [name, value] of Object.entries(given)) {
+        if (!settings.has(name)) throw new HttpError(422, 422, `Unrecognized field: ${name}`)
+        if (typeof value === 'object' && value !== null) throw invalidSetting(`${name} must not be an object or an array`)
+      }
       const bytes = Buffer.alloc(16)
       rest.system.random.fill(bytes)
       const name = given['id'] ?? given['name'] ?? `rest-consumer-${bytes.toString('hex')}`
@@ -116,7 +122,7 @@ function invalidSetting(message: string): HttpError {
 function subscriptionRoutes(rest: Rest, use: Use): void {
   const { app } = rest
   const Subscription = Type.Object({
-    topics: Type.Optional(Nullable(Type.Array(Type.String()))),
+    topics: Type.Optional(Nullable(listOf(Type.String()))),
     topic_pattern: Type.Optional(Nullable(Type.String())),
   })
   app.post(
@@ -167,7 +173,7 @@ function patternIn(text: string): RegExp {
 }
 
 function positionRoutes({ app }: Rest, use: Use): void {
-  const Seek = Type.Object({ offsets: Type.Optional(Type.Array(Offset)), timestamps: Type.Optional(Type.Array(AtTime)) })
+  const Seek = Type.Object({ offsets: Type.Optional(listOf(Offset)), timestamps: Type.Optional(listOf(AtTime)) })
   app.post(
     `${instancePath}/positions`,
     { schema: { params: InInstance, body: Seek, response: { 204: NoContent, ...errors } } },
@@ -202,7 +208,7 @@ function positionRoutes({ app }: Rest, use: Use): void {
 
 function offsetRoutes(rest: Rest, use: Use): void {
   const { app } = rest
-  const Committed = Type.Object({ offsets: Type.Array(Offset) })
+  const Committed = Type.Object({ offsets: listOf(Offset) })
   app.post(
     `${instancePath}/offsets`,
     {
@@ -224,14 +230,19 @@ function offsetRoutes(rest: Rest, use: Use): void {
     schema: { params: InInstance, body: Partitions, response: { 200: Committed, ...errors } },
     handler: async (request, reply) => {
       const wanted = (request.body as { partitions?: unknown } | undefined)?.partitions
-      if (!Array.isArray(wanted)) throw noPartition()
+      if (!Array.isArray(wanted) || wanted.length > mostPartitions || !wanted.every(isNamed)) throw noPartition()
       const { group } = request.params as Named
       const offsets = await use(request, request.params as Named, () => rest.client(request).groupOffsets(group, ''))
-      const isWanted = new Set(wanted.map(each => `${each?.topic} ${each?.partition}`))
+      const isWanted = new Set(wanted.map(each => `${each.topic} ${each.partition}`))
       const found = offsets.filter(each => isWanted.has(`${each.topic} ${each.partition}`))
       reply.send({ offsets: found.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })) } as never)
     },
   })
+}
+
+function isNamed(value: unknown): value is { topic: string; partition: number } {
+  const { topic, partition } = (value ?? {}) as Record<string, unknown>
+  return typeof topic === 'string' && isPartition(partition)
 }
 
 function isPartition(value: unknown): boolean {
@@ -247,6 +258,7 @@ function positionIn(offset: unknown): bigint {
 /** Committed is the position behind the given offset. */
 function committedIn(offsets: unknown): CommittedOffset[] {
   if (!Array.isArray(offsets)) throw badRequestOf('offsets must be an array')
+  if (offsets.length > mostPartitions) throw badRequestOf(`offsets must have ${mostPartitions} items at most`)
   return offsets.map(each => {
     const { topic, partition, offset, metadata } = (each ?? {}) as Record<string, unknown>
     if (typeof topic !== 'string' || !isPartition(partition)) throw badRequestOf('an offset needs a topic and a partition')

@@ -4,6 +4,7 @@ import type { BrokerInfo } from '../../client.ts'
 import { notFound } from '../errors.ts'
 import type { Links } from '../links.ts'
 import type { Asking, Rest } from '../rest.ts'
+import { sendLong } from './long-lists.ts'
 import { ReplicaData, replicaData } from './partitions.ts'
 import { errors, InCluster, idIn, List, Nullable, Relationship, Resource } from './schemas.ts'
 
@@ -43,14 +44,15 @@ export function brokerRoutes(rest: Rest): void {
   rest.app.get(
     '/v3/clusters/:cluster_id/brokers/:broker_id/partition-replicas',
     { schema: { params: InBroker, response: { 200: List(ReplicaData), ...errors } } },
-    async request => {
+    async (request, reply) => {
       const { broker, links } = await requireBroker(rest, request, request.params)
-      const replicas = (await rest.client(request).topics('all')).flatMap(({ name, partitions }) =>
-        partitions
-          .filter(each => each.replicas.includes(broker.id))
-          .map(each => replicaData(request.params.cluster_id, name, each, broker.id, links)),
-      )
-      return links.list('KafkaReplica', ['brokers', broker.id, 'partition-replicas'], replicas)
+      const topics = await rest.client(request).topics('all')
+      const data = function* () {
+        for (const { name, partitions } of topics)
+          for (const each of partitions)
+            if (each.replicas.includes(broker.id)) yield replicaData(request.params.cluster_id, name, each, broker.id, links)
+      }
+      return sendLong(rest.turns, reply, links.list('KafkaReplica', ['brokers', broker.id, 'partition-replicas'], []), data())
     },
   )
 }

@@ -6,7 +6,8 @@ import { codes, notFound } from '../errors.ts'
 import type { Links } from '../links.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { requireBroker } from './brokers.ts'
-import { errors, InCluster, List, NoContent, Nullable, Resource } from './schemas.ts'
+import { sendLong } from './long-lists.ts'
+import { errors, InCluster, InTopic, List, NoContent, Nullable, Resource } from './schemas.ts'
 
 const ConfigData = Resource({
   cluster_id: Type.String(),
@@ -94,6 +95,7 @@ export function configRoutes(rest: Rest): void {
   family(rest, '/v3/clusters/:cluster_id/topics/:topic_name/configs', { cluster_id: Type.String(), topic_name: Type.String() }, ofTopic)
   family(rest, '/v3/clusters/:cluster_id/brokers/:broker_id/configs', { cluster_id: Type.String(), broker_id: Type.String() }, ofBroker)
   family(rest, '/v3/clusters/:cluster_id/broker-configs', { cluster_id: Type.String() }, ofAllBrokers)
+  defaultsOfTopic(rest)
   ofEverything(rest)
 }
 
@@ -166,22 +168,42 @@ async function change(rest: Rest, request: Asking, owner: Owner, changes: readon
   await client.alterConfigs(owner.resource, values, validateOnly)
 }
 
-/** `-` stands for all of them. */
+/** What a topic of this name would have if it were created now. */
+function defaultsOfTopic(rest: Rest): void {
+  const schema = { params: InTopic, response: { 200: List(ConfigData), ...errors } }
+  rest.app.get('/v3/clusters/:cluster_id/topics/:topic_name/default-configs', { schema }, async request => {
+    const owner = await ofTopic(rest, request, request.params)
+    const name = request.params.topic_name
+    const { configs } = await rest.client(request).createTopic({ name, validateOnly: true })
+    return owner.links.list(
+      owner.kind,
+      ['topics', name, 'default-configs'],
+      configs.map(each => configData(owner, each)),
+    )
+  })
+}
+
+/** Each topic has some fifty configs, with their documentation. */
+const topicsTogether = 100
+
+/** `-` stands for all of them. Topics whose configs the caller may not see are left out. */
 function ofEverything(rest: Rest): void {
   const { app } = rest
   const schema = { params: InCluster, response: { 200: List(ConfigData), ...errors } }
-  app.get('/v3/clusters/:cluster_id/topics/-/configs', { schema }, async request => {
+  app.get('/v3/clusters/:cluster_id/topics/-/configs', { schema }, async (request, reply) => {
     const { cluster_id } = request.params
     const client = rest.client(request)
     const links = await rest.links(request, cluster_id)
-    const found = await client.topicConfigs(await client.topicNames())
-    const data = await Promise.all(
-      Array.from(found, async ([topic_name, entries]) => {
-        const owner = await ofTopic(rest, request, { cluster_id, topic_name })
-        return entries.map(each => configData(owner, each))
-      }),
-    )
-    return links.list('KafkaTopicConfig', ['topics', '-', 'configs'], data.flat())
+    const rights = await client.topicRights(await client.topicNames())
+    const names = Array.from(rights).flatMap(([name, found]) => (typeof found !== 'string' && found.has('DESCRIBE_CONFIGS') ? [name] : []))
+    const data = async function* () {
+      for (let at = 0; at < names.length; at += topicsTogether)
+        for (const [topic_name, entries] of await client.topicConfigs(names.slice(at, at + topicsTogether))) {
+          const owner = await ofTopic(rest, request, { cluster_id, topic_name })
+          for (const each of entries) yield configData(owner, each)
+        }
+    }
+    return sendLong(rest.turns, reply, links.list('KafkaTopicConfig', ['topics', '-', 'configs'], []), data())
   })
   app.get('/v3/clusters/:cluster_id/brokers/-/configs', { schema }, async request => {
     const { cluster_id } = request.params

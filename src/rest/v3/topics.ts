@@ -5,6 +5,7 @@ import { badRequestOf, invalidPayload } from '../errors.ts'
 import type { Links } from '../links.ts'
 import { type Operations, operationsOn } from '../operations.ts'
 import type { Rest } from '../rest.ts'
+import { sendLong } from './long-lists.ts'
 import { errors, InCluster, InTopic, Int32, List, NoContent, Nullable, Relationship, Resource } from './schemas.ts'
 
 const TopicData = Resource({
@@ -34,17 +35,16 @@ export function topicRoutes(rest: Rest): void {
   app.get(
     path,
     { schema: { params: InCluster, querystring: WithOperations, response: { 200: List(TopicData), ...errors } } },
-    async request => {
+    async (request, reply) => {
       const { cluster_id } = request.params
       const links = await rest.links(request, cluster_id)
       const client = rest.client(request)
       const topics = await client.topics('all')
       const operations = await operationsOn(topics, client, request.query.include_authorized_operations)
-      return links.list(
-        'KafkaTopic',
-        ['topics'],
-        topics.map(each => topicData(cluster_id, described(each, operations), links)),
-      )
+      const data = function* () {
+        for (const each of topics) yield topicData(cluster_id, described(each, operations), links)
+      }
+      return sendLong(rest.turns, reply, links.list('KafkaTopic', ['topics'], []), data())
     },
   )
   app.get(

@@ -16,6 +16,8 @@ export interface Validator {
 
 const compileForMs = 1_000
 const checkForMs = 250
+/** What checks that were cut off may take together, of this thread's own time; then the schema is of no more use. */
+const mostWastedMs = 500
 const mostText = 2 ** 20
 /** Without any of these, checking takes time in proportion to the value. */
 const costly = /"(?:\$(?:ref|dynamicRef|recursiveRef)|allOf|anyOf|oneOf|not|if|uniqueItems|contains|dependen\w+|unevaluated\w+)"/
@@ -33,10 +35,22 @@ export async function openValidator(schema: object | boolean, text: string, refe
     }
   })
   const always = costly.test(text) || references.size > 0
+  let wastedMs = 0
+  const passesInTime = (value: unknown): boolean => {
+    const message = 'the JSON Schema takes too long to check'
+    if (wastedMs > mostWastedMs) throw new SerdeError(message)
+    const before = process.threadCpuUsage()
+    try {
+      return limited(checkForMs, message, () => validate(value))
+    } catch (error) {
+      wastedMs += process.threadCpuUsage(before).user / 1_000
+      throw error
+    }
+  }
   return {
     check(value) {
       const checked = withoutBigints(value)
-      const passes = always ? limited(checkForMs, 'the JSON Schema takes too long to check', () => validate(checked)) : validate(checked)
+      const passes = always ? passesInTime(checked) : validate(checked)
       if (passes !== true) throw new SerdeError(`the value does not conform to its JSON Schema: ${reasonOf(validate)}`)
     },
   }
@@ -45,7 +59,7 @@ export async function openValidator(schema: object | boolean, text: string, refe
 type Dialect = 'draft4' | 'draft7' | '2019' | '2020'
 
 function dialectOf(schema: object | boolean): Dialect {
-  const uri = typeof schema === 'object' && '$schema' in schema ? String(schema.$schema) : ''
+  const uri = typeof schema === 'object' && '$schema' in schema && typeof schema.$schema === 'string' ? schema.$schema : ''
   if (uri.includes('draft-04')) return 'draft4'
   if (uri.includes('2019-09')) return '2019'
   return uri.includes('2020-12') ? '2020' : 'draft7'

@@ -44,8 +44,18 @@ export interface Field {
   readonly default: unknown
   /** Of a map: its value has id 2. */
   readonly map: { readonly key: Field; readonly value: Field } | null
-  readonly enum: { readonly names: ReadonlyMap<number, string>; readonly numbers: ReadonlyMap<string, number> } | null
+  readonly enum: {
+    readonly name: string
+    readonly names: ReadonlyMap<number, string>
+    readonly numbers: ReadonlyMap<string, number>
+  } | null
   readonly message: Message | null
+  /** To which it belongs, with its place among those of the message; those that `optional` makes do not count. */
+  readonly oneof: { readonly name: string; readonly index: number } | null
+  /** Whether it says so. */
+  readonly optional: boolean
+  /** Parameters of Confluent's `field_meta`. */
+  readonly meta: Readonly<Record<string, string>>
 }
 
 export interface Message {
@@ -206,6 +216,9 @@ class File implements ProtobufFile {
       slot: oneof >= 0 && !synthetic ? -1 - oneof : field.id,
       presence: (field as protobuf.Field & { hasPresence?: boolean }).hasPresence === true,
       inOneof: partOf !== null,
+      oneof: oneof < 0 || synthetic ? null : { name: partOf!.name, index: oneof },
+      optional: synthetic || saysOptional(field),
+      meta: metaOf(field),
       packed: field.packed && field.repeated,
       repeated: field.repeated,
       default: defaultOf(field, described),
@@ -246,7 +259,28 @@ function describeScalar(type: string, resolved: protobuf.ReflectionObject | null
   const names = new Map<number, string>()
   // Of aliases, the first one is printed.
   for (const [name, number] of numbers) if (!names.has(number)) names.set(number, name)
-  return { kind: 'enum', enum: { names, numbers } }
+  return { kind: 'enum', enum: { name: resolved.name, names, numbers } }
+}
+
+/** With proto2, whose fields are optional, required or repeated. */
+function saysOptional(field: protobuf.Field): boolean {
+  const { required, repeated, partOf, resolvedType } = field
+  const presence = (field as protobuf.Field & { hasPresence?: boolean }).hasPresence === true
+  return presence && !required && !repeated && partOf === null && !(resolvedType instanceof library().Type)
+}
+
+/** `[(confluent.field_meta).params = { key: "scale", value: "2" }]`, alone or as a list. */
+function metaOf(field: protobuf.Field): Record<string, string> {
+  const found: Record<string, string> = {}
+  const visit = (each: unknown, depth: number): void => {
+    if (typeof each !== 'object' || each === null || depth > 5) return
+    const { key, value } = each as Record<string, unknown>
+    if (typeof key === 'string' && typeof value === 'string') found[key] = value
+    else for (const inner of Object.values(each)) visit(inner, depth + 1)
+  }
+  for (const option of (field.parsedOptions as Record<string, unknown>[] | null) ?? [])
+    for (const [name, each] of Object.entries(option)) if (name.startsWith('(confluent.field_meta)')) visit(each, 0)
+  return found
 }
 
 function defaultOf(field: protobuf.Field, { kind, enum: symbols }: Described): unknown {

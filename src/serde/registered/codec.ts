@@ -49,14 +49,15 @@ function decodeWith(codec: Codec, schema: RegisteredSchema, frame: Frame, { form
   return { value, schema: { type: schema.type, id: frame.id ?? schema.id, guid: frame.guid ?? schema.guid, name } }
 }
 
-async function encodeWith(codec: Codec, fetched: MaybePromise<RegisteredSchema>, value: unknown, choice: SchemaChoice): Promise<Buffer> {
-  const schema = await fetched
-  if (schema.type !== codec.type) throw new SerdeError(`the schema is of type ${schema.type}, not ${codec.type}`)
-  if (schema.id === null) throw new SerdeError('the registry did not say which id the schema has')
-  const output = new Output()
-  writePrefix(schema.id, output)
-  await codec.encode(schema, value, choice, output)
-  return output.toBuffer()
+/** At once if schema and format allow it, so that records cost no promises. */
+function encodeWith(codec: Codec, fetched: MaybePromise<RegisteredSchema>, value: unknown, choice: SchemaChoice): MaybePromise<Buffer> {
+  return later(fetched, schema => {
+    if (schema.type !== codec.type) throw new SerdeError(`the schema is of type ${schema.type}, not ${codec.type}`)
+    if (schema.id === null) throw new SerdeError('the registry did not say which id the schema has')
+    const output = new Output()
+    writePrefix(schema.id, output)
+    return later(codec.encode(schema, value, choice, output), () => output.toBuffer())
+  })
 }
 
 function chosen(

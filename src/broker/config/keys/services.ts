@@ -6,7 +6,7 @@ const port = (value: number, doc: string) => int({ default: value, min: 0, max: 
 export const servicesKeys = {
   services: list({
     default: '',
-    oneOf: ['console', 'registry', 'rest'],
+    oneOf: ['console', 'registry', 'rest', 'triggers'],
     doc: 'Services that `millrace start` runs in a process beside the broker, and that `millrace services` runs. Empty: none.',
   }),
   'services.host': string({
@@ -107,5 +107,12 @@ export const servicesKeys = {
     default: 100,
     min: 1,
     doc: 'Maximum number of consumer instances (v2) and of readers of a group (v3) that one user of the REST proxy may have.',
+  }),
+  'triggers.port': port(8084, 'Port of the API of function triggers.'),
+  'triggers.max.runners': int({
+    default: 8,
+    min: 1,
+    max: 1_000,
+    doc: 'Maximum number of processes in which functions of triggers run at the same time; calls beyond it wait. Each process takes about 50 MB and what its function uses.',
   }),
 } satisfies Declarations

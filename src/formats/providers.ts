@@ -3,9 +3,8 @@
  * `${directory:/run/secrets:key}` (KIP-297, KIP-421). Kafka's own providers are supported; others are Java code.
  */
 import { resolve, sep } from 'node:path'
-import { DiskError, type FileSystem, splitList } from '../../base.ts'
-import { parseProperties } from '../../formats.ts'
-import type { Given } from './broker-config.ts'
+import { DiskError, type FileSystem, splitList } from '../base.ts'
+import { parseProperties } from './properties.ts'
 
 export interface ProviderInputs {
   files?: FileSystem | undefined
@@ -22,7 +21,7 @@ const variable = /\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}/g
 const kafkas = 'org.apache.kafka.common.config.provider.'
 
 /** `values` has everything that was given; its keys `config.providers…` define the providers. */
-export function valueResolver(values: ReadonlyMap<string, Given>, inputs: ProviderInputs): Resolver {
+export function valueResolver(values: ReadonlyMap<string, { readonly text: string }>, inputs: ProviderInputs): Resolver {
   const lookups = new Map<string, Lookup | { problem: string }>()
   for (const name of splitList(values.get('config.providers')?.text ?? '')) {
     const parameter = (key: string) => values.get(`config.providers.${name}.${key}`)?.text.trim()

@@ -1,0 +1,37 @@
+/** Real servers of the sinks, by the scripts of the peers beside this repository. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Missing, repository } from '../support/cache.ts'
+import { must } from '../support/run.ts'
+
+export interface Peer {
+  /** The first of its ports. */
+  readonly port: number
+  /** SIGKILL, and a start with the same data. */
+  killAndStart(): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startPeer(name: string, ports: readonly number[]): Promise<Peer> {
+  const beside = ['..', '../..'].map(above => join(repository, above, 'shared', 'peers', 'sinks'))
+  const folder = [process.env['SINK_PEERS'] ?? '', ...beside].find(each => existsSync(join(each, name, 'up.sh')))
+  if (folder === undefined) throw new Missing(`the scripts that start ${name} are not there (SINK_PEERS names their folder)`)
+  const directory = mkdtempSync(join(tmpdir(), `millrace-${name}-`))
+  const up = () =>
+    must('bash', [join(folder, name, 'up.sh'), directory, ...ports.map(String)], { seconds: 900 }).catch(error => {
+      throw new Missing(`${name} does not start: ${(error as Error).message.replace(/\s+/g, ' ').slice(-300)}`)
+    })
+  await up()
+  return {
+    port: ports[0]!,
+    async killAndStart() {
+      await must('bash', ['-c', `kill -9 "$(cat ${directory}/pid)"; rm ${directory}/pid`])
+      await up()
+    },
+    async stop() {
+      await must('bash', [join(folder, name, 'down.sh'), directory])
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}

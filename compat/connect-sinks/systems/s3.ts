@@ -1,0 +1,92 @@
+/** S3, by MinIO: JSON and Parquet, by partition and by field, with an upload in parts. */
+import { gunzipSync } from 'node:zlib'
+import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { parquetReadObjects } from 'hyparquet'
+import { uncompressSync } from 'snappy'
+import { chosenKind, ObjectServer } from '../../support/object-servers.ts'
+import { freePorts } from '../../support/run.ts'
+import { drive, partitions, records } from '../drive.ts'
+import { Seen } from '../records.ts'
+import type { System } from './system.ts'
+
+const login = { user: 'millrace', password: 'millrace-secret', bucket: 'events' }
+
+export const s3System: System = {
+  name: 's3',
+  async run(judge) {
+    const kind = chosenKind()
+    const server = await ObjectServer.start(kind, await freePorts(kind.ports), login)
+    const endpoint = `http://127.0.0.1:${server.port}`
+    const client = new S3Client({
+      endpoint,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      credentials: { accessKeyId: login.user, secretAccessKey: login.password },
+    })
+    const base = {
+      's3.bucket.name': login.bucket,
+      's3.region': 'us-east-1',
+      'store.url': endpoint,
+      'aws.access.key.id': login.user,
+      'aws.secret.access.key': login.password,
+      'flush.size': '3000',
+      'rotate.schedule.interval.ms': '1000',
+    }
+    const harm = async () => {
+      await server.kill()
+      await server.restart()
+    }
+    try {
+      await judge('json-gzip-once', async () => {
+        await drive({ connector: 's3', config: { ...base, 'topics.dir': 'json', 's3.compression.type': 'gzip' }, kills: 4, harm })
+        const seen = new Seen(partitions, records)
+        for await (const body of objects(client, 'json/'))
+          for (const line of gunzipSync(body).toString().trim().split('\n')) {
+            const { partition, n } = JSON.parse(line) as { partition: number; n: number }
+            seen.add(partition, n)
+          }
+        seen.requireOnce()
+      })
+      await judge('parquet-by-field-once', async () => {
+        const config = {
+          ...base,
+          'topics.dir': 'parquet',
+          'format.class': 'parquet',
+          'partitioner.class': 'field',
+          'partition.field.name': 'kind',
+        }
+        await drive({ connector: 's3', config, kills: 4, harm })
+        const seen = new Seen(partitions, records)
+        for await (const body of objects(client, 'parquet/'))
+          for (const row of await rowsOf(body)) seen.add(row['partition'] as number, Number(row['n']))
+        seen.requireOnce()
+      })
+    } finally {
+      client.destroy()
+      await server.remove()
+    }
+  },
+}
+
+async function rowsOf(body: Buffer): Promise<Record<string, unknown>[]> {
+  const file = body.buffer.slice(body.byteOffset, body.byteOffset + body.length) as ArrayBuffer
+  return await parquetReadObjects({
+    file,
+    columns: ['partition', 'n'],
+    compressors: { SNAPPY: page => uncompressSync(Buffer.from(page)) as Buffer },
+  })
+}
+
+async function* objects(client: S3Client, prefix: string): AsyncGenerator<Buffer> {
+  let token: string | undefined
+  do {
+    const listed = await client.send(
+      new ListObjectsV2Command({ Bucket: login.bucket, Prefix: prefix, ...(token === undefined ? {} : { ContinuationToken: token }) }),
+    )
+    for (const { Key } of listed.Contents ?? []) {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket: login.bucket, Key: Key! }))
+      yield Buffer.from(await Body!.transformToByteArray())
+    }
+    token = listed.NextContinuationToken
+  } while (token !== undefined)
+}

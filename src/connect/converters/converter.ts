@@ -1,0 +1,63 @@
+/** What a converter is: bytes of keys, values and headers to Kafka Connect's values, and back. A file of this folder exports one definition; `list.ts` names all. */
+import type { Declarations, System } from '../../base.ts'
+import type { ConnectValue, Schema } from '../../connector.ts'
+import type { PluginKeys, Refuse, Values } from '../plugin-config.ts'
+import type { Typed } from '../values/values.ts'
+
+export type MaybePromise<T> = T | Promise<T>
+
+/** At once if the value is there, so that records with known schemas cost no promises. */
+export function later<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return value instanceof Promise ? value.then(next) : next(value)
+}
+
+export interface RawHeader {
+  readonly key: Buffer
+  readonly value: Buffer | null
+}
+
+/** Methods throw DataError, or another error where the bytes are not the cause, such as a registry that does not answer. */
+export interface Converter {
+  /** `headers` of the record: newer serializers say there which schema the bytes have. */
+  toConnect(topic: string, bytes: Buffer | null, headers?: readonly RawHeader[]): MaybePromise<Typed>
+  fromConnect(topic: string, schema: Schema | null, value: ConnectValue): MaybePromise<Buffer | null>
+  close?(): void
+}
+
+export interface HeaderConverter {
+  toConnect(topic: string, name: string, bytes: Buffer | null): MaybePromise<Typed>
+  fromConnect(topic: string, name: string, schema: Schema | null, value: ConnectValue): MaybePromise<Buffer | null>
+  close?(): void
+}
+
+/** The schema registry of those that name none. */
+export interface DefaultRegistry {
+  readonly url: string
+  readonly authorization: string | undefined
+  /** It is this process, so that there is nobody to verify. */
+  readonly isOwn: boolean
+}
+
+export interface ConverterContext {
+  readonly isKey: boolean
+  readonly system: System
+  readonly registry: DefaultRegistry | null
+  readonly refuse: Refuse
+}
+
+export interface ConverterDefinition<D extends Declarations = Declarations, R extends string = string> extends PluginKeys<D, R> {
+  /** Short; what follows are Java's classes. */
+  readonly name: string
+  readonly classes: readonly [string, ...string[]]
+  readonly summary: string
+  /** Whether headers can be converted with it. */
+  readonly forHeaders: boolean
+  /** Throws InvalidConfig. */
+  readonly open: (values: Values<D, R>, context: ConverterContext) => Converter
+}
+
+export function defineConverter<const D extends Declarations, const R extends keyof D & string = never>(
+  definition: ConverterDefinition<D, R>,
+): ConverterDefinition {
+  return definition as unknown as ConverterDefinition
+}

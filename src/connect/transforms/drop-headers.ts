@@ -1,0 +1,15 @@
+/** DropHeaders: removes headers by name. */
+import { list } from '../../base.ts'
+import { defineTransform } from './transform.ts'
+
+export const dropHeaders = defineTransform({
+  name: 'DropHeaders',
+  sides: false,
+  summary: 'removes headers',
+  keys: { headers: list({ default: null, nonEmpty: true, importance: 'high', doc: 'Names of the headers that are removed.' }) },
+  required: ['headers'],
+  open({ headers }) {
+    const dropped = new Set(headers)
+    return { apply: record => ({ ...record, headers: record.headers.filter(({ name }) => !dropped.has(name)) }) }
+  },
+})

@@ -1,0 +1,76 @@
+/** What a transform is, and what a predicate is. A file of this folder exports one definition; `list.ts` names them all. */
+import type { Declarations, System } from '../../base.ts'
+import type { ConnectRecord, ConnectValue, Schema } from '../../connector.ts'
+import type { PluginKeys, Refuse, Values } from '../plugin-config.ts'
+
+/** Key or value: what a transform works on. */
+export interface Part {
+  readonly name: 'key' | 'value'
+  schema(record: ConnectRecord): Schema | null
+  value(record: ConnectRecord): ConnectValue
+  with(record: ConnectRecord, schema: Schema | null, value: ConnectValue): ConnectRecord
+}
+
+export const keyPart: Part = {
+  name: 'key',
+  schema: record => record.keySchema,
+  value: record => record.key,
+  with: (record, keySchema, key) => ({ ...record, keySchema, key }),
+}
+
+export const valuePart: Part = {
+  name: 'value',
+  schema: record => record.valueSchema,
+  value: record => record.value,
+  with: (record, valueSchema, value) => ({ ...record, valueSchema, value }),
+}
+
+export interface Transform {
+  /** null: the record is dropped. Throws DataError; of other errors the record is not the cause. */
+  apply(record: ConnectRecord): ConnectRecord | null
+  close?(): void
+}
+
+export interface Predicate {
+  test(record: ConnectRecord): boolean
+}
+
+export interface OpenContext {
+  /** Of a transform of `$Key` or `$Value`; otherwise the value. */
+  readonly part: Part
+  readonly system: System
+  readonly refuse: Refuse
+}
+
+interface Basics<D extends Declarations, R extends string> extends PluginKeys<D, R> {
+  /** Java's simple name, without `$Key` and `$Value`. */
+  readonly name: string
+  readonly summary: string
+}
+
+export interface TransformDefinition<D extends Declarations = Declarations, R extends string = string> extends Basics<D, R> {
+  /** Whether it has the two forms `$Key` and `$Value`. */
+  readonly sides: boolean
+  /** Not one of Kafka's. */
+  readonly own?: boolean
+  /** Throws InvalidConfig. */
+  readonly open: (values: Values<D, R>, context: OpenContext) => Transform | Promise<Transform>
+}
+
+export interface PredicateDefinition<D extends Declarations = Declarations, R extends string = string> extends Basics<D, R> {
+  readonly own?: boolean
+  /** Throws InvalidConfig. */
+  readonly open: (values: Values<D, R>, context: OpenContext) => Predicate | Promise<Predicate>
+}
+
+export function defineTransform<const D extends Declarations, const R extends keyof D & string = never>(
+  definition: TransformDefinition<D, R>,
+): TransformDefinition {
+  return definition as unknown as TransformDefinition
+}
+
+export function definePredicate<const D extends Declarations, const R extends keyof D & string = never>(
+  definition: PredicateDefinition<D, R>,
+): PredicateDefinition {
+  return definition as unknown as PredicateDefinition
+}

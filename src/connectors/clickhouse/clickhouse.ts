@@ -1,0 +1,216 @@
+/**
+ * ClickHouse sink, by the official client: inserts in the format JSONEachRow.
+ *
+ * An insert of one table and one partition of the topic carries the offsets as `insert_deduplication_token`: where a table remembers such tokens (replicated
+ * tables do; others by `non_replicated_deduplication_window`), the same insert is not done twice.
+ */
+import { parseLossless, stringifyLossless } from '../../base.ts'
+import {
+  boolean,
+  DataError,
+  defineSink,
+  int,
+  list,
+  password,
+  RetriableError,
+  type SinkContext,
+  type SinkRecord,
+  type SinkTask,
+  string,
+  type ValuesOf,
+} from '../../connector.ts'
+import { Batches } from '../batches/batches.ts'
+import { firstProblem } from '../entries.ts'
+import { missing, requireNone } from '../required.ts'
+import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
+import { jsonOf, typedValue } from '../values/json.ts'
+
+const pairsProblem = (text: string) =>
+  firstProblem(text, entry => (/^[^=]+=[^=]*$/.test(entry) ? null : `"${entry}" is no pair such as name=value`))
+
+/** Names as ClickHouse's own connector has them. */
+const keys = {
+  hostname: string({ default: '', importance: 'high', doc: 'Host of the server.' }),
+  port: int({ default: 8_443, min: 1, max: 65_535, importance: 'high', doc: 'Port of its HTTP interface: 8443, without TLS 8123.' }),
+  ssl: boolean({ default: true, doc: 'Whether the connection uses TLS.' }),
+  database: string({ default: 'default', doc: 'The database.' }),
+  username: string({ default: 'default', doc: 'User of the database.' }),
+  password: password({ doc: 'Password of the user.' }),
+  topic2TableMap: list({ default: '', check: pairsProblem, doc: 'Tables for topics: `orders=shop_orders,users=people`.' }),
+  'table.name.format': string({
+    default: '${topic}',
+    check: templateProblem,
+    doc: 'The table of topics that `topic2TableMap` does not have, as a template.',
+  }),
+  timeoutSeconds: int({ default: 30, min: 1, max: 600, doc: 'How long a request may take.' }),
+  clickhouseSettings: list({
+    default: '',
+    check: pairsProblem,
+    doc: 'Settings of inserts: `insert_quorum=2,input_format_skip_unknown_fields=1`.',
+  }),
+  'batch.size': int({ default: 10_000, min: 1, max: 1_000_000, doc: 'How many records one insert has at most.' }),
+  'compression.enabled': boolean({ default: true, importance: 'low', doc: 'Whether inserts are compressed.' }),
+} as const
+
+type Config = ValuesOf<typeof keys>
+
+const check = (config: Config) => missing(config, ['hostname'])
+
+export const clickhouse = defineSink({
+  name: 'clickhouse',
+  classes: ['com.clickhouse.kafka.connect.ClickHouseSinkConnector'],
+  version: '1',
+  summary: 'Inserts records into ClickHouse tables.',
+  example: { hostname: '127.0.0.1', port: '8123', ssl: 'false', database: 'default', username: 'default', topic2TableMap: 'events=events' },
+  config: keys,
+  check,
+  async open(config, context): Promise<SinkTask> {
+    requireNone(check(config))
+    return new ClickHouseTask(config, context, await connect(config))
+  },
+})
+
+async function connect(config: Config) {
+  const { ClickHouseLogLevel, createClient } = await import('@clickhouse/client')
+  return createClient({
+    url: `${config.ssl ? 'https' : 'http'}://${config.hostname}:${config.port}`,
+    database: config.database,
+    username: config.username,
+    password: config.password ?? '',
+    request_timeout: config.timeoutSeconds * 1_000,
+    compression: { request: config['compression.enabled'] },
+    application: 'millrace connect',
+    // What it would say is thrown as well.
+    log: { level: ClickHouseLogLevel.OFF },
+    // int64 and decimals with all their digits.
+    json: { parse: text => parseLossless(text) as never, stringify: value => stringifyLossless(value) },
+    clickhouse_settings: {
+      date_time_input_format: 'best_effort',
+      // Errors come as statuses, and not in the middle of an answer.
+      wait_end_of_query: 1,
+      ...Object.fromEntries(
+        config.clickhouseSettings.map(entry => [entry.slice(0, entry.indexOf('=')).trim(), entry.slice(entry.indexOf('=') + 1).trim()]),
+      ),
+    },
+  })
+}
+
+type Client = Awaited<ReturnType<typeof connect>>
+
+/** Codes for values that a column does not take: an insert is refused because of a row. */
+const ofRows: ReadonlySet<number> = new Set([
+  6, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 131, 190, 321, 349, 407, 441, 467, 675, 676, 691,
+])
+/** Codes for what the caller cannot mend by waiting: unknown names, missing rights, wrong settings, syntax. */
+const ofCaller: ReadonlySet<number> = new Set([15, 16, 46, 47, 48, 50, 60, 62, 81, 115, 192, 193, 194, 195, 291, 407, 497, 516])
+
+interface Row {
+  readonly record: SinkRecord
+  readonly values: unknown
+}
+
+class ClickHouseTask implements SinkTask {
+  readonly #context: SinkContext
+  readonly #client: Client
+  readonly #tables: ReadonlyMap<string, string>
+  readonly #table: Template
+  readonly #batches: Batches
+
+  constructor(config: Config, context: SinkContext, client: Client) {
+    this.#context = context
+    this.#client = client
+    this.#tables = new Map(
+      config.topic2TableMap.map(entry => [entry.slice(0, entry.indexOf('=')).trim(), entry.slice(entry.indexOf('=') + 1).trim()]),
+    )
+    this.#table = parseTemplate(config['table.name.format'])
+    this.#batches = new Batches(config['batch.size'])
+  }
+
+  put(records: readonly SinkRecord[]): Promise<void> {
+    return this.#batches.write(records, batch => this.#write(batch))
+  }
+
+  async #write(batch: readonly SinkRecord[]): Promise<void> {
+    const refused: { record: SinkRecord; error: DataError }[] = []
+    const inserts = new Map<string, { table: string; rows: Row[] }>()
+    for (const record of batch) {
+      // There is nothing to delete by.
+      if (record.value === null) continue
+      try {
+        const table = this.#tables.get(record.topic) ?? this.#table.render(record)
+        const name = `${table} ${record.original.topic} ${record.original.partition}`
+        const insert = inserts.get(name) ?? { table, rows: [] }
+        inserts.set(name, insert)
+        insert.rows.push({ record, values: rowOf(record) })
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error
+        refused.push({ record, error })
+      }
+    }
+    for (const { table, rows } of inserts.values()) await this.#insert(table, rows, refused)
+    for (const { record, error } of refused) await this.#context.report(record, error)
+  }
+
+  async #insert(table: string, rows: readonly Row[], refused: { record: SinkRecord; error: DataError }[]): Promise<void> {
+    const first = rows[0]!.record.original
+    const token = `${this.#context.connector}-${first.topic}-${first.partition}-${first.offset}-${rows.at(-1)!.record.original.offset}`
+    try {
+      await this.#client.insert({
+        table: table.split('.').map(quoted).join('.'),
+        values: rows.map(row => row.values),
+        format: 'JSONEachRow',
+        clickhouse_settings: { insert_deduplication_token: token },
+      })
+    } catch (error) {
+      const code = codeOf(error)
+      if (code !== null && ofCaller.has(code)) throw error
+      if (code === null || !ofRows.has(code)) throw new RetriableError(`ClickHouse: ${(error as Error).message}`, { cause: error })
+      if (rows.length === 1) {
+        refused.push({ record: rows[0]!.record, error: new DataError(`ClickHouse refuses the row: ${(error as Error).message}`, error) })
+        return
+      }
+      const middle = rows.length >> 1
+      await this.#insert(table, rows.slice(0, middle), refused)
+      await this.#insert(table, rows.slice(middle), refused)
+    }
+  }
+
+  async flush(): Promise<undefined> {
+    return undefined
+  }
+
+  async closed(): Promise<void> {
+    this.#batches.forget()
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close()
+  }
+}
+
+/** null: it is not the server that says it. */
+function codeOf(error: unknown): number | null {
+  const code = (error as { code?: unknown }).code
+  return typeof code === 'string' && /^\d+$/.test(code) ? Number(code) : null
+}
+
+function quoted(name: string): string {
+  return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``
+}
+
+/** Of a struct, or of a text that is a JSON object. */
+function rowOf(record: SinkRecord): unknown {
+  const { value } = record
+  const row = typeof value === 'string' || Buffer.isBuffer(value) ? parsed(value.toString()) : jsonOf(typedValue(record))
+  if (typeof row !== 'object' || row === null || Array.isArray(row))
+    throw new DataError('the value has no fields: it must be a struct or a JSON object')
+  return row
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseLossless(text)
+  } catch (error) {
+    throw new DataError(`the value is no JSON: ${(error as Error).message}`, error)
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Sink: documents in Elasticsearch 7 and 8 and in OpenSearch, with the keys of Confluent's Elasticsearch sink connector.
+ *
+ * A record becomes one document, with its key or its place in Kafka as id, so that writing it again changes nothing; with ids by key the offset is the
+ * document's external version, and an older record never replaces a newer one.
+ */
+import { DataError, defineSink } from '../../connector.ts'
+import { requireNone } from '../required.ts'
+import { BulkWriter } from './bulk.ts'
+import { openClient } from './client.ts'
+import { type Operation, operationsOf } from './documents.ts'
+import { Indices } from './indices.ts'
+import { checkElasticsearch, elasticsearchKeys } from './keys.ts'
+
+export const elasticsearch = defineSink({
+  name: 'elasticsearch',
+  classes: ['io.confluent.connect.elasticsearch.ElasticsearchSinkConnector', 'io.aiven.kafka.connect.opensearch.OpensearchSinkConnector'],
+  version: '1.0.0',
+  summary: 'Writes records as documents into Elasticsearch 7, 8 or OpenSearch, each once.',
+  example: { 'connection.url': 'http://127.0.0.1:9200', 'key.ignore': 'true', 'schema.ignore': 'true' },
+  config: elasticsearchKeys,
+  check: checkElasticsearch,
+  async open(config, context) {
+    requireNone(checkElasticsearch(config))
+    const client = openClient(config, context)
+    const indices = new Indices(config, client)
+    const operationOf = operationsOf(config)
+    const writer = new BulkWriter(config, client, context)
+    return {
+      async put(records) {
+        writer.requireWell()
+        // Indices first: when that fails, none of the records was taken yet.
+        for (const record of records) await indices.prepare(record)
+        const operations: Operation[] = []
+        for (const record of records) {
+          try {
+            const operation = operationOf(record, indices.nameFor(record))
+            if (operation !== null) operations.push(operation)
+          } catch (error) {
+            if (!(error instanceof DataError)) throw error
+            if (config['drop.invalid.message']) context.count('records_dropped')
+            else await context.report(record, error)
+          }
+        }
+        for (const operation of operations) await writer.add(operation)
+      },
+      async flush() {
+        await writer.flush()
+        return undefined
+      },
+      async close() {
+        writer.close()
+        await client.close()
+      },
+    }
+  },
+})

@@ -1,0 +1,135 @@
+/** Sink: a file, or the output of the worker, one line per record, with the keys of Kafka's FileStreamSink. Files that have become large or old are renamed. */
+
+import { DiskError, type FileHandle } from '../../base.ts'
+import {
+  choice,
+  defineSink,
+  int,
+  long,
+  ms,
+  RetriableError,
+  type SinkContext,
+  type SinkRecord,
+  string,
+  type ValuesOf,
+} from '../../connector.ts'
+import { type JsonStyle, jsonText } from '../formats/json-text.ts'
+
+const keys = {
+  file: string({ default: '', importance: 'high', doc: 'The file that is appended to. Empty: the standard output of the worker.' }),
+  format: choice(['text', 'json'] as const, {
+    default: 'text',
+    doc: 'text: strings as they are, everything else as JSON. json: everything as JSON, so that each record is one line.',
+  }),
+  'rotate.bytes': long({
+    default: -1,
+    min: -1,
+    unit: 'bytes',
+    doc: 'Size at which the file is renamed to file.1, file.1 to file.2, and so on. -1: not.',
+  }),
+  'rotate.interval.ms': ms({ default: -1, min: -1, doc: 'Age at which it is renamed. -1: not.' }),
+  'rotate.keep': int({ default: 10, min: 1, max: 10_000, doc: 'How many renamed files are kept.' }),
+} as const
+
+export const fileSink = defineSink({
+  name: 'file-sink',
+  classes: ['org.apache.kafka.connect.file.FileStreamSinkConnector'],
+  version: '1.0.0',
+  summary: 'Writes records as lines into a file or to the standard output.',
+  example: { file: '/tmp/events.txt' },
+  config: keys,
+  async open(config, context) {
+    return config.file === '' ? standardOutput(config) : new LineFile(config, context)
+  },
+})
+
+const style: JsonStyle = { decimals: 'number', times: 'iso', maps: 'pairs' }
+
+function lineOf({ value, valueSchema }: SinkRecord, { format }: ValuesOf<typeof keys>): string {
+  return format === 'text' && typeof value === 'string' ? `${value}\n` : `${jsonText(value, valueSchema, style)}\n`
+}
+
+function standardOutput(config: ValuesOf<typeof keys>) {
+  return {
+    put: (records: readonly SinkRecord[]) =>
+      new Promise<void>((resolve, reject) =>
+        process.stdout.write(records.map(record => lineOf(record, config)).join(''), error => (error ? reject(error) : resolve())),
+      ),
+    flush: async () => undefined,
+    close: async () => {},
+  }
+}
+
+class LineFile {
+  readonly #config: ValuesOf<typeof keys>
+  readonly #context: SinkContext
+  #handle: FileHandle | null = null
+  #position = 0
+  #openedMs = 0
+
+  constructor(config: ValuesOf<typeof keys>, context: SinkContext) {
+    this.#config = config
+    this.#context = context
+  }
+
+  /** Written again at the same place after a failure: nothing is twice within one run. */
+  async put(records: readonly SinkRecord[]): Promise<void> {
+    if (records.length === 0) return
+    await this.#retriably(async () => {
+      const lines = Buffer.from(records.map(record => lineOf(record, this.#config)).join(''))
+      if (this.#isOver()) await this.#rotate()
+      this.#handle ??= this.#open()
+      await this.#handle.write([lines], this.#position)
+      this.#position += lines.length
+    })
+  }
+
+  async flush(): Promise<undefined> {
+    // Another try after a failed sync would prove nothing: then the task fails, and reads again from the last commit.
+    await this.#handle?.datasync()
+    return undefined
+  }
+
+  async close(): Promise<void> {
+    this.#handle?.close()
+    this.#handle = null
+  }
+
+  #open(): FileHandle {
+    const handle = this.#context.system.files.open(this.#config.file, 'rw')
+    this.#position = handle.size()
+    this.#openedMs = this.#context.system.clock.monotonic()
+    // A line that a crash cut off stays a line of its own; its record is written again.
+    const last = Buffer.alloc(1)
+    if (this.#position > 0 && handle.readSync(last, this.#position - 1) === 1 && last[0] !== 0x0a) {
+      handle.writeSync([Buffer.from('\n')], this.#position)
+      this.#position++
+    }
+    return handle
+  }
+
+  #isOver(): boolean {
+    if (this.#handle === null || this.#position === 0) return false
+    const { 'rotate.bytes': bytes, 'rotate.interval.ms': interval } = this.#config
+    return (bytes > 0 && this.#position >= bytes) || (interval > 0 && this.#context.system.clock.monotonic() - this.#openedMs >= interval)
+  }
+
+  async #rotate(): Promise<void> {
+    const { files } = this.#context.system
+    const { file, 'rotate.keep': keep } = this.#config
+    await this.flush()
+    await this.close()
+    for (let number = keep; number > 1; number--)
+      if (files.exists(`${file}.${number - 1}`)) files.rename(`${file}.${number - 1}`, `${file}.${number}`)
+    files.rename(file, `${file}.1`)
+  }
+
+  async #retriably(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (error instanceof DiskError && error.isShortage) throw new RetriableError(error.message, { cause: error })
+      throw error
+    }
+  }
+}

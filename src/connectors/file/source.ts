@@ -1,0 +1,142 @@
+/** Source: the lines of one file, as they are appended, with the keys of Kafka's FileStreamSource. Exactly once: the position in the file is the offset. */
+
+import { DiskError, type FileHandle } from '../../base.ts'
+import {
+  defineSource,
+  int,
+  intBytes,
+  type SourceContext,
+  type SourceRecord,
+  type Struct,
+  string,
+  struct,
+  type ValuesOf,
+} from '../../connector.ts'
+import { missing, requireNone } from '../required.ts'
+import { pause } from '../waits.ts'
+
+const keys = {
+  file: string({ default: null, importance: 'high', doc: 'The file that is read. Required. A file that is not there yet is waited for.' }),
+  topic: string({ default: null, importance: 'high', doc: 'The topic that its lines are written to. Required.' }),
+  'batch.size': int({ default: 2_000, min: 1, importance: 'low', doc: 'Most lines that are read at once.' }),
+  'line.max.bytes': intBytes({
+    default: 2 ** 20,
+    min: 1,
+    max: 2 ** 27,
+    importance: 'low',
+    doc: 'Longest line. A longer one fails the task.',
+  }),
+} as const
+
+const check = (config: ValuesOf<typeof keys>) => missing(config, ['file', 'topic'])
+
+export const fileSource = defineSource({
+  name: 'file-source',
+  classes: ['org.apache.kafka.connect.file.FileStreamSourceConnector'],
+  version: '1.0.0',
+  summary: 'Reads the lines of a file, and goes on as it grows.',
+  example: { file: '/tmp/events.txt', topic: 'events' },
+  config: keys,
+  check,
+  exactlyOnce: () => true,
+  async open(config, context) {
+    requireNone(check(config))
+    const partition = struct([['filename', config.file]])
+    const [stored] = await context.storedOffsets([partition])
+    return new Tail(config, context, partition, Number(stored?.['position'] ?? 0))
+  },
+})
+
+const text = { type: 'string' } as const
+const pauseMs = 1_000
+
+class Tail {
+  readonly #config: ValuesOf<typeof keys>
+  readonly #context: SourceContext
+  readonly #partition: Struct
+  #handle: FileHandle | null = null
+  #position: number
+
+  constructor(config: ValuesOf<typeof keys>, context: SourceContext, partition: Struct, position: number) {
+    this.#config = config
+    this.#context = context
+    this.#partition = partition
+    this.#position = position
+  }
+
+  async poll(): Promise<readonly SourceRecord[]> {
+    const records = await this.#read()
+    if (records.length === 0 && !this.#context.signal.aborted)
+      await pause(this.#context.system, pauseMs, this.#context.signal).catch((error: unknown) => {
+        if (!this.#context.signal.aborted) throw error
+      })
+    return records
+  }
+
+  async close(): Promise<void> {
+    this.#handle?.close()
+    this.#handle = null
+  }
+
+  async #read(): Promise<SourceRecord[]> {
+    this.#handle ??= this.#open()
+    if (this.#handle === null) return []
+    const size = this.#handle.size()
+    if (size < this.#position) {
+      this.#context.log.warn(
+        { file: this.#config.file, position: this.#position, size },
+        'the file has become smaller: it is read from its beginning',
+      )
+      this.#position = 0
+    }
+    if (size === this.#position) return []
+    const most = this.#config['line.max.bytes'] + 2
+    const bytes = Buffer.allocUnsafe(Math.min(Math.max(most, 2 ** 16), size - this.#position))
+    const read = await this.#handle.read(bytes, this.#position)
+    const records = this.#lines(bytes.subarray(0, read))
+    if (records.length === 0 && read >= most)
+      throw new Error(
+        `the line at ${this.#position} of ${this.#config.file} is longer than line.max.bytes, ${this.#config['line.max.bytes']}`,
+      )
+    return records
+  }
+
+  /** Complete lines only: the rest is read when its end is there. */
+  #lines(bytes: Buffer): SourceRecord[] {
+    const records: SourceRecord[] = []
+    let from = 0
+    while (records.length < this.#config['batch.size']) {
+      const end = bytes.indexOf(0x0a, from)
+      if (end < 0) break
+      const line = bytes.subarray(from, end > from && bytes[end - 1] === 0x0d ? end - 1 : end)
+      from = end + 1
+      records.push(this.#record(line.toString(), this.#position + from))
+    }
+    this.#position += from
+    return records
+  }
+
+  #record(value: string, next: number): SourceRecord {
+    return {
+      topic: this.#config.topic!,
+      partition: null,
+      keySchema: null,
+      key: null,
+      valueSchema: text,
+      value,
+      timestampMs: null,
+      headers: [],
+      sourcePartition: this.#partition,
+      sourceOffset: struct([['position', next]]),
+    }
+  }
+
+  #open(): FileHandle | null {
+    try {
+      return this.#context.system.files.open(this.#config.file!, 'r')
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'ENOENT') return null
+      throw error
+    }
+  }
+}

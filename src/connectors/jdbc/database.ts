@@ -1,0 +1,83 @@
+/** What the two databases have in common for the sink, and what each does in its own way. */
+import type { Schema } from '../../connector.ts'
+import type { Typed } from '../values/select.ts'
+import type { Raw } from './row-values.ts'
+
+export interface TableColumn {
+  /** As the database has it. */
+  readonly name: string
+  /** In lower case, such as `timestamp(3) with time zone`, `int4`, `jsonb`, `integer[]`. */
+  readonly type: string
+  readonly isNullable: boolean
+}
+
+/** Rows as the database writes them. */
+export interface RawRows {
+  readonly columns: readonly TableColumn[]
+  readonly rows: readonly (readonly Raw[])[]
+}
+
+export interface Result {
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+  /** Rows that were changed. */
+  readonly count: number
+}
+
+/** What the database or its driver says: the row is to blame, the same may go well later, or neither. */
+export class DatabaseError extends Error {
+  readonly kind: 'row' | 'passing' | 'other'
+
+  constructor(kind: DatabaseError['kind'], cause: unknown) {
+    super((cause as Error).message || String((cause as { code?: string }).code ?? cause), { cause })
+    this.name = 'DatabaseError'
+    this.kind = kind
+  }
+}
+
+/** One connection. Throws DatabaseError. */
+export interface Database {
+  readonly dialect: Dialect
+  query(sql: string, values?: readonly unknown[]): Promise<Result>
+  /** null: there is no such table. */
+  columns(table: string): Promise<readonly TableColumn[] | null>
+  /** `schema.name` of those that are no part of the system. */
+  tables(): Promise<readonly string[]>
+  read(sql: string, values?: readonly unknown[]): Promise<RawRows>
+  /** All rows as of one moment, so many at once. */
+  pages(sql: string, rows: number): AsyncGenerator<RawRows>
+  close(): Promise<void>
+}
+
+export interface Dialect {
+  readonly name: string
+  /** What quotes names. */
+  readonly quote: string
+  /** `$2` or `?`; `index`: from 1. */
+  parameter(index: number): string
+  /** How many one statement may have. */
+  readonly mostParameters: number
+  /** The type of a new column. `isKey`: it is part of the primary key. */
+  typeFor(typed: Typed, isKey: boolean): string
+  /** What follows the rows of an insert, so that rows that are there are replaced. `keys`, `others`: quoted. */
+  onDuplicate(keys: readonly string[], others: readonly string[]): string
+  /** A value as the driver takes it for a column of this type. `localText`: a time without zone in `db.timezone`, and its offset. */
+  valueFor(typed: Typed, column: TableColumn, localText: (micros: bigint) => LocalTime): unknown
+}
+
+export interface LocalTime {
+  /** `2026-11-30 04:05:06.789` */
+  readonly text: string
+  /** `+08:00` */
+  readonly offset: string
+}
+
+/** The type of values without schema. */
+export function typeOf({ schema, value }: Typed): Schema['type'] {
+  if (schema !== null) return schema.type
+  if (typeof value === 'boolean') return 'boolean'
+  if (typeof value === 'bigint') return 'int64'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (typeof value === 'string' || value === null) return 'string'
+  if (Buffer.isBuffer(value)) return 'bytes'
+  return Array.isArray(value) ? 'array' : 'struct'
+}

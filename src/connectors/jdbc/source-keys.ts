@@ -1,0 +1,69 @@
+/** The keys of the SQL polling source: those of Confluent's JDBC source. */
+import { boolean, choice, int, intMs, list, long, ms, password, string, type ValuesOf } from '../../connector.ts'
+import { datePatternProblem } from '../template/date-pattern.ts'
+import { databaseProblem } from './address.ts'
+
+export const sourceKeys = {
+  'connection.url': string({
+    default: null,
+    importance: 'high',
+    check: databaseProblem,
+    allowed: 'jdbc:postgresql://…, jdbc:mysql://…, jdbc:mariadb://…, or the same without jdbc:',
+    doc: 'The database: `jdbc:postgresql://db:5432/shop?sslmode=require`, `jdbc:mysql://db:3306/shop`.',
+  }),
+  'connection.user': string({ default: null, importance: 'high', doc: 'User of the database.' }),
+  'connection.password': password({ importance: 'high', doc: 'Password of the user.' }),
+  'connection.timeout.ms': intMs({ default: 10_000, min: 1, importance: 'low', doc: 'How long connecting may take.' }),
+  'query.timeout.ms': intMs({ default: 60_000, min: 1, importance: 'low', doc: 'How long one statement may take.' }),
+  mode: choice(['bulk', 'incrementing', 'timestamp', 'timestamp+incrementing'], {
+    default: 'bulk',
+    importance: 'high',
+    doc: 'Which rows are read: all of them each time, or those with a greater number, a later time, or both. The last three are exactly once with transactions.',
+  }),
+  'incrementing.column.name': string({ default: '', doc: 'A column of whole numbers that only grow.' }),
+  'timestamp.column.name': list({ default: '', doc: 'Columns with the time of the last change; the first one that is not null counts.' }),
+  'timestamp.initial': long({
+    default: null,
+    min: -1,
+    doc: 'In ms since 1970: rows changed before are not read at first; -1: before now.',
+  }),
+  'timestamp.delay.interval.ms': ms({
+    default: 0,
+    min: 0,
+    doc: 'Rows are read only when they are this old, so that transactions that take longer are not missed.',
+  }),
+  'validate.non.null': boolean({ default: true, doc: 'Whether such columns must be NOT NULL.' }),
+  query: string({
+    default: '',
+    doc: 'A SELECT instead of tables. With modes other than `bulk` it must not have a WHERE of its own at its end.',
+  }),
+  'table.whitelist': list({ default: '', doc: 'Tables to read, with or without their schema. Default: all.' }),
+  'table.blacklist': list({ default: '', doc: 'Tables not to read.' }),
+  'table.poll.interval.ms': ms({ default: 60_000, min: 100, importance: 'low', doc: 'How often new tables are looked for.' }),
+  'topic.prefix': string({ default: '', importance: 'high', doc: 'The topic of a table is this and its name; of a query, this.' }),
+  'poll.interval.ms': intMs({
+    default: 5_000,
+    min: 1,
+    importance: 'high',
+    doc: 'How long to wait after all new rows of a table were read.',
+  }),
+  'batch.max.rows': int({ default: 1_000, min: 1, max: 100_000, doc: 'How many rows are read at once.' }),
+  'numeric.mapping': choice(['none', 'best_fit'], {
+    default: 'none',
+    ignoreCase: true,
+    doc: '`none`: NUMERIC is Decimal. `best_fit`: whole numbers that fit are integers, others double. A NUMERIC without precision is text with `none`.',
+  }),
+  'db.timezone': string({
+    default: 'UTC',
+    check: zone => datePatternProblem(`yyyy@${zone}`),
+    doc: 'The time zone of columns that are times without a zone.',
+  }),
+  'quote.sql.identifiers': choice(['always', 'never'], {
+    default: 'always',
+    ignoreCase: true,
+    doc: 'Whether names of tables and columns are quoted.',
+  }),
+  'task.tables': list({ default: '', importance: 'low', doc: 'What the connector gives to each of its tasks. Not to be set.' }),
+} as const
+
+export type SourceConfig = ValuesOf<typeof sourceKeys>

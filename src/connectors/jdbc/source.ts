@@ -1,0 +1,413 @@
+/**
+ * SQL polling source: tables or a query of PostgreSQL, MySQL or MariaDB, asked again and again for rows with a greater number or a later time.
+ *
+ * Offsets are those of Confluent's connector, so that it can be taken over. They say exactly where to go on: rows that changed at the same moment are always
+ * read together.
+ */
+import {
+  type ConnectValue,
+  defineSource,
+  isStruct,
+  RetriableError,
+  type Schema,
+  type SourceContext,
+  type SourceRecord,
+  type SourceTask,
+  type Struct,
+  struct,
+} from '../../connector.ts'
+import { missing, requireNone } from '../required.ts'
+import { floorDivide } from '../values/temporal.ts'
+import { addressOf } from './address.ts'
+import { type Database, DatabaseError, type RawRows } from './database.ts'
+import { openMysql } from './mysql.ts'
+import { openPostgres } from './postgres.ts'
+import { type ColumnReader, type Raw, readerOf } from './row-values.ts'
+import { type SourceConfig, sourceKeys } from './source-keys.ts'
+import { localTimes, quoted } from './statements.ts'
+
+function check(config: SourceConfig): Map<string, string> {
+  const problems = missing(config, ['connection.url', ...(config.query === '' ? [] : ['topic.prefix'])])
+  if (config.mode.includes('incrementing') && config['incrementing.column.name'] === '')
+    problems.set('incrementing.column.name', `mode=${config.mode} needs it`)
+  if (config.mode.includes('timestamp') && config['timestamp.column.name'].length === 0)
+    problems.set('timestamp.column.name', `mode=${config.mode} needs it`)
+  if (config['table.whitelist'].length > 0 && config['table.blacklist'].length > 0)
+    problems.set('table.blacklist', 'must not be set together with table.whitelist')
+  return problems
+}
+
+export const jdbcSource = defineSource({
+  name: 'jdbc-source',
+  classes: ['io.confluent.connect.jdbc.JdbcSourceConnector', 'io.aiven.connect.jdbc.JdbcSourceConnector'],
+  version: '1',
+  summary: 'Reads rows of PostgreSQL, MySQL or MariaDB tables as they are added or changed, by asking for them.',
+  example: {
+    'connection.url': 'jdbc:postgresql://127.0.0.1:5432/postgres',
+    'connection.user': 'postgres',
+    'connection.password': '${env:PGPASSWORD}',
+    mode: 'incrementing',
+    'incrementing.column.name': 'id',
+    'topic.prefix': 'shop-',
+  },
+  config: sourceKeys,
+  check,
+  exactlyOnce: config => config.mode !== 'bulk',
+  async tasks(config, most) {
+    requireNone(check(config))
+    if (config.query !== '') return [{}]
+    const database = await connect(config)
+    try {
+      const tables = await chosenTables(database, config)
+      const groups = Array.from({ length: Math.max(1, Math.min(most, tables.length)) }, (_, index) =>
+        tables.filter((_table, at) => at % most === index),
+      )
+      return groups.map(group => ({ 'task.tables': group.join(',') }))
+    } finally {
+      await database.close()
+    }
+  },
+  async open(config, context): Promise<SourceTask> {
+    requireNone(check(config))
+    return new PollingTask(config, context)
+  },
+})
+
+async function connect(config: SourceConfig): Promise<Database> {
+  const address = addressOf(config['connection.url']!)
+  const isQuoted = config['quote.sql.identifiers'] === 'always'
+  const settings = {
+    address,
+    user: config['connection.user'] ?? address.user,
+    password: config['connection.password'],
+    connectTimeoutMs: config['connection.timeout.ms'],
+    queryTimeoutMs: config['query.timeout.ms'],
+    timezone: config['db.timezone'],
+  }
+  return address.kind === 'postgresql' ? openPostgres(settings, isQuoted ? '"' : '') : openMysql(settings, isQuoted ? '`' : '')
+}
+
+async function chosenTables(database: Database, config: SourceConfig): Promise<string[]> {
+  const all = await database.tables()
+  const names = (list: readonly string[]) => new Set(list)
+  const [wanted, unwanted] = [names(config['table.whitelist']), names(config['table.blacklist'])]
+  const isIn = (set: ReadonlySet<string>, table: string) => set.has(table) || set.has(bareName(table))
+  return all.filter(table => (wanted.size === 0 || isIn(wanted, table)) && !isIn(unwanted, table))
+}
+
+function bareName(table: string): string {
+  return table.slice(table.indexOf('.') + 1)
+}
+
+const longestWaitMs = 1_000
+
+class PollingTask implements SourceTask {
+  readonly #config: SourceConfig
+  readonly #context: SourceContext
+  #database: Database | null = null
+  #queriers: Querier[] | null = null
+  #tables = ''
+  #tablesSeenMs = Number.NEGATIVE_INFINITY
+  #isClosed = false
+  #wake: (() => void) | null = null
+
+  constructor(config: SourceConfig, context: SourceContext) {
+    this.#config = config
+    this.#context = context
+  }
+
+  async poll(): Promise<readonly SourceRecord[]> {
+    try {
+      const database = (this.#database ??= await connect(this.#config))
+      this.#queriers ??= await this.#makeQueriers()
+      await this.#lookForTables(database)
+      const now = () => this.#context.system.clock.monotonic()
+      for (const querier of this.#queriers) {
+        if (querier.dueMs > now()) continue
+        // The next time the others come first.
+        this.#queriers = [...this.#queriers.filter(each => each !== querier), querier]
+        const records = await querier.next(database)
+        if (!querier.hasMore) querier.dueMs = now() + this.#config['poll.interval.ms']
+        if (records.length > 0) return records
+      }
+    } catch (error) {
+      await this.#disconnect()
+      if (this.#isClosed) return []
+      if (!(error instanceof DatabaseError) || error.kind !== 'passing') throw error
+      throw new RetriableError(error.message, { cause: error })
+    }
+    await this.#wait()
+    return []
+  }
+
+  async #makeQueriers(): Promise<Querier[]> {
+    const { query } = this.#config
+    const places =
+      query === ''
+        ? this.#config['task.tables'].map(table =>
+            struct([
+              ['protocol', '1'],
+              ['table', table],
+            ]),
+          )
+        : [struct([['query', 'query']])]
+    const stored = await this.#context.storedOffsets(places)
+    return places.map(
+      (place, index) =>
+        new Querier(this.#config, this.#context, place, query === '' ? this.#config['task.tables'][index]! : null, stored[index] ?? null),
+    )
+  }
+
+  /** One task looks for all. */
+  async #lookForTables(database: Database): Promise<void> {
+    const nowMs = this.#context.system.clock.monotonic()
+    if (this.#context.task !== 0 || this.#config.query !== '' || nowMs - this.#tablesSeenMs < this.#config['table.poll.interval.ms']) return
+    const isFirst = this.#tablesSeenMs === Number.NEGATIVE_INFINITY
+    this.#tablesSeenMs = nowMs
+    const tables = (await chosenTables(database, this.#config)).join(',')
+    if (!isFirst && tables !== this.#tables) this.#context.reconfigure()
+    this.#tables = tables
+  }
+
+  #wait(): Promise<void> {
+    const dueMs = Math.min(...(this.#queriers ?? []).map(({ dueMs }) => dueMs))
+    const ms = Math.min(longestWaitMs, Math.max(1, dueMs - this.#context.system.clock.monotonic()))
+    return new Promise(resolve => {
+      const timer = this.#context.system.timers.after(ms, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  async #disconnect(): Promise<void> {
+    const database = this.#database
+    this.#database = null
+    for (const querier of this.#queriers ?? []) querier.restart()
+    // It may be broken: then there is nothing to close.
+    await database?.close().catch(() => {})
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#wake?.()
+    await this.#disconnect()
+  }
+}
+
+interface Place {
+  /** The incrementing column. */
+  readonly number: bigint | null
+  /** The timestamp columns. */
+  readonly micros: bigint | null
+}
+
+/** One table, or the query. */
+class Querier {
+  /** When it is asked next, on the monotonic clock. */
+  dueMs = 0
+  hasMore = false
+  readonly #config: SourceConfig
+  readonly #partition: Struct
+  /** null: the query. */
+  readonly #table: string | null
+  readonly #topic: string
+  #place: Place
+  #isValidated = false
+  #schema: { readonly of: string; readonly readers: readonly ColumnReader[]; readonly schema: Schema } | null = null
+  #bulk: AsyncGenerator<RawRows> | null = null
+
+  constructor(config: SourceConfig, context: SourceContext, partition: Struct, table: string | null, stored: Struct | null) {
+    this.#config = config
+    this.#partition = partition
+    this.#table = table
+    this.#topic = config['topic.prefix'] + (table === null ? '' : bareName(table))
+    this.#place = placeOf(stored, config, context)
+  }
+
+  /** After the connection was lost. What was given was given. */
+  restart(): void {
+    this.#bulk = null
+    this.hasMore = false
+  }
+
+  async next(database: Database): Promise<SourceRecord[]> {
+    if (!this.#isValidated) await this.#validate(database)
+    if (this.#config.mode === 'bulk') return this.#nextOfAll(database)
+    const most = this.#config['batch.max.rows']
+    const end = this.#config.mode.includes('timestamp') ? await this.#end(database) : null
+    let found = await this.#rows(database, end, most)
+    this.hasMore = found.rows.length === most
+    // Rows of one moment are given together, because the next question is for later ones.
+    if (this.#config.mode === 'timestamp' && this.hasMore) found = await this.#wholeMoments(database, found)
+    return this.#recordsOf(database, found)
+  }
+
+  async #nextOfAll(database: Database): Promise<SourceRecord[]> {
+    this.#bulk ??= database.pages(this.#select(database), this.#config['batch.max.rows'])
+    const { value, done } = await this.#bulk.next()
+    this.hasMore = done !== true
+    if (done === true) this.#bulk = null
+    return done === true ? [] : this.#recordsOf(database, value)
+  }
+
+  #select(database: Database): string {
+    return this.#table === null ? this.#config.query : `SELECT * FROM ${quoted(database.dialect, this.#table, true)}`
+  }
+
+  async #validate(database: Database): Promise<void> {
+    const { mode } = this.#config
+    if (this.#table !== null && mode !== 'bulk' && this.#config['validate.non.null']) {
+      const columns = (await database.columns(quoted(database.dialect, this.#table, true))) ?? []
+      const isNullable = (name: string) => columns.find(column => column.name.toLowerCase() === name.toLowerCase())?.isNullable !== false
+      const number = this.#config['incrementing.column.name']
+      if (mode.includes('incrementing') && isNullable(number))
+        throw new Error(
+          `column ${number} of ${this.#table} is missing, or may be null; set validate.non.null=false to read it nevertheless`,
+        )
+      if (mode.includes('timestamp') && this.#config['timestamp.column.name'].every(isNullable))
+        throw new Error(
+          `the timestamp columns of ${this.#table} are missing, or may be null; set validate.non.null=false to read them nevertheless`,
+        )
+    }
+    this.#isValidated = true
+  }
+
+  /** Now, by the clock of the database, without what is too young. */
+  async #end(database: Database): Promise<bigint> {
+    const { rows } = await database.read('SELECT CURRENT_TIMESTAMP(6)')
+    const reader = readerOf(database.dialect.name === 'PostgreSQL' ? 'timestamp with time zone' : 'datetime', false, this.#readerSettings)
+    return reader.micros(rows[0]![0]!)! - BigInt(this.#config['timestamp.delay.interval.ms']) * 1_000n
+  }
+
+  get #readerSettings() {
+    return { bestFit: this.#config['numeric.mapping'] === 'best_fit', timezone: this.#config['db.timezone'] }
+  }
+
+  #names(database: Database): { number: string; time: string } {
+    const { dialect } = database
+    const times = this.#config['timestamp.column.name'].map(name => quoted(dialect, name))
+    return {
+      number: quoted(dialect, this.#config['incrementing.column.name']),
+      time: times.length === 1 ? times[0]! : `COALESCE(${times.join(',')})`,
+    }
+  }
+
+  #rows(database: Database, end: bigint | null, most: number): Promise<RawRows> {
+    const { number, time } = this.#names(database)
+    const values: unknown[] = []
+    const parameter = (value: unknown) => database.dialect.parameter(values.push(value))
+    const at = (micros: bigint) => parameter(this.#timeText(micros))
+    const { number: lastNumber, micros } = this.#place
+    const terms: string[] = []
+    // In the order of the parameters.
+    if (end !== null) terms.push(`${time} < ${at(end)}`)
+    if (this.#config.mode === 'incrementing' && lastNumber !== null) terms.push(`${number} > ${parameter(String(lastNumber))}`)
+    if (this.#config.mode === 'timestamp' && micros !== null) terms.push(`${time} > ${at(micros)}`)
+    if (this.#config.mode === 'timestamp+incrementing' && micros !== null)
+      terms.push(`(${time} > ${at(micros)} OR (${time} = ${at(micros)} AND ${number} > ${parameter(String(lastNumber ?? -(2n ** 63n)))}))`)
+    const order = { incrementing: [number], timestamp: [time], 'timestamp+incrementing': [time, number], bulk: [] }[this.#config.mode]
+    const where = terms.length === 0 ? '' : ` WHERE ${terms.join(' AND ')}`
+    return database.read(`${this.#select(database)}${where} ORDER BY ${order.map(name => `${name} ASC`).join(',')} LIMIT ${most}`, values)
+  }
+
+  async #wholeMoments(database: Database, found: RawRows): Promise<RawRows> {
+    const moments = found.rows.map(row => this.#placeOfRow(found, row).micros!)
+    const last = moments.at(-1)!
+    const whole = found.rows.filter((_, index) => moments[index] !== last)
+    if (whole.length > 0) return { ...found, rows: whole }
+    const { time } = this.#names(database)
+    return database.read(`${this.#select(database)} WHERE ${time} = ${database.dialect.parameter(1)}`, [this.#timeText(last)])
+  }
+
+  #timeText(micros: bigint): string {
+    const { text, offset } = localTimes(this.#config['db.timezone'])(micros)
+    return addressOf(this.#config['connection.url']!).kind === 'postgresql' ? text + offset : text
+  }
+
+  #placeOfRow(found: RawRows, row: readonly Raw[]): Place {
+    const { mode } = this.#config
+    const rawOf = (name: string) => {
+      const index = found.columns.findIndex(column => column.name.toLowerCase() === name.toLowerCase())
+      if (index === -1) throw new Error(`there is no column ${name}`)
+      return { raw: row[index]!, type: found.columns[index]!.type }
+    }
+    const number = mode.includes('incrementing') ? rawOf(this.#config['incrementing.column.name']).raw : null
+    let micros: bigint | null = null
+    if (mode.includes('timestamp'))
+      for (const name of this.#config['timestamp.column.name']) {
+        const { raw, type } = rawOf(name)
+        micros ??= readerOf(type, true, this.#readerSettings).micros(raw)
+      }
+    return { number: number === null ? null : BigInt(number.toString()), micros }
+  }
+
+  async #recordsOf(database: Database, found: RawRows): Promise<SourceRecord[]> {
+    const { readers, schema } = await this.#schemaOf(database, found)
+    return found.rows.map(row => {
+      if (this.#config.mode !== 'bulk') this.#place = this.#placeOfRow(found, row)
+      const value = struct(found.columns.map(({ name }, index) => [name, readers[index]!.read(row[index]!)] as const))
+      return {
+        topic: this.#topic,
+        partition: null,
+        keySchema: null,
+        key: null,
+        valueSchema: schema,
+        value,
+        timestampMs: null,
+        headers: [],
+        sourcePartition: this.#partition,
+        sourceOffset: offsetOf(this.#place),
+      }
+    })
+  }
+
+  async #schemaOf(database: Database, { columns }: RawRows) {
+    const of = columns.map(({ name, type }) => `${name} ${type}`).join(',')
+    if (this.#schema?.of === of) return this.#schema
+    // A result does not tell which columns are never null, and of some types less than the table.
+    const known = this.#table === null ? null : await database.columns(quoted(database.dialect, this.#table, true))
+    const readers = columns.map(column => {
+      const { type, isNullable } = known?.find(({ name }) => name === column.name) ?? column
+      return readerOf(type, isNullable, this.#readerSettings)
+    })
+    const fields = columns.map(({ name }, index) => ({ name, schema: readers[index]!.schema }))
+    this.#schema = { of, readers, schema: { type: 'struct', ...(this.#table !== null && { name: bareName(this.#table) }), fields } }
+    return this.#schema
+  }
+}
+
+/** As Confluent's connector stores them. */
+function offsetOf({ number, micros }: Place): Struct {
+  const fields: [string, ConnectValue][] = []
+  if (number !== null) fields.push(['incrementing', number])
+  if (micros !== null) {
+    const ms = floorDivide(micros, 1_000n)
+    fields.push(['timestamp', ms], ['timestamp_nanos', floorMod(ms, 1_000n) * 1_000_000n + (micros - ms * 1_000n) * 1_000n])
+  }
+  return struct(fields)
+}
+
+function floorMod(dividend: bigint, divisor: bigint): bigint {
+  return dividend - floorDivide(dividend, divisor) * divisor
+}
+
+function placeOf(stored: Struct | null, config: SourceConfig, { system }: SourceContext): Place {
+  const whole = (name: string) => {
+    const value = stored !== null && isStruct(stored) ? stored[name] : null
+    return typeof value === 'number' || typeof value === 'bigint' ? BigInt(value) : null
+  }
+  const ms = whole('timestamp')
+  const nanos = whole('timestamp_nanos')
+  const initial = config['timestamp.initial']
+  if (ms === null) {
+    const first =
+      initial === null || !config.mode.includes('timestamp') ? null : BigInt(initial === -1 ? system.clock.now() : initial) * 1_000n
+    return { number: whole('incrementing'), micros: first }
+  }
+  return {
+    number: whole('incrementing'),
+    micros: floorDivide(ms, 1_000n) * 1_000_000n + (nanos === null ? floorMod(ms, 1_000n) * 1_000n : nanos / 1_000n),
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Which uploads are about to be committed, and up to which offsets they go: noted in a file before, so that whoever comes after a crash knows whether they
+ * were.
+ *
+ * Each task has a file of its own, and reads those of the other tasks of its connector, whose partitions it may have now.
+ */
+import { join } from 'node:path'
+import { type FileSystem, parseLossless } from '../../base.ts'
+import type { Offsets, TopicPartition } from '../../connector.ts'
+
+export interface PendingUpload {
+  readonly table: string
+  readonly partition: string
+  readonly id: string
+  readonly blocks: number
+}
+
+interface Note {
+  readonly uploads: readonly PendingUpload[]
+  /** By partition, as `topic/partition`: the offset after the last record. */
+  readonly next: Readonly<Record<string, string>>
+  /** Uploads of other tasks that this one has committed. */
+  readonly settled: readonly string[]
+}
+
+export class Intents {
+  readonly #files: FileSystem
+  readonly #directory: string
+  readonly #connector: string
+  readonly #task: number
+  #next = new Map<string, bigint>()
+  #settled: readonly string[] = []
+
+  constructor(files: FileSystem, directory: string, connector: string, task: number) {
+    this.#files = files
+    this.#directory = directory
+    this.#connector = encodeURIComponent(connector)
+    this.#task = task
+  }
+
+  /** Where these partitions go on, as far as it is known, once `settle` has committed what was about to be. */
+  async open(partitions: readonly TopicPartition[], settle: (upload: PendingUpload) => Promise<void>): Promise<Offsets> {
+    this.#files.makeDirectory(this.#directory)
+    const wanted = new Set(partitions.map(nameOf))
+    const notes = this.#read()
+    const settled = new Set(notes.flatMap(note => note.settled))
+    const uploads = notes.filter(note => Object.keys(note.next).some(name => wanted.has(name))).flatMap(note => note.uploads)
+    for (const upload of uploads) if (!settled.has(upload.id)) await settle(upload)
+    for (const { next } of notes)
+      for (const [name, text] of Object.entries(next))
+        if (wanted.has(name) && BigInt(text) > (this.#next.get(name) ?? 0n)) this.#next.set(name, BigInt(text))
+    this.#settled = uploads.map(({ id }) => id)
+    await this.#write([])
+    return partitions.flatMap(each => {
+      const offset = this.#next.get(nameOf(each))
+      return offset === undefined ? [] : [{ ...each, offset }]
+    })
+  }
+
+  async begin(uploads: readonly PendingUpload[], next: Offsets): Promise<void> {
+    for (const { topic, partition, offset } of next) this.#next.set(nameOf({ topic, partition }), offset)
+    await this.#write(uploads)
+  }
+
+  /** All are committed. */
+  end(): Promise<void> {
+    return this.#write([])
+  }
+
+  /** Others have these partitions now. What the file says of them stays true until they write more. */
+  forget(partitions: readonly TopicPartition[]): void {
+    for (const each of partitions) this.#next.delete(nameOf(each))
+  }
+
+  #write(uploads: readonly PendingUpload[]): Promise<void> {
+    const next = Object.fromEntries([...this.#next].map(([name, offset]) => [name, String(offset)]))
+    const note: Note = { uploads, next, settled: this.#settled }
+    return this.#files.replaceFile(join(this.#directory, `${this.#connector}.${this.#task}.json`), Buffer.from(JSON.stringify(note)))
+  }
+
+  #read(): Note[] {
+    return this.#files
+      .list(this.#directory)
+      .filter(({ name }) => name.startsWith(`${this.#connector}.`) && /^\d+\.json$/.test(name.slice(this.#connector.length + 1)))
+      .flatMap(({ name }) => {
+        const path = join(this.#directory, name)
+        const content = this.#files.readFile(path)
+        if (content === null) return []
+        try {
+          return [parseLossless(content.toString()) as Note]
+        } catch (error) {
+          throw new Error(`${path} is damaged: ${(error as Error).message}`, { cause: error })
+        }
+      })
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
+}

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { struct } from '../../connector.ts'
+import { openSink, partition0, sinkRecord } from '../opened-sink.testing.ts'
+import { redis } from './redis.ts'
+
+/** Speaks RESP2: transactions, strings and what the test answers; remembers all commands but those of the connection. */
+async function startRedis(test: TestContext, answer: (command: readonly string[]) => string | null | undefined = () => undefined) {
+  const asked: string[][] = []
+  const strings = new Map<string, string>()
+  const reply = (command: readonly string[]): string | null => {
+    const given = answer(command)
+    if (given !== undefined) return given
+    const [name, ...args] = command
+    if (name === 'SET') strings.set(args[0]!, args[1]!)
+    if (name === 'MGET') return `*${args.length}\r\n${args.map(key => bulk(strings.get(key))).join('')}`
+    return name === 'HELLO' ? '-ERR unknown command\r\n' : '+OK\r\n'
+  }
+  const server = createServer(socket => serve(socket))
+  const serve = (socket: Socket) => {
+    let rest = Buffer.alloc(0)
+    let queue: string[][] | null = null
+    socket.on('error', () => {})
+    socket.on('data', chunk => {
+      rest = Buffer.concat([rest, chunk])
+      for (;;) {
+        const parsed = commandOf(rest)
+        if (parsed === null) return
+        rest = rest.subarray(parsed.size)
+        const { command } = parsed
+        if (!['CLIENT', 'HELLO', 'AUTH', 'SELECT'].includes(command[0]!)) asked.push(command)
+        if (command[0] === 'MULTI') {
+          queue = []
+          socket.write('+OK\r\n')
+        } else if (command[0] === 'EXEC') {
+          const replies = queue!.map(reply)
+          queue = null
+          if (replies.includes(null)) socket.destroy()
+          else socket.write(`*${replies.length}\r\n${replies.join('')}`)
+        } else if (queue !== null) {
+          queue.push(command)
+          socket.write('+QUEUED\r\n')
+        } else {
+          const answered = reply(command)
+          if (answered === null) socket.destroy()
+          else socket.write(answered)
+        }
+      }
+    })
+  }
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  test.after(() => server.close())
+  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, strings }
+}
+
+const bulk = (text: string | undefined) => (text === undefined ? '$-1\r\n' : `$${Buffer.byteLength(text)}\r\n${text}\r\n`)
+
+function commandOf(bytes: Buffer): { command: string[]; size: number } | null {
+  let at = 0
+  const line = () => {
+    const end = bytes.indexOf('\r\n', at)
+    if (end === -1) return null
+    const text = bytes.toString('latin1', at + 1, end)
+    at = end + 2
+    return Number(text)
+  }
+  const count = line()
+  if (count === null) return null
+  const command: string[] = []
+  for (let index = 0; index < count; index++) {
+    const size = line()
+    if (size === null || at + size + 2 > bytes.length) return null
+    command.push(bytes.toString('utf8', at, at + size))
+    at += size + 2
+  }
+  return { command, size: at }
+}
+
+const record = (offset: bigint, key: string, fields: Readonly<Record<string, string | number | null>> | null) =>
+  sinkRecord({ offset, key, value: fields === null ? null : struct(Object.entries(fields)) })
+
+test('a batch is one transaction with the offset in it', async t => {
+  const server = await startRedis(t)
+  const { task } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': 'HSET' })
+  await task.put([record(0n, 'a', { x: 1, gone: null }), record(1n, 'b', null)])
+  assert.deepEqual(server.asked, [
+    ['MULTI'],
+    ['DEL', 't:a'],
+    ['HSET', 't:a', 'x', '1'],
+    ['DEL', 't:b'],
+    ['SET', 'millrace.connect.offset.test.t.0', '2'],
+    ['EXEC'],
+  ])
+  await task.close()
+})
+
+test('a task goes on where the last transaction ended', async t => {
+  const server = await startRedis(t)
+  server.strings.set('millrace.connect.offset.test.t.0', '5')
+  const { task, sought } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': 'SET' })
+  await task.opened!([partition0, { topic: 't', partition: 1 }])
+  assert.deepEqual(sought, [{ topic: 't', partition: 0, offset: 5n }])
+  await task.put([sinkRecord({ offset: 4n, key: 'a', value: 'old' }), sinkRecord({ offset: 5n, key: 'a', value: 'new' })])
+  assert.deepEqual(
+    server.asked.filter(([name]) => name === 'SET'),
+    [
+      ['SET', 't:a', 'new'],
+      ['SET', 'millrace.connect.offset.test.t.0', '6'],
+    ],
+  )
+  await task.close()
+})
+
+test('a transaction whose end was not heard is not done again', async t => {
+  let breaks = true
+  const server = await startRedis(t, ([name, key, value]) => {
+    if (name !== 'SET' || !key!.startsWith('millrace') || !breaks) return undefined
+    breaks = false
+    server.strings.set(key!, value!)
+    return null
+  })
+  const { task } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': 'RPUSH' })
+  await task.opened!([partition0])
+  const records = [record(0n, 'a', { x: 1 }), record(1n, 'b', { x: 1 })]
+  await assert.rejects(task.put(records), { name: 'RetriableError' })
+  await task.put(records)
+  assert.equal(server.asked.filter(([name]) => name === 'RPUSH').length, 2)
+  await task.close()
+})
+
+test('what Redis refuses is reported, and what it cannot do now is tried again', async t => {
+  let busy = true
+  const server = await startRedis(t, ([name, key]) => {
+    if (name === 'SET' && key === 't:list') return '-WRONGTYPE Operation against a key\r\n'
+    return name === 'SET' && key === 't:later' && busy ? '-LOADING Redis is loading the dataset in memory\r\n' : undefined
+  })
+  for (const multi of ['true', 'false']) {
+    busy = true
+    const { task, reported } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': 'SET', 'redis.multiexec': multi })
+    await task.put([
+      sinkRecord({ key: 'list', value: 'x' }),
+      sinkRecord({ offset: 1n, key: 'a', value: 'x' }),
+      sinkRecord({ offset: 2n, value: 'no key' }),
+    ])
+    assert.deepEqual(reported.map(({ record }) => record.offset).sort(), [0n, 2n])
+    const later = [sinkRecord({ offset: 3n, key: 'later', value: 'x' })]
+    await assert.rejects(task.put(later), { name: 'RetriableError' })
+    busy = false
+    await task.put(later)
+    assert.equal(reported.length, 2)
+    await task.close()
+  }
+})
+
+test('each command has its form', async t => {
+  const server = await startRedis(t)
+  const forms: readonly (readonly [command: string, sent: string[][]])[] = [
+    ['XADD', [['XADD', 't', '*', 'n', '1']]],
+    [
+      'JSONSET',
+      [
+        ['JSON.SET', 't:7', '$', '{"n":1}'],
+        ['DEL', 't:7'],
+      ],
+    ],
+    [
+      'JSONMERGE',
+      [
+        ['JSON.MERGE', 't:7', '$', '{"n":1}'],
+        ['DEL', 't:7'],
+      ],
+    ],
+    [
+      'SADD',
+      [
+        ['SADD', 't', '7'],
+        ['SREM', 't', '7'],
+      ],
+    ],
+    [
+      'LPUSH',
+      [
+        ['LPUSH', 't', '7'],
+        ['LPUSH', 't', '7'],
+      ],
+    ],
+    [
+      'DEL',
+      [
+        ['DEL', 't:7'],
+        ['DEL', 't:7'],
+      ],
+    ],
+  ]
+  for (const [command, sent] of forms) {
+    server.asked.length = 0
+    const { task } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': command, 'redis.multiexec': 'false' })
+    await task.put([sinkRecord({ key: 7, value: struct([['n', 1]]) }), sinkRecord({ offset: 1n, key: 7 })])
+    assert.deepEqual(server.asked, sent, command)
+    await task.close()
+  }
+  for (const [command, sent] of [
+    ['ZADD', ['ZADD', 't', '1.5', '7']],
+    ['TSADD', ['TS.ADD', 't', '7', '1.5']],
+  ] as const) {
+    server.asked.length = 0
+    const { task } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': command, 'redis.multiexec': 'false' })
+    await task.put([sinkRecord({ key: 7, value: 1.5 })])
+    assert.deepEqual(server.asked, [sent])
+    await task.close()
+  }
+})

@@ -1,0 +1,224 @@
+/**
+ * Redis sink, by the official client.
+ *
+ * A batch is one transaction with the offsets in it (keys `millrace.connect.offset.…`), so that a record is written once. What Redis refuses in it, such as a
+ * key of another type, does not undo the rest: such records are reported.
+ */
+import {
+  DataError,
+  defineSink,
+  type Offsets,
+  RetriableError,
+  type SinkContext,
+  type SinkRecord,
+  type SinkTask,
+  type TopicPartition,
+} from '../../connector.ts'
+import { Batches } from '../batches/batches.ts'
+import { requireNone } from '../required.ts'
+import { type Command, Commands } from './commands.ts'
+import { type Config, keys } from './keys.ts'
+
+function check(config: Config): Map<string, string> {
+  const problems = new Map<string, string>()
+  const command = config['redis.command']
+  if (config['redis.key'] === '' && ['XADD', 'SADD', 'ZADD', 'LPUSH', 'RPUSH', 'TSADD'].includes(command))
+    problems.set('redis.key', `${command} needs a key, such as \${topic}`)
+  return problems
+}
+
+export const redis = defineSink({
+  name: 'redis',
+  classes: ['com.redis.kafka.connect.RedisSinkConnector'],
+  version: '1',
+  summary: 'Writes records to Redis: streams, hashes, strings, JSON, sets, lists and time series.',
+  example: { 'redis.uri': 'redis://127.0.0.1:6379', 'redis.command': 'HSET', 'redis.key': '${topic}' },
+  config: keys,
+  check,
+  async open(config, context): Promise<SinkTask> {
+    requireNone(check(config))
+    return new RedisTask(config, context)
+  },
+})
+
+interface Sent {
+  readonly record: SinkRecord
+  readonly command: Command
+}
+
+type Client = Awaited<ReturnType<typeof connect>>
+
+/** What Redis says of a command that it cannot do now; everything else is about the command. */
+const passingReply = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|OOM|NOREPLICAS|MISCONF|UNKILLABLE|FAILOVER)\b/
+
+class RedisTask implements SinkTask {
+  readonly #config: Config
+  readonly #context: SinkContext
+  readonly #commands: Commands
+  readonly #batches: Batches
+  #client: Client | null = null
+  /** By partition, the next record to write, where offsets are in Redis. */
+  readonly #next = new Map<string, TopicPartition & { readonly offset: bigint }>()
+
+  constructor(config: Config, context: SinkContext) {
+    this.#config = config
+    this.#context = context
+    this.#commands = new Commands(config)
+    this.#batches = new Batches(config['batch.size'])
+  }
+
+  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+    if (!this.#config['redis.multiexec']) return
+    for (const { topic, partition } of partitions) this.#next.set(nameOf(topic, partition), { topic, partition, offset: 0n })
+    await this.#guarded(async client => {
+      await this.#readOffsets(client, partitions)
+      const known = partitions.map(({ topic, partition }) => this.#next.get(nameOf(topic, partition))!).filter(({ offset }) => offset > 0n)
+      if (known.length > 0) this.#context.seek(known)
+    })
+  }
+
+  async #readOffsets(client: Client, partitions: readonly TopicPartition[]): Promise<void> {
+    if (partitions.length === 0) return
+    const stored = await client.mGet(partitions.map(({ topic, partition }) => this.#offsetKey(topic, partition)))
+    stored.forEach((text, index) => {
+      const { topic, partition } = partitions[index]!
+      if (text !== null) this.#next.set(nameOf(topic, partition), { topic, partition, offset: BigInt(text.toString()) })
+    })
+  }
+
+  put(records: readonly SinkRecord[]): Promise<void> {
+    return this.#batches.write(records, batch => this.#guarded(client => this.#write(client, batch)))
+  }
+
+  async #write(client: Client, batch: readonly SinkRecord[]): Promise<void> {
+    const refused = new Map<SinkRecord, DataError>()
+    const sent: Sent[] = []
+    const next = new Map<string, TopicPartition & { offset: bigint }>()
+    for (const record of batch) {
+      const { topic, partition, offset } = record.original
+      if (offset < (this.#next.get(nameOf(topic, partition))?.offset ?? 0n)) continue
+      next.set(nameOf(topic, partition), { topic, partition, offset: offset + 1n })
+      try {
+        for (const command of this.#commands.of(record)) sent.push({ record, command })
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error
+        refused.set(record, error)
+      }
+    }
+    if (this.#config['redis.multiexec']) await this.#transaction(client, sent, [...next.values()], refused)
+    else await this.#pipeline(client, sent, refused)
+    await this.#waitForReplicas(client)
+    for (const [record, error] of refused) await this.#context.report(record, error)
+    if (this.#config['redis.multiexec']) for (const [name, each] of next) this.#next.set(name, each)
+  }
+
+  async #transaction(client: Client, sent: readonly Sent[], next: Offsets, refused: Map<SinkRecord, DataError>): Promise<void> {
+    if (next.length === 0) return
+    const multi = client.multi()
+    for (const { command } of sent) multi.sendCommand(command)
+    for (const { topic, partition, offset } of next) multi.sendCommand(['SET', this.#offsetKey(topic, partition), String(offset)])
+    try {
+      await multi.exec()
+    } catch (error) {
+      const { replies, errorIndexes } = error as { replies?: readonly Error[]; errorIndexes?: readonly number[] }
+      if (replies === undefined || errorIndexes === undefined) throw error
+      // Also of the offsets, which no record is to blame for.
+      for (const index of errorIndexes) this.#refuse(sent[index] ?? null, replies[index]!, refused)
+    }
+  }
+
+  async #pipeline(client: Client, sent: readonly Sent[], refused: Map<SinkRecord, DataError>): Promise<void> {
+    const settled = await Promise.allSettled(sent.map(({ command }) => client.sendCommand(command)))
+    for (const [index, result] of settled.entries()) if (result.status === 'rejected') this.#refuse(sent[index]!, result.reason, refused)
+  }
+
+  #refuse(sent: Sent | null, error: Error, refused: Map<SinkRecord, DataError>): void {
+    if (sent === null || !isReply(error) || passingReply.test(error.message)) throw error
+    refused.set(sent.record, new DataError(`Redis refuses the record: ${error.message}`, error))
+  }
+
+  async #waitForReplicas(client: Client): Promise<void> {
+    const replicas = this.#config['redis.wait.replicas']
+    if (replicas === 0) return
+    const reached = Number(await client.sendCommand(['WAIT', String(replicas), String(this.#config['redis.wait.timeout'])]))
+    if (reached < replicas) throw new RetriableError(`only ${reached} of ${replicas} replicas have the batch`)
+  }
+
+  #offsetKey(topic: string, partition: number): string {
+    return `millrace.connect.offset.${this.#context.connector}.${topic}.${partition}`
+  }
+
+  async #guarded(work: (client: Client) => Promise<void>): Promise<void> {
+    try {
+      if (this.#client === null || !this.#client.isReady) {
+        this.#disconnect()
+        this.#client = await connect(this.#config, this.#context)
+        // The transaction before may have been done, although its end was not heard.
+        await this.#readOffsets(this.#client, [...this.#next.values()])
+      }
+      await work(this.#client)
+    } catch (error) {
+      throw this.#sorted(error as Error)
+    }
+  }
+
+  /** Errors of the connection pass, and some that Redis answers with. */
+  #sorted(error: Error): Error {
+    if (error instanceof DataError || error instanceof RetriableError) return error
+    const isConnection =
+      !isReply(error) && ('code' in error || /Closed|Offline|Timeout|Disconnects|Abort|Reconnect/.test(error.constructor.name))
+    if (!isConnection && !(isReply(error) && passingReply.test(error.message))) return error
+    this.#disconnect()
+    return new RetriableError(`Redis: ${error.message}`, { cause: error })
+  }
+
+  #disconnect(): void {
+    if (this.#client?.isOpen) this.#client.destroy()
+    this.#client = null
+  }
+
+  async flush(): Promise<undefined> {
+    return undefined
+  }
+
+  async closed(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const { topic, partition } of partitions) this.#next.delete(nameOf(topic, partition))
+    this.#batches.forget()
+  }
+
+  async close(): Promise<void> {
+    this.#disconnect()
+  }
+}
+
+async function connect(config: Config, context: SinkContext) {
+  const { createClient } = await import('redis')
+  const seconds = config['redis.timeout']
+  const isSecure = config['redis.tls'] || config['redis.uri'].startsWith('rediss:')
+  const ca = config['redis.cacert'] === '' ? null : context.system.files.readFile(config['redis.cacert'])
+  const url =
+    config['redis.uri'] === '' ? `${isSecure ? 'rediss' : 'redis'}://${config['redis.host']}:${config['redis.port']}` : config['redis.uri']
+  const tls = isSecure ? { tls: true as const, rejectUnauthorized: !config['redis.insecure'], ...(ca !== null && { ca }) } : {}
+  const client = createClient({
+    url,
+    ...(config['redis.username'] !== '' && { username: config['redis.username'] }),
+    ...(config['redis.password'] !== null && { password: config['redis.password'] }),
+    socket: { ...tls, connectTimeout: seconds * 1_000, socketTimeout: seconds * 1_000, reconnectStrategy: false },
+    disableOfflineQueue: true,
+    // Answers are the same with both; older servers have only this one.
+    RESP: 2,
+  })
+  // Without a listener an error of an idle connection would end the process; the next command fails.
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+/** That Redis has answered with; by name, because the library is loaded late. */
+function isReply(error: Error): boolean {
+  return ['ErrorReply', 'SimpleError', 'BlobError', 'MultiErrorReply'].includes(error.constructor.name)
+}
+
+function nameOf(topic: string, partition: number): string {
+  return `${topic} ${partition}`
+}

@@ -1,0 +1,99 @@
+/** A small S3 for tests: objects, uploads in parts, and faults. Answers as Amazon does, as far as this sink asks. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { requestBody } from '../request-body.testing.ts'
+
+export type Fault = 'reset' | 'silence' | 'garbage' | 'lost' | number
+
+export class FakeS3 {
+  readonly objects = new Map<string, { body: Buffer; headers: IncomingMessage['headers'] }>()
+  readonly uploads = new Map<string, { key: string; parts: Map<number, Buffer> }>()
+  readonly log: string[] = []
+  /** For the next requests that match. */
+  readonly faults: { on: RegExp; fault: Fault; left: number }[] = []
+  readonly #server: Server
+  #uploadNumber = 0
+
+  private constructor() {
+    this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => void this.#answer(request, response))
+  }
+
+  static async start(): Promise<FakeS3> {
+    const fake = new FakeS3()
+    await new Promise<void>(resolve => fake.#server.listen(0, '127.0.0.1', resolve))
+    return fake
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await requestBody(request)
+    const url = new URL(request.url!, 'http://localhost')
+    const key = decodeURIComponent(url.pathname.split('/').slice(2).join('/'))
+    const what = `${request.method} ${key} ${[...url.searchParams.keys()].filter(name => name !== 'x-id').join(',')}`.trim()
+    this.log.push(what)
+    const fault = this.faults.find(each => each.left > 0 && each.on.test(what))
+    if (fault !== undefined) fault.left--
+    if (fault?.fault === 'reset') return void request.socket.destroy()
+    if (fault?.fault === 'silence') return
+    if (fault?.fault === 'garbage') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>a captive portal</html')
+    if (typeof fault?.fault === 'number') return refuse(response, fault.fault, fault.fault === 403 ? 'AccessDenied' : 'InternalError')
+    this.#work(request, url, key, body, fault?.fault === 'lost' ? null : response)
+    if (fault?.fault === 'lost') request.socket.destroy()
+  }
+
+  #work(request: IncomingMessage, url: URL, key: string, body: Buffer, response: ServerResponse | null): void {
+    const upload = url.searchParams.get('uploadId')
+    const answer = (text = '', headers: Record<string, string> = {}) =>
+      void response?.writeHead(200, { 'content-type': 'application/xml', ...headers }).end(text)
+    if (request.method === 'POST' && url.searchParams.has('uploads')) {
+      const id = `upload-${++this.#uploadNumber}`
+      this.uploads.set(id, { key, parts: new Map() })
+      answer(`<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>${key}</Key><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`)
+    } else if (request.method === 'GET' && url.searchParams.has('uploads')) {
+      const listed = [...this.uploads].filter(([, each]) => each.key.startsWith(url.searchParams.get('prefix') ?? ''))
+      answer(
+        `<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>${listed.map(([id, each]) => `<Upload><Key>${each.key}</Key><UploadId>${id}</UploadId></Upload>`).join('')}</ListMultipartUploadsResult>`,
+      )
+    } else if (upload !== null && !this.uploads.has(upload)) {
+      if (response !== null) refuse(response, 404, 'NoSuchUpload')
+    } else if (request.method === 'PUT' && upload !== null) {
+      this.uploads.get(upload)!.parts.set(Number(url.searchParams.get('partNumber')), body)
+      answer('', { etag: `"${url.searchParams.get('partNumber')}"` })
+    } else if (request.method === 'POST' && upload !== null) {
+      const { parts } = this.uploads.get(upload)!
+      const ordered = [...parts].sort(([one], [other]) => one - other).map(([, part]) => part)
+      this.objects.set(key, { body: Buffer.concat(ordered), headers: request.headers })
+      this.uploads.delete(upload)
+      answer(`<CompleteMultipartUploadResult><Key>${key}</Key><ETag>"x"</ETag></CompleteMultipartUploadResult>`)
+    } else if (request.method === 'DELETE' && upload !== null) {
+      this.uploads.delete(upload)
+      response?.writeHead(204).end()
+    } else if (request.method === 'PUT') {
+      this.objects.set(key, { body, headers: request.headers })
+      answer('', { etag: '"x"' })
+    } else if (request.method === 'GET') {
+      const object = this.objects.get(key)
+      if (object !== undefined) response?.writeHead(200, { 'content-type': 'application/json' }).end(object.body)
+      else if (response !== null) refuse(response, 404, 'NoSuchKey')
+    } else if (request.method === 'HEAD') {
+      const object = this.objects.get(key)
+      response
+        ?.writeHead(object === undefined ? 404 : 200, object === undefined ? {} : { 'content-length': String(object.body.length) })
+        .end()
+    } else if (response !== null) refuse(response, 405, 'MethodNotAllowed')
+  }
+}
+
+function refuse(response: ServerResponse, status: number, code: string): void {
+  response
+    .writeHead(status, { 'content-type': 'application/xml' })
+    .end(`<Error><Code>${code}</Code><Message>as the test wishes</Message></Error>`)
+}

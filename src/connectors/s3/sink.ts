@@ -1,0 +1,125 @@
+/**
+ * Sink: objects in S3, or in what speaks like it (COS, OSS, MinIO), with the keys of Confluent's S3 sink connector.
+ *
+ * Exactly once: an object is named by topic, partition and its first offset, and offsets are committed only behind objects that are complete. What a crash
+ * cut off is written again, under the same names.
+ */
+import { boolean, choice, defineSink, int, intBytes, ms, password, string, type ValuesOf } from '../../connector.ts'
+import { requireNone } from '../required.ts'
+import { recommendStorage } from '../storage/check.ts'
+import { FileTask } from '../storage/file-task.ts'
+import { accepted, storageKeys } from '../storage/keys.ts'
+import { storageCheck } from './check.ts'
+import { openS3 } from './client.ts'
+import { ObjectStorage } from './objects.ts'
+
+export const s3Keys = {
+  's3.bucket.name': string({ default: null, importance: 'high', doc: 'The bucket. Required.' }),
+  's3.region': string({ default: 'us-west-2', importance: 'medium', doc: 'The region.' }),
+  'store.url': string({
+    default: null,
+    importance: 'high',
+    doc: 'Address of the service, for services other than Amazon’s, as in https://cos.ap-guangzhou.myqcloud.com.',
+    allowed: 'an http or https URL',
+    check: value => (/^https?:\/\/./.test(value) && URL.canParse(value) ? null : 'must be a URL that begins with http:// or https://'),
+  }),
+  's3.path.style.access.enabled': boolean({
+    default: true,
+    importance: 'medium',
+    doc: 'Whether the bucket is in the path of requests, or in the name of the host.',
+  }),
+  'aws.access.key.id': string({
+    default: '',
+    importance: 'high',
+    doc: 'Access key. By default the environment, the shared files and the metadata service are asked, as by all of Amazon’s tools.',
+  }),
+  'aws.secret.access.key': password({ importance: 'high', doc: 'Secret of the access key.' }),
+  's3.part.size': intBytes({
+    default: 26_214_400,
+    min: 5 * 2 ** 20,
+    max: 2 ** 31 - 1,
+    importance: 'high',
+    doc: 'Size of the parts of an upload. So much is held for each open object.',
+  }),
+  's3.compression.type': choice(['none', 'gzip', 'zstd'] as const, {
+    default: 'none',
+    ignoreCase: true,
+    importance: 'medium',
+    doc: 'Compression of objects of the formats json, csv and bytes. Avro and Parquet have codecs of their own.',
+  }),
+  's3.compression.level': int({ default: -1, min: -1, max: 22, doc: 'Level of gzip (to 9) or zstd (to 22); -1: its default.' }),
+  's3.ssea.name': choice(['', 'AES256', 'aws:kms'] as const, { default: '', importance: 'low', doc: 'Encryption by the service.' }),
+  's3.sse.kms.key.id': string({ default: '', importance: 'low', doc: 'Key of aws:kms.' }),
+  's3.sse.customer.key': password({
+    importance: 'low',
+    doc: 'Key of 32 bytes, in base64, with which the service encrypts without keeping it (SSE-C).',
+  }),
+  's3.acl.canned': choice(
+    [
+      'private',
+      'public-read',
+      'public-read-write',
+      'authenticated-read',
+      'aws-exec-read',
+      'bucket-owner-read',
+      'bucket-owner-full-control',
+    ] as const,
+    { default: null, importance: 'low', doc: 'Access list of objects.' },
+  ),
+  's3.storage.class': string({ default: null, importance: 'low', doc: 'Storage class of objects, as in STANDARD_IA.' }),
+  's3.part.retries': int({ default: 3, min: 0, max: 100, doc: 'How often a request is repeated at once before the task backs off.' }),
+  's3.retry.backoff.ms': ms({
+    default: 200,
+    min: 0,
+    doc: 'Accepted; the client of Amazon chooses its own pauses.',
+    accepted: 'the client of Amazon chooses its own pauses',
+  }),
+  's3.request.timeout.ms': ms({ default: 60_000, min: 100, doc: 'How long a request may take without an answer.' }),
+  's3.wan.mode': boolean({ default: false, doc: 'Whether Amazon’s accelerated address is used.' }),
+  's3.http.send.expect.continue': accepted('requests are sent at once'),
+  's3.credentials.provider.class': accepted('credentials come from the configuration or the environment'),
+  ...storageKeys,
+} as const
+
+export type S3Config = ValuesOf<typeof s3Keys>
+
+export const s3 = defineSink({
+  name: 's3',
+  classes: ['io.confluent.connect.s3.S3SinkConnector'],
+  version: '1.0.0',
+  summary: 'Writes records into objects of S3 or a service that speaks like it: JSON, CSV, Avro or Parquet, exactly once.',
+  example: {
+    's3.bucket.name': 'events',
+    's3.region': 'us-east-1',
+    'store.url': 'http://127.0.0.1:9000',
+    'format.class': 'parquet',
+    'flush.size': '10000',
+    'rotate.schedule.interval.ms': '60000',
+  },
+  config: s3Keys,
+  check: storageCheck,
+  recommend: recommendStorage,
+  async open(config, context) {
+    requireNone(storageCheck(config))
+    const client = openS3(config)
+    const storage = new ObjectStorage(config, client, context)
+    const level = config['s3.compression.level']
+    const task = new FileTask(config, context, storage, { wrapping: config['s3.compression.type'], level: level < 0 ? null : level })
+    return {
+      async opened(partitions) {
+        await storage.abandonUploads(partitions)
+        await task.opened(partitions)
+      },
+      put: records => task.put(records),
+      flush: () => task.flush(),
+      closed: partitions => task.closed(partitions),
+      async close() {
+        try {
+          await task.close()
+        } finally {
+          client.destroy()
+        }
+      },
+    }
+  },
+})

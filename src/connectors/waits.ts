@@ -1,0 +1,43 @@
+/** Waiting, by the System's clock, until a task is to end. */
+import type { System } from '../base.ts'
+
+/** Resolves after this time. Rejects with the signal's reason as soon as it is aborted. */
+export function pause(system: System, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason)
+      return
+    }
+    const ended = () => {
+      timer.cancel()
+      reject(signal.reason)
+    }
+    const timer = system.timers.after(ms, () => {
+      signal.removeEventListener('abort', ended)
+      resolve()
+    })
+    signal.addEventListener('abort', ended, { once: true })
+  })
+}
+
+/** Twice as long each time, up to a bound, and between half and all of it, so that many do not come back at once. */
+export function backoffMs(system: System, attempt: number, firstMs: number, mostMs: number): number {
+  const whole = Math.min(firstMs * 2 ** Math.min(attempt, 30), mostMs)
+  return Math.ceil(whole / 2 + system.random.below(Math.floor(whole / 2) + 1))
+}
+
+/** A signal that also ends after a time; `done` lets go of the timer. */
+export function withTimeout(system: System, ms: number, signal: AbortSignal): { readonly signal: AbortSignal; done(): void } {
+  const controller = new AbortController()
+  const ended = () => controller.abort(signal.reason)
+  if (signal.aborted) ended()
+  signal.addEventListener('abort', ended, { once: true })
+  const timer = system.timers.after(ms, () => controller.abort(new Error(`no answer within ${ms} ms`)))
+  return {
+    signal: controller.signal,
+    done() {
+      timer.cancel()
+      signal.removeEventListener('abort', ended)
+    },
+  }
+}

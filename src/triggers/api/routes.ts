@@ -1,0 +1,234 @@
+/** The API of triggers: create, list, show, change, delete, versions, roll-back, test, logs, metrics, and filters. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { compileEventPattern } from '../../expr.ts'
+import { type HttpApp, HttpError } from '../../http.ts'
+import type { Identity, Sessions } from '../../sessions.ts'
+import { parseDefinition } from '../check.ts'
+import type { Definition } from '../definition.ts'
+import type { TriggerStore, Version } from '../store.ts'
+import { type FunctionTests, sampleEvent } from '../try.ts'
+import type { Worker, WorkerContext } from '../worker/worker.ts'
+import { requireAccess } from './access.ts'
+import { readLogs } from './read-logs.ts'
+
+export interface TriggersApi {
+  readonly app: HttpApp
+  readonly sessions: Sessions
+  readonly store: TriggerStore
+  readonly worker: Worker
+  readonly context: WorkerContext
+  readonly tests: FunctionTests
+}
+
+const Name = Type.String({ minLength: 1, maxLength: 100 })
+const OfName = Type.Object({ name: Name })
+const VersionNumber = Type.Integer({ minimum: 1 })
+const OfVersion = Type.Object({ name: Name, version: VersionNumber })
+const AnyObject = Type.Record(Type.String(), Type.Unknown())
+const mostRows = 1_000
+
+type Asking = FastifyRequest & { identity: Identity }
+
+export function triggerRoutes(api: TriggersApi): void {
+  const { app, sessions } = api
+  app.addHook('onRequest', async request => {
+    Object.assign(request, { identity: await sessions.identify(request.headers.authorization, request.ip) })
+  })
+  readRoutes(api)
+  changeRoutes(api)
+  callRoutes(api)
+}
+
+function readRoutes(api: TriggersApi): void {
+  const { app, store, context } = api
+  const page = Type.Object({
+    from: Type.Optional(Type.Integer({ minimum: 0 })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
+    search: Type.Optional(Type.String({ maxLength: 100 })),
+  })
+  app.get('/triggers', { schema: { querystring: page } }, async request => {
+    const { from = 0, limit = 100, search = '' } = request.query
+    const names = store.names().filter(name => name.includes(search))
+    return { total: names.length, triggers: names.slice(from, from + limit).map(name => rowOf(api, name)) }
+  })
+  app.get('/triggers/:name', { schema: { params: OfName } }, async request => {
+    const version = requireTrigger(api, request.params.name)
+    await allow(api, request, version)
+    return shown(api, version)
+  })
+  app.get('/triggers/:name/versions', { schema: { params: OfName } }, async request => {
+    const { name } = request.params
+    requireTrigger(api, name)
+    return { versions: store.versions(name).map(({ version, by, at, restores }) => ({ version, by, at, restores })) }
+  })
+  app.get('/triggers/:name/versions/:version', { schema: { params: OfVersion } }, async request => {
+    const version = requireVersion(api, request.params)
+    await allow(api, request, version)
+    return plain(version)
+  })
+  const logQuery = Type.Object({
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
+    after: Type.Optional(Type.String({ pattern: '^\\d{1,19}$', description: '`next` of the answer before: what came since' })),
+    waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, description: 'How long to wait for a first line' })),
+  })
+  app.get('/triggers/:name/logs', { schema: { params: OfName, querystring: logQuery } }, async request => {
+    const { name } = request.params
+    await allow(api, request, requireTrigger(api, name))
+    const { limit = 100, after, waitMs = 0 } = request.query
+    await context.logs.flush()
+    return readLogs(context.client, name, { limit, after: after === undefined ? null : BigInt(after), waitMs, system: context.system })
+  })
+  app.get(
+    '/metrics',
+    (_, reply) =>
+      void reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').serializer(String).send(context.metrics.text()),
+  )
+}
+
+function changeRoutes(api: TriggersApi): void {
+  const { app, store } = api
+  app.post('/triggers', { schema: { body: Type.Object({ name: Name }, { additionalProperties: true }) } }, async (request, reply) => {
+    const { name, ...given } = request.body as { name: string }
+    if (store.get(name) !== null) throw new HttpError(409, 409, `there is a trigger ${name} already`)
+    const made = await put(api, request, name, given)
+    return created(reply, api, made)
+  })
+  app.put('/triggers/:name', { schema: { params: OfName, body: AnyObject } }, async (request, reply) => {
+    const { name } = request.params
+    const before = store.get(name)
+    if (before !== null) await allow(api, request, requireTrigger(api, name))
+    const made = await put(api, request, name, request.body)
+    return before === null ? created(reply, api, made) : shown(api, made)
+  })
+  // Fields that are given replace those that are there; null takes the default.
+  app.patch('/triggers/:name', { schema: { params: OfName, body: AnyObject } }, async request => {
+    const { name } = request.params
+    const before = requireTrigger(api, name)
+    await allow(api, request, before)
+    const merged = Object.fromEntries(Object.entries({ ...before.definition, ...request.body }).filter(([, value]) => value !== null))
+    return shown(api, await put(api, request, name, merged))
+  })
+  app.delete('/triggers/:name', { schema: { params: OfName } }, async (request, reply) => {
+    const before = requireTrigger(api, request.params.name)
+    await allow(api, request, before)
+    await store.delete(before.name, principalOf(request))
+    return reply.code(204).send()
+  })
+  const body = Type.Object({ version: Type.Optional(VersionNumber) })
+  app.post('/triggers/:name/rollback', { schema: { params: OfName, body } }, async request => {
+    const { name } = request.params
+    const before = requireTrigger(api, name)
+    await allow(api, request, before)
+    const version = requireVersion(api, { name, version: request.body.version ?? before.version - 1 })
+    await allow(api, request, version)
+    return shown(api, await store.put(name, version.definition, principalOf(request), version.version))
+  })
+}
+
+function callRoutes(api: TriggersApi): void {
+  const { app, context, tests } = api
+  const body = Type.Object({
+    version: Type.Optional(VersionNumber),
+    event: Type.Optional(Type.Unknown({ description: 'As the function gets it; by default one is made up' })),
+    definition: Type.Optional(AnyObject),
+  })
+  app.post('/triggers/:name/test', { schema: { params: OfName, body } }, async request => {
+    const { name } = request.params
+    const { version, event, definition: given } = request.body
+    let definition: Definition
+    // What is being written may be tried before it is a trigger.
+    if (given !== undefined) {
+      definition = await parseDefinition(name, given, context.system.clock)
+      await allowDefinition(api, request, name, definition)
+    } else {
+      const found = version === undefined ? requireTrigger(api, name) : requireVersion(api, { name, version })
+      await allow(api, request, found)
+      definition = found.definition!
+    }
+    return tests.run(name, definition, event === undefined ? sampleEvent(name, definition, context) : JSON.stringify(event))
+  })
+  const filter = Type.Object({ pattern: Type.Unknown(), event: Type.Unknown() })
+  app.post('/filter', { schema: { body: filter } }, async request => {
+    const { pattern, event } = request.body
+    return { matches: compileEventPattern(pattern).matches(event) }
+  })
+}
+
+async function put(api: TriggersApi, request: FastifyRequest, name: string, given: unknown): Promise<Version> {
+  const { store, context, tests } = api
+  const definition = await parseDefinition(name, given, context.system.clock)
+  await allowDefinition(api, request, name, definition)
+  // A file that cannot even be loaded is refused now, and not at the first record.
+  await tests.load(name, definition)
+  return store.put(name, definition, principalOf(request))
+}
+
+function created(reply: FastifyReply, api: TriggersApi, made: Version): unknown {
+  reply.code(201).header('location', `/triggers/${encodeURIComponent(made.name)}`)
+  return shown(api, made)
+}
+
+function principalOf(request: FastifyRequest): string {
+  return (request as Asking).identity.principal
+}
+
+async function allow(api: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<void> {
+  if (definition !== null) await allowDefinition(api, request, name, definition)
+}
+
+async function allowDefinition({ sessions }: TriggersApi, request: FastifyRequest, name: string, definition: Definition): Promise<void> {
+  if (sessions.needsLogin) await requireAccess(sessions.clientOf((request as Asking).identity), name, definition)
+}
+
+function requireTrigger({ store }: TriggersApi, name: string): Version {
+  const newest = store.newest(name)
+  if (newest?.definition == null) throw new HttpError(404, 404, `there is no trigger ${name}`)
+  return newest
+}
+
+function requireVersion(api: TriggersApi, { name, version }: { name: string; version: number }): Version {
+  requireTrigger(api, name)
+  const found = api.store.versions(name).find(each => each.version === version)
+  if (found?.definition == null) throw new HttpError(404, 404, `the trigger ${name} has no version ${version}`)
+  return found
+}
+
+function plain({ name, version, by, at, restores, definition }: Version) {
+  return { name, version, by, at, restores, definition }
+}
+
+function statusOf({ worker, context }: TriggersApi, { name, definition }: Version) {
+  const run = worker.run(name)
+  return {
+    state: definition?.enabled === false ? 'PAUSED' : (run?.state ?? 'STARTING'),
+    reason: run?.reason ?? null,
+    /** That this worker reads. */
+    partitions: run?.partitions ?? [],
+    ...context.metrics.of(name),
+  }
+}
+
+function shown(api: TriggersApi, version: Version) {
+  return { ...plain(version), status: statusOf(api, version) }
+}
+
+function rowOf(api: TriggersApi, name: string) {
+  const version = requireTrigger(api, name)
+  const { topics, topicPattern, envelope, enabled, function: called } = version.definition!
+  const { state, calls, errors, givenUp } = statusOf(api, version)
+  const kind = 'url' in called ? called.url : called.language
+  const failed = Object.values(errors).reduce((sum, count) => sum + count, 0)
+  return {
+    name,
+    version: version.version,
+    enabled,
+    state,
+    topics: topics ?? [topicPattern!],
+    envelope,
+    function: kind,
+    calls,
+    errors: failed,
+    givenUp,
+  }
+}

@@ -1,0 +1,165 @@
+/** A function as a trigger calls it, wherever it runs: in a process of this machine, or behind an HTTP endpoint. */
+import { parseLossless, type System } from '../base.ts'
+import type { CodeFunction, Definition } from './definition.ts'
+import type { FunctionFile, RunnerPool } from './runner/pool.ts'
+import { FunctionError, mostResultBytes, type OnOutput } from './runner/process.ts'
+import type { CallContext } from './runner/program.ts'
+
+/** Nobody knows whether the function would fail: it cannot be reached, or asks for patience. The call is made again until it can be. */
+export class Unavailable extends Error {
+  readonly isThrottle: boolean
+  readonly retryAfterMs: number | null
+
+  constructor(message: string, { isThrottle = false, retryAfterMs = null as number | null, cause = undefined as unknown } = {}) {
+    super(message, { cause })
+    this.name = 'Unavailable'
+    this.isThrottle = isThrottle
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export interface Called {
+  readonly result: unknown
+  /** A process was started, or loaded the function, for this call. */
+  readonly isCold: boolean
+}
+
+export interface Callee {
+  readonly timeoutMs: number
+  readonly memoryMb: number
+  /** `event`: JSON. Throws FunctionError and Unavailable. */
+  call(event: string, contentType: string, context: CallContext): Promise<Called>
+  /** Whether a call would have to wait for others. */
+  readonly isBusy: boolean
+  close(): void
+}
+
+export interface CalleeOptions {
+  /** Of this version of the trigger. */
+  readonly id: string
+  readonly pool: RunnerPool
+  readonly system: System
+  readonly onOutput: OnOutput
+}
+
+export function openCallee(called: Definition['function'], options: CalleeOptions): Callee {
+  return 'code' in called ? new FileCallee(called, options) : new HttpCallee(called, options.system)
+}
+
+class FileCallee implements Callee {
+  readonly timeoutMs: number
+  readonly memoryMb: number
+  readonly #file: FunctionFile
+  readonly #options: CalleeOptions
+
+  constructor({ code, language, handler, environment, timeoutMs, memoryMb }: CodeFunction, options: CalleeOptions) {
+    this.timeoutMs = timeoutMs
+    this.memoryMb = memoryMb
+    this.#file = { id: options.id, order: { code, language, handler, environment }, memoryMb }
+    this.#options = options
+  }
+
+  get isBusy(): boolean {
+    return this.#options.pool.isFull
+  }
+
+  async call(event: string, _contentType: string, context: CallContext): Promise<Called> {
+    const { pool, onOutput } = this.#options
+    const runner = await pool.acquire(this.#file, onOutput)
+    try {
+      return { result: await runner.process.call(context, event), isCold: runner.isNew }
+    } finally {
+      pool.release(runner)
+    }
+  }
+
+  close(): void {
+    this.#options.pool.forget(this.#file.id)
+  }
+}
+
+class HttpCallee implements Callee {
+  readonly timeoutMs: number
+  readonly memoryMb = 0
+  readonly isBusy = false
+  readonly #url: string
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #system: System
+
+  constructor({ url, headers, timeoutMs }: Exclude<Definition['function'], CodeFunction>, system: System) {
+    this.timeoutMs = timeoutMs
+    this.#url = url
+    this.#headers = headers
+    this.#system = system
+  }
+
+  async call(event: string, contentType: string, context: CallContext): Promise<Called> {
+    const answer = await post(this.#url, event, {
+      headers: { ...this.#headers, 'content-type': contentType, 'x-request-id': context.requestId },
+      timeoutMs: this.timeoutMs,
+      system: this.#system,
+    })
+    if (answer.status === 429 || answer.status === 503)
+      throw new Unavailable(`HTTP ${answer.status}`, { isThrottle: true, retryAfterMs: answer.retryAfterMs })
+    if (answer.status >= 300) throw new FunctionError('error', `HTTP ${answer.status}`, answer.text.slice(0, 4_000))
+    return { result: resultIn(answer.text), isCold: false }
+  }
+
+  close(): void {}
+}
+
+/** JSON, or the text itself; null: nothing. */
+function resultIn(text: string): unknown {
+  if (text === '') return null
+  try {
+    return parseLossless(text)
+  } catch {
+    return text
+  }
+}
+
+export interface PostOptions {
+  readonly headers: Readonly<Record<string, string>>
+  readonly timeoutMs: number
+  readonly system: Pick<System, 'timers'>
+}
+
+export interface Posted {
+  readonly status: number
+  readonly text: string
+  readonly retryAfterMs: number | null
+}
+
+/** Throws Unavailable if there is no connection, and FunctionError if the answer is late or too large. */
+export async function post(url: string, body: string, { headers, timeoutMs, system }: PostOptions): Promise<Posted> {
+  const abort = new AbortController()
+  const late = system.timers.after(timeoutMs, () => abort.abort())
+  try {
+    const response = await fetch(url, { method: 'POST', body, headers, redirect: 'manual', signal: abort.signal })
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+    return { status: response.status, text: await textOf(response), retryAfterMs: seconds >= 0 ? seconds * 1_000 : null }
+  } catch (error) {
+    if (error instanceof FunctionError) throw error
+    if (abort.signal.aborted) throw new FunctionError('timeout', 'TimeoutError', `${url} has not answered within ${timeoutMs} ms`)
+    throw new Unavailable(
+      `${url} cannot be reached: ${((error as Error).cause as Error | undefined)?.message ?? (error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
+  } finally {
+    late.cancel()
+  }
+}
+
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > mostResultBytes)
+      throw new FunctionError('output', 'ResponseTooLarge', `the endpoint has answered more than ${mostResultBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}

@@ -1,0 +1,75 @@
+/** Definitions: defaults, and what is refused before a trigger exists. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { realSystem } from '../base.ts'
+import { parseDefinition } from './check.ts'
+import { retriesOf } from './definition.ts'
+
+const { clock } = realSystem()
+const code = 'export const main_handler = event => event'
+const least = { topics: ['events'], function: { code } }
+const parse = (given: unknown, name = 'clean') => parseDefinition(name, given, clock)
+
+test('defaults', async () => {
+  const definition = await parse(least)
+  assert.deepEqual(definition, {
+    ...{ description: '', topics: ['events'], group: null, enabled: true },
+    function: { code, language: 'javascript', handler: 'main_handler', timeoutMs: 60_000, memoryMb: 128, environment: {} },
+    ...{ envelope: 'scf', extended: false, start: 'latest', batchSize: 100, maxWaitMs: 500, maxEventBytes: 6_291_456 },
+    ...{ retries: null, maxAgeMs: null, bisect: false, concurrency: { per: 'partition', most: 2 } },
+    ...{ filter: null, onFailure: null, output: null },
+  })
+  assert.deepEqual((await parse({ ...least, function: { url: 'http://f.example/' } })).function, {
+    url: 'http://f.example/',
+    headers: {},
+    timeoutMs: 60_000,
+  })
+  assert.deepEqual((await parse({ ...least, concurrency: { per: 'key' } })).concurrency, { per: 'key', most: 2 })
+})
+
+test('retries', async () => {
+  const target = { onFailure: { topic: 'dead' } }
+  for (const [changes, expected] of [
+    [{}, 10_000],
+    [{ retries: 3 }, 3],
+    [{ retries: -1 }, null],
+    [target, 10],
+    [{ ...target, retries: -1 }, 10],
+    [{ ...target, retries: -1, maxAgeMs: 60_000 }, null],
+  ] as const)
+    assert.equal(retriesOf(await parse({ ...least, ...changes })), expected, JSON.stringify(changes))
+})
+
+test('what cannot work is refused, and says why', async () => {
+  const cel = (text: string) => ({ ...least, filter: { cel: text } })
+  for (const [given, message] of [
+    [{ ...least, topics: undefined }, /either topics or a topicPattern/],
+    [{ ...least, topicPattern: 'e.*' }, /either topics or a topicPattern/],
+    [{ topicPattern: '(', function: { code } }, /topicPattern: /],
+    [{ topicPattern: '(?=a)', function: { code } }, /topicPattern: /],
+    [{ ...least, topics: [] }, /topics/],
+    [{ ...least, topics: ['__millrace_trigger_logs'] }, /the triggers' own/],
+    [{ ...least, onFailure: { topic: 'events' } }, /onFailure: the topic events is a source of the trigger/],
+    [{ topicPattern: 'ev.*', function: { code }, onFailure: { topic: 'events-dead' } }, /onFailure: the topic events-dead is a source/],
+    [{ ...least, output: { topic: 'events' } }, /output: the topic events is a source/],
+    [{ ...least, function: { url: 'http://f/' }, onFailure: { url: 'http://f/' } }, /the function itself/],
+    [
+      { ...least, filter: { Filters: [{ Pattern: '{"value":{"a":5}}' }] } },
+      /filter: Filters\[0\]\.Pattern: "a" must be an object or an array/,
+    ],
+    [cel('value.a >'), /filter: /],
+    [{ ...least, start: '2026-13-45T00:00:00Z' }, /start: there is no time/],
+    [{ ...least, start: 'yesterday' }, /start/],
+    [{ ...least, batchSize: 10_001 }, /batchSize/],
+    [{ ...least, retries: -2 }, /retries/],
+    [{ ...least, maxEventBytes: 6_291_457 }, /maxEventBytes/],
+    [{ ...least, batchsize: 5 }, /batchsize/],
+    [{ ...least, function: { code, timeoutMs: 1 } }, /timeoutMs/],
+    [{ ...least, function: {} }, /function/],
+    [{ topics: ['events'] }, /function/],
+    [null, /definition/],
+    [5, /definition/],
+  ] as const)
+    await assert.rejects(parse(given), { name: 'InvalidTrigger', message }, JSON.stringify(given))
+  for (const name of ['', 'a b', '../x', '-a', 'x'.repeat(101)]) await assert.rejects(parse(least, name), /the name/)
+})

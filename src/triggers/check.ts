@@ -1,0 +1,78 @@
+/** Whether a definition makes sense: what its schema cannot say. Everything is refused before the trigger exists, not at its first record. */
+import { Value } from 'typebox/value'
+import { type Clock, linearRegExp } from '../base.ts'
+import { ExprError } from '../expr.ts'
+import { Definition, TriggerName } from './definition.ts'
+import { compileFilter } from './filter.ts'
+
+export class InvalidTrigger extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'InvalidTrigger'
+  }
+}
+
+const ownTopics = /^__millrace_trigger/
+
+/** With the defaults. Throws InvalidTrigger. */
+export async function parseDefinition(name: string, given: unknown, clock: Clock): Promise<Definition> {
+  if (!Value.Check(TriggerName, name))
+    throw new InvalidTrigger(`the name "${name}" is not valid: letters, digits, ".", "_" and "-", at most 100`)
+  const definition = Value.Default(Definition, structuredClone(given))
+  if (!Value.Check(Definition, definition)) throw new InvalidTrigger(shown(definition))
+  const isSource = sourcesOf(definition)
+  for (const [what, target] of [
+    ['onFailure', definition.onFailure],
+    ['output', definition.output],
+  ] as const)
+    if (target !== null && 'topic' in target) {
+      if (isSource(target.topic))
+        throw new InvalidTrigger(`${what}: the topic ${target.topic} is a source of the trigger, to which its records would come back`)
+      if (ownTopics.test(target.topic)) throw new InvalidTrigger(`${what}: the topic ${target.topic} is the triggers' own`)
+    }
+  const { function: called, onFailure, start } = definition
+  const names = Object.keys('code' in called ? called.environment : called.headers)
+  const bad = names.find(each => !('code' in called ? /^[A-Za-z_]\w*$/ : /^[\w!#$%&'*+.^`|~-]+$/).test(each))
+  if (bad !== undefined)
+    throw new InvalidTrigger(`function: "${bad}" is no name of ${'code' in called ? 'an environment variable' : 'a header'}`)
+  if (onFailure !== null && 'url' in onFailure && 'url' in called && onFailure.url === called.url)
+    throw new InvalidTrigger(`onFailure: ${onFailure.url} is the function itself`)
+  if (start !== 'latest' && start !== 'oldest' && Number.isNaN(Date.parse(start)))
+    throw new InvalidTrigger(`start: there is no time ${start}`)
+  try {
+    await compileFilter(definition.filter, clock)
+  } catch (error) {
+    throw error instanceof ExprError ? new InvalidTrigger(`filter: ${error.message}`, error) : error
+  }
+  return definition
+}
+
+/** Throws InvalidTrigger. */
+function sourcesOf({ topics, topicPattern }: Definition): (topic: string) => boolean {
+  if ((topics === undefined) === (topicPattern === undefined)) throw new InvalidTrigger('name either topics or a topicPattern')
+  const own = topics?.find(each => ownTopics.test(each))
+  if (own !== undefined) throw new InvalidTrigger(`topics: ${own} is the triggers' own`)
+  return topics === undefined ? topicMatcher(topicPattern!) : topic => topics.includes(topic)
+}
+
+/** Of whole names. Throws InvalidTrigger. */
+export function topicMatcher(pattern: string): (topic: string) => boolean {
+  try {
+    const matcher = linearRegExp(`^(?:${pattern})$`)
+    return topic => matcher.test(topic)
+  } catch (error) {
+    throw new InvalidTrigger(`topicPattern: ${(error as Error).message}`, error)
+  }
+}
+
+/** What is deepest inside says most. */
+function shown(value: unknown): string {
+  const errors = Value.Errors(Definition, value).filter(({ keyword }) => keyword !== 'anyOf')
+  const depth = Math.max(...errors.map(({ instancePath }) => instancePath.split('/').length))
+  const deepest = errors.filter(({ instancePath }) => instancePath.split('/').length === depth)
+  const texts = deepest.map(({ instancePath, message, params }) => {
+    const unknown = 'additionalProperties' in params ? ` (${(params.additionalProperties as readonly string[]).join(', ')})` : ''
+    return `${instancePath.slice(1).replaceAll('/', '.') || 'the definition'}: ${message}${unknown}`
+  })
+  return [...new Set(texts)].slice(0, 3).join('; ') || 'the definition is not valid'
+}

@@ -1,0 +1,96 @@
+/**
+ * What functions write, and what happens to triggers, as records of a topic: kept for a week, read by the API.
+ *
+ * Logging never holds a function up: lines wait in memory up to a limit, and beyond it they are dropped and counted.
+ */
+import type { System, Timer } from '../base.ts'
+import { type Client, ClientError, type RecordToSend } from '../client.ts'
+import type { Logger } from '../logger.ts'
+
+export const logTopic = '__millrace_trigger_logs'
+
+export interface LogLine {
+  readonly v: 1
+  readonly trigger: string
+  readonly version: number
+  readonly time: string
+  /** `system`: of the worker. */
+  readonly stream: 'stdout' | 'stderr' | 'system'
+  readonly requestId: string | null
+  readonly message: string
+}
+
+const mostWaitingBytes = 4_194_304
+const longestLine = 16_384
+const flushMs = 200
+const retentionMs = 604_800_000
+
+type Source = Pick<LogLine, 'trigger' | 'version'>
+
+export class TriggerLogs {
+  readonly #client: Client
+  readonly #system: Pick<System, 'clock' | 'timers'>
+  readonly #logger: Logger
+  #waiting: RecordToSend[] = []
+  #waitingBytes = 0
+  #dropped = 0
+  #timer: Timer | null = null
+  #flushing: Promise<void> = Promise.resolve()
+
+  constructor({ client, system, logger }: { client: Client; system: Pick<System, 'clock' | 'timers'>; logger: Logger }) {
+    this.#client = client
+    this.#system = system
+    this.#logger = logger
+  }
+
+  async open(): Promise<void> {
+    const configs = new Map([
+      ['cleanup.policy', 'delete'],
+      ['retention.ms', String(retentionMs)],
+    ])
+    await this.#client.createTopic({ name: logTopic, partitions: 1, configs }).catch(error => {
+      if (!(error instanceof ClientError) || error.code !== 'TOPIC_ALREADY_EXISTS') throw error
+    })
+  }
+
+  /** What a function has written: its lines. */
+  output(source: Source, stream: 'stdout' | 'stderr', chunk: Buffer, requestId: string | null): void {
+    for (const line of chunk.toString().split('\n')) if (line.trim() !== '') this.write(source, stream, line, requestId)
+  }
+
+  write({ trigger, version }: Source, stream: LogLine['stream'], text: string, requestId: string | null = null): void {
+    const message = text.length > longestLine ? `${text.slice(0, longestLine)}… (${text.length} characters)` : text
+    const time = new Date(this.#system.clock.now()).toISOString()
+    const line: LogLine = { v: 1, trigger, version, time, stream, requestId, message }
+    const value = Buffer.from(JSON.stringify(line))
+    if (this.#waitingBytes + value.length > mostWaitingBytes) {
+      this.#dropped++
+      return
+    }
+    this.#waiting.push({ key: Buffer.from(trigger), value, partition: 0 })
+    this.#waitingBytes += value.length
+    this.#timer ??= this.#system.timers.after(flushMs, () => void this.flush())
+  }
+
+  /** Resolves when all that was written before is stored, or lost. */
+  flush(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#flushing = this.#flushing.then(() => this.#send())
+    return this.#flushing
+  }
+
+  async #send(): Promise<void> {
+    const records = this.#waiting
+    if (records.length === 0) return
+    if (this.#dropped > 0) this.#logger.warn({ lines: this.#dropped }, 'functions have written more than can be stored; lines are missing')
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#dropped = 0
+    try {
+      await this.#client.send(logTopic, records, { acks: 1 })
+    } catch (error) {
+      this.#logger.warn({ lines: records.length, err: error }, 'what functions have written cannot be stored')
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Runners of all functions: how many there are at once, which of them are kept for the next call, and one for each size of memory that is ready before
+ * anybody asks for it.
+ *
+ * A runner belongs to one version of one function, and makes one call at a time.
+ */
+import type { System, Timer } from '../../base.ts'
+import { FunctionError, type OnOutput, RunnerProcess } from './process.ts'
+import type { LoadOrder } from './program.ts'
+
+export interface FunctionFile {
+  /** The same id is the same file with the same environment. */
+  readonly id: string
+  readonly order: LoadOrder
+  readonly memoryMb: number
+}
+
+export interface Runner {
+  readonly process: RunnerProcess
+  /** Whether it was made for this call. */
+  readonly isNew: boolean
+}
+
+interface Owned {
+  readonly process: RunnerProcess
+  readonly owner: string
+  idleSinceMs: number
+}
+
+interface Waiting {
+  readonly file: FunctionFile
+  readonly onOutput: OnOutput
+  resolve(runner: Runner): void
+  reject(error: unknown): void
+}
+
+const loadTimeoutMs = 30_000
+const idleMs = 300_000
+const sweepMs = 10_000
+/** Of different sizes of memory. */
+const mostSpares = 2
+
+export class RunnerPool {
+  readonly #system: System
+  readonly #most: number
+  readonly #idle: Owned[] = []
+  readonly #busy = new Map<RunnerProcess, Owned>()
+  /** By memory, the one used last behind. */
+  readonly #spares = new Map<number, RunnerProcess>()
+  #waiting: Waiting[] = []
+  /** Being loaded. */
+  #opening = 0
+  #sweep: Timer | null = null
+  #isClosed = false
+
+  constructor({ system, most }: { system: System; most: number }) {
+    this.#system = system
+    this.#most = most
+  }
+
+  /** Whether a call would have to wait. */
+  get isFull(): boolean {
+    return this.#busy.size + this.#opening >= this.#most
+  }
+
+  /** Waits while all runners are busy. Throws FunctionError if the file cannot be loaded. */
+  acquire(file: FunctionFile, onOutput: OnOutput): Promise<Runner> {
+    if (this.#isClosed) return Promise.reject(closed())
+    if (!this.isFull) return this.#take(file, onOutput)
+    return new Promise((resolve, reject) => void this.#waiting.push({ file, onOutput, resolve, reject }))
+  }
+
+  release({ process }: Runner): void {
+    const owned = this.#busy.get(process)
+    if (owned === undefined) return
+    this.#busy.delete(process)
+    if (process.isUsable) {
+      owned.idleSinceMs = this.#system.clock.monotonic()
+      this.#idle.push(owned)
+    }
+    this.#next()
+    this.#sweep ??= this.#system.timers.after(sweepMs, this.#look)
+  }
+
+  /** Nobody calls it any more; calls under way fail. */
+  forget(id: string): void {
+    this.#drop(each => each.owner === id)
+    for (const { owner, process } of this.#busy.values()) if (owner === id) process.kill()
+    const waiting = this.#waiting
+    this.#waiting = waiting.filter(({ file }) => file.id !== id)
+    for (const { file, reject } of waiting) if (file.id === id) reject(closed())
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#sweep?.cancel()
+    for (const each of this.#waiting.splice(0)) each.reject(closed())
+    for (const process of [...this.#busy.keys(), ...this.#spares.values(), ...this.#idle.map(each => each.process)]) process.kill()
+    this.#busy.clear()
+    this.#spares.clear()
+    this.#idle.length = 0
+  }
+
+  async #take(file: FunctionFile, onOutput: OnOutput): Promise<Runner> {
+    const at = this.#idle.findLastIndex(({ owner, process }) => owner === file.id && process.isUsable)
+    if (at !== -1) {
+      const [owned] = this.#idle.splice(at, 1)
+      this.#busy.set(owned!.process, owned!)
+      return { process: owned!.process, isNew: false }
+    }
+    this.#makeRoom()
+    const { memoryMb, order, id } = file
+    const spare = this.#spares.get(memoryMb)
+    this.#spares.delete(memoryMb)
+    const process = spare?.isUsable === true ? spare : new RunnerProcess(memoryMb, this.#system)
+    this.#opening++
+    try {
+      await process.load(order, loadTimeoutMs, onOutput)
+      if (this.#isClosed) throw closed()
+      this.#busy.set(process, { process, owner: id, idleSinceMs: 0 })
+      return { process, isNew: true }
+    } catch (error) {
+      process.kill()
+      throw error
+    } finally {
+      this.#opening--
+      this.#prepare(memoryMb)
+      if (!this.#busy.has(process)) this.#next()
+    }
+  }
+
+  /** For the next function that needs one of this size. */
+  #prepare(memoryMb: number): void {
+    if (this.#isClosed) return
+    const known = this.#spares.get(memoryMb)
+    this.#spares.delete(memoryMb)
+    this.#spares.set(memoryMb, known?.isUsable === true ? known : new RunnerProcess(memoryMb, this.#system))
+    for (const [size, process] of this.#spares) {
+      if (this.#spares.size <= mostSpares) break
+      this.#spares.delete(size)
+      process.kill()
+    }
+  }
+
+  /** Idle runners of others give way. */
+  #makeRoom(): void {
+    while (this.#idle.length > 0 && this.#idle.length + this.#busy.size + this.#opening >= this.#most) this.#idle.shift()!.process.kill()
+  }
+
+  #next(): void {
+    const first = this.isFull ? undefined : this.#waiting.shift()
+    if (first !== undefined) this.#take(first.file, first.onOutput).then(first.resolve, first.reject)
+  }
+
+  readonly #look = (): void => {
+    const before = this.#system.clock.monotonic() - idleMs
+    this.#drop(({ idleSinceMs, process }) => idleSinceMs < before || !process.isUsable)
+    this.#sweep = this.#idle.length > 0 ? this.#system.timers.after(sweepMs, this.#look) : null
+  }
+
+  #drop(isDone: (owned: Owned) => boolean): void {
+    for (const owned of this.#idle.splice(0)) {
+      if (isDone(owned)) owned.process.kill()
+      else this.#idle.push(owned)
+    }
+  }
+}
+
+function closed(): FunctionError {
+  return new FunctionError('crash', 'Closed', 'the function is not called here any more')
+}

@@ -1,0 +1,146 @@
+/**
+ * The program of a runner: a child process in which a function runs. It is sent to the process as text, so that the process needs no right to read any file.
+ *
+ * Nothing here is trusted by the process that starts it: a function shares this process and can do to it whatever it likes. The class refers to nothing
+ * outside of itself but Node's own modules. On descriptor 3 both sides send frames: four bytes with the length, then JSON.
+ */
+import type { Socket } from 'node:net'
+
+/** The first frame: what to run. */
+export interface LoadOrder {
+  readonly code: string
+  readonly language: 'javascript' | 'typescript'
+  /** `main_handler`, or a path such as `handlers.clean`. */
+  readonly handler: string
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** The second argument of the function; in the process it also has `getRemainingTimeInMillis()`. */
+export interface CallContext {
+  readonly requestId: string
+  readonly functionName: string
+  readonly functionVersion: string
+  readonly timeoutMs: number
+  readonly memoryMb: number
+  /** From 1. */
+  readonly attempt: number
+}
+
+/** Every other frame. */
+export interface CallOrder {
+  /** From 1. */
+  readonly id: number
+  readonly context: CallContext
+  readonly event: unknown
+}
+
+export interface ShownError {
+  readonly type: string
+  readonly message: string
+  readonly stack: string
+}
+
+/** `id` of the answer to the first frame: 0. */
+export type RunnerAnswer =
+  | { readonly id: number; readonly ok: true; readonly result: unknown }
+  | { readonly id: number; readonly ok: false; readonly error: ShownError }
+
+type Handler = (event: unknown, context: object) => unknown
+
+class Runner {
+  #socket: Socket | null = null
+  #parts: Buffer[] = []
+  #size = 0
+  #handler: Handler | null = null
+
+  start(): void {
+    const { Socket: Pipe } = process.getBuiltinModule('node:net')
+    const end = () => process.exit(0)
+    // Closed when whoever started this process has ended.
+    this.#socket = new Pipe({ fd: 3, readable: true, writable: true })
+    this.#socket.on('data', chunk => this.#take(chunk))
+    this.#socket.on('close', end)
+    this.#socket.on('error', end)
+    process.kill = () => {
+      throw new Error('a function cannot send signals to processes')
+    }
+  }
+
+  #take(chunk: Buffer): void {
+    this.#parts.push(chunk)
+    this.#size += chunk.length
+    while (this.#size >= 4) {
+      if (this.#parts[0]!.length < 4) this.#parts = [Buffer.concat(this.#parts)]
+      const length = this.#parts[0]!.readUInt32BE(0)
+      if (this.#size < length + 4) return
+      const all = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)
+      const rest = all.subarray(length + 4)
+      this.#parts = rest.length === 0 ? [] : [rest]
+      this.#size = rest.length
+      void this.#obey(JSON.parse(all.toString('utf8', 4, length + 4)))
+    }
+  }
+
+  async #obey(order: LoadOrder | CallOrder): Promise<void> {
+    const id = 'id' in order ? order.id : 0
+    try {
+      const result = 'id' in order ? await this.#handler!(order.event, this.#contextOf(order)) : await this.#load(order)
+      this.#answer(id, { id, ok: true, result: result === undefined ? null : result })
+    } catch (error) {
+      this.#answer(id, { id, ok: false, error: this.#shown(error) })
+    }
+  }
+
+  #contextOf({ context }: CallOrder): object {
+    const end = process.uptime() * 1_000 + context.timeoutMs
+    return { ...context, getRemainingTimeInMillis: () => Math.max(0, Math.round(end - process.uptime() * 1_000)) }
+  }
+
+  #shown(error: unknown): ShownError {
+    const { name, message, stack } = (typeof error === 'object' && error !== null ? error : { message: String(error) }) as Partial<Error>
+    const cut = (text: unknown, length: number) => String(text ?? '').slice(0, length)
+    return { type: cut(name ?? 'Error', 200), message: cut(message, 4_000), stack: cut(stack, 8_000) }
+  }
+
+  #answer(id: number, answer: RunnerAnswer): void {
+    let text: string
+    try {
+      text = JSON.stringify(answer)
+    } catch (error) {
+      text = JSON.stringify({ id, ok: false, error: this.#shown(error) })
+    }
+    const bytes = Buffer.allocUnsafe(4 + Buffer.byteLength(text))
+    bytes.writeUInt32BE(bytes.length - 4)
+    bytes.write(text, 4)
+    this.#socket!.write(bytes)
+  }
+
+  async #load({ code: given, language, handler, environment }: LoadOrder): Promise<void> {
+    const { stripTypeScriptTypes } = process.getBuiltinModule('node:module')
+    Object.assign(process.env, environment)
+    const code = language === 'typescript' ? stripTypeScriptTypes(given) : given
+    const isModule = /^\s*(?:export|import)\b/m.test(code)
+    const exported: Record<string, unknown> = isModule
+      ? await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)
+      : this.#required(code)
+    const found = handler.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], exported)
+    // What other clouds call it.
+    const made = found ?? (handler === 'main_handler' ? (exported['handler'] ?? exported['default']) : undefined)
+    if (typeof made !== 'function') throw new Error(`the file exports no function ${handler}`)
+    this.#handler = made as Handler
+  }
+
+  /** A file without `import` and `export`. */
+  #required(code: string): Record<string, unknown> {
+    const { Module } = process.getBuiltinModule('node:module')
+    const module = new Module('/function.cjs') as unknown as {
+      exports: Record<string, unknown>
+      _compile(code: string, name: string): void
+    }
+    module._compile(code, '/function.cjs')
+    return module.exports
+  }
+}
+
+/** For `node --input-type=module --eval`. */
+export const runnerProgram = `${String(Runner)}\nnew Runner().start()`

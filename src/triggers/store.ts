@@ -1,0 +1,137 @@
+/**
+ * All triggers with their versions, in a compacted topic: one record for each version. The highest version is the trigger; one that says `deleted` is none.
+ *
+ * Every process that reads the topic sees the same. Two that change one trigger at the same time write the same version: whoever finds another's record in
+ * place of its own has lost.
+ */
+import { parseLossless, type System } from '../base.ts'
+import type { Client } from '../client.ts'
+import type { Logger } from '../logger.ts'
+import { openTopicTable, type TopicTable } from '../topic-table.ts'
+import type { Definition } from './definition.ts'
+
+export interface Version {
+  readonly v: 1
+  readonly name: string
+  readonly version: number
+  /** null: the trigger is deleted. */
+  readonly definition: Definition | null
+  /** Who made it, as a Kafka principal. */
+  readonly by: string
+  readonly at: string
+  /** The version that it brings back; null: none. */
+  readonly restores: number | null
+  /** Of the change, so that two at the same time can be told apart. */
+  readonly id: string
+}
+
+export interface Trigger {
+  readonly name: string
+  readonly version: number
+  readonly definition: Definition
+}
+
+/** Another change was faster. */
+export class ChangedMeanwhile extends Error {}
+
+const topic = '__millrace_triggers'
+/** Of one trigger; older ones are forgotten. */
+const mostVersions = 20
+
+export class TriggerStore {
+  readonly #byName = new Map<string, Map<number, Version>>()
+  readonly #system: System
+  #table: TopicTable | null = null
+  /** Changes of this process follow each other. */
+  #tail: Promise<unknown> = Promise.resolve()
+  #onChange: (name: string) => void = () => {}
+
+  constructor(system: System) {
+    this.#system = system
+  }
+
+  /** `onChange` is called with the name of a trigger whose newest version is another one, also for those that are there already. */
+  async open(client: Client, logger: Logger, onChange: (name: string) => void): Promise<void> {
+    this.#onChange = onChange
+    this.#table = await openTopicTable({
+      client,
+      topic,
+      logger,
+      system: this.#system,
+      apply: ({ key, value }) => void (key !== null && this.#apply(key, value)),
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#table?.close() ?? Promise.resolve()
+  }
+
+  names(): string[] {
+    return [...this.#byName.keys()].filter(name => this.get(name) !== null).sort()
+  }
+
+  /** null: there is none. */
+  get(name: string): Trigger | null {
+    const newest = this.newest(name)
+    return newest?.definition == null ? null : { name, version: newest.version, definition: newest.definition }
+  }
+
+  newest(name: string): Version | null {
+    const versions = this.#byName.get(name)
+    return versions === undefined ? null : versions.get(Math.max(...versions.keys()))!
+  }
+
+  /** The newest first. */
+  versions(name: string): Version[] {
+    return [...(this.#byName.get(name)?.values() ?? [])].sort((a, b) => b.version - a.version)
+  }
+
+  /** A new version. Throws ChangedMeanwhile. */
+  put(name: string, definition: Definition | null, by: string, restores: number | null = null): Promise<Version> {
+    const done = this.#tail.then(() => this.#put(name, definition, by, restores))
+    this.#tail = done.catch(() => {})
+    return done
+  }
+
+  async #put(name: string, definition: Definition | null, by: string, restores: number | null): Promise<Version> {
+    const version = (this.newest(name)?.version ?? 0) + 1
+    const random = Buffer.alloc(9)
+    this.#system.random.fill(random)
+    const at = new Date(this.#system.clock.now()).toISOString()
+    const made: Version = { v: 1, name, version, definition, by, at, restores, id: random.toString('base64url') }
+    await this.#table!.write(keyOf(name, version), Buffer.from(JSON.stringify(made)))
+    if (this.#byName.get(name)?.get(version)?.id !== made.id)
+      throw new ChangedMeanwhile(`${name} was changed by somebody else at the same time`)
+    for (const old of this.versions(name).slice(mostVersions)) await this.#forget(old)
+    return made
+  }
+
+  /** First it is said that it is deleted, so that whoever ends in between leaves none of the earlier versions behind as the trigger. */
+  async delete(name: string, by: string): Promise<void> {
+    await this.put(name, null, by)
+    for (const each of this.versions(name).reverse()) await this.#forget(each)
+  }
+
+  async #forget({ name, version }: Version): Promise<void> {
+    await this.#table!.write(keyOf(name, version), null)
+  }
+
+  #apply(key: Buffer, value: Buffer | null): void {
+    const { name, version } = parseLossless(key.toString()) as { name: string; version: number }
+    const before = this.newest(name)
+    const versions = this.#byName.get(name) ?? new Map<number, Version>()
+    if (value === null) versions.delete(version)
+    else {
+      const read = parseLossless(value.toString()) as Version
+      if (read.v !== 1) throw new Error(`version ${String(read.v)} of the format is not known; a newer Millrace has written it`)
+      versions.set(version, read)
+    }
+    if (versions.size === 0) this.#byName.delete(name)
+    else this.#byName.set(name, versions)
+    if (this.newest(name)?.id !== before?.id) this.#onChange(name)
+  }
+}
+
+function keyOf(name: string, version: number): Buffer {
+  return Buffer.from(JSON.stringify({ name, version }))
+}

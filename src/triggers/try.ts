@@ -1,0 +1,101 @@
+/** Calls of a function that are no trigger's: to see whether it can be loaded, and what it does with an event. */
+import type { System } from '../base.ts'
+import type { ReceivedRecord } from '../client.ts'
+import { openCallee, Unavailable } from './callee.ts'
+import type { Definition } from './definition.ts'
+import { envelopeOf } from './envelope.ts'
+import type { RunnerPool } from './runner/pool.ts'
+import { FunctionError } from './runner/process.ts'
+
+export interface TestResult {
+  readonly event: unknown
+  /** null: it has failed. */
+  readonly result: unknown
+  readonly error: { readonly kind: string; readonly type: string; readonly message: string; readonly stack: string | null } | null
+  readonly durationMs: number
+  readonly isCold: boolean
+  /** What it has written, cut. */
+  readonly output: string
+}
+
+const mostOutput = 65_536
+
+export class FunctionTests {
+  readonly #pool: RunnerPool
+  readonly #system: System
+  #runs = 0
+
+  constructor(pool: RunnerPool, system: System) {
+    this.#pool = pool
+    this.#system = system
+  }
+
+  /** Throws FunctionError: the file has an error, or exports no such function. */
+  async load(name: string, { function: called }: Definition): Promise<void> {
+    if (!('code' in called)) return
+    const { code, language, handler, environment, memoryMb } = called
+    const file = { id: this.#id(name), order: { code, language, handler, environment }, memoryMb }
+    const runner = await this.#pool.acquire(file, () => {})
+    runner.process.kill()
+    this.#pool.release(runner)
+  }
+
+  /** `event`: JSON. */
+  async run(name: string, definition: Definition, event: string): Promise<TestResult> {
+    let output = ''
+    const onOutput = (_: string, chunk: Buffer) => {
+      if (output.length < mostOutput) output += chunk.toString().slice(0, mostOutput - output.length)
+    }
+    const callee = openCallee(definition.function, { id: this.#id(name), pool: this.#pool, system: this.#system, onOutput })
+    const { contentType } = envelopeOf(definition, { bootstrap: '', clusterId: '', extended: false })
+    const beganMs = this.#system.clock.monotonic()
+    const context = {
+      requestId: this.#id(name),
+      functionName: name,
+      functionVersion: 'test',
+      timeoutMs: callee.timeoutMs,
+      memoryMb: callee.memoryMb,
+      attempt: 1,
+    }
+    let result: unknown = null
+    let error: TestResult['error'] = null
+    let isCold = false
+    try {
+      ;({ result, isCold } = await callee.call(event, contentType, context))
+    } catch (problem) {
+      if (!(problem instanceof FunctionError || problem instanceof Unavailable)) throw problem
+      const { message, stack } = problem
+      const isOwn = problem instanceof FunctionError
+      error = {
+        kind: isOwn ? problem.kind : 'unavailable',
+        type: isOwn ? problem.type : 'Unavailable',
+        message,
+        stack: isOwn ? (stack ?? null) : null,
+      }
+    }
+    const durationMs = Math.round((this.#system.clock.monotonic() - beganMs) * 100) / 100
+    // What was written last may still be on its way.
+    await new Promise<void>(resolve => void this.#system.timers.after(20, resolve))
+    callee.close()
+    return { event: JSON.parse(event), result, error, durationMs, isCold, output }
+  }
+
+  #id(name: string): string {
+    return `${name} test ${++this.#runs}`
+  }
+}
+
+/** With one record. */
+export function sampleEvent(
+  name: string,
+  definition: Definition,
+  { bootstrap, clusterId, system }: { bootstrap: string; clusterId: string; system: System },
+): string {
+  const topic = definition.topics?.[0] ?? name
+  const record: ReceivedRecord = {
+    ...{ topic, partition: 0, offset: 0n, timestampMs: BigInt(system.clock.now()) },
+    ...{ key: Buffer.from('key'), value: Buffer.from('{"hello":"world"}'), headers: [] },
+  }
+  const envelope = envelopeOf(definition, { bootstrap, clusterId, extended: definition.extended })
+  return envelope.event([envelope.item(record)], topic, 0)
+}

@@ -1,0 +1,167 @@
+/** How a trigger calls its function with records, and what it does with what the function returns: the seam between lanes, functions, and Kafka. */
+import type { PartitionName, ReceivedRecord } from '../../client.ts'
+import { ExprError } from '../../expr.ts'
+import { type Callee, openCallee, Unavailable } from '../callee.ts'
+import { retriesOf } from '../definition.ts'
+import { type Envelope, envelopeOf } from '../envelope.ts'
+import type { RecordFilter } from '../filter.ts'
+import type { TriggerCounts } from '../metrics.ts'
+import { BadResult, firstFailure } from '../results.ts'
+import { FunctionError } from '../runner/process.ts'
+import type { Trigger } from '../store.ts'
+import { type BatchActions, type Entry, type GivenUp, processBatch } from './batch.ts'
+import { sendFailures } from './failures.ts'
+import { Lane } from './lane.ts'
+import { type Output, openOutput } from './output.ts'
+import { Slots } from './slots.ts'
+import type { WorkerContext } from './worker.ts'
+
+export class Caller {
+  readonly #trigger: Trigger
+  readonly #context: WorkerContext
+  readonly #callee: Callee
+  readonly #envelope: Envelope
+  readonly #slots: Slots
+  readonly #output: Output
+  readonly #counts: TriggerCounts
+  #requests = 0
+
+  constructor(trigger: Trigger, context: WorkerContext) {
+    this.#trigger = trigger
+    this.#context = context
+    const { name, version, definition } = trigger
+    this.#callee = openCallee(definition.function, {
+      id: `${name} ${version}`,
+      pool: context.pool,
+      system: context.system,
+      onOutput: (stream, chunk, requestId) => context.logs.output({ trigger: name, version }, stream, chunk, requestId),
+    })
+    this.#envelope = envelopeOf(definition, { bootstrap: context.bootstrap, clusterId: context.clusterId, extended: definition.extended })
+    this.#slots = new Slots(definition.concurrency.most)
+    this.#output = openOutput(trigger, context.client)
+    this.#counts = context.metrics.of(name)
+  }
+
+  lane({ topic, partition }: PartitionName, from: bigint, filter: RecordFilter | null, onFailure: (error: unknown) => void): Lane {
+    const { batchSize, maxWaitMs, maxEventBytes, concurrency } = this.#trigger.definition
+    return new Lane({
+      ...{ topic, partition, from, batchSize, maxWaitMs, onFailure },
+      maxItemBytes: maxEventBytes - this.#envelope.overhead,
+      callsAtOnce: concurrency.per === 'key' ? concurrency.most : 1,
+      system: this.#context.system,
+      toItem: record => (this.#passes(record, filter) ? this.#envelope.item(record) : null),
+      work: (lane, entries) => this.#work(lane, entries),
+      tooLarge: (lane, entry) => {
+        const error = new FunctionError('error', 'EventTooLarge', `the record alone makes an event of more than ${maxEventBytes} bytes`)
+        return this.#giveUp(lane, [entry], { error, attempts: 0 })
+      },
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#callee.close()
+    await this.#output.close()
+  }
+
+  /** A filter that cannot say whether a record matches leaves it out. */
+  #passes(record: ReceivedRecord, filter: RecordFilter | null): boolean {
+    if (filter === null) return true
+    let passes = false
+    try {
+      passes = filter(record)
+    } catch (error) {
+      if (!(error instanceof ExprError)) throw error
+      this.#counts.filterErrors++
+    }
+    if (!passes) {
+      this.#counts.filtered++
+      this.#counts.records++
+    }
+    return passes
+  }
+
+  #work(lane: Lane, entries: readonly Entry[]): Promise<void> {
+    const { definition } = this.#trigger
+    const { topic, partition } = lane
+    const actions: BatchActions = {
+      call: (some, attempt) => this.#call(lane, some, attempt),
+      firstFailure: (result, some) =>
+        definition.envelope === 'aws' ? firstFailure(result, topic, partition, new Set(some.map(({ record }) => record.offset))) : null,
+      deliver: async (result, some) => {
+        await this.#output.deliver(result, some)
+        this.#counts.records += some.length
+      },
+      giveUp: (some, reason) => this.#giveUp(lane, some, reason),
+      pause: ms => lane.pause(ms),
+      now: () => this.#context.system.clock.now(),
+    }
+    const { maxAgeMs, bisect } = definition
+    return processBatch(entries, { retries: retriesOf(definition), maxAgeMs, bisect }, actions)
+  }
+
+  async #call(lane: Lane, entries: readonly Entry[], attempt: number): Promise<unknown> {
+    const { name, version } = this.#trigger
+    const { clock } = this.#context.system
+    if (!this.#slots.isFree || this.#callee.isBusy) this.#counts.throttles++
+    const release = await this.#slots.take(lane.signal)
+    const beganMs = clock.monotonic()
+    try {
+      this.#counts.calls++
+      this.#counts.ageMs = Math.max(0, clock.now() - Number(entries[0]!.record.timestampMs))
+      const event = this.#envelope.event(
+        entries.map(({ item }) => item),
+        lane.topic,
+        lane.partition,
+      )
+      const context = {
+        requestId: `${name}-${version}-${lane.topic}-${lane.partition}-${entries[0]!.record.offset}-${++this.#requests}`,
+        functionName: name,
+        functionVersion: String(version),
+        timeoutMs: this.#callee.timeoutMs,
+        memoryMb: this.#callee.memoryMb,
+        attempt,
+      }
+      const { result, isCold } = await this.#callee.call(event, this.#envelope.contentType, context)
+      if (isCold) this.#counts.coldStarts++
+      // Others may have begun with the same records by now.
+      lane.signal.throwIfAborted()
+      return result
+    } catch (error) {
+      lane.signal.throwIfAborted()
+      this.#failed(error)
+      throw error
+    } finally {
+      this.#counts.seconds += (clock.monotonic() - beganMs) / 1_000
+      release()
+    }
+  }
+
+  #failed(error: unknown): void {
+    const isThrottle = error instanceof Unavailable && error.isThrottle
+    if (isThrottle) this.#counts.throttles++
+    const kind =
+      error instanceof FunctionError
+        ? error.kind
+        : error instanceof Unavailable
+          ? 'unavailable'
+          : error instanceof BadResult
+            ? 'result'
+            : 'other'
+    const { errors } = this.#counts
+    errors[kind] = (errors[kind] ?? 0) + 1
+    const { name, version } = this.#trigger
+    const { message, type } = error as Error & { type?: string }
+    this.#counts.lastError = { at: new Date(this.#context.system.clock.now()).toISOString(), kind, message }
+    this.#context.logs.write(
+      { trigger: name, version },
+      'system',
+      `the call has failed (${kind}): ${type === undefined ? '' : `${type}: `}${message}`,
+    )
+  }
+
+  async #giveUp(lane: Lane, entries: readonly Entry[], reason: GivenUp): Promise<void> {
+    await sendFailures(this.#trigger, this.#context, lane, entries, reason)
+    this.#counts.givenUp += entries.length
+    this.#counts.records += entries.length
+  }
+}

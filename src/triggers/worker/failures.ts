@@ -1,0 +1,91 @@
+/** Where records go that are given up: as they are, with why in their headers, to a topic; or to an HTTP endpoint. Else only the log says so. */
+import { ClientError, mayPass, type RecordHeader } from '../../client.ts'
+import { post, Unavailable } from '../callee.ts'
+import { FunctionError } from '../runner/process.ts'
+import type { Trigger } from '../store.ts'
+import type { Entry, GivenUp } from './batch.ts'
+import type { Lane } from './lane.ts'
+import type { WorkerContext } from './worker.ts'
+
+const pauseMs = { first: 250, last: 30_000 }
+const timeoutMs = 30_000
+
+/** Tries until they are there: what is given up is not lost because its target is away. Rejects with Stopped. */
+export async function sendFailures(
+  trigger: Trigger,
+  context: WorkerContext,
+  lane: Lane,
+  entries: readonly Entry[],
+  reason: GivenUp,
+): Promise<void> {
+  const { name, version, definition } = trigger
+  const first = entries[0]!.record.offset
+  const last = entries.at(-1)!.record.offset
+  context.logs.write(
+    { trigger: name, version },
+    'system',
+    `${entries.length} records of ${lane.topic}-${lane.partition} are given up (offsets ${first} to ${last}): ${reason.error.message}`,
+  )
+  const { onFailure } = definition
+  if (onFailure === null) return
+  for (let attempt = 0; ; attempt++)
+    try {
+      if ('topic' in onFailure)
+        await context.client.send(
+          onFailure.topic,
+          entries.map(entry => failed(entry, trigger, reason)),
+        )
+      else await postFailures(onFailure.url, trigger, context, entries, reason)
+      return
+    } catch (error) {
+      const message = (error as Error).message
+      if (!(error instanceof Unavailable || (error instanceof ClientError && mayPass(error))))
+        context.logger.warn({ trigger: name, err: error }, 'a target for failures refuses them')
+      context.logs.write(
+        { trigger: name, version },
+        'system',
+        `the target for failures does not take them, which is tried again: ${message}`,
+      )
+      await lane.pause(Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
+    }
+}
+
+function failed({ record }: Entry, { name, version }: Trigger, { error, attempts }: GivenUp) {
+  const told: Record<string, string> = {
+    'millrace.trigger.name': name,
+    'millrace.trigger.version': String(version),
+    'millrace.trigger.topic': record.topic,
+    'millrace.trigger.partition': String(record.partition),
+    'millrace.trigger.offset': String(record.offset),
+    'millrace.trigger.timestamp': String(record.timestampMs),
+    'millrace.trigger.attempts': String(attempts),
+    'millrace.trigger.error.kind': error instanceof FunctionError ? error.kind : 'result',
+    'millrace.trigger.error.type': error instanceof FunctionError ? error.type : error.name,
+    'millrace.trigger.error.message': error.message,
+  }
+  const headers: RecordHeader[] = [...record.headers]
+  for (const [key, value] of Object.entries(told)) headers.push({ key: Buffer.from(key), value: Buffer.from(value) })
+  return { key: record.key, value: record.value, headers }
+}
+
+async function postFailures(
+  url: string,
+  { name, version }: Trigger,
+  { system }: WorkerContext,
+  entries: readonly Entry[],
+  { error, attempts }: GivenUp,
+): Promise<void> {
+  const body = {
+    trigger: name,
+    version,
+    attempts,
+    error: { type: error instanceof FunctionError ? error.type : error.name, message: error.message },
+    records: entries.map(({ record: { topic, partition, offset, timestampMs, key, value, headers } }) => ({
+      ...{ topic, partition, offset: String(offset), timestamp: String(timestampMs) },
+      ...{ key: key?.toString('base64') ?? null, value: value?.toString('base64') ?? null },
+      headers: headers.map(header => ({ key: header.key.toString(), value: header.value?.toString('base64') ?? null })),
+    })),
+  }
+  const answer = await post(url, JSON.stringify(body), { headers: { 'content-type': 'application/json' }, timeoutMs, system })
+  if (answer.status >= 300) throw new Unavailable(`${url} has answered HTTP ${answer.status}`)
+}

@@ -1,0 +1,222 @@
+/**
+ * One partition of a trigger: the records that were fetched and not called with yet, and which of them are done.
+ *
+ * One batch follows the other, so that the order is kept; where it is to be kept only per key, the records of different keys are called with at the same time.
+ */
+import type { System, Timer } from '../../base.ts'
+import type { ReceivedRecord } from '../../client.ts'
+import type { Entry } from './batch.ts'
+
+export interface LaneOptions {
+  readonly topic: string
+  readonly partition: number
+  /** The next one to fetch. */
+  readonly from: bigint
+  readonly batchSize: number
+  readonly maxWaitMs: number
+  /** Of the items of one event. */
+  readonly maxItemBytes: number
+  /** 1: one call at a time. More: of different keys. */
+  readonly callsAtOnce: number
+  readonly system: Pick<System, 'clock' | 'timers'>
+  /** null: the record is left out. */
+  readonly toItem: (record: ReceivedRecord) => string | null
+  /** Resolves when all of them are done. Rejects with {@link Stopped}, and when the lane must begin again at what is committed. */
+  readonly work: (lane: Lane, entries: readonly Entry[]) => Promise<void>
+  /** One record is larger than any event may be. */
+  readonly tooLarge: (lane: Lane, entry: Entry) => Promise<void>
+  readonly onFailure: (error: unknown) => void
+}
+
+/** The partition is another worker's, or the trigger ends. */
+export class Stopped extends Error {}
+
+/** Records in memory, besides the batch under way; at least two windows. */
+const mostWaiting = 5_000
+
+export class Lane {
+  readonly topic: string
+  readonly partition: number
+  readonly #options: LaneOptions
+  readonly #stop = new AbortController()
+  #waiting: Entry[] = []
+  #waitingBytes = 0
+  #waitingSinceMs = 0
+  #isWorking = false
+  #isEnding = false
+  #isBroken = false
+  #ended: () => void = () => {}
+  #timer: Timer | null = null
+  /** Behind all that was fetched. */
+  #next: bigint
+  /** Behind all that is done. */
+  #done: bigint
+
+  constructor(options: LaneOptions) {
+    this.topic = options.topic
+    this.partition = options.partition
+    this.#options = options
+    this.#next = options.from
+    this.#done = options.from
+  }
+
+  get next(): bigint {
+    return this.#next
+  }
+
+  /** What may be committed. */
+  get done(): bigint {
+    return this.#done
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** Of what waits. */
+  get bytes(): number {
+    return this.#waitingBytes
+  }
+
+  get wantsMore(): boolean {
+    const { batchSize, callsAtOnce } = this.#options
+    return this.#waiting.length < Math.max(mostWaiting, 2 * batchSize * callsAtOnce)
+  }
+
+  push(record: ReceivedRecord): void {
+    const item = this.#options.toItem(record)
+    if (item === null) return
+    if (this.#waiting.length === 0) this.#waitingSinceMs = this.#options.system.clock.monotonic()
+    this.#waiting.push({ record, item })
+    this.#waitingBytes += item.length
+  }
+
+  /** All records before it have been pushed. */
+  fetched(next: bigint): void {
+    this.#next = next
+    this.#settle()
+    this.#look()
+  }
+
+  stop(): void {
+    this.#stop.abort(new Stopped('the partition is not read here any more'))
+    this.#timer?.cancel()
+  }
+
+  /** Begins nothing more; resolves when what is under way is done, or has failed. */
+  end(): Promise<void> {
+    this.#isEnding = true
+    this.#timer?.cancel()
+    if (!this.#isWorking || this.#isBroken) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#ended = resolve
+    })
+  }
+
+  /** Rejects with Stopped as soon as the lane is. */
+  pause(ms: number): Promise<void> {
+    const { signal } = this.#stop
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason)
+      const stopped = () => {
+        timer.cancel()
+        reject(signal.reason)
+      }
+      const timer = this.#options.system.timers.after(ms, () => {
+        signal.removeEventListener('abort', stopped)
+        resolve()
+      })
+      signal.addEventListener('abort', stopped, { once: true })
+    })
+  }
+
+  /** Nothing waits: all that was fetched is done. */
+  #settle(): void {
+    if (this.#isWorking) return
+    const [first] = this.#waiting
+    this.#done = first === undefined ? this.#next : first.record.offset
+  }
+
+  /** Begins the next batch if it is full, or has waited long enough. */
+  #look(): void {
+    if (this.#isWorking || this.#isEnding || this.#waiting.length === 0 || this.signal.aborted) return
+    const { batchSize, callsAtOnce, maxItemBytes, maxWaitMs, system } = this.#options
+    const isFull = this.#waiting.length >= batchSize * callsAtOnce || this.#waitingBytes >= maxItemBytes
+    const leftMs = this.#waitingSinceMs + maxWaitMs - system.clock.monotonic()
+    this.#timer?.cancel()
+    if (!isFull && leftMs > 0) this.#timer = system.timers.after(leftMs, () => this.#look())
+    else void this.#work()
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true
+    try {
+      const entries = this.#take()
+      await this.#each(entries)
+      if (this.signal.aborted) return
+      this.#isWorking = false
+      this.#settle()
+      this.#look()
+    } catch (error) {
+      this.#isBroken = true
+      if (!(error instanceof Stopped)) this.#options.onFailure(error)
+    } finally {
+      this.#ended()
+    }
+  }
+
+  /** As many as one window takes: for each call at once, one batch. */
+  #take(): Entry[] {
+    const { batchSize, callsAtOnce, maxItemBytes } = this.#options
+    let count = 0
+    let bytes = 0
+    while (count < this.#waiting.length && count < batchSize * callsAtOnce) {
+      const size = this.#waiting[count]!.item.length
+      if (count > 0 && bytes + size > maxItemBytes * callsAtOnce) break
+      bytes += size
+      count++
+    }
+    this.#waitingBytes -= bytes
+    return this.#waiting.splice(0, count)
+  }
+
+  async #each(entries: readonly Entry[]): Promise<void> {
+    const { callsAtOnce } = this.#options
+    if (callsAtOnce === 1) return this.#inOrder(entries)
+    const shares = Map.groupBy(entries, ({ record }) => shareOf(record, callsAtOnce))
+    // If one fails, the others go on: nothing is under way when the lane ends.
+    const working = Array.from(shares.values(), share => this.#inOrder(share))
+    await Promise.allSettled(working)
+    await Promise.all(working)
+  }
+
+  /** In batches that are small enough. */
+  async #inOrder(entries: readonly Entry[]): Promise<void> {
+    const { batchSize, maxItemBytes, work, tooLarge } = this.#options
+    let batch: Entry[] = []
+    let bytes = 0
+    const flush = async () => {
+      if (batch.length > 0) await work(this, batch)
+      batch = []
+      bytes = 0
+    }
+    for (const entry of entries) {
+      const size = Buffer.byteLength(entry.item) + 1
+      if (batch.length === batchSize || bytes + size > maxItemBytes) await flush()
+      if (size > maxItemBytes) await tooLarge(this, entry)
+      else {
+        batch.push(entry)
+        bytes += size
+      }
+    }
+    await flush()
+  }
+}
+
+/** Records without a key have no order among each other. */
+function shareOf({ key, offset }: ReceivedRecord, shares: number): number {
+  if (key === null) return Number(offset % BigInt(shares))
+  let hash = 0
+  for (const byte of key) hash = (hash * 31 + byte) | 0
+  return Math.abs(hash) % shares
+}

@@ -1,0 +1,245 @@
+/**
+ * One trigger on this worker: a member of the trigger's consumer group, which calls the function with the records of the partitions that it is given.
+ *
+ * That several workers share a trigger is Kafka's group membership. Offsets are committed for what is done, so that a worker that dies makes its records
+ * be called with again, by another one. Whatever fails here fails this trigger only, and is tried again.
+ */
+import { ClientError, type Membership, mayPass, type PartitionName, type Reader } from '../../client.ts'
+import { topicMatcher } from '../check.ts'
+import { groupOf } from '../definition.ts'
+import { compileFilter, type RecordFilter } from '../filter.ts'
+import type { Trigger } from '../store.ts'
+import { Caller } from './caller.ts'
+import { type Lane, Stopped } from './lane.ts'
+import type { WorkerContext } from './worker.ts'
+
+export type RunState = 'STARTING' | 'RUNNING' | 'WAITING' | 'FAILED' | 'STOPPED'
+
+const pauseMs = { first: 1_000, last: 30_000 }
+const pollMs = 250
+const pollBytes = 8_388_608
+/** Of all partitions together. */
+const mostWaitingBytes = 33_554_432
+const commitMs = 500
+const topicsMs = 5_000
+const idleMs = 50
+const mostEndMs = 5_000
+
+export class TriggerRun {
+  readonly trigger: Trigger
+  state: RunState = 'STARTING'
+  /** Why it does not run, or has failed. */
+  reason: string | null = null
+  readonly #context: WorkerContext
+  readonly #stop = new AbortController()
+  readonly #lanes = new Map<string, Lane>()
+  #running: Promise<void> = Promise.resolve()
+  #wake: () => void = () => {}
+  #committed = new Map<string, bigint>()
+  #failure: unknown = null
+
+  constructor(trigger: Trigger, context: WorkerContext) {
+    this.trigger = trigger
+    this.#context = context
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** Resolves when it has left its group. Calls under way are waited for, if they do not take long. */
+  async stop(): Promise<void> {
+    this.state = 'STOPPED'
+    this.#stop.abort()
+    this.#wake()
+    await this.#running
+  }
+
+  get partitions(): PartitionName[] {
+    return Array.from(this.#lanes.values(), ({ topic, partition }) => ({ topic, partition }))
+  }
+
+  async #run(): Promise<void> {
+    const { system, logger, logs } = this.#context
+    const { name } = this.trigger
+    let failures = 0
+    while (!this.#isStopped) {
+      const beganMs = system.clock.monotonic()
+      try {
+        await this.#session()
+        failures = 0
+      } catch (error) {
+        if (this.#isStopped) break
+        if (system.clock.monotonic() - beganMs > pauseMs.last) failures = 0
+        this.state = 'FAILED'
+        this.reason = (error as Error).message
+        logger.warn({ trigger: name, err: error }, 'a trigger has failed; it is started again')
+        logs.write(
+          { trigger: name, version: this.trigger.version },
+          'system',
+          `the trigger has failed and is started again: ${this.reason}`,
+        )
+        await this.#pause(Math.min(pauseMs.last, pauseMs.first * 2 ** failures++))
+      }
+    }
+  }
+
+  get #isStopped(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  /** As a member of the group, until it is stopped, the topics change, or something fails. */
+  async #session(): Promise<void> {
+    const { client, system } = this.#context
+    const topics = await this.#topics()
+    if (topics.length === 0) {
+      this.state = 'WAITING'
+      this.reason = 'there is no such topic yet'
+      await this.#pause(topicsMs)
+      return
+    }
+    const filter = await compileFilter(this.trigger.definition.filter, system.clock)
+    const group = groupOf(this.trigger.name, this.trigger.definition)
+    const membership = await client.join({ group, topics })
+    const reader = client.openReader()
+    const caller = new Caller(this.trigger, this.#context)
+    try {
+      this.state = 'RUNNING'
+      this.reason = null
+      let lookedMs = system.clock.monotonic()
+      let committedMs = lookedMs
+      while (!this.#isStopped) {
+        await this.#round(membership, reader, caller, filter, group)
+        if (this.#failure !== null) throw this.#failure
+        const now = system.clock.monotonic()
+        if (now - committedMs >= commitMs) {
+          committedMs = now
+          await this.#commit(membership)
+        }
+        if (now - lookedMs >= topicsMs) {
+          lookedMs = now
+          if (String(await this.#topics()) !== String(topics)) break
+        }
+      }
+    } finally {
+      this.#failure = null
+      await this.#endLanes()
+      await this.#commit(membership).catch(() => {})
+      this.#lanes.clear()
+      this.#committed.clear()
+      await Promise.allSettled([caller.close(), reader.close(), membership.close()])
+    }
+  }
+
+  /** What is done then is committed; the rest is called with again. */
+  async #endLanes(): Promise<void> {
+    const ended = Promise.all(Array.from(this.#lanes.values(), lane => lane.end()))
+    const late = new Promise<void>(resolve => void this.#context.system.timers.after(mostEndMs, resolve))
+    await Promise.race([ended, late])
+    for (const lane of this.#lanes.values()) lane.stop()
+  }
+
+  /** Those that are there, sorted. */
+  async #topics(): Promise<string[]> {
+    const { topics, topicPattern } = this.trigger.definition
+    const names = await this.#context.client.topicNames()
+    if (topics !== undefined) return names.filter(each => topics.includes(each))
+    const matches = topicMatcher(topicPattern!)
+    const { onFailure, output } = this.trigger.definition
+    const own = [onFailure, output].map(each => (each !== null && 'topic' in each ? each.topic : null))
+    return names.filter(each => !each.startsWith('__') && matches(each) && !own.includes(each))
+  }
+
+  /** Takes what is assigned now, and fetches once for those that want more. */
+  async #round(membership: Membership, reader: Reader, caller: Caller, filter: RecordFilter | null, group: string): Promise<void> {
+    await this.#assign(membership.assignments(), caller, filter, group)
+    const lanes = [...this.#lanes.values()]
+    const bytes = lanes.reduce((sum, lane) => sum + lane.bytes, 0)
+    // Whoever has nothing at all gets something.
+    const hungry = lanes.filter(lane => lane.wantsMore && (bytes < mostWaitingBytes || lane.bytes === 0))
+    if (hungry.length === 0) return this.#pause(idleMs)
+    const positions = hungry.map(({ topic, partition, next }) => ({ topic, partition, offset: next }))
+    const { records, next, outOfRange } = await reader.poll({ positions, maxWaitMs: pollMs, maxBytes: pollBytes, committedOnly: true })
+    if (this.#isStopped) return
+    for (const record of records) this.#lanes.get(nameOf(record))?.push(record)
+    for (const each of next) this.#lanes.get(nameOf(each))?.fetched(each.offset)
+    for (const each of outOfRange) this.#lanes.get(nameOf(each))?.fetched(await this.#otherwise(each))
+  }
+
+  async #assign(assigned: readonly PartitionName[], caller: Caller, filter: RecordFilter | null, group: string): Promise<void> {
+    const names = new Set(assigned.map(nameOf))
+    for (const [name, lane] of this.#lanes)
+      if (!names.has(name)) {
+        lane.stop()
+        this.#lanes.delete(name)
+        this.#committed.delete(name)
+      }
+    const fresh = assigned.filter(each => !this.#lanes.has(nameOf(each)))
+    if (fresh.length === 0) return
+    const { client } = this.#context
+    const stored = new Map((await client.groupOffsets(group, '')).map(each => [nameOf(each), each.offset]))
+    for (const each of fresh) {
+      const from = stored.get(nameOf(each)) ?? (await this.#begin(each))
+      this.#committed.set(nameOf(each), stored.get(nameOf(each)) ?? -1n)
+      this.#lanes.set(
+        nameOf(each),
+        caller.lane(each, from, filter, error => this.#failed(error)),
+      )
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof Stopped) return
+    this.#failure ??= error
+    this.#wake()
+  }
+
+  /** Where it starts in a partition that it has never read. */
+  async #begin({ topic, partition }: PartitionName): Promise<bigint> {
+    const { start } = this.trigger.definition
+    const query = start === 'latest' ? 'latest' : start === 'oldest' ? 'earliest' : { timestampMs: BigInt(Date.parse(start)) }
+    return (await this.#context.client.offsets(topic, [partition], query)).get(partition)!
+  }
+
+  /** Its records are gone. */
+  async #otherwise({ topic, partition }: PartitionName): Promise<bigint> {
+    const query = this.trigger.definition.start === 'latest' ? 'latest' : 'earliest'
+    const offset = (await this.#context.client.offsets(topic, [partition], query)).get(partition)!
+    this.#context.logger.warn(
+      { trigger: this.trigger.name, topic, partition, offset: String(offset) },
+      'records that a trigger has not read are gone',
+    )
+    return offset
+  }
+
+  /** What is done and not committed yet; also where a new partition begins, so that its begin stays the same. */
+  async #commit(membership: Membership): Promise<void> {
+    const offsets = [...this.#lanes]
+      .filter(([name, lane]) => this.#committed.get(name) !== lane.done)
+      .map(([name, lane]) => ({ name, lane, offset: lane.done }))
+    if (offsets.length === 0) return
+    try {
+      await membership.commit(offsets.map(({ lane: { topic, partition }, offset }) => ({ topic, partition, offset })))
+      for (const { name, offset } of offsets) if (this.#committed.has(name)) this.#committed.set(name, offset)
+    } catch (error) {
+      // The group is being shared out anew, or a broker is away: it is committed later, or by others.
+      if (!(error instanceof ClientError) || !(error.code === 'REBALANCE_IN_PROGRESS' || mayPass(error))) throw error
+    }
+  }
+
+  /** Ends early when there is something to do. */
+  #pause(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      if (this.#isStopped) return resolve()
+      const timer = this.#context.system.timers.after(ms, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+}
+
+function nameOf({ topic, partition }: PartitionName): string {
+  return `${topic} ${partition}`
+}

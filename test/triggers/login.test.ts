@@ -1,0 +1,67 @@
+/** Triggers are made by Kafka users, who must have the rights that the trigger needs. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { realSystem } from '../../src/base.ts'
+import { type Acl, openClient } from '../../src/client.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { startServices } from '../../src/services.ts'
+import { authorizer, startSecured } from '../security/support.ts'
+import { settingsFor } from '../services/settings.ts'
+
+const as = (user: string, password = `${user}-pw`) => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+
+test('who may not read the topics, or write the outputs, may not make, see or change the trigger', async t => {
+  const secured = await startSecured(t, { ...authorizer, 'super.users': 'User:admin' })
+  const bootstrap = `127.0.0.1:${secured.port('SASL_PLAINTEXT')}`
+  const properties = { 'security.protocol': 'SASL_PLAINTEXT', 'sasl.mechanism': 'PLAIN' }
+  const ownProperties = { ...properties, 'sasl.username': 'admin', 'sasl.password': 'admin-pw' }
+  const admin = openClient({ bootstrap, properties: ownProperties })
+  const services = await startServices(
+    settingsFor(bootstrap, { services: ['triggers'], properties, ownProperties }),
+    realSystem(),
+    silentLogger,
+  )
+  const url = `http://127.0.0.1:${services.ports.get('triggers')}`
+  const ask = async (user: string | null, method: string, path: string, body?: object) => {
+    const headers: Record<string, string> = { 'content-type': 'application/json', ...(user === null ? {} : { authorization: as(user) }) }
+    const response = await fetch(url + path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    const text = await response.text()
+    return { status: response.status, detail: (text === '' ? {} : JSON.parse(text)).detail as string | undefined, text }
+  }
+  try {
+    for (const name of ['in', 'out', 'secret']) await admin.createTopic({ name, partitions: 1 })
+    const acl = (resourceName: string, operation: Acl['operation'], resourceType: Acl['resourceType'] = 'TOPIC'): Acl => ({
+      ...{ resourceType, resourceName, patternType: 'LITERAL', principal: 'User:alice', host: '*', operation, permission: 'ALLOW' },
+    })
+    await admin.createAcls([acl('in', 'READ')])
+    const trigger = { name: 'a', topics: ['in'], function: { code: 'export const main_handler = () => 1' }, output: { topic: 'out' } }
+    assert.equal((await ask(null, 'GET', '/triggers')).status, 401)
+    const noGroup = await ask('alice', 'POST', '/triggers', trigger)
+    assert.deepEqual([noGroup.status, noGroup.detail], [403, 'READ on the group trigger-a is missing'])
+    await admin.createAcls([acl('trigger-a', 'READ', 'GROUP')])
+    const noOutput = await ask('alice', 'POST', '/triggers', trigger)
+    assert.deepEqual([noOutput.status, noOutput.detail], [403, 'WRITE on the topic out is missing'])
+    await admin.createAcls([acl('out', 'WRITE')])
+    assert.equal((await ask('alice', 'POST', '/triggers', { ...trigger, topics: ['secret'] })).status, 403)
+    const pattern = await ask('alice', 'POST', '/triggers', { name: 'a', topicPattern: 's.*', function: trigger.function })
+    assert.deepEqual([pattern.status, /ALTER on the cluster/.test(pattern.detail!)], [403, true])
+    const made = await ask('alice', 'POST', '/triggers', trigger)
+    assert.deepEqual([made.status, JSON.parse(made.text).by], [201, 'User:alice'])
+    assert.equal((await ask('bob', 'GET', '/triggers')).status, 200, 'names are no secret')
+    for (const [method, path, body] of [
+      ['GET', '/triggers/a'],
+      ['GET', '/triggers/a/logs'],
+      ['GET', '/triggers/a/versions/1'],
+      ['PATCH', '/triggers/a', { enabled: false }],
+      ['PUT', '/triggers/a', { topics: ['in'], function: trigger.function }],
+      ['POST', '/triggers/a/test', {}],
+      ['POST', '/triggers/a/rollback', { version: 1 }],
+      ['DELETE', '/triggers/a'],
+    ] as const)
+      assert.equal((await ask('bob', method, path, body)).status, 403, `${method} ${path}`)
+    assert.equal((await ask('alice', 'DELETE', '/triggers/a')).status, 204)
+  } finally {
+    await admin.close()
+    await services.close()
+  }
+})
