@@ -1,6 +1,6 @@
 /** Kafka Connect's schemas and values to Avro, as Confluent's AvroData maps them. Values become Avro's JSON encoding, which the codec writes. */
 import { type ConnectValue, DataError, Decimal, isStruct, logical, type Schema } from '../../connector.ts'
-import { bytesOfInteger, javaClass, rescaled, scaleOf } from '../values/java.ts'
+import { bytesOfInteger, javaClass, mismatch, rescaled, scaleOf } from '../values/java.ts'
 import { typeOf } from '../values/schemas.ts'
 import {
   type AvroRules,
@@ -277,7 +277,7 @@ function scalarToAvro(schema: Schema, value: NonNullable<ConnectValue>): unknown
   if (schema.name === logical.decimal) {
     if (!(value instanceof Decimal)) throw new DataError(`Invalid type for Decimal, expected BigDecimal but was class ${javaClass(value)}`)
     const scaled = rescaled(value, scaleOf(schema))
-    if (scaled === null) throw new DataError('Decimal value has mismatching scale for given Decimal schema')
+    if (scaled === null) throw new DataError(mismatch(value, schema))
     return padded(bytesOfInteger(scaled.unscaled), schema.parameters?.[fixedSize]).toString('latin1')
   }
   const fits =

@@ -1,6 +1,6 @@
 /** Kafka Connect's schemas and values to JSON Schema and JSON, as Confluent's JsonSchemaData maps them. */
 import { type ConnectValue, DataError, Decimal, isStruct, logical, type Schema } from '../../connector.ts'
-import { bytesOfInteger, javaClass, rescaled, scaleOf } from '../values/java.ts'
+import { bytesOfInteger, javaClass, mismatch, rescaled, scaleOf } from '../values/java.ts'
 import { generalEnum, generalUnion } from './sum-types.ts'
 
 const jsonNamespace = 'io.confluent.connect.json'
@@ -175,7 +175,7 @@ function decimalToJson(schema: Schema, value: ConnectValue, rules: JsonSchemaRul
   if (!(value instanceof Decimal)) throw new DataError(`Invalid type for Decimal, expected BigDecimal but was class ${javaClass(value)}`)
   if (rules.numericDecimals) return rawNumber(value.toString())
   const scaled = rescaled(value, scaleOf(schema))
-  if (scaled === null) throw new DataError('Decimal value has mismatching scale for given Decimal schema')
+  if (scaled === null) throw new DataError(mismatch(value, schema))
   return bytesOfInteger(scaled.unscaled).toString('base64')
 }
 

@@ -3,7 +3,7 @@
  * smaller of it.
  */
 import { type ConnectValue, DataError, Decimal, isStruct, logical, type Schema, struct } from '../../connector.ts'
-import { bytesOfInteger, floatDigits, integerOfBytes, isDate, javaClass, parseDecimal, rescaled, scaleOf } from '../values/java.ts'
+import { bytesOfInteger, doubleText, integerOfBytes, isDate, javaClass, mismatch, parseDecimal, rescaled, scaleOf } from '../values/java.ts'
 
 export interface JsonRules {
   readonly numericDecimals: boolean
@@ -85,7 +85,7 @@ function writeDecimal(schema: Schema, value: NonNullable<ConnectValue>, { numeri
   if (!(value instanceof Decimal)) throw new DataError(`Invalid type for Decimal, expected BigDecimal but was class ${javaClass(value)}`)
   if (numericDecimals) return value.toString()
   const scaled = rescaled(value, scaleOf(schema))
-  if (scaled === null) throw new DataError('Decimal value has mismatching scale for given Decimal schema')
+  if (scaled === null) throw new DataError(mismatch(value, schema))
   return `"${bytesOfInteger(scaled.unscaled).toString('base64')}"`
 }
 
@@ -104,14 +104,12 @@ function writeMap(map: ReadonlyMap<ConnectValue, ConnectValue>, schema: Schema |
 }
 
 function numberText(value: number): string {
-  return Number.isFinite(value) ? String(value) : `"${value}"`
+  return Number.isSafeInteger(value) ? String(value) : fractionText(value, false)
 }
 
-/** With a fraction, so that who reads it without a schema sees a fraction, too. */
+/** As Java prints it, with a fraction, so that who reads it without a schema sees a fraction, too. */
 function fractionText(value: number, isFloat: boolean): string {
-  if (!Number.isFinite(value)) return `"${value}"`
-  const text = String(isFloat ? floatDigits(value) : value)
-  return Number.isInteger(value) && !text.includes('e') ? `${Object.is(value, -0) ? '-0' : text}.0` : text
+  return Number.isFinite(value) ? doubleText(value, isFloat) : `"${value}"`
 }
 
 /** A fraction with more digits than a double holds is a Decimal here. Throws DataError. */
@@ -228,7 +226,7 @@ function misfit(schema: Schema, json: unknown): never {
   if (isDate(schema)) {
     const name = schema.name!.slice(schema.name!.lastIndexOf('.') + 1)
     const kind = schema.name === logical.timestamp ? 'integral' : 'integer'
-    throw new DataError(`Invalid type for ${name}, underlying representation should be ${kind} but was ${shown}`)
+    throw new DataError(`Invalid type for ${name}, underlying representation should be ${kind} but was ${nodeType(json)}`)
   }
   throw new DataError(`Invalid value for ${schema.type.toUpperCase()}: ${shown}`)
 }

@@ -74,5 +74,5 @@ function replaced(value: NonNullable<ConnectValue>, schema: Schema | null, repla
     if (type === 'int64') return schema === null && typeof value === 'number' ? exactNumber(narrowed(whole, 64)) : narrowed(whole, 64)
     return Number(narrowed(whole, type === 'int8' ? 8 : type === 'int16' ? 16 : 32))
   }
-  throw new DataError(`Unable to convert ${replacement} (class java.lang.String) to number`)
+  throw new DataError(`Unable to convert ${replacement} (class java.lang.String) to a number`)
 }

@@ -360,7 +360,7 @@ test('MaskField', async () => {
   ])
   assert.equal(
     await refusal(() => transformedValue('MaskField$Value', { fields: 'i', replacement: 'abc' }, null, value)),
-    'Unable to convert abc (class java.lang.String) to number',
+    'Unable to convert abc (class java.lang.String) to a number',
   )
   assert.match(
     (await refusal(() => transformedValue('MaskField$Value', { fields: 'b', replacement: 'x' }, null, value)))!,

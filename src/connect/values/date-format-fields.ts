@@ -11,7 +11,10 @@ export const names = {
   eras: ['BC', 'AD'],
   halves: ['AM', 'PM'],
   /** Minutes from UTC. */
-  zones: { EST: -300, EDT: -240, CST: -360, CDT: -300, MST: -420, MDT: -360, PST: -480, PDT: -420 } as Readonly<Record<string, number>>,
+  zones: {
+    ...{ EST: -300, EDT: -240, CST: -360, CDT: -300, MST: -420, MDT: -360, PST: -480, PDT: -420 },
+    ...{ WET: 0, WEST: 60, BST: 60, CET: 60, CEST: 120, EET: 120, EEST: 180, MSK: 180, IST: 330, JST: 540 },
+  } as Readonly<Record<string, number>>,
 } as const
 
 const msPerDay = 86_400_000

@@ -41,6 +41,13 @@ test('times are read leniently', () => {
     ['yyyy-MM-dd', '', null],
     ['MMM', 'Foo', null],
     ['XXX', '+0530', null],
+    ['Z', 'GMT+02:00', -7_200_000],
+    ['Z', '+02:00', null],
+    ['z', 'CEST', -7_200_000],
+    ['hh:mm a', '12:30 am', 1_800_000],
+    ['kk:mm', '24:30', 1_800_000],
+    ['HH:mm', '25:61', 93_660_000],
+    ['YYYY-ww', '2024-06', Date.UTC(2024, 1, 4)],
   ]
   for (const [pattern, text, time] of cases) assert.equal(dateFormat(pattern, now).parse(text), time, `${pattern} ${text}`)
 })

@@ -1,6 +1,7 @@
 /**
  * Java's SimpleDateFormat, in English and UTC, lenient as Java's is: fields may overflow, a fraction `123456` under `SSS` is 123456 ms, and what follows the
- * pattern is ignored. One difference: dates before 1582 are those of ISO 8601, where Java changes to the Julian calendar.
+ * pattern is ignored. Two differences: dates before 1582 are those of ISO 8601, where Java changes to the Julian calendar; and of the names of zones, common
+ * abbreviations are read.
  */
 import { formatField, names } from './date-format-fields.ts'
 
@@ -181,7 +182,7 @@ class Parsing {
     const found = forms.exec(this.#text)
     if (found === null) return letter !== 'X' && this.#namedZone()
     this.#at = forms.lastIndex
-    const [, sign, hours, minutes] = found
+    const [sign, hours, minutes] = found.slice(1).filter(each => each !== undefined)
     if (sign === undefined) return true
     if (Number(hours) > 23 || Number(minutes ?? 0) > 59) return false
     this.#offsetMinutes = (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes ?? 0))
@@ -216,7 +217,7 @@ class Parsing {
     if (get('D') !== undefined && get('M') === undefined && get('d') === undefined) return first + get('D')! - 1
     const weekday = get('u') === undefined ? get('E') : get('u')! % 7
     if (get('w') !== undefined && get('M') === undefined && get('d') === undefined)
-      return first - weekdayOf(first) + (get('w')! - 1) * 7 + (weekday ?? weekdayOf(first))
+      return first - weekdayOf(first) + (get('w')! - 1) * 7 + (weekday ?? 0)
     const month = dayOf(year, get('M') ?? 0, 1)
     if (get('d') !== undefined || weekday === undefined) return month + (get('d') ?? 1) - 1
     if (get('F') !== undefined) return month + ((weekday - weekdayOf(month) + 7) % 7) + (get('F')! - 1) * 7
@@ -224,7 +225,7 @@ class Parsing {
   }
 }
 
-const anyZone = /(?:GMT|UTC)?([+-])(\d{1,2}):?(\d{2})|(?:GMT|UTC)(?![A-Za-z])/iy
+const anyZone = /GMT([+-])(\d{1,2}):?(\d{2})|([+-])(\d{2})(\d{2})|(?:GMT|UTC)(?![A-Za-z])/iy
 /** `X`, `XX`, `XXX`. */
 const isoForms = [/Z|([+-])(\d{2})/y, /Z|([+-])(\d{2})(\d{2})/y, /Z|([+-])(\d{2}):(\d{2})/y]
 

@@ -31,7 +31,7 @@ export function isDate({ name }: Schema): boolean {
 }
 
 /** The shortest digits that identify a number of 32 bits. */
-export function floatDigits(value: number): number {
+function floatDigits(value: number): number {
   for (let digits = 1; digits <= 8; digits++) {
     const short = Number(value.toPrecision(digits))
     if (Math.fround(short) === value) return short
@@ -170,4 +170,8 @@ export function scaleOf(schema: Schema): number {
 export function exactNumber(value: bigint): number | bigint {
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : value
+}
+
+export function mismatch({ scale }: Decimal, schema: Schema): string {
+  return `Decimal value has mismatching scale for given Decimal schema. Schema has scale ${scaleOf(schema)}, value has scale ${scale}.`
 }
