@@ -22,7 +22,7 @@ export type {
 } from './client/administration.ts'
 export { aclOperations, aclResourceTypes, everyPartition } from './client/administration.ts'
 export type { Client, ClientOptions } from './client/client.ts'
-export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights } from './client/coordination.ts'
+export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights, TransactionalWriter } from './client/coordination.ts'
 export { openClient } from './client/open.ts'
 export type {
   Acks,

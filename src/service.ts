@@ -9,7 +9,7 @@ import type { HttpSettings } from './http.ts'
 import type { Logger } from './logger.ts'
 import type { LoginWays, OidcSettings, Sessions } from './sessions.ts'
 
-export type ServiceName = 'console' | 'registry' | 'rest' | 'triggers'
+export type ServiceName = 'connect' | 'console' | 'registry' | 'rest' | 'triggers'
 
 /** What the configuration says; plain data, because it is sent to another process. */
 export interface ServicesSettings extends HttpSettings {
@@ -28,6 +28,7 @@ export interface ServicesSettings extends HttpSettings {
   readonly registry: RegistrySettings
   readonly rest: RestSettings
   readonly triggers: TriggersSettings
+  readonly connect: ConnectSettings
   /** Of the broker's page of metrics, for the console; null: not known. */
   readonly metricsUrl: string | null
 }
@@ -71,6 +72,13 @@ export interface RestSettings {
 export interface TriggersSettings {
   /** Processes in which functions run at the same time. */
   readonly mostRunners: number
+}
+
+export interface ConnectSettings {
+  /** Kafka Connect's own keys, as worker.properties has them. */
+  readonly properties: Readonly<Record<string, string>>
+  /** The URL under which other workers reach this one; null: its address and port. */
+  readonly advertisedUrl: string | null
 }
 
 export interface ServiceContext {

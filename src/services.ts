@@ -1,5 +1,6 @@
 /**
- * services: the process beside the broker that serves HTTP: the schema registry, the REST proxy, the console, triggers, and whatever else `services` names.
+ * services: the process beside the broker that serves HTTP: the schema registry, the REST proxy, the console, connectors, triggers, and whatever else `services`
+ * names.
  *
  * Every service is an ordinary Kafka client. Hides how they are opened and closed, and that a service that cannot start does not keep the others from
  * starting. A service that is not named costs nothing: its code is not loaded.
@@ -11,7 +12,7 @@ import type { RegistryReached, Service, ServiceContext, ServiceName, ServicesSet
 import { openSessions } from './sessions.ts'
 
 export type { TlsFiles } from './http.ts'
-export type { ServiceName, ServicesSettings } from './service.ts'
+export type { ConnectSettings, ServiceName, ServicesSettings } from './service.ts'
 export type { LoginWays, OidcSettings } from './sessions.ts'
 
 export interface RunningServices {
@@ -21,6 +22,7 @@ export interface RunningServices {
 }
 
 const openers: Readonly<Record<ServiceName, (context: ServiceContext) => Promise<Service>>> = {
+  connect: async context => (await import('./connect.ts')).openConnect(context),
   console: async context => (await import('./console.ts')).openConsole(context),
   registry: async context => (await import('./registry.ts')).openRegistry(context),
   rest: async context => (await import('./rest.ts')).openRest(context),

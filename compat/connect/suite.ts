@@ -1,4 +1,4 @@
-/** Kafka Connect's own runtime with the connectors for files: standalone, and as a cluster with exactly-once sources. */
+/** Kafka Connect's own runtime with the connectors for files: standalone, as a cluster with exactly-once sources, and together with our workers. */
 import { join } from 'node:path'
 import { runProgram, type Suite } from '../support/suite.ts'
 import { connectClassPath, connectVersion } from './worker.ts'
@@ -10,6 +10,7 @@ export const connect: Suite = {
   clients: [client],
   async run({ bootstrap }, report) {
     const classPath = await connectClassPath()
-    await runProgram(client, report, process.execPath, [join(import.meta.dirname, 'cases.ts'), bootstrap, classPath], { seconds: 500 })
+    for (const program of ['cases.ts', 'take-over.ts'])
+      await runProgram(client, report, process.execPath, [join(import.meta.dirname, program), bootstrap, classPath], { seconds: 500 })
   },
 }

@@ -45,6 +45,7 @@ const workerConfig: Properties = {
 export class Worker {
   readonly id: string
   readonly #base: string
+  readonly #program: string
   readonly #command: string[]
   /** The file of what it prints. */
   readonly output: string
@@ -68,12 +69,25 @@ export class Worker {
       classPath,
     ]
     const command = [...jvm, main, file('.properties'), ...connectors.map((_, index) => file(`-${index}.properties`))]
-    const worker = new Worker(`127.0.0.1:${port}`, command, file('.output'))
+    const worker = new Worker(`127.0.0.1:${port}`, 'java', command, file('.output'))
     await worker.restart()
     return worker
   }
 
-  private constructor(id: string, command: string[], output: string) {
+  /** `millrace connect` with the same file. */
+  static async startMillrace(directory: string, name: string, properties: Properties) {
+    const port = await freePorts(1)
+    const file = join(directory, `${name}.properties`)
+    const plugin = join(import.meta.dirname, 'file-stream.ts')
+    writeProperties(file, { ...workerConfig, listeners: `http://127.0.0.1:${port}`, ...properties, 'plugin.path': plugin })
+    const command = [join(import.meta.dirname, '../../src/cli.ts'), 'connect', '--config', file]
+    const worker = new Worker(`127.0.0.1:${port}`, process.execPath, command, join(directory, `${name}.output`))
+    await worker.restart()
+    return worker
+  }
+
+  private constructor(id: string, program: string, command: string[], output: string) {
+    this.#program = program
     this.id = id
     this.#base = `http://${id}`
     this.#command = command
@@ -86,7 +100,7 @@ export class Worker {
 
   /** Until it answers requests. */
   async restart(): Promise<void> {
-    this.#child = start('java', this.#command, this.output)
+    this.#child = start(this.#program, this.#command, this.output)
     await until(
       () => `${this.#base} answers: ${this.log().slice(-800)}`,
       async () => {

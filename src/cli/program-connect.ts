@@ -1,8 +1,20 @@
 /** The commands about connectors: names, options and help. */
 import { type Command, Option } from 'commander'
-import { wholeNumber, withClientOptions } from './options.ts'
+import { keyValue, wholeNumber, withClientOptions } from './options.ts'
 
-export function addConnectTry(connect: Command): void {
+export function addConnect(program: Command): void {
+  const connect = program
+    .command('connect')
+    .description('run one worker of Kafka Connect from its own worker.properties; with files of connectors, alone, else as a member of its group')
+    .argument('[connectors...]', 'files of connectors (properties or JSON)')
+    .option('-c, --config <file>', "Kafka Connect's worker.properties: bootstrap.servers, group.id, listeners, plugin.path, …")
+    .option('-s, --set <key=value>', 'set one of its keys; repeatable', keyValue)
+    .addOption(new Option('--log-level <level>', 'lowest level to log (default: info)').choices(['debug', 'info', 'warn', 'error']))
+    .action(async (files, flags) => (await import('./connect-worker.ts')).connectWorker(files, flags))
+  addConnectTry(connect)
+}
+
+function addConnectTry(connect: Command): void {
   withClientOptions(
     connect
       .command('try <file>')

@@ -16,7 +16,7 @@ import {
   withStartOptions,
 } from './options.ts'
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
-import { addConnectTry } from './program-connect.ts'
+import { addConnect } from './program-connect.ts'
 import { addConnectors } from './program-connectors.ts'
 import { addMirror, addPerf, addTop } from './program-mirror.ts'
 import { addSchema } from './program-schema.ts'
@@ -56,9 +56,9 @@ export function makeProgram(): Command {
     .configureHelp({ groupItems: connectionLast })
   addStart(program)
   addServices(program)
+  addConnect(program)
   addImport(program)
   addMirror(program)
-  addConnectTry(program.command('connect').description('connectors: see what they would write'))
   addConnectors(program)
   addRepair(program)
   addTopic(program)

@@ -3,6 +3,7 @@
 import { ClientError } from '../channel.ts'
 import { apis } from '../protocol.ts'
 import type { ClassicGroups, ClassicMembership, JoinOptions } from './coordination.ts'
+import { commitOffsets } from './membership.ts'
 import { type Ask, refuse } from './requests.ts'
 
 export function classicGroups(ask: Ask): ClassicGroups {
@@ -29,14 +30,15 @@ export function classicGroups(ask: Ask): ClassicGroups {
         const { errorCode } = await requests.ask(apis.leaveGroup, { groupId: group, members: [{ memberId }] }, { group })
         refuse(errorCode)
       }),
+    commitAs: ({ group, memberId, generation }, offsets) => commitOffsets(ask, group, offsets, { generation, member: memberId }),
   }
 }
 
 type AskRequests = Parameters<Parameters<Ask>[0]>[0]
 
 async function join(requests: AskRequests, options: JoinOptions): Promise<ClassicMembership> {
-  const { group, protocolType, protocol, metadata, sessionTimeoutMs, rebalanceTimeoutMs } = options
-  const request = { groupId: group, sessionTimeoutMs, rebalanceTimeoutMs, protocolType, protocols: [{ name: protocol, metadata }] }
+  const { group, protocolType, sessionTimeoutMs, rebalanceTimeoutMs } = options
+  const request = { groupId: group, sessionTimeoutMs, rebalanceTimeoutMs, protocolType, protocols: [...options.protocols] }
   let answer = await requests.ask(apis.joinGroup, { ...request, memberId: options.memberId }, { group })
   // The first request of a new member only gives it its id.
   if (answer.errorCode === memberIdRequired)
@@ -44,7 +46,8 @@ async function join(requests: AskRequests, options: JoinOptions): Promise<Classi
   refuse(answer.errorCode)
   if (answer.memberId === '') throw new ClientError('UNKNOWN_MEMBER_ID', 'the coordinator gave no member id')
   const members = answer.members.map(each => ({ memberId: each.memberId, metadata: Buffer.from(each.metadata) }))
-  return { group, memberId: answer.memberId, generation: answer.generationId, members }
+  const { memberId, generationId: generation, leader, protocolName } = answer
+  return { group, memberId, generation, leader, protocol: protocolName ?? '', members }
 }
 
 const memberIdRequired = 79

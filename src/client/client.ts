@@ -3,7 +3,14 @@
 import type { FileSystem } from '../base.ts'
 import type { ClientError, ClientProperties } from '../channel.ts'
 import type { Administration, PartitionName, ProducerPlace } from './administration.ts'
-import type { ClassicGroups, FencedWriter, FencedWriterOptions, Rights } from './coordination.ts'
+import type {
+  ClassicGroups,
+  FencedWriter,
+  FencedWriterOptions,
+  Rights,
+  TransactionalWriter,
+  TransactionalWriterOptions,
+} from './coordination.ts'
 import type {
   BatchReader,
   BatchSender,
@@ -113,6 +120,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   sendEach(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Sent[]>
   /** Fences all writers that were opened before for the same id. */
   openFencedWriter(options: FencedWriterOptions): Promise<FencedWriter>
+  /** To be closed by the caller. Fences all that were opened before for the same id, and aborts what they have begun. */
+  openTransactionalWriter(options: TransactionalWriterOptions): Promise<TransactionalWriter>
 
   groups(): Promise<GroupListing[]>
   /** `type`: of the listing, which is asked for otherwise. */

@@ -3,13 +3,13 @@
  * Apart from the code, because the package's types must not need those of the library.
  */
 import type { AclOperation } from './administration.ts'
+import type { CommittedOffset, Compression, PartitionOffset, RecordToSend } from './types.ts'
 
 export interface JoinOptions {
   readonly group: string
   readonly protocolType: string
-  readonly protocol: string
-  /** What the member that assigns is told of this one. */
-  readonly metadata: Buffer
+  /** The preferred one first: the group uses one that all members have. `metadata`: what the member that assigns is told of this one. */
+  readonly protocols: readonly { readonly name: string; readonly metadata: Buffer }[]
   /** '' at first. */
   readonly memberId: string
   readonly sessionTimeoutMs: number
@@ -20,6 +20,10 @@ export interface ClassicMembership {
   readonly group: string
   readonly memberId: string
   readonly generation: number
+  /** That the group uses. */
+  readonly protocol: string
+  /** The member that assigns. */
+  readonly leader: string
   /** Of all members, if this one assigns; otherwise empty. */
   readonly members: readonly { readonly memberId: string; readonly metadata: Buffer }[]
 }
@@ -32,6 +36,8 @@ export interface ClassicGroups {
   syncGroup(membership: ClassicMembership, assignments: ReadonlyMap<string, Buffer>): Promise<Buffer>
   heartbeatGroup(membership: ClassicMembership): Promise<void>
   leaveGroup(membership: ClassicMembership): Promise<void>
+  /** As this member: refused once the group has gone on without it. */
+  commitAs(membership: ClassicMembership, offsets: readonly CommittedOffset[]): Promise<void>
 }
 
 export interface FencedWriter {
@@ -46,6 +52,28 @@ export interface FencedWriterOptions {
   readonly transactionalId: string
   readonly topic: string
   readonly partition: number
+}
+
+/**
+ * Writes in transactions. Has a connection of its own. One call at a time. After any error but those that `send` says, this writer must not be used again:
+ * what was begun is aborted when the next one is opened for the id.
+ */
+export interface TransactionalWriter {
+  /** Begins a transaction if none is open. Resolves when all in-sync replicas have the records, in the order of the records. */
+  send(topic: string, records: readonly RecordToSend[]): Promise<PartitionOffset[]>
+  /** Resolves when nobody can take it back. Does nothing if no transaction is open. */
+  commit(): Promise<void>
+  abort(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface TransactionalWriterOptions {
+  readonly transactionalId: string
+  /** After so long without an end, the broker aborts a transaction. */
+  readonly transactionTimeoutMs: number
+  readonly compression?: Compression
+  /** How long to go on trying while brokers are away. */
+  readonly patienceMs: number
 }
 
 /** Of a topic: operations; `unknown`: it does not exist, but could be described; `denied`: not even that. */

@@ -14,7 +14,7 @@ import { CheckedConsumer } from './checked-consumer.ts'
 import { classicGroups } from './classic-groups.ts'
 import type { Client, ClientOptions } from './client.ts'
 import { configMethods } from './configs.ts'
-import type { FencedWriterOptions } from './coordination.ts'
+import type { FencedWriterOptions, TransactionalWriterOptions } from './coordination.ts'
 import { openFencedWriter } from './fenced-writer.ts'
 import { groupMethods } from './groups.ts'
 import { commitOffsets, join } from './membership.ts'
@@ -27,6 +27,7 @@ import { topicSizes } from './sizes.ts'
 import { subscribe } from './subscribe.ts'
 import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
+import { openTransactionalWriter } from './transactional-writer.ts'
 import type { BatchWriterOptions, Cluster, CommittedOffset, PartitionOffset } from './types.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
@@ -211,6 +212,8 @@ function ownConnections({ system, bootstrap, ask, admin, forget }: OwnConnection
     openBatchSender: (acks: 'all' | 1) => withOwn((own, forgetOwn) => new SingleBatchSender(own, system, bootstrap, acks, forgetOwn)),
     openBatchWriter: (writing: BatchWriterOptions) =>
       withOwn((own, forgetOwn) => openBatchWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
+    openTransactionalWriter: (writing: TransactionalWriterOptions) =>
+      withOwn((own, forgetOwn) => openTransactionalWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
   }
 }
 

@@ -147,8 +147,7 @@ export class Leadership {
     const joining = {
       group,
       protocolType,
-      protocol,
-      metadata,
+      protocols: [{ name: protocol, metadata }],
       memberId: this.#memberId,
       sessionTimeoutMs,
       rebalanceTimeoutMs: sessionTimeoutMs,

@@ -1,4 +1,4 @@
-/** One partition is enough for what people configure, and gives all writes one order. */
+/** One partition is enough for what people configure, and gives all writes one order. Tables that are not about one thing may have more. */
 import type { System, Timer } from '../base.ts'
 import { type Client, ClientError } from '../client.ts'
 import type { Logger } from '../logger.ts'
@@ -13,6 +13,12 @@ export interface TableRecord {
 export interface TopicTableOptions {
   readonly client: Client
   readonly topic: string
+  /** Where the topic is missing. If it is given, the topic may have any number of them; records with one key are in order. Default: one. */
+  readonly partitions?: number
+  /** Where the topic is missing; default: the broker's. */
+  readonly replicas?: number | undefined
+  /** Where the topic is missing, besides `cleanup.policy`. */
+  readonly configs?: ReadonlyMap<string, string>
   readonly logger: Pick<Logger, 'warn'>
   readonly system: Pick<System, 'timers'>
   /** Called for each record in order, those that are there already and later ones. What it throws is logged, and the record counts as applied. */
@@ -20,7 +26,7 @@ export interface TopicTableOptions {
 }
 
 export interface TopicTable {
-  /** The offset after the last record that was applied. */
+  /** The offset after the last record that was applied, of the first partition. */
   readonly position: bigint
   /** null: a tombstone. Resolves to its offset when it is durable and has been applied here. Rejects with ClientError. */
   write(key: Buffer, value: Buffer | null): Promise<bigint>
@@ -50,64 +56,79 @@ class WrongPartitions extends Error {
 }
 
 const retryMs = 1_000
-const partition = 0
+const maxWaitMs = 500
+const maxBytes = 16_777_216
 
 /** Resolves when all records that are there have been applied. Creates the topic if it is missing. */
 export async function openTopicTable(options: TopicTableOptions): Promise<TopicTable> {
-  await requireTopic(options)
-  const table = new Follower(options)
+  const table = new Follower(options, await requireTopic(options))
   table.follow()
   await table.catchUp()
   return table
 }
 
-async function requireTopic({ client, topic }: TopicTableOptions): Promise<void> {
+async function requireTopic(options: TopicTableOptions): Promise<readonly number[]> {
+  const { client, topic, partitions, replicas, configs } = options
+  let found: readonly number[]
   try {
-    const [found] = await client.topics([topic])
-    if (found!.partitions.length !== 1) throw new WrongPartitions(topic, found!.partitions.length)
+    found = (await client.topics([topic]))[0]!.partitions.map(({ partition }) => partition)
+    if (partitions === undefined && found.length !== 1) throw new WrongPartitions(topic, found.length)
   } catch (error) {
     if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
-    await client.createTopic({ name: topic, partitions: 1, configs: new Map([['cleanup.policy', 'compact']]) }).catch(refused => {
-      // Another instance was faster.
-      if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
-    })
-    return
+    const policies = new Map(configs ?? []).set('cleanup.policy', 'compact')
+    return client.createTopic({ name: topic, partitions: partitions ?? 1, replicas, configs: policies }).then(
+      () => Array.from({ length: partitions ?? 1 }, (_, partition) => partition),
+      refused => {
+        // Another instance was faster.
+        if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
+        return requireTopic(options)
+      },
+    )
   }
+  await requirePolicy(options)
+  return found
+}
+
+async function requirePolicy({ client, topic }: TopicTableOptions): Promise<void> {
   const configs = await client.configs({ type: 'TOPIC', name: topic })
   const policy = configs.find(({ name }) => name === 'cleanup.policy')?.value ?? 'compact'
   if (policy !== 'compact') throw new WrongPolicy(topic, policy)
 }
 
 interface Waiting {
-  readonly position: bigint
+  readonly positions: ReadonlyMap<number, bigint>
   resolve(): void
   reject(error: Error): void
 }
 
 class Follower implements TopicTable {
-  position = 0n
   readonly #options: TopicTableOptions
+  readonly #positions: Map<number, bigint>
   readonly #stop = new AbortController()
   #following: Promise<void> = Promise.resolve()
   #waiting: Waiting[] = []
   #retry: Timer | null = null
 
-  constructor(options: TopicTableOptions) {
+  constructor(options: TopicTableOptions, partitions: readonly number[]) {
     this.#options = options
+    this.#positions = new Map(partitions.map(partition => [partition, 0n]))
+  }
+
+  get position(): bigint {
+    return this.#positions.get(0)!
   }
 
   async write(key: Buffer, value: Buffer | null): Promise<bigint> {
     const { client, topic } = this.#options
-    const [placed] = await client.send(topic, [{ key, value, partition }], { acks: 'all' })
-    const { offset } = placed!
-    await this.#reached(offset + 1n)
+    const only = this.#positions.size === 1 ? 0 : undefined
+    const [placed] = await client.send(topic, [{ key, value, partition: only }], { acks: 'all' })
+    const { partition, offset } = placed!
+    await this.#reached(new Map([[partition, offset + 1n]]))
     return offset
   }
 
   async catchUp(): Promise<void> {
-    const { client, topic } = this.#options
-    const ends = await client.offsets(topic, [partition], 'latest')
-    await this.#reached(ends.get(partition)!)
+    await this.#reached(await this.#ends())
   }
 
   async close(): Promise<void> {
@@ -127,47 +148,61 @@ class Follower implements TopicTable {
     })
   }
 
-  async #read(): Promise<void> {
+  /** Of what readers of committed records see: behind it there may be the records of a transaction that never ends. */
+  #ends(): Promise<Map<number, bigint>> {
     const { client, topic } = this.#options
-    const starts = await client.offsets(topic, [partition], 'earliest')
-    const start = starts.get(partition)!
-    if (start > this.position) this.position = start
-    // What is at the end may be no record, but the marker of a transaction: only a read that ends there tells.
-    const ends = await client.offsets(topic, [partition], 'latest')
-    await this.#take(ends)
-    if (this.#stop.signal.aborted) return
-    if (ends.get(partition)! > this.position) this.position = ends.get(partition)!
-    this.#settle()
-    await this.#take(null)
+    return client.offsets(topic, [...this.#positions.keys()], 'stable')
   }
 
-  async #take(until: ReadonlyMap<number, bigint> | null): Promise<void> {
+  /** Positions go on behind markers of transactions, too, which are no records. */
+  async #read(): Promise<void> {
     const { client, topic } = this.#options
-    const from = new Map([[partition, this.position]])
-    for await (const records of client.read({ topic, from, until, committedOnly: true, signal: this.#stop.signal })) {
-      for (const record of records) this.#apply(record)
-      this.#settle()
+    this.#advance(await client.offsets(topic, [...this.#positions.keys()], 'earliest'))
+    const reader = client.openReader()
+    const close = () => void reader.close().catch(() => {})
+    this.#stop.signal.addEventListener('abort', close, { once: true })
+    try {
+      while (!this.#stop.signal.aborted) {
+        const positions = Array.from(this.#positions, ([partition, offset]) => ({ topic, partition, offset }))
+        const { records, next, outOfRange } = await reader.poll({ positions, maxWaitMs, maxBytes, committedOnly: true })
+        for (const record of records) this.#apply(record)
+        this.#advance(new Map(next.map(({ partition, offset }) => [partition, offset])))
+        this.#settle()
+        if (outOfRange.length > 0) throw new ClientError('OFFSET_OUT_OF_RANGE', `${topic} has lost records that were not read`)
+      }
+    } finally {
+      this.#stop.signal.removeEventListener('abort', close)
+      close()
     }
   }
 
-  #apply(record: TableRecord): void {
+  #advance(offsets: ReadonlyMap<number, bigint>): void {
+    for (const [partition, offset] of offsets) if (offset > this.#positions.get(partition)!) this.#positions.set(partition, offset)
+  }
+
+  #apply(record: TableRecord & { readonly partition: number }): void {
     try {
       this.#options.apply(record)
     } catch (error) {
       const { logger, topic } = this.#options
       logger.warn({ topic, offset: String(record.offset), err: error }, 'a record is not understood and ignored')
     }
-    this.position = record.offset + 1n
+    this.#positions.set(record.partition, record.offset + 1n)
   }
 
-  #reached(position: bigint): Promise<void> {
-    if (this.position >= position) return Promise.resolve()
-    return new Promise((resolve, reject) => void this.#waiting.push({ position, resolve, reject }))
+  #has(positions: ReadonlyMap<number, bigint>): boolean {
+    for (const [partition, position] of positions) if (this.#positions.get(partition)! < position) return false
+    return true
+  }
+
+  #reached(positions: ReadonlyMap<number, bigint>): Promise<void> {
+    if (this.#has(positions)) return Promise.resolve()
+    return new Promise((resolve, reject) => void this.#waiting.push({ positions, resolve, reject }))
   }
 
   #settle(): void {
-    const late = this.#waiting.filter(each => each.position > this.position)
-    for (const each of this.#waiting) if (each.position <= this.position) each.resolve()
+    const late = this.#waiting.filter(each => !this.#has(each.positions))
+    for (const each of this.#waiting) if (this.#has(each.positions)) each.resolve()
     this.#waiting = late
   }
 }

@@ -19,7 +19,7 @@ test('a port that is taken is one line that names port, service and key, and the
   const logger = { ...silentLogger, error: (details: object) => void lines.push(details) }
   const settings = settingsFor(broker.address, {
     services: ['console', 'rest'],
-    ports: { console: port, registry: 0, rest: 0, triggers: 0 },
+    ports: { connect: 0, console: port, registry: 0, rest: 0, triggers: 0 },
   })
   const services = await startServices(settings, realSystem(), logger)
   try {

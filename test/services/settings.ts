@@ -9,7 +9,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     ownProperties: {},
     login: { passwordMechanisms: ['PLAIN'], tokens: false, subjectClaim: 'sub' },
     host: '127.0.0.1',
-    ports: { console: 0, registry: 0, rest: 0, triggers: 0 },
+    ports: { connect: 0, console: 0, registry: 0, rest: 0, triggers: 0 },
     allowedHosts: [],
     corsOrigins: [],
     mostBodyBytes: 1_048_576,
@@ -22,6 +22,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     console: { idleMs: 1_800_000, mostMs: 43_200_000, oidc: null },
     rest: { mostInFlightBytes: 67_108_864, instanceTimeoutMs: 300_000, mostInstances: 100, streamIdleMs: 300_000 },
     triggers: { mostRunners: 8 },
+    connect: { properties: {}, advertisedUrl: null },
     metricsUrl: null,
     ...changes,
   }

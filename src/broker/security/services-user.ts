@@ -35,7 +35,10 @@ export async function makeServicesUser(
   if (isNew && security.authorizer !== null) await changes.createAcls(neededAcls(user))
 }
 
-/** Of the registry's state, of what the console keeps for all, of triggers (but not the topics that they read and write), and to see topics, groups and brokers, for the history of lag. */
+/**
+ * Of the registry's state, of what the console keeps for all, of the workers of Kafka Connect, of triggers, and to see topics, groups and brokers, for the
+ * history of lag. What connectors and triggers read and write is granted by whoever makes them.
+ */
 const needed: readonly [ResourceType, 'literal' | 'prefixed', name: string, readonly Operation[]][] = [
   ['TOPIC', 'literal', '_schemas', ['READ', 'WRITE', 'CREATE', 'DESCRIBE_CONFIGS']],
   ['GROUP', 'literal', 'schema-registry', ['READ']],
@@ -45,6 +48,11 @@ const needed: readonly [ResourceType, 'literal' | 'prefixed', name: string, read
   ['TRANSACTIONAL_ID', 'prefixed', 'trigger-', ['WRITE']],
   ['TOPIC', 'literal', wildcard, ['DESCRIBE']],
   ['GROUP', 'literal', wildcard, ['DESCRIBE']],
+  ['TOPIC', 'literal', 'connect-configs', ['READ', 'WRITE', 'CREATE', 'DESCRIBE_CONFIGS']],
+  ['TOPIC', 'literal', 'connect-offsets', ['READ', 'WRITE', 'CREATE', 'DESCRIBE_CONFIGS']],
+  ['TOPIC', 'literal', 'connect-status', ['READ', 'WRITE', 'CREATE', 'DESCRIBE_CONFIGS']],
+  ['GROUP', 'prefixed', 'connect-', ['READ']],
+  ['TRANSACTIONAL_ID', 'prefixed', 'connect-cluster-', ['WRITE']],
   ['CLUSTER', 'literal', clusterName, ['DESCRIBE']],
 ]
 

@@ -47,6 +47,7 @@ function banner(running: ReadonlyMap<ServiceName, number>, settings: ServicesSet
 }
 
 const titles: Record<ServiceName, string> = {
+  connect: 'Kafka Connect',
   console: 'web console',
   registry: 'schema registry',
   rest: 'REST proxy',

@@ -2,7 +2,8 @@
 import { isLoopback } from '../../base.ts'
 import { type BrokerConfig, type Listener, listenerValue } from '../../broker.ts'
 import type { ClientProperties } from '../../client.ts'
-import type { LoginWays, OidcSettings, ServiceName, ServicesSettings, TlsFiles } from '../../services.ts'
+import type { ConnectSettings, LoginWays, OidcSettings, ServiceName, ServicesSettings, TlsFiles } from '../../services.ts'
+import { readClientConfig } from '../client-config.ts'
 import { bracketed, UsageError } from '../output.ts'
 
 /** How a broker is reached. */
@@ -51,6 +52,7 @@ export function servicesSettings(
     login,
     host,
     ports: {
+      connect: config.get('connect.port'),
       console: config.get('console.port'),
       registry: config.get('registry.port'),
       rest: config.get('rest.port'),
@@ -76,8 +78,16 @@ export function servicesSettings(
       streamIdleMs: config.get('rest.stream.idle.timeout.ms'),
     },
     triggers: { mostRunners: config.get('triggers.max.runners') },
+    connect: connectSettings(config),
     metricsUrl: config.get('console.metrics.url') || metricsUrl,
   }
+}
+
+function connectSettings(config: BrokerConfig): ConnectSettings {
+  const file = config.get('connect.worker.config')
+  const group = config.get('connect.group.id')
+  const properties = file === null ? {} : readClientConfig(file, 'connect.worker.config')
+  return { properties: { 'group.id': group, ...properties }, advertisedUrl: config.get('connect.advertised.url') || null }
 }
 
 function openToAll(host: string): string {

@@ -6,7 +6,7 @@ const port = (value: number, doc: string) => int({ default: value, min: 0, max: 
 export const servicesKeys = {
   services: list({
     default: '',
-    oneOf: ['console', 'registry', 'rest', 'triggers'],
+    oneOf: ['connect', 'console', 'registry', 'rest', 'triggers'],
     doc: 'Services that `millrace start` runs in a process beside the broker, and that `millrace services` runs. Empty: none.',
   }),
   'services.host': string({
@@ -79,6 +79,21 @@ export const servicesKeys = {
     check: text => (text === '' || /^https?:\/\/[^\s/?#@]+\/?$/.test(text) ? null : 'Expected a URL such as http://registry-1:8081'),
     allowed: 'a URL without a path',
     doc: 'URL under which the other registries of the same cluster reach this one, such as http://registry-1:8081: they forward to the one that writes. Its host name is one of services.allowed.hosts. Empty: services.host, or the name of this machine if that is every address, and registry.port.',
+  }),
+  'connect.port': port(8083, "Port of Kafka Connect's REST API."),
+  'connect.group.id': string({
+    default: 'connect-cluster',
+    doc: 'Name of the group of workers that share connectors; a worker.properties in connect.worker.config may say another one.',
+  }),
+  'connect.advertised.url': string({
+    default: '',
+    check: text => (text === '' || /^https?:\/\/[^\s/?#@]+\/?$/.test(text) ? null : 'Expected a URL such as http://connect-1:8083'),
+    allowed: 'a URL without a path',
+    doc: 'URL under which the other workers of the group reach this one, such as http://connect-1:8083. Its host name is one of services.allowed.hosts. Empty: services.host, or the name of this machine if that is every address, and connect.port.',
+  }),
+  'connect.worker.config': string({
+    default: null,
+    doc: "File with Kafka Connect's own keys (worker.properties): config.storage.topic, key.converter, plugin.path and others. What says how brokers and this worker are reached is ignored in it.",
   }),
   'rest.port': port(8082, 'Port of the REST proxy.'),
   'schema.registry.url': string({

@@ -1,0 +1,124 @@
+/** `millrace connect`: one worker of Kafka Connect, from Kafka Connect's own files. Runs in the foreground until it is asked to stop. */
+import { isLoopback, realSystem } from '../base.ts'
+import { openClient } from '../client.ts'
+import { openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
+import { jsonLogger } from '../logger.ts'
+import type { TlsFiles } from '../services.ts'
+import { readClientConfig } from './client-config.ts'
+import { bracketed, UsageError } from './output.ts'
+import { followLauncher, onStopRequest } from './stop.ts'
+
+export interface ConnectWorkerFlags {
+  config?: string
+  set?: Record<string, string>
+  logLevel?: 'debug' | 'info' | 'warn' | 'error'
+}
+
+const limits = { mostBodyBytes: 16_777_216, mostConnections: 4_096, requestTimeoutMs: 60_000 }
+
+/** `files`: of connectors; with them, or without a group, the worker is alone. */
+export async function connectWorker(files: readonly string[], { config, set = {}, logLevel = 'info' }: ConnectWorkerFlags): Promise<void> {
+  if (config === undefined) throw new UsageError("name Kafka Connect's worker.properties: millrace connect --config FILE")
+  const system = realSystem()
+  followLauncher(system)
+  const properties: Record<string, string> = { ...readClientConfig(config, '--config'), ...set }
+  if (files.length > 0) delete properties['group.id']
+  const worker = checked(() => workerConfig(properties))
+  const connectors = files.map(file => connectorIn(file))
+  const logger = jsonLogger(logLevel)
+  const reached = { bootstrap: worker.values['bootstrap.servers'], properties }
+  const client = openClient({ ...reached, clientId: 'millrace-connect' })
+  const { host, port, isEvery, isTls } = listenerOf(worker)
+  const opened = await openWorker({
+    ...{ worker, reached, client, system, logger },
+    http: {
+      ...limits,
+      host,
+      port,
+      allowedHosts: isEvery ? ['*'] : [host],
+      corsOrigins: origins(properties),
+      trustedProxies: [],
+      tls: isTls ? tlsOf(properties) : null,
+    },
+    advertisedUrl: advertised(worker, host, port, isTls ? 'https' : 'http'),
+    demand: null,
+    registry: () => null,
+  })
+  if (!isLoopback(bracketed(host)))
+    logger.warn({ host }, 'whoever reaches this port may do everything that the worker may do, as with Kafka Connect; see listeners')
+  logger.info({ url: opened.url, group: worker.values['group.id'], bootstrap: reached.bootstrap }, 'the worker is ready')
+  onStopRequest(system, reason => {
+    logger.info({ reason }, 'shutting down')
+    const closing = opened.close().then(() => client.close())
+    closing.finally(() => process.exit(0))
+  })
+  for (const { name, settings } of connectors) await opened.herder.put(name, settings)
+}
+
+/** A properties or JSON file; JSON may be what the API takes (`name` and `config`). */
+function connectorIn(file: string): { name: string; settings: Record<string, string> } {
+  const text = realSystem().files.readFile(file)?.toString('utf8')
+  if (text === undefined) throw new UsageError(`file not found: ${file}`)
+  const settings = text.trimStart().startsWith('{') ? fromJson(file, text) : readClientConfig(file, 'the file of a connector')
+  const { name } = settings
+  if (name === undefined || name === '') throw new UsageError(`${file}: it has no name`)
+  return { name, settings }
+}
+
+function fromJson(file: string, text: string): Record<string, string> {
+  let body: Record<string, unknown>
+  try {
+    body = JSON.parse(text) as Record<string, unknown>
+  } catch (error) {
+    throw new UsageError(`${file}: ${(error as Error).message}`)
+  }
+  const { config, name } = body
+  const given = typeof config === 'object' && config !== null ? { name, ...config } : body
+  return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, String(value)]))
+}
+
+/** The key and certificates of the first listener with HTTPS: `listeners.https.ssl.…`, else those of the client. */
+function tlsOf(properties: Readonly<Record<string, string>>): TlsFiles {
+  const given = (name: string) => properties[`listeners.https.ssl.${name}`] ?? properties[`ssl.${name}`] ?? null
+  const files = { location: given('keystore.location'), chain: given('keystore.certificate.chain'), key: given('keystore.key') }
+  if (files.location === null && (files.chain === null || files.key === null))
+    throw new UsageError('listeners.https.ssl.keystore.location: a listener with https needs a key store')
+  return {
+    ...files,
+    storePassword: given('keystore.password'),
+    keyPassword: given('key.password'),
+    protocols: ['TLSv1.2', 'TLSv1.3'],
+    checkMs: 60_000,
+  }
+}
+
+function listenerOf({ values }: WorkerConfig): { host: string; port: number; isEvery: boolean; isTls: boolean } {
+  const [first = 'http://127.0.0.1:8083'] = values.listeners
+  const found = /^(https?):\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})\/?$/i.exec(first)
+  if (found === null) throw new UsageError(`listeners: "${first}" is no URL such as http://127.0.0.1:8083`)
+  const host = found[2]!.replace(/^\[|\]$/g, '')
+  // Java's workers listen on all addresses then.
+  const isEvery = host === '' || host === '0.0.0.0' || host === '::'
+  return { host: isEvery ? '0.0.0.0' : host, port: Number(found[3]), isEvery, isTls: found[1]!.toLowerCase() === 'https' }
+}
+
+function advertised({ values }: WorkerConfig, host: string, port: number, own: string): string | null {
+  const { 'rest.advertised.host.name': name, 'rest.advertised.port': other, 'rest.advertised.listener': scheme } = values
+  if (name === null && other === null) return null
+  return `${(scheme ?? own).toLowerCase()}://${bracketed(name ?? host)}:${other ?? port}`
+}
+
+function origins(properties: Readonly<Record<string, string>>): string[] {
+  return (properties['access.control.allow.origin'] ?? '')
+    .split(',')
+    .map(each => each.trim())
+    .filter(each => each !== '')
+}
+
+function checked<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Who may do what, where the brokers require a login: who asks brings credentials, and reading needs DESCRIBE on the cluster, everything else ALTER, because
+ * connectors act as the worker. Without a login there is nobody to ask, and the worker listens on loopback only.
+ */
+import type { FastifyRequest } from 'fastify'
+import type { System } from '../base.ts'
+import { ClientError } from '../client.ts'
+import { HttpError, unauthorized } from '../http.ts'
+import { type Sessions, Unauthorized } from '../sessions.ts'
+import { signatureHeader } from './herder/signatures.ts'
+
+/** Throws HttpError. */
+export type Demand = (request: FastifyRequest) => Promise<void>
+
+/** What was allowed counts for so long. */
+const remembersMs = 10_000
+const mostRemembered = 1_000
+
+export function demandRights(sessions: Sessions, { clock }: Pick<System, 'clock'>): Demand {
+  const known = new Map<string, { readonly rights: ReadonlySet<string>; readonly atMs: number }>()
+  return async request => {
+    const { authorization } = request.headers
+    // Workers prove themselves by the key of the group; their routes demand it.
+    if (request.url.startsWith('/health') || isInternal(request)) return
+    try {
+      const identity = await sessions.identify(authorization, request.ip)
+      const key = authorization ?? ''
+      let found = known.get(key)
+      if (found === undefined || clock.monotonic() - found.atMs > remembersMs) {
+        if (known.size >= mostRemembered) known.clear()
+        found = { rights: await sessions.clientOf(identity).clusterRights(), atMs: clock.monotonic() }
+        known.set(key, found)
+      }
+      const needed = request.method === 'GET' || request.method === 'HEAD' ? 'DESCRIBE' : 'ALTER'
+      if (!found.rights.has(needed) && !found.rights.has('ALL'))
+        throw new HttpError(403, 403, `This needs the operation ${needed} on the cluster`)
+    } catch (error) {
+      if (error instanceof Unauthorized) throw unauthorized(error)
+      if (error instanceof ClientError)
+        throw new HttpError(503, 503, `The Kafka cluster does not answer: ${error.message}`, { cause: error })
+      throw error
+    }
+  }
+}
+
+function isInternal({ headers, method, url }: FastifyRequest): boolean {
+  const path = url.split('?', 1)[0]!
+  const asked =
+    (method === 'POST' && /^\/connectors\/[^/]+\/tasks$/.test(path)) || (method === 'PUT' && /^\/connectors\/[^/]+\/fence$/.test(path))
+  return asked && headers[signatureHeader] !== undefined
+}

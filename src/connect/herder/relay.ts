@@ -1,0 +1,55 @@
+/** Requests from one worker to another. */
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { System } from '../../base.ts'
+
+export interface RelayRequest {
+  readonly url: string
+  readonly method: string
+  /** '' without one. */
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface RelayAnswer {
+  readonly status: number
+  readonly location: string | undefined
+  readonly text: string
+}
+
+const timeoutMs = 90_000
+const mostCharacters = 2 ** 26
+
+/** Throws Error. */
+export async function relay({ url, method, body, headers }: RelayRequest, { timers }: Pick<System, 'timers'>): Promise<RelayAnswer> {
+  const aborting = new AbortController()
+  const timer = timers.after(timeoutMs, () => aborting.abort())
+  const own = {
+    accept: 'application/json',
+    ...(body === '' ? {} : { 'content-type': 'application/json' }),
+    'content-length': Buffer.byteLength(body),
+  }
+  try {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const open = url.startsWith('https:') ? httpsRequest : httpRequest
+      const sent = open(url, { method, signal: aborting.signal, headers: { ...own, ...headers } })
+      sent.on('response', resolve)
+      sent.on('error', reject)
+      sent.end(body)
+    })
+    let text = ''
+    response.setEncoding('utf8')
+    for await (const part of response) {
+      text += part
+      if (text.length > mostCharacters) throw new Error(`the answer of ${url} has more than ${mostCharacters} characters`)
+    }
+    return { status: response.statusCode!, location: response.headers.location, text }
+  } finally {
+    timer.cancel()
+  }
+}
+
+/** `path` begins with a slash; the URL of a worker may end with one. */
+export function urlOf(worker: string, path: string): string {
+  return worker.replace(/\/+$/, '') + path
+}

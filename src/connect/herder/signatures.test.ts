@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { algorithmHeader, refusal, sign, signatureHeader } from './signatures.ts'
+
+const key = { key: Buffer.alloc(32, 1), algorithm: 'HmacSHA256', createdMs: 0 }
+const accepted = ['HmacSHA256']
+
+test('only who has the key of the group is let in', () => {
+  const body = '[{"a":"1"}]'
+  const headers = sign(key, 'HmacSHA256', body)
+  const signed = { signature: headers[signatureHeader], algorithm: headers[algorithmHeader], body }
+  assert.equal(refusal(signed, key, accepted), null)
+  assert.equal(refusal({ ...signed, body: '[]' }, key, accepted)!.status, 403)
+  assert.equal(refusal(signed, { ...key, key: Buffer.alloc(32, 2) }, accepted)!.status, 403)
+  assert.equal(refusal({ ...signed, signature: '' }, key, accepted)!.status, 403)
+  assert.equal(refusal({ ...signed, signature: undefined }, key, accepted)!.status, 400)
+  assert.equal(refusal({ ...signed, algorithm: 'HmacMD5' }, key, ['HmacMD5'])!.status, 400)
+  assert.equal(refusal({ ...signed, algorithm: 'HmacSHA512' }, key, accepted)!.status, 400)
+  assert.equal(refusal(signed, null, accepted)!.status, 503)
+})
+
+test('a signature is an HMAC of the body, of nothing for a request without one', () => {
+  assert.equal(sign(key, 'HmacSHA256', '')[signatureHeader], 'LnLrZibh1Pf8bf8RFYWJjy43xHGmiGLwfxCqKCTVfHU=')
+})

@@ -1,0 +1,212 @@
+/** Opens a worker: its stores, its API, and then its place in the group, because the others have to know where it is reached. */
+import { hostname } from 'node:os'
+import { type System, stringifyLossless } from '../base.ts'
+import { type Client, openClient } from '../client.ts'
+import { type ErrorBody, HttpError, type HttpSettings, listen, openHttpApp } from '../http.ts'
+import type { Logger } from '../logger.ts'
+import type { RegistryReached, Service, ServiceContext } from '../service.ts'
+import { type Demand, demandRights } from './access.ts'
+import { Membership } from './group/member.ts'
+import type { ProtocolName } from './group/protocol.ts'
+import { AloneGroup, type Group } from './herder/group.ts'
+import { Herder } from './herder/herder.ts'
+import { Levels } from './levels.ts'
+import { Plugins } from './plugins.ts'
+import { type Api, refuseOtherMethods } from './rest/api.ts'
+import { connectorRoutes } from './rest/connectors.ts'
+import { internalRoutes } from './rest/internal.ts'
+import { loggerRoutes } from './rest/loggers.ts'
+import { offsetRoutes } from './rest/offsets.ts'
+import { pluginRoutes } from './rest/plugins.ts'
+import { serverRoutes } from './rest/server.ts'
+import { stateRoutes } from './rest/states.ts'
+import { Runtime } from './runtime.ts'
+import { fileOffsetStore, memoryConfigStore } from './stores/alone.ts'
+import type { ConfigChange } from './stores/config-state.ts'
+import { type ConfigStore, openConfigStore } from './stores/config-store.ts'
+import { type OffsetStore, openOffsetStore } from './stores/offset-store.ts'
+import { memoryStatusStore, openStatusStore, type StatusStore } from './stores/status-store.ts'
+import type { Reached } from './tasks/messages.ts'
+import { type WorkerConfig, workerConfig } from './worker-config.ts'
+
+export interface WorkerOptions {
+  readonly worker: WorkerConfig
+  readonly reached: Reached
+  /** With these. Not closed with the worker. */
+  readonly client: Client
+  readonly http: HttpSettings & { readonly host: string; readonly port: number }
+  /** Under which other workers reach this one; null: as it listens. */
+  readonly advertisedUrl: string | null
+  /** null: whoever reaches it may do everything. */
+  readonly demand: Demand | null
+  registry(): RegistryReached | null
+  readonly system: System
+  readonly logger: Logger
+}
+
+export interface OpenWorker extends Service {
+  readonly herder: Herder
+  readonly url: string
+}
+
+/** The service beside others. */
+export function openConnect({ settings, sessions, own, registryFor, system, logger }: ServiceContext): Promise<Service> {
+  const { bootstrap, ownProperties, properties, host, ports, connect } = settings
+  const needsLogin = (properties['security.protocol'] ?? '').trim().toUpperCase().startsWith('SASL')
+  return openWorker({
+    worker: workerConfig({ 'group.id': 'connect-cluster', ...connect.properties, 'bootstrap.servers': bootstrap }),
+    reached: { bootstrap, properties: ownProperties },
+    client: own,
+    http: { ...settings, host, port: ports.connect },
+    advertisedUrl: connect.advertisedUrl,
+    demand: needsLogin ? demandRights(sessions, system) : null,
+    registry: () => registryFor(basicLogin(ownProperties)),
+    system,
+    logger,
+  })
+}
+
+function basicLogin(properties: Readonly<Record<string, string>>): string | undefined {
+  const { 'sasl.username': user, 'sasl.password': password } = properties
+  return user === undefined || password === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+}
+
+export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
+  const { worker, http, system, logger, client } = options
+  const levels = new Levels(logger, () => system.clock.now())
+  const plugins = await Plugins.open(worker.values['plugin.path'], system.files)
+  // What is written before there is a herder is read by it when it begins.
+  let changed: (change: ConfigChange) => void = () => {}
+  const stores = await openStores(options, change => changed(change))
+  const registry = () => options.registry()
+  const herder = new Herder({ worker, ...stores, plugins, levels, client, registry, system })
+  changed = herder.changed
+  const advertisedHost = options.advertisedUrl === null ? reachedAs(http.host) : new URL(options.advertisedUrl).hostname
+  const app = await openHttpApp({
+    ...{ name: 'connect', system, logger, jsonTypes: [], errorBody },
+    settings: { ...http, allowedHosts: [...http.allowedHosts, advertisedHost] },
+  })
+  let isStarted = false
+  app.addHook('onRequest', async request => {
+    if (!isStarted) throw new HttpError(503, 503, 'Worker is still starting up.')
+    await options.demand?.(request)
+  })
+  await addRoutes({ app, herder, plugins, levels, worker, system, clusterId: async () => (await client.cluster()).id }, stores.configs)
+  const closeStores = () => Promise.all([stores.configs.close(), stores.statuses.close(), stores.offsets.close()])
+  const port = await listen(app, { host: http.host, port: http.port }).catch(async error => {
+    await closeStores()
+    throw error
+  })
+  const url = options.advertisedUrl ?? `${http.tls === null ? 'http' : 'https'}://${bracketed(advertisedHost)}:${port}`
+  const group = openGroup(options, url, herder, levels)
+  const runtime = new Runtime({
+    ...{ workerId: `${bracketed(new URL(url).hostname.replace(/^\[|\]$/g, ''))}:${new URL(url).port || port}` },
+    ...{ worker, reached: options.reached, plugins, statuses: stores.statuses, offsets: stores.offsets, levels, system },
+    registry,
+    generation: () => group.generation,
+    tasksMade: herder.tellings.tasksMade,
+    transactional: herder.tellings.transactional,
+  })
+  herder.start(runtime, group)
+  isStarted = true
+  return {
+    port,
+    url,
+    herder,
+    async close() {
+      await app.close()
+      await herder.close()
+      await closeStores()
+    },
+  }
+}
+
+interface Stores {
+  readonly configs: ConfigStore
+  readonly statuses: StatusStore
+  readonly offsets: OffsetStore
+}
+
+async function openStores({ worker, client, system, logger }: WorkerOptions, changed: (change: ConfigChange) => void): Promise<Stores> {
+  const { values, properties } = worker
+  const group = values['group.id']
+  if (group === null) {
+    const offsets = fileOffsetStore(values['offset.storage.file.filename'], system)
+    return { configs: memoryConfigStore(changed), statuses: memoryStatusStore(), offsets }
+  }
+  const common = (kind: 'config' | 'offset' | 'status') => ({
+    ...{ client, system, logger, topic: values[`${kind}.storage.topic`] },
+    replicas: values[`${kind}.storage.replication.factor`] < 1 ? undefined : values[`${kind}.storage.replication.factor`],
+    configs: topicConfigs(properties, `${kind}.storage.`),
+  })
+  const keyBits = values['inter.worker.key.size'] ?? 256
+  const [configs, statuses, offsets] = await Promise.all([
+    openConfigStore({
+      ...common('config'),
+      ...{ group, changed, keyBytes: Math.ceil(keyBits / 8), keyAlgorithm: values['inter.worker.key.generation.algorithm'] },
+      keyTtlMs: values['inter.worker.key.ttl.ms'],
+    }),
+    openStatusStore({ ...common('status'), partitions: values['status.storage.partitions'] }),
+    openOffsetStore({ ...common('offset'), partitions: values['offset.storage.partitions'] }),
+  ])
+  return { configs, statuses, offsets }
+}
+
+/** `offset.storage.min.insync.replicas` and its like are configs of the topic. */
+function topicConfigs(properties: Readonly<Record<string, string>>, prefix: string): Map<string, string> {
+  const own = new Set(['topic', 'partitions', 'replication.factor', 'file.filename'])
+  const found = new Map<string, string>()
+  for (const [key, value] of Object.entries(properties))
+    if (key.startsWith(prefix) && !own.has(key.slice(prefix.length))) found.set(key.slice(prefix.length), value)
+  return found
+}
+
+function openGroup({ worker, reached, system }: WorkerOptions, url: string, herder: Herder, levels: Levels): Group {
+  const { values } = worker
+  const group = values['group.id']
+  if (group === null) return new AloneGroup(url, herder)
+  const rebalanceTimeoutMs = values['rebalance.timeout.ms']
+  const protocols: ProtocolName[] = values['connect.protocol'].toLowerCase() === 'compatible' ? ['compatible'] : ['sessioned', 'compatible']
+  return new Membership({
+    // A request to join is answered when all have joined: nothing else waits behind it.
+    client: openClient({ ...reached, clientId: `connect-${group}`, timeoutMs: rebalanceTimeoutMs + 10_000 }),
+    url,
+    settings: {
+      ...{ group, protocols, rebalanceTimeoutMs, maxDelayMs: values['scheduled.rebalance.max.delay.ms'] },
+      ...{ sessionTimeoutMs: values['session.timeout.ms'], heartbeatMs: values['heartbeat.interval.ms'] },
+    },
+    member: herder,
+    system,
+    logger: levels.logger('millrace.connect.group'),
+  })
+}
+
+async function addRoutes(api: Api, { state }: ConfigStore): Promise<void> {
+  const { app } = api
+  const known = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    let methods = known.get(url)
+    if (methods === undefined) known.set(url, (methods = new Set()))
+    for (const each of typeof method === 'string' ? [method] : method) methods.add(each)
+  })
+  app.setReplySerializer(payload => stringifyLossless(payload))
+  serverRoutes(api)
+  connectorRoutes(api)
+  stateRoutes(api)
+  offsetRoutes(api)
+  pluginRoutes(api)
+  loggerRoutes(api)
+  await internalRoutes(api, state)
+  refuseOtherMethods(app, new Map(Array.from(known, ([url, methods]) => [url, new Set(methods)])))
+}
+
+/** Kafka Connect's form. */
+const errorBody: ErrorBody = ({ code, message }) => ({ contentType: 'application/json', body: { error_code: code, message } })
+
+function reachedAs(host: string): string {
+  return host === '0.0.0.0' || host === '::' || host === '' ? hostname() : host
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -1,0 +1,101 @@
+/** What all routes share: the application, how a request is sent to another worker, and what a method that a path does not have answers. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { type System, stringifyLossless } from '../../base.ts'
+import { type HttpApp, HttpError } from '../../http.ts'
+import { Elsewhere, lostWay, noLeader } from '../herder/errors.ts'
+import type { Herder } from '../herder/herder.ts'
+import { relay, urlOf } from '../herder/relay.ts'
+import type { Levels } from '../levels.ts'
+import type { TaskId } from '../names.ts'
+import type { Plugins } from '../plugins.ts'
+import type { WorkerConfig } from '../worker-config.ts'
+
+export interface Api {
+  readonly app: HttpApp
+  readonly herder: Herder
+  readonly plugins: Plugins
+  readonly levels: Levels
+  readonly worker: WorkerConfig
+  readonly system: System
+  clusterId(): Promise<string>
+}
+
+/** What parameters and queries have. Whatever else a query has is ignored, as by Kafka Connect. */
+export const params = {
+  connector: Type.Object({ connector: Type.String() }),
+  task: Type.Object({ connector: Type.String(), task: Type.String() }),
+  plugin: Type.Object({ plugin: Type.String() }),
+  logger: Type.Object({ logger: Type.String() }),
+}
+
+/** Throws HttpError 404: Kafka Connect's paths have a number there. */
+export function taskIn({ connector, task }: { connector: string; task: string }): TaskId {
+  if (!/^\d{1,9}$/.test(task)) throw new HttpError(404, 404, 'HTTP 404 Not Found')
+  return { connector, task: Number(task) }
+}
+
+/** Numbers and truth values become texts, as Kafka Connect reads them. */
+export const Properties = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.BigInt(), Type.Null()]))
+
+export function textsOf(body: Readonly<Record<string, unknown>>): Record<string, string | null> {
+  const found: Record<string, string | null> = {}
+  for (const [key, value] of Object.entries(body)) found[key] = value === null ? null : String(value)
+  return found
+}
+
+/** `forward=false`: it has come a long way, and must not be sent on. */
+type Forward = 'first' | 'second' | 'never'
+
+function forwardOf(request: FastifyRequest): Forward {
+  const { forward } = request.query as { forward?: string }
+  return forward === undefined ? 'first' : forward === 'true' ? 'second' : 'never'
+}
+
+/** What `work` gives, or what the worker answers that has to do it. */
+export async function here<T>(api: Api, request: FastifyRequest, reply: FastifyReply, work: () => Promise<T>): Promise<unknown> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof Elsewhere)) throw error
+    const forward = forwardOf(request)
+    if (forward === 'never') throw lostWay()
+    if (error.url === null) throw noLeader()
+    return sendOn(api, request, reply, error.url, forward === 'first')
+  }
+}
+
+async function sendOn({ system }: Api, request: FastifyRequest, reply: FastifyReply, worker: string, again: boolean): Promise<unknown> {
+  const [path, query = ''] = request.raw.url!.split('?', 2)
+  const asked = new URLSearchParams(query)
+  asked.set('forward', String(again))
+  const { authorization } = request.headers
+  const body = request.body === undefined || request.body === null ? '' : stringifyLossless(request.body)
+  const headers = authorization === undefined ? {} : { authorization }
+  const sent = { url: `${urlOf(worker, path!)}?${asked}`, method: request.method, body, headers }
+  const { status, location, text } = await relay(sent, system).catch(error => {
+    throw new HttpError(500, 500, `IO Error trying to forward REST request: ${(error as Error).message}`, { cause: error })
+  })
+  reply.code(status)
+  if (location !== undefined) reply.header('location', location)
+  if (text === '') return reply.send()
+  return reply.header('content-type', 'application/json').serializer(String).send(text)
+}
+
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+
+/** For each path that has routes: other methods are 405. Called when all routes are known. */
+export function refuseOtherMethods(app: HttpApp, known: ReadonlyMap<string, ReadonlySet<string>>): void {
+  for (const [url, has] of known) {
+    const others = methods.filter(method => !has.has(method))
+    if (others.length === 0) continue
+    app.route({
+      method: others,
+      url,
+      onRequest: async () => {
+        throw new HttpError(405, 405, 'HTTP 405 Method Not Allowed', { headers: { allow: [...has].sort().join(', ') } })
+      },
+      handler: async () => {},
+    })
+  }
+}

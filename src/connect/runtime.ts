@@ -1,0 +1,348 @@
+/**
+ * What this worker runs: connectors, which say what tasks there are, and tasks, each in a thread. What fails is started again.
+ *
+ * Knows nothing of the group: it is told what to begin and what to stop. How everything is goes to the status store.
+ */
+import { parseLossless, type System, settledWithin, stringifyLossless } from '../base.ts'
+import type { Struct } from '../connector.ts'
+import type { RegistryReached } from '../service.ts'
+import { commonKeys, readValues } from './connector-keys.ts'
+import { Healing, type HealingSettings } from './healing.ts'
+import type { Levels } from './levels.ts'
+import { Metrics } from './metrics.ts'
+import { nameOfTask, type TaskId } from './names.ts'
+import { ownVersion, type Plugins } from './plugins.ts'
+import { resolveProviders } from './providers.ts'
+import type { Config, TargetState } from './stores/config-state.ts'
+import type { OffsetStore } from './stores/offset-store.ts'
+import type { RunState, Status, StatusStore } from './stores/status-store.ts'
+import { makeTaskConfigs } from './task-configs.ts'
+import { traceOf } from './tasks/errors.ts'
+import type { Reached } from './tasks/messages.ts'
+import { TaskHost } from './tasks/task-host.ts'
+import type { WorkerConfig } from './worker-config.ts'
+
+export interface RuntimeOptions {
+  readonly workerId: string
+  readonly worker: WorkerConfig
+  readonly reached: Reached
+  /** Of schemas; null: there is none. */
+  registry(): RegistryReached | null
+  readonly plugins: Plugins
+  readonly statuses: StatusStore
+  readonly offsets: OffsetStore
+  readonly levels: Levels
+  readonly system: System
+  /** Of the group. */
+  generation(): number
+  /** A connector says which tasks there are. */
+  tasksMade(connector: string, configs: readonly Config[]): Promise<void>
+  /** The transactional id of a task of a source; null: it writes without transactions. Before it begins, earlier ones are fenced. */
+  transactional(id: TaskId): Promise<string | null>
+}
+
+/** For what a worker that ends says of its tasks. */
+const lastWordsMs = 2_000
+
+interface RunningConnector {
+  readonly config: Config
+  target: TargetState
+  readonly healing: Healing
+  /** A start that was overtaken says nothing. */
+  turn: number
+}
+
+interface RunningTask {
+  readonly id: TaskId
+  readonly config: Readonly<Record<string, string>>
+  readonly connectorConfig: Config
+  readonly kind: 'sink' | 'source'
+  readonly version: string
+  readonly healing: Healing
+  paused: boolean
+  host: TaskHost | null
+  state: RunState
+  turn: number
+  unwatch(): void
+}
+
+export class Runtime {
+  readonly metrics = new Metrics()
+  readonly #options: RuntimeOptions
+  readonly #connectors = new Map<string, RunningConnector>()
+  readonly #tasks = new Map<string, RunningTask>()
+  readonly #storing = new Set<Promise<void>>()
+  readonly #log: ReturnType<Levels['logger']>
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options
+    this.#log = options.levels.logger('millrace.connect.worker')
+  }
+
+  get connectors(): string[] {
+    return [...this.#connectors.keys()]
+  }
+
+  get tasks(): TaskId[] {
+    return Array.from(this.#tasks.values(), ({ id }) => id)
+  }
+
+  hasTask(id: TaskId): boolean {
+    return this.#tasks.has(nameOfTask(id))
+  }
+
+  /** Begins a connector, or begins it anew with another configuration. Does not reject. */
+  async startConnector(name: string, config: Config, target: TargetState): Promise<void> {
+    const before = this.#connectors.get(name)
+    before?.healing.stop()
+    const history = before?.healing.history ?? this.#options.statuses.connector(name)?.history ?? []
+    const connector: RunningConnector = { config, target, healing: this.#healing(history), turn: 0 }
+    this.#connectors.set(name, connector)
+    await this.#begin(name, connector)
+  }
+
+  async #begin(name: string, connector: RunningConnector): Promise<void> {
+    const turn = ++connector.turn
+    const isCurrent = () => this.#connectors.get(name) === connector && connector.turn === turn
+    connector.healing.began()
+    try {
+      const { configs, version } = await this.#taskConfigs(connector.config)
+      if (!isCurrent()) return
+      this.#putConnector(name, connector, stateFor(connector.target), null, version)
+      if (connector.target !== 'STOPPED') await this.#options.tasksMade(name, configs)
+    } catch (error) {
+      if (!isCurrent()) return
+      const trace = traceOf(error)
+      const retryMs = connector.healing.failed(trace, () => {
+        this.#putConnector(name, connector, 'RESTARTING', null)
+        void this.#begin(name, connector)
+      })
+      this.#log.warn({ connector: name, err: error, retryMs }, 'a connector has failed')
+      this.#putConnector(name, connector, 'FAILED', trace)
+    }
+  }
+
+  /** A task has seen that there is something else to do. Its connector may run elsewhere. */
+  async #reconfigure({ id: { connector }, connectorConfig }: RunningTask): Promise<void> {
+    const here = this.#connectors.get(connector)
+    if (here !== undefined) return this.#begin(connector, here)
+    try {
+      await this.#options.tasksMade(connector, (await this.#taskConfigs(connectorConfig)).configs)
+    } catch (error) {
+      this.#log.warn({ connector, err: error }, 'the tasks of a connector could not be made anew')
+    }
+  }
+
+  async #taskConfigs(config: Config): Promise<{ configs: Config[]; version: string }> {
+    const { plugins, system, worker } = this.#options
+    const given = withoutNulls(config)
+    const resolved = await resolveProviders(given, system, worker.properties)
+    const definition = await plugins.find(resolved['connector.class'] ?? '').load()
+    readValues(commonKeys[definition.kind], resolved)
+    return { configs: await makeTaskConfigs(definition, given, resolved), version: definition.version }
+  }
+
+  setTarget(name: string, target: TargetState): void {
+    const connector = this.#connectors.get(name)
+    if (connector !== undefined && connector.target !== target) {
+      const wasStopped = connector.target === 'STOPPED'
+      connector.target = target
+      if (wasStopped || this.#options.statuses.connector(name)?.state === 'FAILED') void this.#begin(name, connector)
+      else this.#putConnector(name, connector, stateFor(target), null)
+    }
+    for (const task of this.#tasks.values()) {
+      if (task.id.connector !== name || target === 'STOPPED') continue
+      task.paused = target === 'PAUSED'
+      task.host?.pause(task.paused)
+    }
+  }
+
+  stopConnector(name: string, state: RunState | null = 'UNASSIGNED'): void {
+    const connector = this.#connectors.get(name)
+    if (connector === undefined) return
+    connector.turn++
+    connector.healing.stop()
+    this.#connectors.delete(name)
+    if (state !== null) this.#putConnector(name, connector, state, null)
+  }
+
+  /** Does not reject. */
+  async startTask(id: TaskId, config: Config, connectorConfig: Config, target: TargetState): Promise<void> {
+    const name = nameOfTask(id)
+    const before = this.#tasks.get(name)
+    if (before !== undefined) await this.stopTask(id, null)
+    const { levels, statuses, plugins } = this.#options
+    // Java's tasks of sinks may know less than their connector.
+    const merged = withoutNulls({ ...connectorConfig, ...config })
+    const plugin = plugins.lookUp(merged['connector.class'] ?? '')
+    const kind = plugin?.kind ?? ('topics' in merged || 'topics.regex' in merged ? 'sink' : 'source')
+    const healing = this.#healing(before?.healing.history ?? statuses.task(id)?.history ?? [])
+    const logger = loggerOf(id.connector)
+    const task: RunningTask = {
+      ...{ id, config: merged, connectorConfig, version: plugin?.version ?? ownVersion, healing, host: null, turn: 0 },
+      kind,
+      paused: target === 'PAUSED',
+      state: 'UNASSIGNED',
+      unwatch: levels.watch(() => task.host?.level(levels.lowest(logger))),
+    }
+    this.#tasks.set(name, task)
+    await this.#launch(task)
+  }
+
+  async #launch(task: RunningTask): Promise<void> {
+    const { worker, reached, system, levels } = this.#options
+    const registry = this.#options.registry()
+    const { connector, task: number } = task.id
+    const turn = ++task.turn
+    task.healing.began()
+    try {
+      const transactionalId = task.kind === 'source' ? await this.#options.transactional(task.id) : null
+      if (task.turn !== turn || this.#tasks.get(nameOfTask(task.id)) !== task) return
+      const isAlone = worker.values['group.id'] === null
+      const offsetsTopic = isAlone ? null : (task.config['offsets.storage.topic'] ?? worker.values['offset.storage.topic'])
+      const order = {
+        ...{ connector, task: number, kind: task.kind, config: task.config, worker, reached, registry, paused: task.paused },
+        ...{ level: levels.lowest(loggerOf(connector)), transactionalId, offsetsTopic },
+      }
+      task.host = new TaskHost(order, this.#events(task, turn), system)
+    } catch (error) {
+      this.#failed(task, traceOf(error))
+    }
+  }
+
+  #events(task: RunningTask, turn: number) {
+    const { connector } = task.id
+    const logger = this.#options.levels.logger(loggerOf(connector))
+    const ifCurrent = (act: () => void) => {
+      if (task.turn === turn) act()
+    }
+    return {
+      state: (state: 'RUNNING' | 'PAUSED') => ifCurrent(() => this.#putTask(task, state, null)),
+      failed: (trace: string) => ifCurrent(() => this.#failed(task, trace)),
+      topic: (topic: string) => this.#noticeTopic(task.id, topic),
+      reconfigure: () => void this.#reconfigure(task),
+      log: (level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string) =>
+        logger[level]({ connector, task: task.id.task, ...fields }, message),
+      metrics: (counters: readonly [string, number][], gauges: readonly [string, number][]) => this.metrics.add(task.id, counters, gauges),
+      asked: (what: 'find' | 'store', text: string) => this.#answer(connector, what, text),
+    }
+  }
+
+  async #answer(connector: string, what: 'find' | 'store', text: string): Promise<string> {
+    const { offsets } = this.#options
+    if (what === 'store') {
+      await offsets.write(connector, parseLossless(text) as { partition: Struct; offset: Struct | null }[])
+      return ''
+    }
+    const partitions = parseLossless(text) as Struct[]
+    await offsets.catchUp()
+    const found = offsets.find(connector, partitions)
+    return stringifyLossless(
+      partitions.map((each, index) => ({ offset: found[index], key: offsets.keyOf(connector, each).toString('base64') })),
+    )
+  }
+
+  #failed(task: RunningTask, trace: string): void {
+    task.host = null
+    const retryMs = task.healing.failed(trace, () => {
+      this.#putTask(task, 'RESTARTING', null)
+      void this.#launch(task)
+    })
+    this.#log.warn({ ...task.id, retryMs, trace }, 'a task has failed')
+    this.metrics.add(task.id, [['failures', 1]], [])
+    this.#putTask(task, 'FAILED', trace)
+  }
+
+  /** Resolves when nothing of it runs any more. `state`: what is told then; null: nothing. */
+  async stopTask(id: TaskId, state: RunState | null = 'UNASSIGNED'): Promise<void> {
+    const name = nameOfTask(id)
+    const task = this.#tasks.get(name)
+    if (task === undefined) return
+    this.#tasks.delete(name)
+    task.turn++
+    task.healing.stop()
+    task.unwatch()
+    const byItself = (await task.host?.stop()) ?? true
+    if (!byItself) this.#log.warn({ ...id }, 'a task did not end in time (task.shutdown.graceful.timeout.ms)')
+    if (state !== null) this.#putTask(task, state, null)
+    this.metrics.forget(id)
+  }
+
+  /** At once, whatever has failed before. */
+  async restartTask(id: TaskId): Promise<void> {
+    const task = this.#tasks.get(nameOfTask(id))
+    if (task === undefined) return
+    task.turn++
+    task.healing.stop()
+    this.#putTask(task, 'RESTARTING', null)
+    const { host } = task
+    task.host = null
+    await host?.stop()
+    if (this.#tasks.get(nameOfTask(id)) === task) await this.#launch(task)
+  }
+
+  async restartConnector(name: string): Promise<void> {
+    const connector = this.#connectors.get(name)
+    if (connector === undefined) return
+    this.#putConnector(name, connector, 'RESTARTING', null)
+    await this.startConnector(name, connector.config, connector.target)
+  }
+
+  async close(): Promise<void> {
+    for (const name of this.connectors) this.stopConnector(name)
+    await Promise.all(this.tasks.map(id => this.stopTask(id)))
+    await settledWithin(this.#options.system.timers, lastWordsMs, [...this.#storing])
+  }
+
+  #healing(history: Status['history']): Healing {
+    const { worker, system } = this.#options
+    const settings: HealingSettings = {
+      firstMs: worker.values['restart.backoff.initial.ms'],
+      longestMs: worker.values['restart.backoff.max.ms'],
+      mostAttempts: worker.values['restart.max.attempts'],
+    }
+    return new Healing(settings, system, history)
+  }
+
+  #noticeTopic({ connector, task }: TaskId, topic: string): void {
+    const { statuses, worker, system } = this.#options
+    if (!worker.values['topic.tracking.enable'] || statuses.topics(connector).some(each => each.topic === topic)) return
+    this.#store(statuses.putTopic(connector, { topic, task, discoveredMs: system.clock.now() }))
+  }
+
+  #putConnector(name: string, { healing, config }: RunningConnector, state: RunState, trace: string | null, version?: string): void {
+    const known = version ?? this.#options.plugins.lookUp(config['connector.class'] ?? '')?.version ?? null
+    this.#store(this.#options.statuses.putConnector(name, this.#status(state, trace, healing, known)))
+  }
+
+  #putTask(task: RunningTask, state: RunState, trace: string | null): void {
+    task.state = state
+    this.#store(this.#options.statuses.putTask(task.id, this.#status(state, trace, task.healing, task.version)))
+  }
+
+  #status(state: RunState, trace: string | null, { history }: Healing, version: string | null): Status {
+    return { state, trace, workerId: this.#options.workerId, generation: this.#options.generation(), version, history }
+  }
+
+  /** The next status says it again. */
+  #store(storing: Promise<void>): void {
+    const stored = storing
+      .catch(error => this.#log.warn({ err: error }, 'a status could not be stored'))
+      .finally(() => this.#storing.delete(stored))
+    this.#storing.add(stored)
+  }
+}
+
+function loggerOf(connector: string): string {
+  return `millrace.connect.task.${connector}`
+}
+
+function stateFor(target: TargetState): RunState {
+  return target === 'STARTED' ? 'RUNNING' : target
+}
+
+function withoutNulls(config: Config): Record<string, string> {
+  const given: Record<string, string> = {}
+  for (const [key, value] of Object.entries(config)) if (value !== null) given[key] = value
+  return given
+}

@@ -1,0 +1,32 @@
+/** Which tasks a connector has, as configurations that are stored: what a provider gives, such as a password, is not among it. */
+import type { ConnectorDefinition } from '../connector.ts'
+import { commonKeys, readValues } from './connector-keys.ts'
+import type { Config } from './stores/config-state.ts'
+
+type Given = Readonly<Record<string, string>>
+
+/** `given`: as it is stored; `resolved`: with what providers give. Throws InvalidConfig, and what the connector throws. */
+export async function makeTaskConfigs(definition: ConnectorDefinition, given: Given, resolved: Given): Promise<Config[]> {
+  const { 'tasks.max': most, 'tasks.max.enforce': enforced } = readValues(commonKeys[definition.kind], resolved)
+  const own = readValues(definition.config, resolved)
+  const common = { ...given, 'task.class': taskClass(definition, given['connector.class'] ?? '') }
+  if (definition.kind === 'sink') return Array.from({ length: most }, () => common)
+  if (definition.tasks === undefined) return [common]
+  const made = await definition.tasks(own as never, most)
+  if (enforced && made.length > most)
+    throw new Error(
+      `The connector ${given['name']} has generated ${made.length} tasks, which is greater than ${most}, the maximum number of tasks it is configured to create.`,
+    )
+  return made.map(each => ({ ...common, ...storable(each, given, resolved) }))
+}
+
+/** As Java's worker names it, so that one of them in the same group can run the task. */
+function taskClass({ name, classes }: ConnectorDefinition, asked: string): string {
+  const java = asked.includes('.') ? asked : classes.find(each => each.endsWith(`.${asked}`) || each.endsWith(`.${asked}Connector`))
+  return java === undefined ? name : java.replace(/Connector$/, 'Task')
+}
+
+/** What a provider gave is stored as what asks for it. */
+function storable(made: Given, given: Given, resolved: Given): Given {
+  return Object.fromEntries(Object.entries(made).map(([key, value]) => [key, value === resolved[key] ? (given[key] ?? value) : value]))
+}

@@ -1,0 +1,68 @@
+/** Records of sinks that cannot be processed go to a topic as they were read, and their headers say why. */
+import { type Client, ClientError, type RecordHeader } from '../../client.ts'
+import { classOfError, traceOf, type Where } from './errors.ts'
+
+export interface DeadLettersOptions {
+  readonly client: Client
+  readonly topic: string
+  /** If the topic is created here. */
+  readonly replicas: number
+  readonly connector: string
+  readonly task: number
+  /** `errors.deadletterqueue.context.headers.enable` */
+  readonly saysWhy: boolean
+}
+
+const prefix = '__connect.errors.'
+
+export class DeadLetters {
+  readonly #options: DeadLettersOptions
+
+  private constructor(options: DeadLettersOptions) {
+    this.#options = options
+  }
+
+  /** Creates the topic if it is missing. */
+  static async open(options: DeadLettersOptions): Promise<DeadLetters> {
+    const { client, topic, replicas } = options
+    try {
+      await client.topics([topic])
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+      await client.createTopic({ name: topic, partitions: 1, replicas }).catch(refused => {
+        if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
+      })
+    }
+    return new DeadLetters(options)
+  }
+
+  async put(where: Where & { readonly raw: NonNullable<Where['raw']> }, error: unknown): Promise<void> {
+    const { client, topic, saysWhy } = this.#options
+    const { key, value, timestampMs, headers } = where.raw
+    await client.send(topic, [
+      {
+        key,
+        value,
+        timestampMs: timestampMs < 0n ? undefined : timestampMs,
+        headers: saysWhy ? [...headers, ...this.#why(where, error)] : headers,
+      },
+    ])
+  }
+
+  #why({ raw, stage, className }: Where & { readonly raw: NonNullable<Where['raw']> }, error: unknown): RecordHeader[] {
+    const { connector, task } = this.#options
+    const said: [string, string][] = [
+      ['topic', raw.topic],
+      ['partition', String(raw.partition)],
+      ['offset', String(raw.offset)],
+      ['connector.name', connector],
+      ['task.id', String(task)],
+      ['stage', stage],
+      ['class.name', className],
+      ['exception.class.name', classOfError(error)],
+      ['exception.message', error instanceof Error ? error.message : String(error)],
+      ['exception.stacktrace', traceOf(error)],
+    ]
+    return said.map(([name, text]) => ({ key: Buffer.from(prefix + name), value: Buffer.from(text) }))
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * What becomes of errors of single records: `errors.*` of a connector, as in Kafka Connect.
+ *
+ * What may pass is tried again for `errors.retry.timeout`. What is left is logged, goes to the dead-letter topic, and, unless it is tolerated, fails the task.
+ */
+import { type System, stringifyLossless } from '../../base.ts'
+import type { ReceivedRecord } from '../../client.ts'
+import { RetriableError } from '../../connector.ts'
+import { TransformError } from '../transforms.ts'
+import type { DeadLetters } from './dead-letters.ts'
+
+export type Stage =
+  | 'TASK_POLL'
+  | 'TASK_PUT'
+  | 'TRANSFORMATION'
+  | 'KEY_CONVERTER'
+  | 'VALUE_CONVERTER'
+  | 'HEADER_CONVERTER'
+  | 'KAFKA_PRODUCE'
+  | 'KAFKA_CONSUME'
+
+export interface Where {
+  readonly stage: Stage
+  /** Of the converter, transform or connector, as the configuration names it. */
+  readonly className: string
+  /** As it was read; null: of a source. */
+  readonly raw: ReceivedRecord | null
+}
+
+/** Fails the task. */
+class NotTolerated extends Error {
+  constructor(cause: unknown) {
+    super('Tolerance exceeded in error handler', { cause })
+    this.name = 'ConnectException'
+  }
+}
+
+export interface ErrorSettings {
+  readonly retryTimeoutMs: number
+  readonly longestRetryMs: number
+  readonly tolerated: boolean
+  readonly logged: boolean
+  readonly logsRecords: boolean
+}
+
+/** Instead of a result: the record is left out. */
+export const skipped = Symbol('skipped')
+
+const firstRetryMs = 300
+
+export interface ErrorsOptions {
+  readonly settings: ErrorSettings
+  readonly deadLetters: DeadLetters | null
+  readonly system: Pick<System, 'clock' | 'timers'>
+  readonly log: { error(fields: object, message: string): void }
+  readonly signal: AbortSignal
+  count(name: string, by?: number): void
+}
+
+export class Errors {
+  readonly #options: ErrorsOptions
+
+  constructor(options: ErrorsOptions) {
+    this.#options = options
+  }
+
+  get tolerated(): boolean {
+    return this.#options.settings.tolerated
+  }
+
+  /** Whether anybody wants to see a record as it was read. */
+  get wantsRaw(): boolean {
+    return this.#options.deadLetters !== null || this.#options.settings.logged
+  }
+
+  /** What `work` gives, at once if it does not wait. Throws {@link NotTolerated}. */
+  run<T>(where: Where, work: () => T | Promise<T>): T | typeof skipped | Promise<T | typeof skipped> {
+    try {
+      const result = work()
+      return result instanceof Promise ? result.catch(error => this.#failed(where, work, error)) : result
+    } catch (error) {
+      return this.#failed(where, work, error)
+    }
+  }
+
+  /** Resolves when it is where it has to be. Throws {@link NotTolerated}. */
+  async report(where: Where, thrown: unknown): Promise<void> {
+    const { stage, raw } = where
+    // Which of several transforms it was, they say themselves.
+    const [className, error] = thrown instanceof TransformError ? [thrown.className, thrown.cause] : [where.className, thrown]
+    const { settings, log, deadLetters, count } = this.#options
+    count('record_errors')
+    if (settings.logged) {
+      const record = raw === null || !settings.logsRecords ? {} : shown(raw)
+      log.error({ stage, class: className, ...record, err: error }, 'a record could not be processed')
+    }
+    if (deadLetters !== null && raw !== null) await deadLetters.put({ stage, className, raw }, error)
+    if (!settings.tolerated) throw new NotTolerated(error)
+    count('records_skipped')
+  }
+
+  async #failed<T>(where: Where, work: () => T | Promise<T>, first: unknown): Promise<T | typeof skipped> {
+    const { settings, system, signal, count } = this.#options
+    let error = first
+    const beganMs = system.clock.monotonic()
+    for (
+      let attempt = 0;
+      error instanceof RetriableError || (error instanceof TransformError && error.cause instanceof RetriableError);
+      attempt++
+    ) {
+      const left = settings.retryTimeoutMs < 0 ? Number.POSITIVE_INFINITY : settings.retryTimeoutMs - (system.clock.monotonic() - beganMs)
+      if (left <= 0 || signal.aborted) break
+      count('retries')
+      await pause(system, Math.min(left, settings.longestRetryMs, firstRetryMs * 2 ** Math.min(attempt, 20)), signal)
+      try {
+        return await work()
+      } catch (again) {
+        error = again
+      }
+    }
+    await this.report(where, error)
+    return skipped
+  }
+}
+
+function shown({ topic, partition, offset, timestampMs }: ReceivedRecord): object {
+  return { topic, partition, offset: stringifyLossless(offset), timestamp: stringifyLossless(timestampMs) }
+}
+
+/** Ends early when `signal` is aborted. */
+export function pause({ timers }: Pick<System, 'timers'>, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => {
+    const done = () => {
+      timer.cancel()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = timers.after(ms, done)
+    signal.addEventListener('abort', done, { once: true })
+  })
+}
+
+/** Java's names where Kafka Connect has them: tools look for them in dead letters. */
+export function classOfError(error: unknown): string {
+  const name = error instanceof Error ? error.name : 'Error'
+  if (name === 'DataError') return 'org.apache.kafka.connect.errors.DataException'
+  if (name === 'RetriableError') return 'org.apache.kafka.connect.errors.RetriableException'
+  return name
+}
+
+export function traceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const own = error.stack ?? `${error.name}: ${error.message}`
+  return error.cause === undefined ? own : `${own}\nCaused by: ${traceOf(error.cause)}`
+}

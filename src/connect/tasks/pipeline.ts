@@ -1,0 +1,207 @@
+/** Between bytes and records: converters, transforms and what becomes of their errors, as a connector is configured. */
+import type { Client, ReceivedRecord, RecordHeader, RecordToSend } from '../../client.ts'
+import type { Header, SinkRecord, SourceRecord } from '../../connector.ts'
+import type { SinkValues, SourceValues } from '../connector-keys.ts'
+import { type Converter, type HeaderConverter, openConverter, openHeaderConverter } from '../converters.ts'
+import { openTransforms, type Transforms } from '../transforms.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { Errors, skipped, type Where } from './errors.ts'
+import type { TaskRun } from './run.ts'
+
+type Sides = 'key.converter' | 'value.converter' | 'header.converter'
+
+export interface Pipeline {
+  readonly errors: Errors
+  /** null: dropped, or left out because of an error that is tolerated. */
+  read(raw: ReceivedRecord): SinkRecord | null | Promise<SinkRecord | null>
+  write(record: SourceRecord): OutRecord | null | Promise<OutRecord | null>
+  close(): void
+}
+
+/** For Kafka. */
+export interface OutRecord {
+  readonly topic: string
+  readonly record: RecordToSend
+}
+
+export async function openPipeline(run: TaskRun, values: SinkValues | SourceValues): Promise<Pipeline> {
+  const { config, order, system, client, log, control, metrics } = run
+  const merged = new Map([...converterConfig(config, order.worker.properties, values), ...Object.entries(config)])
+  const resources = { system, registry: order.registry }
+  const [key, value, header] = [
+    openConverter(merged, true, resources),
+    openConverter(merged, false, resources),
+    openHeaderConverter(merged, resources),
+  ]
+  const transforms = await openTransforms(merged, resources)
+  const errors = new Errors({
+    settings: {
+      retryTimeoutMs: values['errors.retry.timeout'],
+      longestRetryMs: values['errors.retry.delay.max.ms'],
+      tolerated: values['errors.tolerance'].toLowerCase() === 'all',
+      logged: values['errors.log.enable'],
+      logsRecords: values['errors.log.include.messages'],
+    },
+    deadLetters: 'topics' in values ? await deadLetters(client, values, order) : null,
+    system,
+    log,
+    signal: control.stopSignal,
+    count: metrics.count,
+  })
+  return new Converting({ key, value, header }, transforms, errors, name => merged.get(name) ?? name)
+}
+
+async function deadLetters(client: Client, values: SinkValues, { connector, task }: TaskRun['order']): Promise<DeadLetters | null> {
+  const topic = values['errors.deadletterqueue.topic.name']
+  if (topic === '') return null
+  return DeadLetters.open({
+    ...{ client, topic, connector, task },
+    replicas: values['errors.deadletterqueue.topic.replication.factor'],
+    saysWhy: values['errors.deadletterqueue.context.headers.enable'],
+  })
+}
+
+const sides: readonly Sides[] = ['key.converter', 'value.converter', 'header.converter']
+
+/** A connector with a converter of its own has all keys of it; without, the worker's count. */
+function* converterConfig(
+  config: Readonly<Record<string, string>>,
+  worker: Readonly<Record<string, string>>,
+  values: SinkValues | SourceValues,
+): Generator<[string, string]> {
+  for (const side of sides) {
+    if (values[side] !== null) continue
+    yield [side, worker[side] ?? defaults[side]]
+    for (const [key, value] of Object.entries(worker)) if (key.startsWith(`${side}.`) && config[key] === undefined) yield [key, value]
+  }
+}
+
+const defaults: Readonly<Record<Sides, string>> = {
+  'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+  'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+  'header.converter': 'org.apache.kafka.connect.storage.SimpleHeaderConverter',
+}
+
+interface Converters {
+  readonly key: Converter
+  readonly value: Converter
+  readonly header: HeaderConverter
+}
+
+/** Records of most converters are made at once: promises only where one is given. */
+class Converting implements Pipeline {
+  readonly errors: Errors
+  readonly #converters: Converters
+  readonly #transforms: Transforms
+  readonly #className: (side: string) => string
+
+  constructor(converters: Converters, transforms: Transforms, errors: Errors, className: (side: string) => string) {
+    this.#converters = converters
+    this.#transforms = transforms
+    this.errors = errors
+    this.#className = className
+  }
+
+  read(raw: ReceivedRecord): SinkRecord | null | Promise<SinkRecord | null> {
+    const key = this.#readKey(raw)
+    if (key instanceof Promise || raw.headers.length > 0) return this.#readRest(raw, key, null)
+    if (key === skipped) return null
+    const value = this.#readValue(raw)
+    if (value instanceof Promise) return this.#readRest(raw, key, value)
+    return value === skipped ? null : this.#transformed(sinkRecord(raw, key, value, []), raw)
+  }
+
+  /** `begun`: the value, if it is being read already. */
+  async #readRest(raw: ReceivedRecord, begunKey: Begun, begun: Begun | null): Promise<SinkRecord | null> {
+    const key = await begunKey
+    if (key === skipped) return null
+    const value = await (begun ?? this.#readValue(raw))
+    if (value === skipped) return null
+    const headers: Header[] = []
+    for (const each of raw.headers) {
+      const name = each.key.toString('utf8')
+      const where = this.#where('HEADER_CONVERTER', 'header.converter', raw)
+      const done = await this.errors.run(where, () => this.#converters.header.toConnect(raw.topic, name, each.value))
+      if (done === skipped) return null
+      headers.push({ name, ...done })
+    }
+    return this.#transformed(sinkRecord(raw, key, value, headers), raw)
+  }
+
+  #readKey(raw: ReceivedRecord): Begun {
+    const where = this.#where('KEY_CONVERTER', 'key.converter', raw)
+    return this.errors.run<Converted>(where, () => this.#converters.key.toConnect(raw.topic, raw.key, raw.headers))
+  }
+
+  #readValue(raw: ReceivedRecord): Begun {
+    const where = this.#where('VALUE_CONVERTER', 'value.converter', raw)
+    return this.errors.run<Converted>(where, () => this.#converters.value.toConnect(raw.topic, raw.value, raw.headers))
+  }
+
+  #transformed<R extends SinkRecord | SourceRecord>(record: R, raw: ReceivedRecord | null): R | null | Promise<R | null> {
+    const done = this.errors.run({ stage: 'TRANSFORMATION', className: this.#className('transforms'), raw }, () =>
+      this.#transforms.apply(record),
+    )
+    if (done instanceof Promise) return done.then(each => (each === skipped ? null : each))
+    return done === skipped ? null : done
+  }
+
+  async write(record: SourceRecord): Promise<OutRecord | null> {
+    const changed = await this.#transformed(record, null)
+    if (changed === null) return null
+    const { topic, partition, timestampMs } = changed
+    const { key: keyConverter, value: valueConverter, header: headerConverter } = this.#converters
+    const where = (stage: Where['stage'], side: Sides) => this.#where(stage, side, null)
+    const headers: RecordHeader[] = []
+    for (const { name, schema, value } of changed.headers) {
+      const done = await this.errors.run(where('HEADER_CONVERTER', 'header.converter'), () =>
+        headerConverter.fromConnect(topic, name, schema, value),
+      )
+      if (done === skipped) return null
+      headers.push({ key: Buffer.from(name), value: done })
+    }
+    const key = await this.errors.run(where('KEY_CONVERTER', 'key.converter'), () =>
+      keyConverter.fromConnect(topic, changed.keySchema, changed.key),
+    )
+    if (key === skipped) return null
+    const value = await this.errors.run(where('VALUE_CONVERTER', 'value.converter'), () =>
+      valueConverter.fromConnect(topic, changed.valueSchema, changed.value),
+    )
+    if (value === skipped) return null
+    return { topic, record: { key, value, headers, partition: partition ?? undefined, timestampMs: timestampMs ?? undefined } }
+  }
+
+  #where(stage: Where['stage'], side: Sides, raw: ReceivedRecord | null): Where {
+    return { stage, className: this.#className(side), raw }
+  }
+
+  close(): void {
+    this.#transforms.close()
+    const { key, value, header } = this.#converters
+    for (const each of [key, value, header]) each.close?.()
+  }
+}
+
+type Converted = Awaited<ReturnType<Converter['toConnect']>>
+type Begun = Converted | typeof skipped | Promise<Converted | typeof skipped>
+
+function sinkRecord(
+  { topic, partition, offset, timestampMs }: ReceivedRecord,
+  key: Converted,
+  value: Converted,
+  headers: Header[],
+): SinkRecord {
+  return {
+    topic,
+    partition,
+    offset,
+    original: { topic, partition, offset },
+    keySchema: key.schema,
+    key: key.value,
+    valueSchema: value.schema,
+    value: value.value,
+    timestampMs: timestampMs < 0n ? null : timestampMs,
+    timestampType: timestampMs < 0n ? 'NO_TIMESTAMP_TYPE' : 'CREATE_TIME',
+    headers,
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The tasks of a sink as members of its consumer group, with Kafka's protocol for consumers.
+ *
+ * Partitions are given up before the group goes on, so that a task writes and commits what it has taken before another task reads there. Who assigns
+ * spreads the partitions of all topics over all members; with members of Java, which know `range`, by their rule.
+ */
+import { linearRegExp, type System, type Timer } from '../../base.ts'
+import { type ClassicMembership, type Client, ClientError } from '../../client.ts'
+import type { Offsets, TopicPartition } from '../../connector.ts'
+import { consumerProtocol, decodeConsumerProtocol, encodeVersioned } from '../../protocol.ts'
+
+export interface SinkGroupOptions {
+  readonly client: Client
+  readonly group: string
+  readonly topics: readonly string[]
+  /** Instead of topics. */
+  readonly pattern: string | null
+  readonly sessionTimeoutMs: number
+  readonly heartbeatMs: number
+  readonly rebalanceTimeoutMs: number
+  /** How often new topics and partitions are looked for. */
+  readonly refreshMs: number
+  readonly system: Pick<System, 'clock' | 'timers'>
+}
+
+const missingRefreshMs = 2_000
+
+/** By topic the number of its partitions. */
+type Counts = ReadonlyMap<string, number>
+
+export class SinkGroup {
+  readonly #options: SinkGroupOptions
+  readonly #matches: (topic: string) => boolean
+  #memberId = ''
+  #membership: ClassicMembership | null = null
+  #mustRejoin = false
+  #timer: Timer | null = null
+  #lastRefreshMs = 0
+  /** What was there when this member joined. */
+  #seen = ''
+  /** A topic that it is to read is not there yet. */
+  #misses = false
+  #closed = false
+
+  constructor(options: SinkGroupOptions) {
+    this.#options = options
+    const pattern = options.pattern === null ? null : linearRegExp(`^(?:${options.pattern})$`)
+    const topics = new Set(options.topics)
+    this.#matches = topic => (pattern === null ? topics.has(topic) : pattern.test(topic))
+  }
+
+  /** Partitions are to be given up, and `join` called. */
+  get mustRejoin(): boolean {
+    return this.#mustRejoin
+  }
+
+  /** Resolves when all members have joined, to what this one is to read. */
+  async join(): Promise<TopicPartition[]> {
+    const { client, group, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
+    this.#timer?.cancel()
+    for (;;) {
+      try {
+        const counts = await this.#counts()
+        this.#seen = JSON.stringify([...counts])
+        this.#misses = [...counts.values()].includes(0)
+        this.#mustRejoin = false
+        const metadata = encodeVersioned(consumerProtocol.subscription, 0, { topics: [...counts.keys()] })
+        const protocols = ['roundrobin', 'range'].map(name => ({ name, metadata }))
+        const asked = { group, protocolType: 'consumer', protocols, memberId: this.#memberId, sessionTimeoutMs, rebalanceTimeoutMs }
+        const membership = await client.joinGroup(asked)
+        this.#memberId = membership.memberId
+        const leads = membership.leader === membership.memberId
+        const bytes = await client.syncGroup(membership, leads ? await this.#assign(membership) : new Map())
+        this.#membership = membership
+        this.#beat()
+        if (bytes.length === 0) return []
+        const { assignedPartitions } = decodeConsumerProtocol(consumerProtocol.assignment, bytes)
+        return assignedPartitions.flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
+      } catch (error) {
+        if (!(error instanceof ClientError) || this.#closed) throw error
+        if (forgetting.has(error.code)) this.#memberId = ''
+        else if (error.code !== 'REBALANCE_IN_PROGRESS') throw error
+      }
+    }
+  }
+
+  /** Throws ClientError; when the group has gone on without this member, `join` is next. */
+  async commit(offsets: Offsets): Promise<void> {
+    if (this.#membership === null || offsets.length === 0) return
+    try {
+      await this.#options.client.commitAs(this.#membership, offsets)
+    } catch (error) {
+      if (error instanceof ClientError && (forgetting.has(error.code) || error.code === 'REBALANCE_IN_PROGRESS')) this.#lost(error.code)
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    if (this.#membership !== null) await this.#options.client.leaveGroup(this.#membership).catch(() => {})
+  }
+
+  #lost(code: string): void {
+    if (forgetting.has(code)) this.#memberId = ''
+    this.#mustRejoin = true
+  }
+
+  #beat(): void {
+    const { system, heartbeatMs } = this.#options
+    this.#timer?.cancel()
+    this.#timer = system.timers.after(heartbeatMs, () => void this.#beatOnce())
+  }
+
+  async #beatOnce(): Promise<void> {
+    const { client, system, refreshMs } = this.#options
+    if (this.#closed || this.#mustRejoin || this.#membership === null) return
+    try {
+      await client.heartbeatGroup(this.#membership)
+      const dueMs = this.#misses ? Math.min(refreshMs, missingRefreshMs) : refreshMs
+      if (system.clock.monotonic() - this.#lastRefreshMs >= dueMs && JSON.stringify([...(await this.#counts())]) !== this.#seen)
+        this.#mustRejoin = true
+    } catch (error) {
+      const code = error instanceof ClientError ? error.code : ''
+      if (code === 'REBALANCE_IN_PROGRESS' || forgetting.has(code)) this.#lost(code)
+    }
+    // A broker that is away for a moment is asked again: the session decides.
+    if (!this.#mustRejoin && !this.#closed) this.#beat()
+  }
+
+  /** Of the topics that are there. */
+  async #counts(): Promise<Counts> {
+    const { client, topics, pattern, system } = this.#options
+    this.#lastRefreshMs = system.clock.monotonic()
+    const states = await client.topicStates()
+    const found = new Map(
+      states
+        .filter(({ name, internal }) => !(internal && pattern !== null) && this.#matches(name))
+        .map(each => [each.name, each.partitions]),
+    )
+    // Those that are missing are subscribed to all the same: they may come.
+    for (const topic of topics) if (pattern === null && !found.has(topic)) found.set(topic, 0)
+    return found
+  }
+
+  async #assign({ members, protocol }: ClassicMembership): Promise<Map<string, Buffer>> {
+    const subscriptions = new Map(
+      members.map(({ memberId, metadata }) => [memberId, new Set(decodeConsumerProtocol(consumerProtocol.subscription, metadata).topics)]),
+    )
+    const states = await this.#options.client.topicStates()
+    const counts = new Map(states.map(each => [each.name, each.partitions]))
+    const assigned = protocol === 'range' ? assignRanges(subscriptions, counts) : assignRoundRobin(subscriptions, counts)
+    return new Map(
+      Array.from(assigned, ([member, partitions]) => {
+        const byTopic = Map.groupBy(partitions, each => each.topic)
+        const assignedPartitions = Array.from(byTopic, ([topic, some]) => ({ topic, partitions: some.map(each => each.partition) }))
+        return [member, encodeVersioned(consumerProtocol.assignment, 0, { assignedPartitions })]
+      }),
+    )
+  }
+}
+
+const forgetting = new Set<string>(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'FENCED_INSTANCE_ID'])
+
+type Subscriptions = ReadonlyMap<string, ReadonlySet<string>>
+type Assigned = Map<string, TopicPartition[]>
+
+/** Kafka's RangeAssignor. */
+export function assignRanges(subscriptions: Subscriptions, counts: Counts): Assigned {
+  const members = [...subscriptions.keys()].sort()
+  const assigned: Assigned = new Map(members.map(member => [member, []]))
+  for (const topic of topicsOf(subscriptions)) {
+    const count = counts.get(topic) ?? 0
+    const takers = members.filter(member => subscriptions.get(member)!.has(topic))
+    const [each, more] = [Math.floor(count / takers.length), count % takers.length]
+    let next = 0
+    for (const [index, member] of takers.entries())
+      for (let left = each + (index < more ? 1 : 0); left > 0; left--) assigned.get(member)!.push({ topic, partition: next++ })
+  }
+  return assigned
+}
+
+/** Kafka's RoundRobinAssignor. */
+export function assignRoundRobin(subscriptions: Subscriptions, counts: Counts): Assigned {
+  const members = [...subscriptions.keys()].sort()
+  const assigned: Assigned = new Map(members.map(member => [member, []]))
+  let turn = 0
+  for (const topic of topicsOf(subscriptions))
+    for (let partition = 0; partition < (counts.get(topic) ?? 0); partition++) {
+      while (!subscriptions.get(members[turn % members.length]!)!.has(topic)) turn++
+      assigned.get(members[turn++ % members.length]!)!.push({ topic, partition })
+    }
+  return assigned
+}
+
+function topicsOf(subscriptions: Subscriptions): string[] {
+  return [...new Set(Array.from(subscriptions.values(), topics => [...topics]).flat())].sort()
+}

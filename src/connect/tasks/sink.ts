@@ -1,0 +1,353 @@
+/**
+ * Runs a sink: reads as a member of the group `connect-NAME`, and commits what the sink says that it has written.
+ *
+ * At least once: offsets are committed after a flush, never before. Order of a partition is kept, because the same records are put again until they are
+ * taken, and nothing else before. At most two polls are in memory: one that is put, and the next one, which is fetched meanwhile.
+ */
+import { type Client, ClientError, type Polled, type Reader, type ReceivedRecord } from '../../client.ts'
+import {
+  type ConnectorDefinition,
+  DataError,
+  type Offsets,
+  RetriableError,
+  type SinkContext,
+  type SinkRecord,
+  type SinkTask,
+  type TopicPartition,
+} from '../../connector.ts'
+import { commonKeys, readValues, type SinkValues } from '../connector-keys.ts'
+import { withPrefix } from '../worker-config.ts'
+import { pause, type Where } from './errors.ts'
+import { openPipeline, type Pipeline } from './pipeline.ts'
+import type { TaskRun } from './run.ts'
+import { SinkGroup } from './sink-group.ts'
+
+type SinkDefinition = Extract<ConnectorDefinition, { kind: 'sink' }>
+
+const maxWaitMs = 500
+const idleMs = 1_000
+const putRetryMs = { first: 300, last: 60_000 }
+/** Well below the time that members have to join again. */
+const giveUpMs = 20_000
+
+interface ConsumerSettings {
+  readonly group: string
+  readonly reset: string
+  readonly committedOnly: boolean
+  readonly mostRecords: number
+  readonly mostBytes: number
+  readonly sessionTimeoutMs: number
+  readonly refreshMs: number
+}
+
+/** Resolves when the task has ended because it was asked to. */
+export async function runSink(run: TaskRun, definition: SinkDefinition): Promise<void> {
+  const values = readValues(commonKeys.sink, run.config)
+  const pipeline = await openPipeline(run, values)
+  try {
+    await new SinkRun(run, definition, values, pipeline).run()
+  } finally {
+    pipeline.close()
+  }
+}
+
+function consumerSettings({ order, config }: TaskRun): ConsumerSettings {
+  const given = { ...withPrefix(order.worker.properties, 'consumer.'), ...withPrefix(config, 'consumer.override.') }
+  const number = (key: string, otherwise: number) => {
+    const value = Number(given[key])
+    return given[key] !== undefined && Number.isInteger(value) && value > 0 ? value : otherwise
+  }
+  return {
+    group: given['group.id'] ?? `connect-${order.connector}`,
+    reset: given['auto.offset.reset'] ?? 'earliest',
+    committedOnly: given['isolation.level'] === 'read_committed',
+    mostRecords: number('max.poll.records', 2_000),
+    mostBytes: number('fetch.max.bytes', 8_388_608),
+    sessionTimeoutMs: number('session.timeout.ms', 45_000),
+    refreshMs: Math.min(number('metadata.max.age.ms', 300_000), 300_000),
+  }
+}
+
+function pauseAfter({ retryAfterMs }: RetriableError, attempt: number): number {
+  return retryAfterMs ?? Math.min(putRetryMs.last, putRetryMs.first * 2 ** Math.min(attempt, 20))
+}
+
+const keyOf = ({ topic, partition }: TopicPartition) => `${topic} ${partition}`
+
+interface Position extends TopicPartition {
+  /** The next one to read. */
+  offset: bigint
+}
+
+class SinkRun {
+  readonly #run: TaskRun
+  readonly #definition: SinkDefinition
+  readonly #pipeline: Pipeline
+  readonly #settings: ConsumerSettings
+  readonly #client: Client
+  readonly #group: SinkGroup
+  readonly #reader: Reader
+  /** Of the partitions that this task reads. */
+  readonly #positions = new Map<string, Position>()
+  /** After the last record that was put. */
+  readonly #put = new Map<string, Position>()
+  readonly #committed = new Map<string, bigint>()
+  readonly #topics = new Set<string>()
+  /** As they were read, by the identity of `original`. */
+  #raw = new WeakMap<object, ReceivedRecord>()
+  #next: Promise<Polled> | null = null
+  #lastCommitMs = 0
+  #task!: SinkTask
+
+  constructor(run: TaskRun, definition: SinkDefinition, values: SinkValues, pipeline: Pipeline) {
+    const { client, system } = run
+    this.#run = run
+    this.#definition = definition
+    this.#pipeline = pipeline
+    this.#settings = consumerSettings(run)
+    this.#client = client
+    const { group, sessionTimeoutMs, refreshMs } = this.#settings
+    const pattern = values['topics.regex'] === '' ? null : values['topics.regex']
+    const timing = {
+      sessionTimeoutMs,
+      heartbeatMs: Math.min(3_000, Math.floor(sessionTimeoutMs / 3)),
+      rebalanceTimeoutMs: 60_000,
+      refreshMs,
+    }
+    this.#group = new SinkGroup({ client, group, topics: values.topics, pattern, ...timing, system })
+    this.#reader = client.openReader()
+    this.#lastCommitMs = system.clock.monotonic()
+  }
+
+  async run(): Promise<void> {
+    const { control, config, tell } = this.#run
+    this.#task = await this.#definition.open(readValues(this.#definition.config, config) as never, this.#context())
+    try {
+      await this.#join()
+      tell({ kind: 'state', state: control.paused ? 'PAUSED' : 'RUNNING' })
+      while (!control.stopping) await this.#step()
+      await this.#flush()
+      await this.#task.closed?.([...this.#positions.values()])
+    } finally {
+      // The rest of a failed task is forgotten: another one, or the same again, reads it from where it was committed.
+      this.#next?.catch(() => {})
+      await this.#task.close().catch(error => this.#run.log.warn({ err: error }, 'a sink could not be closed'))
+      await this.#group.close()
+      await this.#reader.close()
+    }
+  }
+
+  async #step(): Promise<void> {
+    const { control, system, tell } = this.#run
+    if (this.#group.mustRejoin) return this.#rejoin()
+    if (control.paused) {
+      await this.#flush()
+      tell({ kind: 'state', state: 'PAUSED' })
+      while (control.paused && !control.stopping && !this.#group.mustRejoin) await control.changed(system.timers, idleMs)
+      if (!control.paused) tell({ kind: 'state', state: 'RUNNING' })
+      return
+    }
+    if (this.#positions.size === 0) await control.changed(system.timers, idleMs)
+    else await this.#take(await this.#poll())
+    if (system.clock.monotonic() - this.#lastCommitMs >= this.#run.order.worker.values['offset.flush.interval.ms']) await this.#flush()
+  }
+
+  /** What was fetched while the records before were put, or what is fetched now; then fetches on. */
+  async #poll(): Promise<Polled> {
+    const polled = await (this.#next ?? this.#fetch())
+    this.#next = null
+    for (const { topic, partition, offset } of polled.next) {
+      const position = this.#positions.get(keyOf({ topic, partition }))
+      if (position !== undefined) position.offset = offset
+    }
+    if (polled.outOfRange.length > 0) await this.#reset(polled.outOfRange)
+    if (polled.records.length > 0) {
+      this.#next = this.#fetch()
+      this.#next.catch(() => {})
+    }
+    return polled
+  }
+
+  #fetch(): Promise<Polled> {
+    const { mostBytes, committedOnly } = this.#settings
+    const positions = Array.from(this.#positions.values(), each => ({ ...each }))
+    return this.#reader.poll({ positions, maxWaitMs, maxBytes: mostBytes, committedOnly })
+  }
+
+  async #take({ records, next }: Polled): Promise<void> {
+    const keepsRaw = this.#pipeline.errors.wantsRaw
+    for (let at = 0; at < records.length && !this.#isInterrupted(); at += this.#settings.mostRecords) {
+      const some = records.slice(at, at + this.#settings.mostRecords)
+      const made: SinkRecord[] = []
+      for (const raw of some) {
+        const record = this.#pipeline.read(raw)
+        const done = record instanceof Promise ? await record : record
+        this.#noticeTopic(raw.topic)
+        if (done === null) continue
+        if (keepsRaw) this.#raw.set(done.original, raw)
+        made.push(done)
+      }
+      this.#run.metrics.count('sink_records_read', some.length)
+      if (made.length > 0 && !(await this.#putPatiently(made))) return
+      for (const [index, { topic, partition, offset }] of some.entries()) {
+        const after = some[index + 1]
+        // Only the last one of a partition counts.
+        if (after?.partition !== partition || after.topic !== topic)
+          this.#put.set(keyOf({ topic, partition }), { topic, partition, offset: offset + 1n })
+      }
+    }
+    if (this.#isInterrupted() && records.length > 0) return
+    // Behind markers of transactions, which are no records.
+    for (const position of next) this.#put.set(keyOf(position), { ...position })
+  }
+
+  /** Records that were not put yet are read again. */
+  #isInterrupted(): boolean {
+    return this.#group.mustRejoin || this.#run.control.stopping
+  }
+
+  /** false: the task has to end, or to give up its partitions, before the target has taken them. */
+  async #putPatiently(records: readonly SinkRecord[]): Promise<boolean> {
+    const { system, metrics, log } = this.#run
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const beganMs = system.clock.monotonic()
+        await this.#task.put(records)
+        metrics.gauge('put_batch_ms', system.clock.monotonic() - beganMs)
+        metrics.count('sink_records_sent', records.length)
+        return true
+      } catch (error) {
+        if (error instanceof DataError) return this.#putEach(records, error)
+        if (!(error instanceof RetriableError)) throw error
+        metrics.count('put_retries')
+        if (attempt === 0) log.warn({ err: error }, 'the target does not take records; they are put again')
+        await this.#pause(pauseAfter(error, attempt))
+        if (this.#isInterrupted()) return false
+      }
+    }
+  }
+
+  /** One of them is refused: which one, is seen when they come one by one. */
+  async #putEach(records: readonly SinkRecord[], error: DataError): Promise<boolean> {
+    if (records.length === 1) {
+      await this.#report(records[0]!, error)
+      return true
+    }
+    if (!this.#pipeline.errors.tolerated) throw error
+    for (const record of records) if (!(await this.#putPatiently([record]))) return false
+    return true
+  }
+
+  /** Ends early when the task has something else to do. */
+  async #pause(ms: number): Promise<void> {
+    const { system, control } = this.#run
+    const untilMs = system.clock.monotonic() + ms
+    for (let left = ms; left > 0 && !this.#isInterrupted(); left = untilMs - system.clock.monotonic())
+      await pause(system, Math.min(left, idleMs), control.stopSignal)
+  }
+
+  #report(record: SinkRecord, error: unknown): Promise<void> {
+    const raw = this.#raw.get(record.original) ?? null
+    const where: Where = { stage: 'TASK_PUT', className: this.#run.config['connector.class'] ?? this.#definition.name, raw }
+    return this.#pipeline.errors.report(where, error)
+  }
+
+  /** Commits what is written. `mostMs`: so long a target that is away is waited for. */
+  async #flush(mostMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const { system, log } = this.#run
+    this.#lastCommitMs = system.clock.monotonic()
+    if (this.#positions.size === 0) return
+    const written = await this.#flushed(mostMs)
+    const changed = written.filter(each => this.#positions.has(keyOf(each)) && this.#committed.get(keyOf(each)) !== each.offset)
+    if (changed.length === 0) return
+    try {
+      await this.#group.commit(changed)
+      for (const each of changed) this.#committed.set(keyOf(each), each.offset)
+    } catch (error) {
+      // The group has gone on without this task, or the broker is away: the records are delivered again.
+      if (!(error instanceof ClientError)) throw error
+      log.warn({ err: error }, 'offsets could not be committed')
+    }
+  }
+
+  async #flushed(mostMs: number): Promise<Offsets> {
+    const { control, system, metrics } = this.#run
+    const untilMs = system.clock.monotonic() + mostMs
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return (await this.#task.flush()) ?? [...this.#put.values()]
+      } catch (error) {
+        const isLate = system.clock.monotonic() > untilMs || control.giveUpSignal.aborted
+        if (!(error instanceof RetriableError) || isLate) throw error
+        metrics.count('flush_retries')
+        await pause(system, Math.min(mostMs, pauseAfter(error, attempt)), control.giveUpSignal)
+      }
+    }
+  }
+
+  /** Others wait for it: what the target does not take in time is read again, by whoever reads there then. */
+  async #rejoin(): Promise<void> {
+    try {
+      await this.#flush(giveUpMs)
+    } catch (error) {
+      if (!(error instanceof RetriableError)) throw error
+      this.#run.log.warn({ err: error }, 'the target is away; partitions are given up without their newest records')
+    }
+    await this.#task.closed?.([...this.#positions.values()])
+    await this.#join()
+  }
+
+  async #join(): Promise<void> {
+    this.#next?.catch(() => {})
+    this.#next = null
+    for (const map of [this.#positions, this.#put, this.#committed]) map.clear()
+    this.#raw = new WeakMap()
+    const partitions = await this.#group.join()
+    const known = partitions.length === 0 ? [] : await this.#client.groupOffsets(this.#settings.group, 'classic')
+    const committed = new Map(known.map(each => [keyOf(each), each.offset]))
+    const fresh: TopicPartition[] = []
+    for (const each of partitions) {
+      const offset = committed.get(keyOf(each))
+      if (offset === undefined) fresh.push(each)
+      else this.#begin(each, offset)
+    }
+    await this.#reset(fresh)
+    await this.#task.opened?.(partitions)
+    this.#run.log.info({ partitions: partitions.length }, 'a sink reads')
+  }
+
+  #begin(partition: TopicPartition, offset: bigint): void {
+    this.#positions.set(keyOf(partition), { topic: partition.topic, partition: partition.partition, offset })
+  }
+
+  /** As `auto.offset.reset` says. */
+  async #reset(partitions: readonly TopicPartition[]): Promise<void> {
+    const { reset } = this.#settings
+    if (partitions.length > 0 && reset === 'none')
+      throw new Error('there are partitions without a valid offset, and auto.offset.reset is none')
+    for (const [topic, some] of Map.groupBy(partitions, each => each.topic)) {
+      const ids = some.map(each => each.partition)
+      const found = await this.#client.offsets(topic, ids, reset === 'latest' ? 'latest' : 'earliest')
+      for (const partition of ids) this.#begin({ topic, partition }, found.get(partition)!)
+    }
+  }
+
+  #noticeTopic(topic: string): void {
+    if (this.#topics.has(topic)) return
+    this.#topics.add(topic)
+    this.#run.tell({ kind: 'topic', topic })
+  }
+
+  #context(): SinkContext {
+    return {
+      ...this.#run.context,
+      report: (record, error) => this.#report(record, error),
+      seek: offsets => {
+        // What was fetched is from elsewhere.
+        this.#next?.catch(() => {})
+        this.#next = null
+        for (const each of offsets) if (this.#positions.has(keyOf(each))) this.#begin(each, each.offset)
+      },
+    }
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Runs a source: what it gives goes to Kafka, and then, from where to go on.
+ *
+ * Without transactions at least once: offsets are stored after the records, from time to time. With them (KIP-618) records and offsets become visible
+ * together, and an earlier instance of the task is fenced when this one begins.
+ */
+import { parseLossless, stringifyLossless } from '../../base.ts'
+import type { Client, Compression, RecordToSend, TransactionalWriter } from '../../client.ts'
+import {
+  type ConnectorDefinition,
+  RetriableError,
+  type SourceContext,
+  type SourceRecord,
+  type SourceTask,
+  type Struct,
+} from '../../connector.ts'
+import { commonKeys, readValues, type SourceValues } from '../connector-keys.ts'
+import { canonical, encodeOffset, jsonOf } from '../stores/offset-store.ts'
+import { withPrefix } from '../worker-config.ts'
+import { pause } from './errors.ts'
+import type { FoundOffset } from './messages.ts'
+import { openPipeline, type Pipeline } from './pipeline.ts'
+import type { TaskRun } from './run.ts'
+import { SourceTopics } from './topics.ts'
+
+type SourceDefinition = Extract<ConnectorDefinition, { kind: 'source' }>
+
+const idleMs = 1_000
+const pollRetryMs = { first: 300, last: 60_000 }
+const patienceMs = 60_000
+/** Of records that are sent, but whose offsets are not stored. */
+const mostPending = 10_000
+const defaultTransactionTimeoutMs = 60_000
+const compressions: readonly string[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+
+/** Resolves when the task has ended because it was asked to. */
+export async function runSource(run: TaskRun, definition: SourceDefinition): Promise<void> {
+  const values = readValues(commonKeys.source, run.config)
+  const pipeline = await openPipeline(run, values)
+  try {
+    await using source = new SourceRun(run, values, pipeline)
+    await source.run(definition)
+  } finally {
+    pipeline.close()
+  }
+}
+
+class SourceRun implements AsyncDisposable {
+  readonly #run: TaskRun
+  readonly #pipeline: Pipeline
+  readonly #client: Client
+  readonly #topics: SourceTopics
+  readonly #known = new Set<string>()
+  readonly #intervalMs: number
+  /** By partition of the source: the newest offset that is not stored. */
+  readonly #offsets = new Map<string, { partition: Struct; offset: Struct }>()
+  readonly #names = new WeakMap<Struct, string>()
+  /** Keys under which offsets are stored already. */
+  readonly #keys = new Map<string, Buffer>()
+  #pending: SourceRecord[] = []
+  readonly #producer: Readonly<Record<string, string>>
+  #writer: TransactionalWriter | null = null
+  #lastStoredMs: number
+  #task!: SourceTask
+
+  constructor(run: TaskRun, values: SourceValues, pipeline: Pipeline) {
+    const { client, config, order, system } = run
+    this.#run = run
+    this.#pipeline = pipeline
+    this.#client = client
+    this.#topics = new SourceTopics(client, config, order.worker.values['topic.creation.enable'])
+    this.#producer = { ...withPrefix(order.worker.properties, 'producer.'), ...withPrefix(config, 'producer.override.') }
+    const flushMs = order.worker.values['offset.flush.interval.ms']
+    if (order.transactionalId === null) this.#intervalMs = flushMs
+    else if (values['transaction.boundary'].toLowerCase() === 'interval')
+      this.#intervalMs = values['transaction.boundary.interval.ms'] ?? flushMs
+    else this.#intervalMs = 0
+    this.#lastStoredMs = system.clock.monotonic()
+  }
+
+  async run(definition: SourceDefinition): Promise<void> {
+    const { control, config, tell, order, system } = this.#run
+    const { transactionalId } = order
+    // Before it looks where to go on: an earlier instance cannot move that any more.
+    if (transactionalId !== null) this.#writer = await this.#openWriter(transactionalId)
+    this.#task = await definition.open(readValues(definition.config, config) as never, this.#context())
+    let closing: Promise<void> | null = null
+    const close = () => (closing ??= this.#task.close().catch(error => this.#run.log.warn({ err: error }, 'a source could not be closed')))
+    // A source that waits for something is not waited for.
+    control.giveUpSignal.addEventListener('abort', close, { once: true })
+    try {
+      tell({ kind: 'state', state: control.paused ? 'PAUSED' : 'RUNNING' })
+      while (!control.stopping) {
+        if (control.paused) {
+          await this.#store()
+          tell({ kind: 'state', state: 'PAUSED' })
+          while (control.paused && !control.stopping) await control.changed(system.timers, idleMs)
+          if (!control.stopping) tell({ kind: 'state', state: 'RUNNING' })
+        } else await this.#step()
+      }
+      await this.#store()
+    } finally {
+      await close()
+    }
+  }
+
+  #openWriter(transactionalId: string): Promise<TransactionalWriter> {
+    const transactionTimeoutMs = Number(this.#producer['transaction.timeout.ms'] ?? defaultTransactionTimeoutMs)
+    return this.#client.openTransactionalWriter({ transactionalId, transactionTimeoutMs, patienceMs, compression: this.#compression })
+  }
+
+  get #compression(): Compression {
+    const asked = this.#producer['compression.type'] ?? 'none'
+    return compressions.includes(asked) ? (asked as Compression) : 'none'
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // After a failure: readers of committed records need not wait for the next instance.
+    await this.#writer?.abort().catch(() => {})
+    await this.#writer?.close()
+  }
+
+  async #step(): Promise<void> {
+    const { system, metrics, control } = this.#run
+    const records = await this.#poll()
+    if (control.giveUpSignal.aborted) return
+    if (records.length > 0) {
+      metrics.count('source_records_polled', records.length)
+      await this.#send(records)
+    }
+    const isDue = system.clock.monotonic() - this.#lastStoredMs >= this.#intervalMs || this.#pending.length >= mostPending
+    if (isDue) await this.#store()
+  }
+
+  async #poll(): Promise<readonly SourceRecord[]> {
+    const { control, system, metrics, log } = this.#run
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#task.poll()
+      } catch (error) {
+        if (!(error instanceof RetriableError) || control.stopping) throw error
+        metrics.count('poll_retries')
+        if (attempt === 0) log.warn({ err: error }, 'the source gives no records; it is asked again')
+        await pause(
+          system,
+          error.retryAfterMs ?? Math.min(pollRetryMs.last, pollRetryMs.first * 2 ** Math.min(attempt, 20)),
+          control.stopSignal,
+        )
+        if (control.stopping) return []
+      }
+    }
+  }
+
+  /** Those of one topic go together; they are in Kafka when it resolves. */
+  async #send(records: readonly SourceRecord[]): Promise<void> {
+    const byTopic = new Map<string, RecordToSend[]>()
+    for (const record of records) {
+      const made = await this.#pipeline.write(record)
+      if (made === null) continue
+      const some = byTopic.get(made.topic)
+      if (some === undefined) byTopic.set(made.topic, [made.record])
+      else some.push(made.record)
+    }
+    let sent = 0
+    for (const [topic, some] of byTopic) {
+      await this.#topics.require(topic)
+      if (this.#writer === null) await this.#client.send(topic, some, { compression: this.#compression })
+      else await this.#writer.send(topic, some)
+      sent += some.length
+      if (!this.#known.has(topic)) {
+        this.#known.add(topic)
+        this.#run.tell({ kind: 'topic', topic })
+      }
+    }
+    this.#run.metrics.count('source_records_written', sent)
+    for (const { sourcePartition: partition, sourceOffset: offset } of records)
+      this.#offsets.set(this.#nameOf(partition), { partition, offset })
+    this.#pending.push(...records)
+  }
+
+  /** Most sources use one object for all records of a partition. */
+  #nameOf(partition: Struct): string {
+    let name = this.#names.get(partition)
+    if (name === undefined) this.#names.set(partition, (name = canonical(partition)))
+    return name
+  }
+
+  /** With transactions: commits. Resolves when the offsets of what was sent are stored. */
+  async #store(): Promise<void> {
+    const { system, order } = this.#run
+    this.#lastStoredMs = system.clock.monotonic()
+    if (this.#offsets.size === 0) return
+    const changes = [...this.#offsets.values()]
+    if (order.offsetsTopic === null)
+      await this.#run.ask(
+        'store',
+        stringifyLossless(changes.map(({ partition, offset }) => ({ partition: jsonOf(partition), offset: jsonOf(offset) }))),
+      )
+    else {
+      const records = await this.#offsetRecords(changes)
+      if (this.#writer === null) await this.#client.send(order.offsetsTopic, records)
+      else await this.#writer.send(order.offsetsTopic, records)
+    }
+    await this.#writer?.commit()
+    this.#offsets.clear()
+    const stored = this.#pending
+    this.#pending = []
+    await this.#task.committed?.(stored)
+  }
+
+  async #offsetRecords(changes: readonly { partition: Struct; offset: Struct }[]): Promise<RecordToSend[]> {
+    const unknown = changes.map(({ partition }) => partition).filter(partition => !this.#keys.has(canonical(partition)))
+    if (unknown.length > 0) await this.#find(unknown)
+    return changes.map(({ partition, offset }) => ({ key: this.#keys.get(canonical(partition))!, value: encodeOffset(offset) }))
+  }
+
+  async #find(partitions: readonly Struct[]): Promise<(Struct | null)[]> {
+    const found = parseLossless(await this.#run.ask('find', stringifyLossless(partitions.map(jsonOf)))) as FoundOffset[]
+    for (const [index, { key }] of found.entries()) this.#keys.set(canonical(partitions[index]!), Buffer.from(key, 'base64'))
+    return found.map(({ offset }) => offset as Struct | null)
+  }
+
+  #context(): SourceContext {
+    return {
+      ...this.#run.context,
+      storedOffsets: partitions => this.#find(partitions),
+      reconfigure: () => this.#run.tell({ kind: 'reconfigure' }),
+    }
+  }
+}

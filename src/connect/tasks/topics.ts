@@ -1,0 +1,77 @@
+/** Topics of sources: created as `topic.creation.*` says, or with the broker's defaults, before the first record goes there. */
+import { linearRegExp } from '../../base.ts'
+import { type Client, ClientError, type NewTopicSpec } from '../../client.ts'
+import { withPrefix } from '../worker-config.ts'
+
+interface Rule {
+  readonly includes: readonly RegExp[]
+  readonly excludes: readonly RegExp[]
+  readonly partitions: number | undefined
+  readonly replicas: number | undefined
+  readonly configs: ReadonlyMap<string, string>
+}
+
+export class SourceTopics {
+  readonly #client: Client
+  readonly #rules: readonly Rule[]
+  readonly #known = new Map<string, Promise<void>>()
+
+  /** `creates`: what the worker allows. */
+  constructor(client: Client, config: Readonly<Record<string, string>>, creates: boolean) {
+    this.#client = client
+    const groups = (config['topic.creation.groups'] ?? '')
+      .split(',')
+      .map(each => each.trim())
+      .filter(each => each !== '')
+    this.#rules = creates ? [...groups, 'default'].map(group => ruleOf(group, withPrefix(config, `topic.creation.${group}.`))) : []
+  }
+
+  /** Resolves when it is there. */
+  require(topic: string): Promise<void> {
+    let known = this.#known.get(topic)
+    if (known === undefined) {
+      known = this.#require(topic)
+      this.#known.set(topic, known)
+      known.catch(() => this.#known.delete(topic))
+    }
+    return known
+  }
+
+  async #require(topic: string): Promise<void> {
+    try {
+      await this.#client.topics([topic])
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+      await this.#client.createTopic(this.#spec(topic)).catch(refused => {
+        // Another task was faster.
+        if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
+      })
+    }
+  }
+
+  #spec(name: string): NewTopicSpec {
+    const rule = this.#rules.find(
+      ({ includes, excludes }) => includes.some(each => each.test(name)) && !excludes.some(each => each.test(name)),
+    )
+    return rule === undefined ? { name } : { name, partitions: rule.partitions, replicas: rule.replicas, configs: rule.configs }
+  }
+}
+
+const own: ReadonlySet<string> = new Set(['include', 'exclude', 'partitions', 'replication.factor'])
+
+function ruleOf(group: string, config: Readonly<Record<string, string>>): Rule {
+  const patterns = (text: string | undefined) =>
+    (text ?? '')
+      .split(',')
+      .filter(each => each.trim() !== '')
+      .map(each => linearRegExp(`^(?:${each.trim()})$`))
+  // Kafka's -1: the broker's default.
+  const count = (text: string | undefined) => (text === undefined || Number(text) <= 0 ? undefined : Number(text))
+  return {
+    includes: group === 'default' ? [/^/] : patterns(config['include']),
+    excludes: patterns(config['exclude']),
+    partitions: count(config['partitions']),
+    replicas: count(config['replication.factor']),
+    configs: new Map(Object.entries(config).filter(([key]) => !own.has(key))),
+  }
+}

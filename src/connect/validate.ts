@@ -1,0 +1,298 @@
+/**
+ * Whether a configuration is right, with Kafka Connect's answer: for each key what it means, what it says, what is wrong, and what would fit.
+ *
+ * All errors are told at once. Values of passwords are never told back.
+ */
+import { type ConfigKey, InvalidConfig, type System } from '../base.ts'
+import type { ConnectorDefinition } from '../connector.ts'
+import type { RegistryReached } from '../service.ts'
+import { commonKeys, groupOf, groups, missingKey, readValue, requiredKeys, sinkProblems } from './connector-keys.ts'
+import { converterKeys, converterProblems } from './converters.ts'
+import { badRequest } from './herder/errors.ts'
+import type { Plugins } from './plugins.ts'
+import { resolveProviders } from './providers.ts'
+import type { Config } from './stores/config-state.ts'
+import { transformKeys, transformProblems } from './transforms.ts'
+import type { WorkerConfig } from './worker-config.ts'
+
+/** Kafka Connect's ConfigKeyInfo. */
+export interface KeyInfo {
+  readonly name: string
+  readonly type: string
+  readonly required: boolean
+  readonly default_value: string | null
+  readonly importance: string
+  readonly documentation: string
+  readonly group: string | null
+  readonly order_in_group: number
+  readonly width: string
+  readonly display_name: string
+  readonly dependents: readonly string[]
+}
+
+interface ValueInfo {
+  readonly name: string
+  readonly value: string | null
+  readonly recommended_values: readonly string[]
+  readonly errors: readonly string[]
+  readonly visible: boolean
+}
+
+export interface ConfigInfos {
+  readonly name: string
+  readonly error_count: number
+  readonly groups: readonly string[]
+  readonly configs: readonly { readonly definition: KeyInfo | null; readonly value: ValueInfo }[]
+}
+
+/** As the API shows a value that must not be seen; sent back, it stands for the value that is stored. */
+const hidden = '[hidden]'
+
+interface Described {
+  readonly declared: ConfigKey
+  readonly group: string | null
+  readonly required: boolean
+}
+
+export interface ValidateOptions {
+  readonly plugins: Plugins
+  readonly worker: WorkerConfig
+  /** Of schemas; null: there is none. */
+  registry(): RegistryReached | null
+  readonly system: System
+}
+
+const checkMs = 30_000
+
+export async function validate(config: Config, { plugins, worker, registry, system }: ValidateOptions): Promise<ConfigInfos> {
+  const errors = new Map<string, string[]>()
+  const add = (key: string, error: string) => errors.set(key, [...(errors.get(key) ?? []), error])
+  const resolved = await resolve(config, { system, worker }, add)
+  const name = resolved['connector.class']
+  if (name === undefined || name === '') throw badRequest('Connector config contains no connector type')
+  const definition = await loadDefinition(plugins, name)
+  const described = describe(definition, resolved)
+  const values: Record<string, unknown> = {}
+  for (const [key, { declared, required }] of described) {
+    if (required && resolved[key] === undefined) add(key, missingKey(key))
+    else
+      try {
+        values[key] = readValue(key, declared, resolved[key])
+      } catch (error) {
+        if (!(error instanceof InvalidConfig)) throw error
+        add(key, error.message)
+      }
+  }
+  for (const [key, value] of Object.entries(config))
+    if (value === null) add(key, 'Null value can not be supplied as the configuration value.')
+  for (const [key, problems] of definition.kind === 'sink' ? sinkProblems(resolved) : sourceProblems(definition, values, resolved, worker))
+    for (const problem of problems) add(key, problem)
+  for (const [key, problem] of forbiddenOverrides(resolved, worker)) add(key, problem)
+  const asMap = new Map(Object.entries(resolved))
+  for (const problems of [converterProblems(asMap, { system, registry: registry() }), await transformProblems(asMap, { system })])
+    for (const [key, some] of problems) for (const problem of some) if (!errors.get(key)?.includes(problem)) add(key, problem)
+  await checkOwn(definition, values, errors, add, system)
+  const recommended = errors.size === 0 ? await recommendedBy(definition, values) : new Map<string, readonly string[]>()
+  return infosOf(name, described, config, resolved, errors, recommended)
+}
+
+/** Throws HttpError 400. */
+async function loadDefinition(plugins: Plugins, name: string): Promise<ConnectorDefinition> {
+  try {
+    return await plugins.find(name).load()
+  } catch (error) {
+    throw badRequest((error as Error).message)
+  }
+}
+
+async function resolve(
+  config: Config,
+  { system, worker }: Pick<ValidateOptions, 'system' | 'worker'>,
+  add: (key: string, error: string) => void,
+): Promise<Record<string, string>> {
+  const given: Record<string, string> = {}
+  for (const [key, value] of Object.entries(config)) if (value !== null) given[key] = value
+  try {
+    return { ...(await resolveProviders(given, system, worker.properties)) }
+  } catch (error) {
+    const { key } = error as { key?: string }
+    add(key ?? 'config.providers', (error as Error).message)
+    return given
+  }
+}
+
+/** All keys that this configuration may have, in their order. */
+function describe(definition: ConnectorDefinition, config: Readonly<Record<string, string>>): Map<string, Described> {
+  const found = new Map<string, Described>()
+  for (const [key, declared] of Object.entries<ConfigKey>(commonKeys[definition.kind]))
+    found.set(key, { declared, group: groupOf(key), required: requiredKeys.includes(key) })
+  const asMap = new Map(Object.entries(config))
+  for (const [key, declared] of Object.entries(transformKeys(asMap))) found.set(key, { declared, group: aliasGroup(key), required: false })
+  for (const [key, declared] of Object.entries(converterKeys(asMap))) found.set(key, { declared, group: null, required: false })
+  for (const [key, declared] of Object.entries(definition.config)) found.set(key, { declared, group: null, required: false })
+  return found
+}
+
+function aliasGroup(key: string): string {
+  const [family, alias] = key.split('.', 2)
+  return `${family === 'predicates' ? groups.predicates : groups.transforms}: ${alias}`
+}
+
+function sourceProblems(
+  definition: ConnectorDefinition,
+  values: Readonly<Record<string, unknown>>,
+  config: Readonly<Record<string, string>>,
+  worker: WorkerConfig,
+): Map<string, string[]> {
+  const problems = new Map<string, string[]>()
+  if (definition.kind !== 'source') return problems
+  if ((config['transaction.boundary'] ?? 'poll').toLowerCase() === 'connector')
+    problems.set('transaction.boundary', [
+      'The connector does not support connector-defined transaction boundaries with the given configuration.',
+    ])
+  if ((config['exactly.once.support'] ?? 'requested').toLowerCase() !== 'required') return problems
+  if (worker.values['exactly.once.source.support'].toLowerCase() !== 'enabled')
+    problems.set('exactly.once.support', ['This worker does not have exactly-once source support enabled.'])
+  else if (definition.exactlyOnce?.(values as never) !== true)
+    problems.set('exactly.once.support', ['The connector does not support exactly-once semantics with the provided configuration.'])
+  return problems
+}
+
+const logins: readonly string[] = ['security.protocol', 'sasl.jaas.config', 'sasl.mechanism']
+
+/** What a connector overrides in its clients, and must not. */
+function* forbiddenOverrides(config: Readonly<Record<string, string>>, { values }: WorkerConfig): Generator<[string, string]> {
+  const policy = values['connector.client.config.override.policy'].replace(/^.*\.|ConnectorClientConfigOverridePolicy$/g, '')
+  if (policy.toLowerCase() === 'all') return
+  for (const key of Object.keys(config)) {
+    const name = /^(?:producer|consumer|admin)\.override\.(.+)$/.exec(key)?.[1]
+    if (name !== undefined && !(policy.toLowerCase() === 'principal' && logins.includes(name)))
+      yield [key, `The '${policy}' policy does not allow '${name}' to be overridden in the connector configuration.`]
+  }
+}
+
+/** What the connector's own keys alone cannot say; only of values that each are right. */
+async function checkOwn(
+  definition: ConnectorDefinition,
+  values: Readonly<Record<string, unknown>>,
+  errors: ReadonlyMap<string, string[]>,
+  add: (key: string, error: string) => void,
+  { timers }: System,
+): Promise<void> {
+  if (definition.check === undefined || Object.keys(definition.config).some(key => errors.has(key))) return
+  const late = new Promise<ReadonlyMap<string, string>>(resolve => {
+    timers.after(checkMs, () => resolve(new Map([['connector.class', 'The connector did not check its configuration in time']])))
+  })
+  try {
+    const checking = Promise.resolve(definition.check(values as never))
+    for (const [key, problem] of await Promise.race([checking, late])) add(key, problem)
+  } catch (error) {
+    add('connector.class', `The connector could not check its configuration: ${(error as Error).message}`)
+  }
+}
+
+/** What a form shows, and nothing depends on. */
+async function recommendedBy(
+  definition: ConnectorDefinition,
+  values: Readonly<Record<string, unknown>>,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  try {
+    return (await definition.recommend?.(values as never)) ?? new Map()
+  } catch {
+    return new Map()
+  }
+}
+
+function infosOf(
+  name: string,
+  described: ReadonlyMap<string, Described>,
+  given: Config,
+  resolved: Readonly<Record<string, string>>,
+  errors: ReadonlyMap<string, string[]>,
+  recommended: ReadonlyMap<string, readonly string[]>,
+): ConfigInfos {
+  const configs: ConfigInfos['configs'][number][] = []
+  const orders = new Map<string | null, number>()
+  const infoOf = (key: string, value: string | null): ValueInfo => ({
+    name: key,
+    value,
+    recommended_values: recommended.get(key) ?? [],
+    errors: errors.get(key) ?? [],
+    visible: true,
+  })
+  for (const [key, each] of described) {
+    const order = (orders.get(each.group) ?? 0) + 1
+    orders.set(each.group, order)
+    const definition = keyInfo(key, each.declared, each.group, order, each.required || (errors.get(key) ?? []).some(isMissing))
+    configs.push({ definition, value: infoOf(key, shownValue(key, each.declared, given[key], resolved[key])) })
+  }
+  for (const key of errors.keys()) if (!described.has(key)) configs.push({ definition: null, value: infoOf(key, null) })
+  const count = configs.reduce((sum, { value }) => sum + value.errors.length, 0)
+  return {
+    name,
+    error_count: count,
+    groups: [...new Set(Array.from(described.values(), each => each.group).filter(each => each !== null))],
+    configs,
+  }
+}
+
+const isMissing = (error: string) => error.startsWith('Missing required configuration')
+
+function shownValue(key: string, declared: ConfigKey, given: string | null | undefined, resolved: string | undefined): string | null {
+  if (given === undefined || given === null) return declared.default
+  if (declared.type === 'PASSWORD') return hidden
+  // What a provider gives may be a secret.
+  if (given !== resolved) return given
+  try {
+    return declared.parse(given).text
+  } catch {
+    return isSecret(key) ? hidden : given
+  }
+}
+
+export function keyInfo(name: string, declared: ConfigKey, group: string | null, order: number, required: boolean): KeyInfo {
+  return {
+    name,
+    type: declared.type,
+    required,
+    default_value: declared.default,
+    importance: declared.importance.toUpperCase(),
+    documentation: declared.doc,
+    group,
+    order_in_group: order,
+    width: 'MEDIUM',
+    display_name: name,
+    dependents: [],
+  }
+}
+
+/** Of a connector, of those of all connectors and its own. */
+export function keyInfos(definition: ConnectorDefinition): KeyInfo[] {
+  const orders = new Map<string | null, number>()
+  return Array.from(describe(definition, {}), ([key, { declared, group, required }]) => {
+    const order = (orders.get(group) ?? 0) + 1
+    orders.set(group, order)
+    return keyInfo(key, declared, group, order, required)
+  })
+}
+
+/** Keys of clients and converters are not declared here; their names tell. */
+function isSecret(key: string): boolean {
+  return /password|secret|jaas\.config|user\.info|credential|(?:^|\.)token$/i.test(key)
+}
+
+/** Without what must not be seen. What a provider is asked for is no secret. `definition`: null if it is not known. */
+export function withoutSecrets(config: Config, definition: ConnectorDefinition | null): Config {
+  const shown: Record<string, string | null> = {}
+  for (const [key, value] of Object.entries(config)) {
+    const secret = definition?.config[key]?.type === 'PASSWORD' || isSecret(key)
+    shown[key] = secret && value !== null && value !== '' && !/^\$\{[^}]+\}$/.test(value) ? hidden : value
+  }
+  return shown
+}
+
+/** What was shown as hidden keeps the value that is stored. */
+export function withSecrets(config: Config, stored: Config | null): Config {
+  if (stored === null) return config
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, value === hidden ? (stored[key] ?? value) : value]))
+}

@@ -1,0 +1,78 @@
+/** `millrace connect`: a worker from Kafka Connect's own files. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { startBroker } from '../../src/millrace.ts'
+import { linesOf } from './plugin.ts'
+import { eventually } from './workers.ts'
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const plugin = fileURLToPath(new URL('./plugin.ts', import.meta.url))
+
+test('a worker alone runs the connectors of its files, and goes on where it was when it is started again', async t => {
+  await using broker = await startBroker({ memory: true })
+  const directory = mkdtempSync(join(tmpdir(), 'connect-command-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const port = await freePort()
+  const at = (name: string) => join(directory, name)
+  writeFileSync(
+    at('worker.properties'),
+    [
+      `bootstrap.servers=${broker.address}`,
+      `listeners=http://127.0.0.1:${port}`,
+      `plugin.path=${plugin}`,
+      'key.converter=org.apache.kafka.connect.storage.StringConverter',
+      'value.converter=org.apache.kafka.connect.storage.StringConverter',
+      `offset.storage.file.filename=${at('offsets')}`,
+      'offset.flush.interval.ms=50',
+      'group.id=not-of-a-worker-with-files',
+    ].join('\n'),
+  )
+  writeFileSync(at('source.properties'), 'name=counter\nconnector.class=test-source\ntopic=numbers\ncount=5\n')
+  writeFileSync(
+    at('sink.json'),
+    JSON.stringify({ name: 'lines', config: { 'connector.class': 'LinesSink', topics: 'numbers', file: at('lines') } }),
+  )
+  const args = ['connect', '--config', at('worker.properties'), at('source.properties'), at('sink.json')]
+  for (const round of [1, 2]) {
+    const worker = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+    let log = ''
+    worker.stderr.on('data', part => (log += part))
+    try {
+      await eventually(() => linesOf(at('lines')).length === 5 && (round === 1 || log.includes('a sink reads')))
+      const status = await (await fetch(`http://127.0.0.1:${port}/connectors?expand=status`)).json()
+      assert.deepEqual(Object.keys(status as object).sort(), ['counter', 'lines'])
+    } finally {
+      worker.kill('SIGTERM')
+      const [code] = await once(worker, 'exit')
+      assert.equal(code, 0, log)
+    }
+  }
+  assert.equal(linesOf(at('lines')).length, 5, 'nothing is read or written twice')
+  assert.equal(readFileSync(at('offsets'), 'utf8'), '[["counter",{"part":"a"}],{"next":5}]\n')
+})
+
+test('what is wrong is told at once', async () => {
+  const child = spawn(process.execPath, [cli, 'connect', '--config', '/nonexistent'], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let text = ''
+  child.stderr.on('data', part => (text += part))
+  const [code] = await once(child, 'exit')
+  assert.equal(code, 2)
+  assert.match(text, /--config: file not found: \/nonexistent/)
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

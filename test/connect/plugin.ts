@@ -1,0 +1,111 @@
+/** Connectors for tests: a sink that writes lines to a file, and a source that counts. */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import {
+  DataError,
+  defineSink,
+  defineSource,
+  int,
+  list,
+  password,
+  RetriableError,
+  type SinkRecord,
+  string,
+  struct,
+} from '../../src/connector.ts'
+
+export const sink = defineSink({
+  name: 'test-sink',
+  classes: ['com.example.LinesSinkConnector'],
+  version: '1.2.3',
+  summary: 'Writes lines to a file.',
+  example: { file: '/tmp/lines' },
+  config: {
+    file: string({ default: null, doc: 'Where the lines go.' }),
+    refuse: list({ default: '', doc: 'Values that are refused.' }),
+    'fail.while': string({ default: null, doc: 'The task fails while this file exists.' }),
+    'busy.while': string({ default: null, doc: 'The target asks for patience while this file exists.' }),
+    secret: password({ doc: 'Never shown.' }),
+    level: int({ default: 1, min: 1, max: 9, doc: 'From 1 to 9.' }),
+  },
+  check: ({ file }) =>
+    new Map<string, string>(file === null ? [['file', 'Missing required configuration "file" which has no default value.']] : []),
+  async open({ file, refuse, 'fail.while': failing, 'busy.while': busy }, context) {
+    let taken: SinkRecord[] = []
+    return {
+      async put(records) {
+        if (failing !== null && existsSync(failing)) throw new Error('the target is broken')
+        if (busy !== null && existsSync(busy)) throw new RetriableError('the target is busy', { retryAfterMs: 20 })
+        for (const record of records) if (refuse.includes(String(record.value))) throw new DataError(`refused: ${record.value}`)
+        taken.push(...records)
+      },
+      async flush() {
+        const lines = taken.map(({ topic, partition, offset, value }) =>
+          JSON.stringify([topic, partition, Number(offset), value, context.task]),
+        )
+        taken = []
+        if (lines.length > 0) appendFileSync(file!, `${lines.join('\n')}\n`)
+        return undefined
+      },
+      async close() {},
+    }
+  },
+})
+
+export const source = defineSource({
+  name: 'test-source',
+  classes: [],
+  version: '1.0.0',
+  summary: 'Counts.',
+  example: { topic: 'numbers' },
+  config: {
+    topic: string({ default: 'numbers', doc: 'Where the numbers go.' }),
+    count: int({ default: 10, doc: 'How many numbers each part has.' }),
+    parts: list({ default: 'a', doc: 'What is counted.' }),
+    crash: string({ default: null, doc: 'The task fails once after its first poll, and makes this file.' }),
+  },
+  tasks: async ({ parts }, most) =>
+    Array.from({ length: Math.min(most, parts.length) }, (_, task) => ({ parts: parts.filter((__, at) => at % most === task).join(',') })),
+  exactlyOnce: () => true,
+  async open({ topic, count, parts, crash }, context) {
+    const stored = await context.storedOffsets(parts.map(part => struct([['part', part]])))
+    const next = new Map(parts.map((part, at) => [part, Number(stored[at]?.['next'] ?? 0)]))
+    let polls = 0
+    return {
+      async poll() {
+        if (crash !== null && polls++ === 1 && !existsSync(crash)) {
+          appendFileSync(crash, 'x')
+          throw new Error('the source has crashed')
+        }
+        const part = parts.find(each => next.get(each)! < count)
+        if (part === undefined) {
+          await new Promise<void>(resolve => void context.system.timers.after(50, resolve))
+          return []
+        }
+        const from = next.get(part)!
+        const to = Math.min(count, from + 5)
+        next.set(part, to)
+        return Array.from({ length: to - from }, (_, at) => ({
+          topic,
+          partition: null,
+          keySchema: null,
+          key: part,
+          valueSchema: null,
+          value: `${part}${from + at}`,
+          timestampMs: null,
+          headers: [],
+          sourcePartition: struct([['part', part]]),
+          sourceOffset: struct([['next', from + at + 1]]),
+        }))
+      },
+      async close() {},
+    }
+  },
+})
+
+export function linesOf(file: string): [topic: string, partition: number, offset: number, value: string, task: number][] {
+  if (!existsSync(file)) return []
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line))
+}

@@ -1,0 +1,181 @@
+/** Kafka Connect's REST API, as Kafka Connect 4.3.1 answered. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { runs, startWorkers, type TestWorker, type Workers } from './workers.ts'
+
+let workers: Workers
+let worker: TestWorker
+
+before(async () => {
+  workers = await startWorkers()
+  worker = await workers.start()
+})
+after(() => workers[Symbol.asyncDispose]())
+
+const sinkConfig = (more: Record<string, string> = {}) => ({
+  'connector.class': 'test-sink',
+  topics: 'in',
+  file: `${workers.directory}/rest-lines`,
+  ...more,
+})
+
+test('a connector is made, shown, changed and deleted', async () => {
+  const made = await worker.ask('POST', '/connectors', { name: ' lines ', config: { ...sinkConfig({ secret: 'hush' }), 'tasks.max': 2 } })
+  assert.equal(made.status, 201, made.text)
+  assert.equal(made.headers.get('location'), `${worker.url}/connectors/lines`)
+  assert.deepEqual(
+    [made.body.name, made.body.type, made.body.config['tasks.max'], made.body.config.secret],
+    ['lines', 'sink', '2', '[hidden]'],
+  )
+  const status = await worker.until('lines', runs(2))
+  assert.deepEqual(Object.keys(status), ['name', 'connector', 'tasks', 'type'])
+  assert.equal(status.connector.version, '1.2.3')
+  assert.deepEqual((await worker.ask('GET', '/connectors')).body, ['lines'])
+  const again = await worker.ask('POST', '/connectors', { name: 'lines', config: sinkConfig() })
+  assert.deepEqual([again.status, again.body], [409, { error_code: 409, message: 'Connector lines already exists' }])
+  const expanded = (await worker.ask('GET', '/connectors?expand=status&expand=info')).body.lines
+  assert.deepEqual([expanded.info.name, expanded.status.name], ['lines', 'lines'])
+  const shown = (await worker.ask('GET', '/connectors/lines/config')).body
+  const put = await worker.ask('PUT', '/connectors/lines/config', { ...shown, level: 3, 'tasks.max': '1' })
+  assert.deepEqual([put.status, put.body.config.level, put.body.config.secret], [200, '3', '[hidden]'])
+  await worker.until('lines', runs(1))
+  const patched = await worker.ask('PATCH', '/connectors/lines/config', { level: null, refuse: 'x' })
+  assert.deepEqual([patched.status, patched.body.config.level, patched.body.config.refuse], [200, undefined, 'x'])
+  assert.equal((await worker.ask('PATCH', '/connectors/lines/config', { name: 'other' })).status, 400)
+  const tasks = (await worker.ask('GET', '/connectors/lines/tasks')).body
+  assert.deepEqual([tasks[0].id, tasks[0].config.secret], [{ connector: 'lines', task: 0 }, '[hidden]'])
+  assert.equal((await worker.ask('GET', '/connectors/lines/tasks/0/status')).body.id, 0)
+  assert.equal((await worker.ask('DELETE', '/connectors/lines')).status, 204)
+  assert.equal((await worker.ask('GET', '/connectors/lines')).status, 404)
+  assert.equal((await worker.ask('DELETE', '/connectors/lines')).status, 404)
+  const created = await worker.ask('PUT', '/connectors/lines/config', sinkConfig())
+  assert.equal(created.status, 201)
+  await worker.ask('DELETE', '/connectors/lines')
+})
+
+test('what a provider of a configuration needs to know of a secret stays in the topic', async () => {
+  await worker.ask('PUT', '/connectors/quiet/config', sinkConfig({ secret: 'hush' }))
+  const shown = (await worker.ask('GET', '/connectors/quiet/config')).body
+  await worker.ask('PUT', '/connectors/quiet/config', shown)
+  const records = await workers.stored('connect-configs', 1)
+  const last = records.filter(({ key }) => key?.toString() === 'connector-quiet').at(-1)!
+  assert.equal(JSON.parse(last.value!.toString()).properties.secret, 'hush')
+  await worker.ask('DELETE', '/connectors/quiet')
+})
+
+test('states: paused, stopped and started again; the same after another configuration', async () => {
+  const name = 'a/b%c d'
+  const path = `/connectors/${encodeURIComponent(name)}`
+  const made = await worker.ask('POST', '/connectors', { name, config: sinkConfig(), initial_state: 'paused' })
+  assert.equal(made.status, 201, made.text)
+  assert.equal(made.headers.get('location'), worker.url + path)
+  await worker.until(name, ({ connector, tasks }) => connector.state === 'PAUSED' && tasks[0]?.state === 'PAUSED')
+  await worker.ask('PUT', `${path}/config`, sinkConfig({ level: '2' }))
+  await worker.until(name, ({ connector, tasks }) => connector.state === 'PAUSED' && tasks[0]?.state === 'PAUSED')
+  const resumed = await worker.ask('PUT', `${path}/resume`)
+  assert.deepEqual([resumed.status, resumed.text], [202, ''])
+  await worker.until(name, runs(1))
+  assert.equal((await worker.ask('PUT', `${path}/pause`)).status, 202)
+  await worker.until(name, ({ tasks }) => tasks[0]?.state === 'PAUSED')
+  const stopped = await worker.ask('PUT', `${path}/stop`)
+  assert.deepEqual([stopped.status, stopped.text], [204, ''])
+  await worker.until(name, ({ connector, tasks }) => connector.state === 'STOPPED' && tasks.length === 0)
+  assert.equal((await worker.ask('PUT', `${path}/stop`)).status, 204)
+  await worker.ask('PUT', `${path}/resume`)
+  await worker.until(name, runs(1))
+  assert.equal((await worker.ask('POST', `${path}/restart`)).status, 204)
+  const restarted = await worker.ask('POST', `${path}/restart?includeTasks=true`)
+  assert.deepEqual([restarted.status, restarted.body.connector.state, restarted.body.tasks[0].state], [202, 'RESTARTING', 'RESTARTING'])
+  await worker.until(name, runs(1))
+  assert.equal((await worker.ask('POST', `${path}/restart?onlyFailed=true`)).status, 202)
+  assert.equal((await worker.ask('POST', `${path}/tasks/0/restart`)).status, 204)
+  assert.equal((await worker.ask('POST', `${path}/tasks/7/restart`)).status, 404)
+  for (const what of ['pause', 'resume', 'stop']) assert.equal((await worker.ask('PUT', `/connectors/none/${what}`)).status, 404)
+  await worker.ask('DELETE', path)
+})
+
+test('every error has the same form', async () => {
+  const refused: [number, string, string, unknown, Record<string, string>?][] = [
+    [400, 'POST', '/connectors', '{'],
+    [400, 'POST', '/connectors', { name: 'x', config: {}, extra: 1 }],
+    [400, 'POST', '/connectors', { name: 'x', config: { file: [] } }],
+    [400, 'POST', '/connectors', { name: 'x', config: { 'connector.class': 'nothing' } }],
+    [400, 'POST', '/connectors', { name: 'x', config: sinkConfig(), initial_state: 'running?' }],
+    [400, 'POST', '/connectors', { name: '', config: sinkConfig() }],
+    [400, 'PUT', '/connectors/x/config', { ...sinkConfig(), name: 'y' }],
+    [400, 'PUT', '/connectors/x/config', { ...sinkConfig(), topics: '' }],
+    [400, 'PUT', '/connectors/x/config', undefined],
+    [415, 'POST', '/connectors', 'name=x', { 'content-type': 'application/x-www-form-urlencoded' }],
+    [405, 'PUT', '/connectors', {}],
+    [405, 'GET', '/connectors/x/restart', undefined],
+    [404, 'GET', '/connectors/x/tasks-config', undefined],
+    [404, 'GET', '/connectors/x/status', undefined],
+    [404, 'GET', '/connectors/x/tasks/a/status', undefined],
+    [404, 'GET', '/connector-plugins/none/config', undefined],
+    [404, 'GET', '/nothing', undefined],
+    [400, 'POST', '/connectors/x/tasks', []],
+    [400, 'PUT', '/connectors/x/fence', undefined],
+    [403, 'POST', '/connectors/x/tasks', [], { 'x-connect-authorization': 'AAAA', 'x-connect-request-signature-algorithm': 'HmacSHA256' }],
+    [404, 'GET', '/admin/loggers/unknown', undefined],
+    [404, 'PUT', '/admin/loggers/root', { level: 'loud' }],
+    [400, 'PUT', '/admin/loggers/root', {}],
+  ]
+  for (const [status, method, path, body, headers] of refused) {
+    const answer = await worker.ask(method, path, body, headers)
+    assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`)
+    assert.deepEqual([answer.body.error_code, typeof answer.body.message], [status, 'string'], answer.text)
+  }
+  const invalid = await worker.ask('POST', '/connectors', { name: 'x', config: { 'connector.class': 'test-sink', level: '12' } })
+  assert.match(invalid.body.message, /^Connector configuration is invalid and contains the following \d error\(s\):\n/)
+})
+
+test('validation tells all errors at once', async () => {
+  const path = '/connector-plugins/LinesSink/config/validate'
+  const { status, body } = await worker.ask('PUT', path, {
+    'connector.class': 'com.example.LinesSinkConnector',
+    level: '12',
+    'tasks.max': 0,
+    secret: 'hush',
+  })
+  assert.equal(status, 200)
+  const errorsOf = (name: string) =>
+    body.configs.find((each: { value: { name: string } }) => each.value.name === name).value.errors as string[]
+  assert.deepEqual(errorsOf('name'), ['Missing required configuration "name" which has no default value.'])
+  assert.deepEqual(errorsOf('level'), ['Invalid value 12 for configuration level: Value must be no more than 9'])
+  assert.equal(errorsOf('tasks.max').length, 1)
+  assert.deepEqual(errorsOf('topics'), ['Must configure one of topics or topics.regex'])
+  assert.equal(body.error_count, 5)
+  assert.ok(!JSON.stringify(body).includes('hush'))
+  assert.ok(body.groups.includes('Common') && body.groups.includes('Error Handling'))
+  const right = await worker.ask('PUT', path, { ...sinkConfig(), name: 'x', 'connector.class': 'LinesSinkConnector' })
+  assert.equal(
+    right.body.error_count,
+    0,
+    JSON.stringify(right.body.configs.filter((each: { value: { errors: [] } }) => each.value.errors.length > 0)),
+  )
+  assert.equal((await worker.ask('PUT', path, { 'connector.class': 'test-source' })).status, 400)
+  assert.equal((await worker.ask('PUT', path, {})).status, 400)
+})
+
+test('plugins, loggers and the worker itself', async () => {
+  const plugins = (await worker.ask('GET', '/connector-plugins')).body as { class: string; type: string; version: string }[]
+  assert.deepEqual(
+    plugins.filter(({ version }) => version === '1.2.3'),
+    [
+      { class: 'test-sink', type: 'sink', version: '1.2.3' },
+      { class: 'com.example.LinesSinkConnector', type: 'sink', version: '1.2.3' },
+    ],
+  )
+  const keys = (await worker.ask('GET', '/connector-plugins/test-sink/config')).body as { name: string; default_value: string | null }[]
+  assert.equal(keys.find(({ name }) => name === 'level')!.default_value, '1')
+  assert.ok(keys.some(({ name }) => name === 'errors.tolerance'))
+  const root = (await worker.ask('GET', '/')).body
+  assert.deepEqual(Object.keys(root), ['version', 'commit', 'kafka_cluster_id'])
+  assert.equal((await worker.ask('GET', '/health')).body.status, 'healthy')
+  assert.deepEqual((await worker.ask('GET', '/admin/loggers/root')).body, { level: 'INFO', last_modified: null })
+  const changed = (await worker.ask('PUT', '/admin/loggers/millrace.connect', { level: 'debug' })).body
+  assert.ok(changed.includes('millrace.connect') && changed.includes('millrace.connect.group'))
+  assert.equal((await worker.ask('GET', '/admin/loggers/millrace.connect.group')).body.level, 'DEBUG')
+  const cluster = await worker.ask('PUT', '/admin/loggers/org.apache?scope=cluster', { level: 'WARN' })
+  assert.deepEqual([cluster.status, cluster.text], [204, ''])
+})

@@ -1,0 +1,164 @@
+/** Sinks and sources run: nothing is lost, what fails comes back, and what cannot be processed goes where it is configured to go. */
+import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { linesOf } from './plugin.ts'
+import { eventually, runs, startWorkers, type TestWorker, type Workers } from './workers.ts'
+
+let workers: Workers
+let worker: TestWorker
+
+before(async () => {
+  workers = await startWorkers()
+  worker = await workers.start({ 'exactly.once.source.support': 'enabled' })
+})
+after(() => workers[Symbol.asyncDispose]())
+
+const fileOf = (name: string) => `${workers.directory}/${name}`
+const send = (topic: string, values: readonly string[]) =>
+  workers.client.send(
+    topic,
+    values.map(value => ({ key: Buffer.from('k'), value: Buffer.from(value) })),
+  )
+const valuesIn = (name: string) => linesOf(fileOf(name)).map(line => line[3])
+
+async function make(name: string, config: Record<string, string>): Promise<void> {
+  const { status, text } = await worker.ask('PUT', `/connectors/${name}/config`, config)
+  assert.equal(status, 201, text)
+}
+
+test('a sink writes what comes, in order, and goes on where it was', async () => {
+  await workers.client.createTopic({ name: 'in' })
+  await send('in', ['1', '2', '3'])
+  await make('lines', { 'connector.class': 'test-sink', topics: 'in', file: fileOf('lines') })
+  await eventually(() => valuesIn('lines').length === 3)
+  await worker.ask('PUT', '/connectors/lines/stop')
+  await worker.until('lines', ({ connector }) => connector.state === 'STOPPED')
+  await send('in', ['4', '5'])
+  await worker.ask('PUT', '/connectors/lines/resume')
+  await eventually(() => valuesIn('lines').length === 5)
+  assert.deepEqual(valuesIn('lines'), ['1', '2', '3', '4', '5'])
+  const committed = async () => {
+    const { body } = await worker.ask('GET', '/connectors/lines/offsets')
+    return body.offsets.map((each: { offset: { kafka_offset: number } }) => each.offset.kafka_offset).sort()
+  }
+  await eventually(async () => JSON.stringify(await committed()) === '[0,5]')
+  assert.deepEqual((await worker.ask('GET', '/connectors/lines/topics')).body, { lines: { topics: ['in'] } })
+})
+
+test('offsets of a sink are altered while it is stopped, and only then', async () => {
+  const path = '/connectors/lines/offsets'
+  const [{ partition }] = (await worker.ask('GET', path)).body.offsets.filter(
+    (each: { offset: { kafka_offset: number } }) => each.offset.kafka_offset === 5,
+  )
+  const change = { offsets: [{ partition, offset: { kafka_offset: '3' } }] }
+  assert.equal((await worker.ask('PATCH', path, change)).status, 400)
+  await worker.ask('PUT', '/connectors/lines/stop')
+  await worker.until('lines', ({ connector }) => connector.state === 'STOPPED')
+  for (const offsets of [
+    [],
+    null,
+    [{ partition: null, offset: null }],
+    [{ partition, offset: { kafka_offset: 'x' } }],
+    [{ partition, offset: {} }],
+  ])
+    assert.equal((await worker.ask('PATCH', path, { offsets })).status, 400, JSON.stringify(offsets))
+  await eventually(async () => (await worker.ask('PATCH', path, change)).status === 200)
+  await worker.ask('PUT', '/connectors/lines/resume')
+  await eventually(() => valuesIn('lines').length === 7)
+  assert.deepEqual(valuesIn('lines').slice(5), ['4', '5'])
+  await worker.ask('DELETE', '/connectors/lines')
+})
+
+test('what a target refuses goes to the dead-letter topic as it was, and its headers say why', async () => {
+  await workers.client.createTopic({ name: 'some', partitions: 1 })
+  await send('some', ['1', 'bad', '2'])
+  await make('tolerant', {
+    'connector.class': 'test-sink',
+    topics: 'some',
+    file: fileOf('tolerant'),
+    refuse: 'bad',
+    'errors.tolerance': 'all',
+    'errors.deadletterqueue.topic.name': 'dead',
+    'errors.deadletterqueue.topic.replication.factor': '1',
+    'errors.deadletterqueue.context.headers.enable': 'true',
+  })
+  await eventually(() => valuesIn('tolerant').length === 2)
+  assert.deepEqual(valuesIn('tolerant'), ['1', '2'])
+  const [letter] = await workers.stored('dead', 1)
+  assert.deepEqual([letter!.key?.toString(), letter!.value?.toString()], ['k', 'bad'])
+  const said = new Map(letter!.headers.map(({ key, value }) => [key.toString().replace('__connect.errors.', ''), value!.toString()]))
+  assert.deepEqual(
+    ['topic', 'partition', 'offset', 'connector.name', 'task.id', 'stage', 'class.name', 'exception.class.name', 'exception.message'].map(
+      each => said.get(each),
+    ),
+    ['some', '0', '1', 'tolerant', '0', 'TASK_PUT', 'test-sink', 'org.apache.kafka.connect.errors.DataException', 'refused: bad'],
+  )
+  assert.ok(said.get('exception.stacktrace')!.includes('refused: bad'))
+  await worker.ask('DELETE', '/connectors/tolerant')
+})
+
+test('a task that fails is started again until it runs, and its history is kept; a busy target is waited for', async () => {
+  await workers.client.createTopic({ name: 'hard', partitions: 1 })
+  await send('hard', ['1'])
+  const [broken, busy] = [fileOf('broken'), fileOf('busy')]
+  writeFileSync(broken, '')
+  writeFileSync(busy, '')
+  const config = { 'connector.class': 'test-sink', topics: 'hard', file: fileOf('hard'), 'fail.while': broken, 'busy.while': busy }
+  await make('hard', config)
+  const failed = await worker.until('hard', ({ tasks }) => tasks[0]?.state === 'FAILED')
+  assert.match(failed.tasks[0].trace, /the target is broken/)
+  assert.equal(failed.connector.state, 'RUNNING')
+  rmSync(broken)
+  await worker.until('hard', runs(1))
+  assert.deepEqual(valuesIn('hard'), [])
+  rmSync(busy)
+  await eventually(() => valuesIn('hard').length === 1)
+  const history = (await worker.ask('GET', '/connectors/hard/history')).body
+  assert.match(history.tasks[0].failures[0].reason, /the target is broken/)
+  await worker.ask('DELETE', '/connectors/hard')
+})
+
+test('a source writes each number exactly once, though it crashes, and goes on where it was under the same name', async () => {
+  const config = { 'connector.class': 'test-source', topic: 'numbers', parts: 'a,b,c', 'tasks.max': '2', crash: fileOf('crashed') }
+  await make('counter', { ...config, count: '20', 'exactly.once.support': 'required' })
+  await workers.stored('numbers', 60)
+  await worker.ask('DELETE', '/connectors/counter')
+  await make('counter', { ...config, count: '25' })
+  const records = await workers.stored('numbers', 75)
+  const values = records.map(({ value }) => value!.toString()).sort()
+  const wanted = ['a', 'b', 'c'].flatMap(part => Array.from({ length: 25 }, (_, at) => `${part}${at}`)).sort()
+  assert.deepEqual(values, wanted)
+  await eventually(async () => (await worker.ask('GET', '/connectors/counter/offsets')).body.offsets.length === 3)
+  const { body } = await worker.ask('GET', '/connectors/counter/offsets')
+  assert.ok(body.offsets.some((each: object) => JSON.stringify(each) === '{"partition":{"part":"a"},"offset":{"next":25}}'))
+})
+
+test('offsets of a source are altered, in part, and reset', async () => {
+  const path = '/connectors/counter/offsets'
+  await worker.ask('PUT', '/connectors/counter/stop')
+  await worker.until('counter', ({ connector }) => connector.state === 'STOPPED')
+  const changed = await worker.ask('PATCH', path, {
+    offsets: [
+      { partition: { part: 'a' }, offset: { next: 24 } },
+      { partition: { part: 'b' }, offset: null },
+    ],
+  })
+  assert.equal(changed.status, 200, changed.text)
+  assert.match(changed.body.message, /altered successfully/)
+  const shown = (await worker.ask('GET', path)).body.offsets as { partition: { part: string }; offset: { next: number } }[]
+  assert.deepEqual(new Map(shown.map(each => [each.partition.part, each.offset.next])), new Map(Object.entries({ a: 24, c: 25 })))
+  assert.match((await worker.ask('DELETE', path)).body.message, /reset successfully/)
+  assert.deepEqual((await worker.ask('GET', path)).body, { offsets: [] })
+  await worker.ask('DELETE', '/connectors/counter')
+})
+
+test('a worker that is alone runs what its files say', async () => {
+  const alone = await workers.start({ 'group.id': '', 'offset.storage.file.filename': fileOf('offsets') })
+  const config = { 'connector.class': 'test-source', topic: 'alone', count: '5' }
+  assert.equal((await alone.ask('PUT', '/connectors/one/config', config)).status, 201)
+  await alone.until('one', runs(1))
+  const records = await workers.stored('alone', 5)
+  assert.deepEqual(records.map(({ value }) => value!.toString()).sort(), ['a0', 'a1', 'a2', 'a3', 'a4'])
+  await alone.close()
+})

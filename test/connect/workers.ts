@@ -1,0 +1,157 @@
+/** Workers over an embedded broker, and short ways to ask them. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { realSystem } from '../../src/base.ts'
+import { type Client, openClient, type ReceivedRecord } from '../../src/client.ts'
+import { openWorker, workerConfig } from '../../src/connect.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { startBroker } from '../../src/millrace.ts'
+
+const plugin = fileURLToPath(new URL('./plugin.ts', import.meta.url))
+
+/** Quick, so that tests are. Java's converters of text are what the connectors of tests take. */
+const quick: Readonly<Record<string, string>> = {
+  'group.id': 'connect-cluster',
+  'plugin.path': plugin,
+  'key.converter': 'org.apache.kafka.connect.storage.StringConverter',
+  'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
+  'heartbeat.interval.ms': '100',
+  'session.timeout.ms': '6000',
+  'rebalance.timeout.ms': '5000',
+  'scheduled.rebalance.max.delay.ms': '0',
+  'offset.flush.interval.ms': '50',
+  'offset.storage.partitions': '2',
+  'status.storage.partitions': '2',
+  'restart.backoff.initial.ms': '50',
+  'restart.backoff.max.ms': '200',
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of all kinds
+  readonly body: any
+}
+
+export interface TestWorker {
+  readonly url: string
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** The status, once it is so. */
+  until(connector: string, isSo: (status: Answer['body']) => boolean): Promise<Answer['body']>
+  close(): Promise<void>
+}
+
+export interface Workers extends AsyncDisposable {
+  readonly client: Client
+  readonly directory: string
+  start(config?: Record<string, string>): Promise<TestWorker>
+  /** What the topic holds, once there are so many records that are committed. */
+  stored(topic: string, count: number): Promise<ReceivedRecord[]>
+}
+
+/** What goes wrong is seen in the output of the test. */
+const logger = { ...silentLogger, error: (details: object, message: string) => console.error(message, details) }
+
+export async function startWorkers(): Promise<Workers> {
+  const broker = await startBroker({ memory: true, config: { 'num.partitions': 2 } })
+  const client = openClient({ bootstrap: broker.address })
+  const directory = mkdtempSync(join(tmpdir(), 'connect-'))
+  const running = new Set<TestWorker>()
+  return {
+    client,
+    directory,
+    async start(config = {}) {
+      const properties: Record<string, string> = { ...quick, ...config, 'bootstrap.servers': broker.address }
+      if (properties['group.id'] === '') delete properties['group.id']
+      const opened = await openWorker({
+        worker: workerConfig(properties),
+        reached: { bootstrap: broker.address, properties: {} },
+        client,
+        http: {
+          ...{ host: '127.0.0.1', port: 0, allowedHosts: [], corsOrigins: [], trustedProxies: [], tls: null },
+          ...{ mostBodyBytes: 1_048_576, mostConnections: 100, requestTimeoutMs: 60_000 },
+        },
+        advertisedUrl: null,
+        demand: null,
+        registry: () => null,
+        system: realSystem(),
+        logger,
+      })
+      const worker = asker(opened.url, () => {
+        running.delete(worker)
+        return opened.close()
+      })
+      running.add(worker)
+      return worker
+    },
+    async stored(topic, count) {
+      await eventually(async () => (await client.topicNames()).includes(topic))
+      const found: ReceivedRecord[] = []
+      const { partitions } = (await client.topics([topic]))[0]!
+      const from = new Map(partitions.map(each => [each.partition, 0n]))
+      for await (const records of client.read({ topic, from, until: null, committedOnly: true, signal: AbortSignal.timeout(30_000) })) {
+        found.push(...records)
+        if (found.length >= count) return found
+      }
+      return found
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(Array.from(running, worker => worker.close()))
+      await client.close()
+      await broker.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function asker(url: string, close: () => Promise<void>): TestWorker {
+  const ask: TestWorker['ask'] = async (method, path, body, own = {}) => {
+    const response = await fetch(url + path, {
+      method,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...own },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    let parsed: unknown = null
+    try {
+      parsed = JSON.parse(text)
+    } catch {
+      // Not every answer has a body.
+    }
+    return { status: response.status, headers: response.headers, text, body: parsed }
+  }
+  return {
+    url,
+    ask,
+    async until(connector, isSo) {
+      let status: Answer['body'] = null
+      await eventually(async () => {
+        const answer = await ask('GET', `/connectors/${encodeURIComponent(connector)}/status`)
+        status = answer.body
+        return answer.status === 200 && isSo(status)
+      })
+      return status
+    },
+    close,
+  }
+}
+
+const attempts = 2_400
+const pauseMs = 50
+
+export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    if (await isSo()) return
+    await new Promise(resolve => setTimeout(resolve, pauseMs))
+  }
+  throw new Error('it has not become so')
+}
+
+/** All tasks of a connector run, and there are so many. */
+export const runs = (count: number) => (status: Answer['body']) =>
+  status.connector.state === 'RUNNING' &&
+  status.tasks.length === count &&
+  status.tasks.every((each: { state: string }) => each.state === 'RUNNING')
