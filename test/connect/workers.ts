@@ -92,7 +92,7 @@ export async function startWorkers(): Promise<Workers> {
       const found: ReceivedRecord[] = []
       const { partitions } = (await client.topics([topic]))[0]!
       const from = new Map(partitions.map(each => [each.partition, 0n]))
-      for await (const records of client.read({ topic, from, until: null, committedOnly: true, signal: AbortSignal.timeout(30_000) })) {
+      for await (const records of client.read({ topic, from, until: null, committedOnly: true, signal: AbortSignal.timeout(120_000) })) {
         found.push(...records)
         if (found.length >= count) return found
       }
