@@ -7,10 +7,11 @@ import type { System } from '../base.ts'
 import { ClientError } from '../client.ts'
 import { HttpError, unauthorized } from '../http.ts'
 import { type Sessions, Unauthorized } from '../sessions.ts'
-import { signatureHeader } from './herder/signatures.ts'
+import { forwardedHeader, isForwarded, signatureHeader } from './herder/signatures.ts'
+import type { SessionKey } from './stores/config-state.ts'
 
-/** Throws HttpError. */
-export type Demand = (request: FastifyRequest) => Promise<void>
+/** Throws HttpError. `key`: of the group. */
+export type Demand = (request: FastifyRequest, key: SessionKey | null) => Promise<void>
 
 /** What was allowed counts for so long. */
 const remembersMs = 10_000
@@ -18,18 +19,19 @@ const mostRemembered = 1_000
 
 export function demandRights(sessions: Sessions, { clock }: Pick<System, 'clock'>): Demand {
   const known = new Map<string, { readonly rights: ReadonlySet<string>; readonly atMs: number }>()
-  return async request => {
-    const { authorization } = request.headers
+  return async (request, key) => {
+    const { authorization, [forwardedHeader]: forwarded } = request.headers
     // Workers prove themselves by the key of the group; their routes demand it.
     if (request.url.startsWith('/health') || isInternal(request)) return
+    if (typeof forwarded === 'string' && isForwarded(forwarded, key, request.method, request.url, clock.now())) return
     try {
       const identity = await sessions.identify(authorization, request.ip)
-      const key = authorization ?? ''
-      let found = known.get(key)
+      const caller = authorization ?? ''
+      let found = known.get(caller)
       if (found === undefined || clock.monotonic() - found.atMs > remembersMs) {
         if (known.size >= mostRemembered) known.clear()
         found = { rights: await sessions.clientOf(identity).clusterRights(), atMs: clock.monotonic() }
-        known.set(key, found)
+        known.set(caller, found)
       }
       const needed = request.method === 'GET' || request.method === 'HEAD' ? 'DESCRIBE' : 'ALTER'
       if (!found.rights.has(needed) && !found.rights.has('ALL'))

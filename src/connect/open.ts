@@ -89,9 +89,13 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
   let isStarted = false
   app.addHook('onRequest', async request => {
     if (!isStarted) throw new HttpError(503, 503, 'Worker is still starting up.')
-    await options.demand?.(request)
+    await options.demand?.(request, stores.configs.state.sessionKey)
   })
-  await addRoutes({ app, herder, plugins, levels, worker, system, clusterId: async () => (await client.cluster()).id }, stores.configs)
+  await addRoutes({
+    ...{ app, herder, plugins, levels, worker, system },
+    sessionKey: () => stores.configs.state.sessionKey,
+    clusterId: async () => (await client.cluster()).id,
+  })
   const closeStores = () => Promise.all([stores.configs.close(), stores.statuses.close(), stores.offsets.close()])
   const port = await listen(app, { host: http.host, port: http.port }).catch(async error => {
     await closeStores()
@@ -181,7 +185,7 @@ function openGroup({ worker, reached, system }: WorkerOptions, url: string, herd
   })
 }
 
-async function addRoutes(api: Api, { state }: ConfigStore): Promise<void> {
+async function addRoutes(api: Api): Promise<void> {
   const { app } = api
   const known = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
@@ -196,7 +200,7 @@ async function addRoutes(api: Api, { state }: ConfigStore): Promise<void> {
   offsetRoutes(api)
   pluginRoutes(api)
   loggerRoutes(api)
-  await internalRoutes(api, state)
+  await internalRoutes(api)
   refuseOtherMethods(app, new Map(Array.from(known, ([url, methods]) => [url, new Set(methods)])))
 }
 

@@ -8,7 +8,15 @@ import { type System, settledWithin } from '../../base.ts'
 import { type ClassicMembership, type Client, ClientError } from '../../client.ts'
 import { isEmptyWork, nameOfTask, noWork, type TaskId, type Work, withoutWork, withWork } from '../names.ts'
 import { Assignor, type Configured } from './assignor.ts'
-import { type Assignment, decodeAssignment, decodeWorkerState, encodeAssignment, encodeWorkerState, type ProtocolName } from './protocol.ts'
+import {
+  type Assignment,
+  decodeAssignment,
+  decodeWorkerState,
+  encodeAssignment,
+  encodeWorkerState,
+  type ProtocolName,
+  type WorkerState,
+} from './protocol.ts'
 
 export interface GroupSettings {
   readonly group: string
@@ -246,7 +254,7 @@ export class Membership {
   async #assign({ members, memberId, generation, protocol }: ClassicMembership): Promise<Map<string, Buffer>> {
     const { member } = this.#options
     const name = protocol as ProtocolName
-    const states = new Map(members.map(each => [each.memberId, decodeWorkerState(each.metadata)]))
+    const states = new Map(members.map(each => [each.memberId, this.#stateIn(each.metadata)]))
     const newest = Array.from(states.values(), ({ offset }) => offset).reduce((a, b) => (a > b ? a : b), -1n)
     await member.catchUp()
     const common = { leader: memberId, leaderUrl: this.#options.url, offset: newest > member.offset ? newest : member.offset }
@@ -263,6 +271,16 @@ export class Membership {
         return [id, encodeAssignment({ error: 0, ...common, assigned, revoked, delayMs: Math.ceil(round.delayMs) }, name)]
       }),
     )
+  }
+
+  /** Whoever is no worker must not keep the others from having an assignment. */
+  #stateIn(metadata: Buffer): WorkerState {
+    try {
+      return decodeWorkerState(metadata)
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'a member of the group is no worker of Kafka Connect')
+      return { url: '', offset: -1n, work: noWork }
+    }
   }
 
   #settle(): void {

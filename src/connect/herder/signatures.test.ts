@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { algorithmHeader, refusal, sign, signatureHeader } from './signatures.ts'
+import { algorithmHeader, isForwarded, refusal, sign, signatureHeader, signForwarded } from './signatures.ts'
 
 const key = { key: Buffer.alloc(32, 1), algorithm: 'HmacSHA256', createdMs: 0 }
 const accepted = ['HmacSHA256']
@@ -21,4 +21,17 @@ test('only who has the key of the group is let in', () => {
 
 test('a signature is an HMAC of the body, of nothing for a request without one', () => {
   assert.equal(sign(key, 'HmacSHA256', '')[signatureHeader], 'LnLrZibh1Pf8bf8RFYWJjy43xHGmiGLwfxCqKCTVfHU=')
+})
+
+test('a request that was sent on counts for this request, from a worker of the group, and for a minute', () => {
+  const signed = signForwarded(key, 'PUT', '/connectors/a/config?forward=true', 1_000_000)
+  const counts = (given: string, by = key, method = 'PUT', url = '/connectors/a/config?forward=true', nowMs = 1_030_000) =>
+    isForwarded(given, by, method, url, nowMs)
+  assert.equal(counts(signed), true)
+  assert.equal(counts(signed, key, 'DELETE'), false)
+  assert.equal(counts(signed, key, 'PUT', '/connectors/b/config?forward=true'), false)
+  assert.equal(counts(signed, { ...key, key: Buffer.alloc(32, 2) }), false)
+  assert.equal(counts(signed, key, 'PUT', '/connectors/a/config?forward=true', 1_061_000), false)
+  for (const given of ['', 'x', '1000000 AAAA', 'NaN x']) assert.equal(counts(given), false)
+  assert.equal(isForwarded(signed, null, 'PUT', '/connectors/a/config?forward=true', 1_000_000), false)
 })

@@ -15,6 +15,21 @@ export function sign({ key }: SessionKey, algorithm: string, body: string): Reco
   return { [signatureHeader]: signature, [algorithmHeader]: algorithm }
 }
 
+/** On a request that a worker sends on to another one, after it has seen that whoever asks may ask it. Credentials are never sent on. */
+export const forwardedHeader = 'x-millrace-forwarded'
+const forwardedForMs = 60_000
+
+export function signForwarded({ key }: SessionKey, method: string, url: string, nowMs: number): string {
+  return `${nowMs} ${createHmac('sha256', key).update(`${method} ${url} ${nowMs}`).digest('base64')}`
+}
+
+export function isForwarded(given: string, key: SessionKey | null, method: string, url: string, nowMs: number): boolean {
+  const sentMs = Number(given.split(' ', 1)[0])
+  if (key === null || !(Math.abs(nowMs - sentMs) < forwardedForMs)) return false
+  const [wanted, sent] = [Buffer.from(signForwarded(key, method, url, sentMs)), Buffer.from(given)]
+  return wanted.length === sent.length && timingSafeEqual(wanted, sent)
+}
+
 export interface Signed {
   readonly signature: string | undefined
   readonly algorithm: string | undefined

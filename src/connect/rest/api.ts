@@ -6,9 +6,11 @@ import { type HttpApp, HttpError } from '../../http.ts'
 import { Elsewhere, lostWay, noLeader } from '../herder/errors.ts'
 import type { Herder } from '../herder/herder.ts'
 import { relay, urlOf } from '../herder/relay.ts'
+import { forwardedHeader, signForwarded } from '../herder/signatures.ts'
 import type { Levels } from '../levels.ts'
 import type { TaskId } from '../names.ts'
 import type { Plugins } from '../plugins.ts'
+import type { SessionKey } from '../stores/config-state.ts'
 import type { WorkerConfig } from '../worker-config.ts'
 
 export interface Api {
@@ -18,6 +20,8 @@ export interface Api {
   readonly levels: Levels
   readonly worker: WorkerConfig
   readonly system: System
+  /** Of the group; null while it is not known. */
+  sessionKey(): SessionKey | null
   clusterId(): Promise<string>
 }
 
@@ -65,14 +69,21 @@ export async function here<T>(api: Api, request: FastifyRequest, reply: FastifyR
   }
 }
 
-async function sendOn({ system }: Api, request: FastifyRequest, reply: FastifyReply, worker: string, again: boolean): Promise<unknown> {
+async function sendOn(
+  { system, sessionKey }: Api,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  worker: string,
+  again: boolean,
+): Promise<unknown> {
   const [path, query = ''] = request.raw.url!.split('?', 2)
   const asked = new URLSearchParams(query)
   asked.set('forward', String(again))
-  const { authorization } = request.headers
+  const url = `${path}?${asked}`
   const body = request.body === undefined || request.body === null ? '' : stringifyLossless(request.body)
-  const headers = authorization === undefined ? {} : { authorization }
-  const sent = { url: `${urlOf(worker, path!)}?${asked}`, method: request.method, body, headers }
+  const key = sessionKey()
+  const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, request.method, url, system.clock.now()) }
+  const sent = { url: urlOf(worker, url), method: request.method, body, headers }
   const { status, location, text } = await relay(sent, system).catch(error => {
     throw new HttpError(500, 500, `IO Error trying to forward REST request: ${(error as Error).message}`, { cause: error })
   })

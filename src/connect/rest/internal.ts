@@ -3,17 +3,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { HttpError } from '../../http.ts'
 import { badRequest } from '../herder/errors.ts'
 import { algorithmHeader, refusal, signatureHeader } from '../herder/signatures.ts'
-import type { ConfigState } from '../stores/config-state.ts'
 import { type Api, here, params } from './api.ts'
 
 /** The signature is of the bytes of the body, so it is taken as it comes. */
-export async function internalRoutes(api: Api, state: ConfigState): Promise<void> {
+export async function internalRoutes(api: Api): Promise<void> {
   const { app, herder, worker } = api
   const sessioned = worker.values['connect.protocol'].toLowerCase() === 'sessioned'
   const demand = (request: FastifyRequest) => {
     const { [signatureHeader]: signature, [algorithmHeader]: algorithm } = request.headers
     const given = { signature: first(signature), algorithm: first(algorithm), body: (request.body as string | undefined) ?? '' }
-    const refused = sessioned ? refusal(given, state.sessionKey, worker.values['inter.worker.verification.algorithms']) : null
+    const refused = sessioned ? refusal(given, api.sessionKey(), worker.values['inter.worker.verification.algorithms']) : null
     if (refused !== null) throw refused
   }
 
