@@ -119,8 +119,8 @@ test('a stranger in the group of the registries is not sent the credentials of o
 /** Resolves when the member is in; returns how it leaves. */
 async function joinRegistries(client: Client, metadata: string): Promise<() => Promise<void>> {
   const membership = await client.joinGroup({
-    ...{ group: 'schema-registry', protocolType: 'sr', protocol: 'v0', memberId: '', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000 },
-    metadata: Buffer.from(metadata),
+    ...{ group: 'schema-registry', protocolType: 'sr', memberId: '', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000 },
+    protocols: [{ name: 'v0', metadata: Buffer.from(metadata) }],
   })
   await client.syncGroup(membership, new Map())
   return () => client.leaveGroup(membership)
