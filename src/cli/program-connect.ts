@@ -5,7 +5,9 @@ import { keyValue, wholeNumber, withClientOptions } from './options.ts'
 export function addConnect(program: Command): void {
   const connect = program
     .command('connect')
-    .description('run one worker of Kafka Connect from its own worker.properties; with files of connectors, alone, else as a member of its group')
+    .description(
+      'run one worker of Kafka Connect from its own worker.properties; with files of connectors, alone, else as a member of its group',
+    )
     .argument('[connectors...]', 'files of connectors (properties or JSON)')
     .option('-c, --config <file>', "Kafka Connect's worker.properties: bootstrap.servers, group.id, listeners, plugin.path, …")
     .option('-s, --set <key=value>', 'set one of its keys; repeatable', keyValue)
