@@ -13,13 +13,13 @@ export interface Peer {
   stop(): Promise<void>
 }
 
-export async function startPeer(name: string, ports: readonly number[]): Promise<Peer> {
+export async function startPeer(name: string, ports: readonly number[], more: readonly string[] = []): Promise<Peer> {
   const beside = ['..', '../..'].map(above => join(repository, above, 'shared', 'peers', 'sinks'))
   const folder = [process.env['SINK_PEERS'] ?? '', ...beside].find(each => existsSync(join(each, name, 'up.sh')))
   if (folder === undefined) throw new Missing(`the scripts that start ${name} are not there (SINK_PEERS names their folder)`)
   const directory = mkdtempSync(join(tmpdir(), `millrace-${name}-`))
   const up = () =>
-    must('bash', [join(folder, name, 'up.sh'), directory, ...ports.map(String)], { seconds: 900 }).catch(error => {
+    must('bash', [join(folder, name, 'up.sh'), directory, ...ports.map(String), ...more], { seconds: 900 }).catch(error => {
       throw new Missing(`${name} does not start: ${(error as Error).message.replace(/\s+/g, ' ').slice(-300)}`)
     })
   await up()

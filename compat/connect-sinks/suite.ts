@@ -4,12 +4,27 @@
  */
 import { Missing } from '../support/cache.ts'
 import type { Report, Suite } from '../support/suite.ts'
+import { mariadbSystem, postgresSystem, redisSystem } from './systems/databases.ts'
+import { hbaseSystem, opentsdbSystem } from './systems/hbase.ts'
 import { hdfsSystem } from './systems/hdfs.ts'
+import { maxcomputeSystem } from './systems/maxcompute.ts'
+import { mongodbSystem } from './systems/mongodb.ts'
 import { s3System } from './systems/s3.ts'
 import { searchSystems } from './systems/search.ts'
 import type { System } from './systems/system.ts'
 
-const systems: readonly System[] = [s3System, hdfsSystem, ...searchSystems]
+const systems: readonly System[] = [
+  s3System,
+  hdfsSystem,
+  ...searchSystems,
+  hbaseSystem,
+  opentsdbSystem,
+  maxcomputeSystem,
+  postgresSystem,
+  mariadbSystem,
+  mongodbSystem,
+  redisSystem,
+]
 
 export const connectSinks: Suite = {
   folder: 'connect-sinks',

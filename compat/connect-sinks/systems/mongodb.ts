@@ -1,0 +1,87 @@
+/** MongoDB's protocol and BSON, as FerretDB with SQLite speaks them: MongoDB itself is in no registry. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MongoClient } from 'mongodb'
+import { struct } from '../../../src/connector.ts'
+import { cached, needs } from '../../support/cache.ts'
+import { accepts, freePorts, must, start, until } from '../../support/run.ts'
+import { drive, partitions, records } from '../drive.ts'
+import { openTask, plainRecord } from '../open.ts'
+import { large, Seen, topic } from '../records.ts'
+import type { System } from './system.ts'
+
+const ferret = 'github.com/FerretDB/FerretDB/cmd/ferretdb@v1.24.2'
+
+export const mongodbSystem: System = {
+  name: 'mongodb',
+  async run(judge) {
+    await needs('go', 'it builds FerretDB')
+    const program = await cached('ferretdb', ferret, async at => {
+      await must('go', ['install', '-ldflags=-s -w', ferret], { seconds: 3_000, env: { GOBIN: at, GOTOOLCHAIN: 'local' } })
+    })
+    const port = await freePorts(1)
+    const at = mkdtempSync(join(tmpdir(), 'millrace-ferretdb-'))
+    const args = [
+      '--handler=sqlite',
+      `--sqlite-url=file:${at}/`,
+      `--listen-addr=127.0.0.1:${port}`,
+      '--debug-addr=-',
+      '--telemetry=disable',
+      `--state-dir=${at}`,
+    ]
+    const launch = async () => {
+      const server = start(join(program, 'ferretdb'), args, join(at, 'log'))
+      await until(() => accepts(port), 'FerretDB')
+      return server
+    }
+    let server = await launch()
+    const restart = async () => {
+      server.kill('SIGKILL')
+      await until(async () => !(await accepts(port)), 'the end of FerretDB')
+      server = await launch()
+    }
+    const uri = `mongodb://127.0.0.1:${port}`
+    const client = new MongoClient(uri)
+    try {
+      await judge('each-once', async () => {
+        await drive({ connector: 'mongodb', config: { 'connection.uri': uri, database: 'events' }, kills: 3, harm: restart })
+        const seen = new Seen(partitions, records)
+        const collection = client.db('events').collection(topic)
+        for await (const { partition, n } of collection.find({}, { projection: { partition: 1, n: 1 } }))
+          seen.add(Number(partition), Number(n))
+        seen.requireOnce()
+        const document = await collection.findOne({ partition: 1, n: 7 }, { useBigInt64: true, promoteValues: true })
+        assert.equal(document!['large'], large + 14n)
+        assert.equal(document!['text'], 'Grüße 世界 🎈 "7"')
+        assert.deepEqual(document!['at'], new Date('2025-11-30T04:00:00.007Z'))
+        assert.deepEqual(Buffer.from(document!['raw'].buffer), Buffer.from([0, 255, 7]))
+      })
+      await judge('delete-on-null', async () => {
+        const config = {
+          'connection.uri': uri,
+          database: 'events',
+          'document.id.strategy': 'FullKeyStrategy',
+          'delete.on.null.values': 'true',
+        }
+        const task = await openTask('mongodb', config)
+        await task.put([1, 2, 3].map(key => plainRecord('people', key, { key, value: struct([['name', `n${key}`]]) })))
+        await task.put([
+          plainRecord('people', 4, { key: 2, value: null }),
+          plainRecord('people', 5, { key: 3, value: struct([['name', 'new']]) }),
+        ])
+        const found = await client.db('events').collection('people').find({}).sort({ _id: 1 }).toArray()
+        assert.deepEqual(found as unknown, [
+          { name: 'n1', _id: 1 },
+          { name: 'new', _id: 3 },
+        ])
+        await task.close()
+      })
+    } finally {
+      await client.close()
+      server.kill('SIGKILL')
+      rmSync(at, { recursive: true, force: true })
+    }
+  },
+}
