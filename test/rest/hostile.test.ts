@@ -50,6 +50,7 @@ const bodies: readonly string[] = [
   ],
   ...[
     '{"value":{"type":{},"data":1}}',
+    '{"key":{"type":"AVRO","schema":"\\"int\\"","data":"x"},"value":{"type":"NOPE","data":1}}',
     '{"value":{"schema_id":1e300,"data":1}}',
     '{"value":{"type":"AVRO","schema":{},"data":1}}',
     '{"value":{"subject":"","data":1}}',
