@@ -141,6 +141,9 @@ test('JSON is read strictly', () => {
     'NaN',
     '{"a" 1}',
     '"\\u12"',
+    // As long as it is, there is only one way to read it.
+    `{"a":"${'x'.repeat(5_000)}`,
+    `"${'\\\\x'.repeat(5_000)}`,
   ])
     assert.throws(() => parseTokens(bad), SyntaxError, bad)
   for (const good of ['{"a":[1,{"b":null}],"":[]}', ' [ true , false ] ', '"\\u00e9\\n"', '-0.5e+10', '{"__proto__":1}'])

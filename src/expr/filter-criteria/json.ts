@@ -60,7 +60,8 @@ const mostDepth = 256
 const tokens = {
   space: /[ \t\n\r]*/y,
   // Escapes are looked at by JSON.parse.
-  string: /"(?:[^"\\]+|\\.)*"/sy,
+  // A text without an end must not be divided in more than one way.
+  string: /"[^"\\]*(?:\\.[^"\\]*)*"/sy,
   number: /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y,
   literal: /true|false|null/y,
 }
