@@ -16,6 +16,8 @@ export interface JsonSchemaRules {
   readonly additionalProperties: boolean
   readonly optionalIfNotRequired: boolean
   readonly flattenUnions: boolean
+  /** Decimals that are numbers have all their digits, for which a validator has no type. */
+  readonly exactDecimals: boolean
 }
 
 type Json = Record<string, unknown>
@@ -173,16 +175,14 @@ export function valueToJson(schema: Schema, value: ConnectValue, rules: JsonSche
 
 function decimalToJson(schema: Schema, value: ConnectValue, rules: JsonSchemaRules): unknown {
   if (!(value instanceof Decimal)) throw new DataError(`Invalid type for Decimal, expected BigDecimal but was class ${javaClass(value)}`)
-  if (rules.numericDecimals) return rawNumber(value.toString())
+  if (rules.numericDecimals) return rules.exactDecimals ? rawJSON(value.toString()) : Number(value.toString())
   const scaled = rescaled(value, scaleOf(schema))
   if (scaled === null) throw new DataError(mismatch(value, schema))
   return bytesOfInteger(scaled.unscaled).toString('base64')
 }
 
-/** A number with all its digits is a bigint where it is whole; a fraction is what a double holds of it. */
-function rawNumber(text: string): number | bigint {
-  return text.includes('.') ? Number(text) : BigInt(text)
-}
+/** Older than TypeScript's library for it. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object }
 
 function mapToJson(schema: Schema, value: ConnectValue, rules: JsonSchemaRules): unknown {
   const entries: [ConnectValue, ConnectValue][] = value instanceof Map ? [...value] : isStruct(value) ? Object.entries(value) : []

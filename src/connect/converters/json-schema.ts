@@ -26,6 +26,10 @@ export const jsonSchema = defineConverter({
     }),
     'generalized.sum.type.support': boolean({ default: false, doc: 'Whether unions and enums are named alike in all formats.' }),
     'ignore.default.for.nullables': boolean({ default: false, doc: 'Whether a null is written although its field has a default.' }),
+    'json.fail.invalid.schema': boolean({
+      default: false,
+      doc: 'Whether what is written is checked against its schema, which takes longer.',
+    }),
     'flatten.singleton.unions': boolean({ default: true, importance: 'low', doc: 'Whether a union of one type is this type.' }),
   },
   required: [],
@@ -37,21 +41,32 @@ export const jsonSchema = defineConverter({
       additionalProperties: values['object.additional.properties'],
       optionalIfNotRequired: values['use.optional.for.nonrequired'],
       flattenUnions: values['flatten.singleton.unions'],
+      exactDecimals: !values['json.fail.invalid.schema'],
     }
-    return new JsonSchemaConverter(rules, values, context)
+    return new JsonSchemaConverter(rules, values['json.fail.invalid.schema'], values, context)
   },
 })
 
 const prefixBytes = 5
 
+/** As Confluent's serializers write it: 0 and the id of the schema stand in front. */
+function framed(id: number, text: string): Buffer {
+  const bytes = Buffer.alloc(prefixBytes + Buffer.byteLength(text))
+  bytes.writeInt32BE(id, 1)
+  bytes.write(text, prefixBytes)
+  return bytes
+}
+
 class JsonSchemaConverter implements Converter {
   readonly #rules: JsonSchemaRules
+  readonly #validates: boolean
   readonly #registry: Registry
   readonly #schemas = new WeakMap<RegisteredSchema, Map<number | null, Schema>>()
   readonly #written = new WeakMap<Schema, string>()
 
-  constructor(rules: JsonSchemaRules, values: RegistryValues, context: ConverterContext) {
+  constructor(rules: JsonSchemaRules, validates: boolean, values: RegistryValues, context: ConverterContext) {
     this.#rules = rules
+    this.#validates = validates
     this.#registry = new Registry(values, context)
   }
 
@@ -71,7 +86,9 @@ class JsonSchemaConverter implements Converter {
     if (schema === null) throw new DataError('JsonSchemaConverter needs values with a schema')
     const json = valueToJson(schema, value, this.#rules)
     const subject = this.#registry.subjectOf(topic, schema.name ?? null)
-    return later(this.#registry.idOf(subject, 'JSON', this.#textOf(schema)), id => this.#registry.encode('jsonschema', topic, json, id))
+    return later(this.#registry.idOf(subject, 'JSON', this.#textOf(schema)), id =>
+      this.#validates ? this.#registry.encode('jsonschema', topic, json, id) : framed(id, stringifyLossless(json)),
+    )
   }
 
   close(): void {
