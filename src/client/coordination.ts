@@ -3,7 +3,7 @@
  * Apart from the code, because the package's types must not need those of the library.
  */
 import type { AclOperation } from './administration.ts'
-import type { CommittedOffset, Compression, PartitionOffset, RecordToSend } from './types.ts'
+import type { CommittedOffset, Compression, MemberIdentity, PartitionOffset, RecordToSend } from './types.ts'
 
 export interface JoinOptions {
   readonly group: string
@@ -61,6 +61,8 @@ export interface FencedWriterOptions {
 export interface TransactionalWriter {
   /** Begins a transaction if none is open. Resolves when all in-sync replicas have the records, in the order of the records. */
   send(topic: string, records: readonly RecordToSend[]): Promise<PartitionOffset[]>
+  /** Offsets of a group become committed with the transaction; refused once the group has gone on without this member. Begins a transaction if none is open. */
+  sendOffsets(group: string, member: MemberIdentity, offsets: readonly CommittedOffset[]): Promise<void>
   /** Resolves when nobody can take it back. Does nothing if no transaction is open. */
   commit(): Promise<void>
   abort(): Promise<void>

@@ -35,6 +35,7 @@ export async function join(
   return {
     assignments: () => (consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition }))),
     commit: offsets => commitOffsets(ask, group, offsets, { generation: consumer.generationId, member: consumer.memberId ?? '' }),
+    identity: () => ({ generation: consumer.generationId, memberId: consumer.memberId ?? '' }),
     close,
   }
 }

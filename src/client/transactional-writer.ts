@@ -5,19 +5,19 @@
  * epoch stays the same until another writer is opened for the id.
  */
 import { type Admin, compatibilityPartitioner } from '@platformatic/kafka'
-import type { Int64, System } from '../base.ts'
+import { type Int64, type System, toInt64 } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
 import { apis, buildBatch, type ErrorName, errorName, errorText } from '../protocol.ts'
 import type { TransactionalWriter, TransactionalWriterOptions } from './coordination.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
-import type { PartitionOffset, RecordToSend } from './types.ts'
+import type { CommittedOffset, MemberIdentity, PartitionOffset, RecordToSend } from './types.ts'
 
 type Options = TransactionalWriterOptions & { readonly bootstrap: string; readonly forget: () => void }
 
 const produceTimeoutMs = 30_000
 const pauseMs = { first: 50, last: 1_000 }
 /** Later versions enter partitions by themselves, name topics by id, or give the producer another epoch. */
-const newest = { produce: 11, add: 3, end: 4, init: 5 } as const
+const newest = { produce: 11, add: 3, end: 4, init: 5, offsets: 3 } as const
 /** Below what a topic takes by default. */
 const mostBatchBytes = 900_000
 
@@ -101,6 +101,33 @@ class Writer implements TransactionalWriter {
     await Promise.allSettled(sending)
     await Promise.all(sending)
     return placed
+  }
+
+  async sendOffsets(group: string, { generation, memberId }: MemberIdentity, offsets: readonly CommittedOffset[]): Promise<void> {
+    const { transactionalId } = this.#options
+    const own = { transactionalId, producerId: this.#producerId, producerEpoch: this.#producerEpoch, groupId: group }
+    await this.#patiently(() =>
+      this.#ask(async requests => refuse((await requests.ask(apis.addOffsetsToTxn, own, { transactionalId }, newest.offsets)).errorCode)),
+    )
+    this.#entered.add(`of group ${group}`)
+    const topics = Array.from(
+      Map.groupBy(offsets, ({ topic }) => topic),
+      ([name, some]) => ({
+        name,
+        partitions: some.map(({ partition, offset, metadata = '' }) => ({
+          partitionIndex: partition,
+          committedOffset: toInt64(offset),
+          committedMetadata: metadata,
+        })),
+      }),
+    )
+    const request = { ...own, generationIdOrMemberEpoch: generation, memberId, topics }
+    await this.#patiently(() =>
+      this.#ask(async requests => {
+        const answer = await requests.ask(apis.txnOffsetCommit, request, { group }, newest.offsets)
+        for (const { partitions } of answer.topics) for (const { errorCode } of partitions) refuse(errorCode)
+      }),
+    )
   }
 
   commit(): Promise<void> {

@@ -274,7 +274,14 @@ export interface Membership {
   /** What is assigned to it now. */
   assignments(): { topic: string; partition: number }[]
   commit(offsets: readonly CommittedOffset[]): Promise<void>
+  /** As which the group knows it now: for offsets that are committed by a transaction. */
+  identity(): MemberIdentity
   close(): Promise<void>
+}
+
+export interface MemberIdentity {
+  readonly generation: number
+  readonly memberId: string
 }
 
 export interface SubscribeOptions {

@@ -52,6 +52,7 @@ test('what cannot work is refused, and says why', async () => {
     [{ ...least, onFailure: { topic: 'events' } }, /onFailure: the topic events is a source of the trigger/],
     [{ topicPattern: 'ev.*', function: { code }, onFailure: { topic: 'events-dead' } }, /onFailure: the topic events-dead is a source/],
     [{ ...least, output: { topic: 'events' } }, /output: the topic events is a source/],
+    [{ ...least, output: { topic: 'o', exactlyOnce: true }, concurrency: { per: 'key' } }, /cannot be per key/],
     [{ ...least, function: { url: 'http://f/' }, onFailure: { url: 'http://f/' } }, /the function itself/],
     [
       { ...least, filter: { Filters: [{ Pattern: '{"value":{"a":5}}' }] } },

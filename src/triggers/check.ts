@@ -37,6 +37,10 @@ export async function parseDefinition(name: string, given: unknown, clock: Clock
     throw new InvalidTrigger(`function: "${bad}" is no name of ${'code' in called ? 'an environment variable' : 'a header'}`)
   if (onFailure !== null && 'url' in onFailure && 'url' in called && onFailure.url === called.url)
     throw new InvalidTrigger(`onFailure: ${onFailure.url} is the function itself`)
+  if (definition.output?.exactlyOnce === true && definition.concurrency.per === 'key')
+    throw new InvalidTrigger(
+      'output: with exactlyOnce offsets are committed in the order of the partition, so concurrency cannot be per key',
+    )
   if (start !== 'latest' && start !== 'oldest' && Number.isNaN(Date.parse(start)))
     throw new InvalidTrigger(`start: there is no time ${start}`)
   try {

@@ -77,7 +77,9 @@ export const Definition = Type.Object(
       { default: null },
     ),
     onFailure: Type.Union([Type.Null(), Target], { default: null }),
-    output: Type.Union([Type.Null(), Type.Object({ topic: TopicName }, exactly)], { default: null }),
+    output: Type.Union([Type.Null(), Type.Object({ topic: TopicName, exactlyOnce: Type.Boolean({ default: false }) }, exactly)], {
+      default: null,
+    }),
   },
   exactly,
 )

@@ -1,8 +1,8 @@
 /** How a trigger calls its function with records, and what it does with what the function returns: the seam between lanes, functions, and Kafka. */
-import type { PartitionName, ReceivedRecord } from '../../client.ts'
+import type { Membership, PartitionName, ReceivedRecord } from '../../client.ts'
 import { ExprError } from '../../expr.ts'
 import { type Callee, openCallee, Unavailable } from '../callee.ts'
-import { retriesOf } from '../definition.ts'
+import { groupOf, retriesOf } from '../definition.ts'
 import { type Envelope, envelopeOf } from '../envelope.ts'
 import type { RecordFilter } from '../filter.ts'
 import type { TriggerCounts } from '../metrics.ts'
@@ -26,7 +26,7 @@ export class Caller {
   readonly #counts: TriggerCounts
   #requests = 0
 
-  constructor(trigger: Trigger, context: WorkerContext) {
+  constructor(trigger: Trigger, context: WorkerContext, membership: Membership) {
     this.#trigger = trigger
     this.#context = context
     const { name, version, definition } = trigger
@@ -38,7 +38,7 @@ export class Caller {
     })
     this.#envelope = envelopeOf(definition, { bootstrap: context.bootstrap, clusterId: context.clusterId, extended: definition.extended })
     this.#slots = new Slots(definition.concurrency.most)
-    this.#output = openOutput(trigger, context.client)
+    this.#output = openOutput(trigger, { client: context.client, membership, group: groupOf(name, definition) })
     this.#counts = context.metrics.of(name)
   }
 
@@ -56,6 +56,11 @@ export class Caller {
         return this.#giveUp(lane, [entry], { error, attempts: 0 })
       },
     })
+  }
+
+  /** Before it is asked where these partitions are read from. */
+  async begin(partitions: readonly PartitionName[]): Promise<void> {
+    await this.#output.begin?.(partitions)
   }
 
   async close(): Promise<void> {

@@ -1,17 +1,26 @@
-/** Where what a function returns goes: nowhere, or to a topic. */
-import type { Client } from '../../client.ts'
+/** Where what a function returns goes: nowhere, or to a topic, if wanted exactly once. */
+import type { Client, Membership, PartitionName, TransactionalWriter } from '../../client.ts'
 import { recordsOf } from '../results.ts'
 import type { Trigger } from '../store.ts'
 import type { Entry } from './batch.ts'
 
 export interface Output {
+  /** Before it is asked where these partitions are read from: whoever has read them before can write nothing from now on. */
+  begin?(partitions: readonly PartitionName[]): Promise<void>
   /** Resolves when it is there. Throws BadResult; after any other error the partition begins again at what is committed. */
   deliver(result: unknown, entries: readonly Entry[]): Promise<void>
   close(): Promise<void>
 }
 
-export function openOutput({ definition: { output } }: Trigger, client: Client): Output {
-  return output === null ? { async deliver() {}, async close() {} } : new TopicOutput(output.topic, client)
+export interface OutputOptions {
+  readonly client: Client
+  readonly membership: Membership
+  readonly group: string
+}
+
+export function openOutput({ name, definition: { output } }: Trigger, options: OutputOptions): Output {
+  if (output === null) return { async deliver() {}, async close() {} }
+  return output.exactlyOnce ? new ExactlyOnceOutput(name, output.topic, options) : new TopicOutput(output.topic, options.client)
 }
 
 class TopicOutput implements Output {
@@ -29,4 +38,48 @@ class TopicOutput implements Output {
   }
 
   async close(): Promise<void> {}
+}
+
+const transactionTimeoutMs = 60_000
+const patienceMs = 30_000
+
+/**
+ * The records and the offsets of what they were made from are one transaction. There is a writer for each partition that is read, so that a worker that does
+ * not know yet that the partition is another's is fenced by the other one.
+ */
+class ExactlyOnceOutput implements Output {
+  readonly #name: string
+  readonly #topic: string
+  readonly #options: OutputOptions
+  readonly #writers = new Map<string, TransactionalWriter>()
+
+  constructor(name: string, topic: string, options: OutputOptions) {
+    this.#name = name
+    this.#topic = topic
+    this.#options = options
+  }
+
+  async begin(partitions: readonly PartitionName[]): Promise<void> {
+    for (const { topic, partition } of partitions) {
+      const place = `${topic}-${partition}`
+      await this.#writers.get(place)?.close()
+      this.#writers.delete(place)
+      const options = { transactionalId: `trigger-${this.#name}-${place}`, transactionTimeoutMs, patienceMs }
+      this.#writers.set(place, await this.#options.client.openTransactionalWriter(options))
+    }
+  }
+
+  async deliver(result: unknown, entries: readonly Entry[]): Promise<void> {
+    const records = recordsOf(result)
+    const { topic, partition, offset } = entries.at(-1)!.record
+    const writer = this.#writers.get(`${topic}-${partition}`)!
+    const { membership, group } = this.#options
+    if (records.length > 0) await writer.send(this.#topic, records)
+    await writer.sendOffsets(group, membership.identity(), [{ topic, partition, offset: offset + 1n }])
+    await writer.commit()
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(Array.from(this.#writers.values(), writer => writer.close()))
+  }
 }

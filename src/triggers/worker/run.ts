@@ -102,7 +102,7 @@ export class TriggerRun {
     const group = groupOf(this.trigger.name, this.trigger.definition)
     const membership = await client.join({ group, topics })
     const reader = client.openReader()
-    const caller = new Caller(this.trigger, this.#context)
+    const caller = new Caller(this.trigger, this.#context, membership)
     try {
       this.state = 'RUNNING'
       this.reason = null
@@ -177,6 +177,7 @@ export class TriggerRun {
     const fresh = assigned.filter(each => !this.#lanes.has(nameOf(each)))
     if (fresh.length === 0) return
     const { client } = this.#context
+    await caller.begin(fresh)
     const stored = new Map((await client.groupOffsets(group, '')).map(each => [nameOf(each), each.offset]))
     for (const each of fresh) {
       const from = stored.get(nameOf(each)) ?? (await this.#begin(each))
