@@ -1,5 +1,6 @@
 /**
- * `npm run fuzz`: sends random and mutated messages and records to the codecs, the record code and a running broker, and schemas to the registry.
+ * `npm run fuzz`: sends random and mutated messages and records to the codecs, the record code and a running broker, schemas to the registry, expressions
+ * to their compilers, and bodies to the HTTP services.
  *
  *   npm run fuzz                      60 seconds, a new seed
  *   npm run fuzz -- --seconds 600     longer
@@ -8,9 +9,11 @@
  * A finding prints its seed and its input in hex, and the exit code is nonzero: turn it into a test, then fix the code.
  */
 import { parseArgs } from 'node:util'
+import { bodiesFuzzer } from './fuzzers/bodies.ts'
 import { brokerFuzzer } from './fuzzers/broker.ts'
 import { codecFuzzer } from './fuzzers/codecs.ts'
 import { coordinatorFuzzer } from './fuzzers/coordinators.ts'
+import { expressionsFuzzer } from './fuzzers/expressions.ts'
 import { forgeryFuzzer } from './fuzzers/forgery.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzers/fuzzer.ts'
 import { headersFuzzer } from './fuzzers/headers.ts'
@@ -31,6 +34,8 @@ const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = {
   forgery: forgeryFuzzer,
   headers: headersFuzzer,
   schemas: schemasFuzzer,
+  expressions: expressionsFuzzer,
+  bodies: bodiesFuzzer,
 }
 const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
 if (chosen.length === 0) throw new Error(`unknown fuzzer ${values.only}; the fuzzers are ${Object.keys(fuzzers).join(', ')}`)

@@ -6,6 +6,7 @@ import { realSystem } from '../../src/base.ts'
 import { Judge, type Question } from '../../src/registry.ts'
 import { longestTurnDuring } from '../../test/support/processor-time.ts'
 import type { SeededRandom } from '../world/random.ts'
+import { common } from './common.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzer.ts'
 import { mutate } from './mutate.ts'
 
@@ -133,8 +134,6 @@ const types = Object.keys(texts) as (keyof typeof texts)[]
 
 export function schemasFuzzer(): Fuzzer {
   const judge = new Judge({ timers: realSystem().timers })
-  const common = () =>
-    JSON.stringify([Object.prototype, Array.prototype, Function.prototype].map(each => Reflect.ownKeys(each).map(String)))
   const before = common()
   return {
     name: 'schemas',
