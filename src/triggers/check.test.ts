@@ -52,6 +52,8 @@ test('what cannot work is refused, and says why', async () => {
     [{ ...least, onFailure: { topic: 'events' } }, /onFailure: the topic events is a source of the trigger/],
     [{ topicPattern: 'ev.*', function: { code }, onFailure: { topic: 'events-dead' } }, /onFailure: the topic events-dead is a source/],
     [{ ...least, output: { topic: 'events' } }, /output: the topic events is a source/],
+    [{ ...least, output: { connector: 'nothing', config: {} } }, /output: there is no sink connector nothing; there are /],
+    [{ ...least, output: { connector: 'http', config: { nonsense: '1' } } }, /output: the connector http has no setting nonsense/],
     [{ ...least, output: { topic: 'o', exactlyOnce: true }, concurrency: { per: 'key' } }, /cannot be per key/],
     [{ ...least, function: { url: 'http://f/' }, onFailure: { url: 'http://f/' } }, /the function itself/],
     [

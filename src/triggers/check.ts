@@ -1,9 +1,10 @@
 /** Whether a definition makes sense: what its schema cannot say. Everything is refused before the trigger exists, not at its first record. */
 import { Value } from 'typebox/value'
-import { type Clock, linearRegExp } from '../base.ts'
+import { type Clock, InvalidConfig, linearRegExp } from '../base.ts'
 import { ExprError } from '../expr.ts'
 import { Definition, TriggerName } from './definition.ts'
 import { compileFilter } from './filter.ts'
+import { NoSuchSink, sinkOf } from './sink.ts'
 
 export class InvalidTrigger extends Error {
   constructor(message: string, cause?: unknown) {
@@ -37,12 +38,18 @@ export async function parseDefinition(name: string, given: unknown, clock: Clock
     throw new InvalidTrigger(`function: "${bad}" is no name of ${'code' in called ? 'an environment variable' : 'a header'}`)
   if (onFailure !== null && 'url' in onFailure && 'url' in called && onFailure.url === called.url)
     throw new InvalidTrigger(`onFailure: ${onFailure.url} is the function itself`)
-  if (definition.output?.exactlyOnce === true && definition.concurrency.per === 'key')
+  const { output } = definition
+  if (output !== null && 'topic' in output && output.exactlyOnce && definition.concurrency.per === 'key')
     throw new InvalidTrigger(
       'output: with exactlyOnce offsets are committed in the order of the partition, so concurrency cannot be per key',
     )
   if (start !== 'latest' && start !== 'oldest' && Number.isNaN(Date.parse(start)))
     throw new InvalidTrigger(`start: there is no time ${start}`)
+  try {
+    if (output !== null && 'connector' in output) await sinkOf(output)
+  } catch (error) {
+    throw error instanceof InvalidConfig || error instanceof NoSuchSink ? new InvalidTrigger(`output: ${error.message}`, error) : error
+  }
   try {
     await compileFilter(definition.filter, clock)
   } catch (error) {

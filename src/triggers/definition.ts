@@ -77,9 +77,17 @@ export const Definition = Type.Object(
       { default: null },
     ),
     onFailure: Type.Union([Type.Null(), Target], { default: null }),
-    output: Type.Union([Type.Null(), Type.Object({ topic: TopicName, exactlyOnce: Type.Boolean({ default: false }) }, exactly)], {
-      default: null,
-    }),
+    output: Type.Union(
+      [
+        Type.Null(),
+        Type.Object({ topic: TopicName, exactlyOnce: Type.Boolean({ default: false }) }, exactly),
+        Type.Object(
+          { connector: Type.String({ minLength: 1 }), config: Type.Record(Type.String(), Type.String(), { default: {} }) },
+          exactly,
+        ),
+      ],
+      { default: null },
+    ),
   },
   exactly,
 )

@@ -6,6 +6,7 @@ import { type HttpApp, HttpError } from '../../http.ts'
 import type { Identity, Sessions } from '../../sessions.ts'
 import { parseDefinition } from '../check.ts'
 import type { Definition } from '../definition.ts'
+import { withoutSecrets } from '../sink.ts'
 import type { TriggerStore, Version } from '../store.ts'
 import { type FunctionTests, sampleEvent } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
@@ -194,8 +195,11 @@ function requireVersion(api: TriggersApi, { name, version }: { name: string; ver
   return found
 }
 
-function plain({ name, version, by, at, restores, definition }: Version) {
-  return { name, version, by, at, restores, definition }
+/** Without the passwords of its connector. */
+async function plain({ name, version, by, at, restores, definition }: Version) {
+  const output = definition?.output ?? null
+  const shown = output !== null && 'connector' in output ? { ...definition, output: await withoutSecrets(output) } : definition
+  return { name, version, by, at, restores, definition: shown }
 }
 
 function statusOf({ worker, context }: TriggersApi, { name, definition }: Version) {
@@ -209,8 +213,8 @@ function statusOf({ worker, context }: TriggersApi, { name, definition }: Versio
   }
 }
 
-function shown(api: TriggersApi, version: Version) {
-  return { ...plain(version), status: statusOf(api, version) }
+async function shown(api: TriggersApi, version: Version) {
+  return { ...(await plain(version)), status: statusOf(api, version) }
 }
 
 function rowOf(api: TriggersApi, name: string) {

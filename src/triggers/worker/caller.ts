@@ -38,7 +38,7 @@ export class Caller {
     })
     this.#envelope = envelopeOf(definition, { bootstrap: context.bootstrap, clusterId: context.clusterId, extended: definition.extended })
     this.#slots = new Slots(definition.concurrency.most)
-    this.#output = openOutput(trigger, { client: context.client, membership, group: groupOf(name, definition) })
+    this.#output = openOutput(trigger, { ...context, membership, group: groupOf(name, definition) })
     this.#counts = context.metrics.of(name)
   }
 
@@ -93,8 +93,9 @@ export class Caller {
       firstFailure: (result, some) =>
         definition.envelope === 'aws' ? firstFailure(result, topic, partition, new Set(some.map(({ record }) => record.offset))) : null,
       deliver: async (result, some) => {
-        await this.#output.deliver(result, some)
-        this.#counts.records += some.length
+        const refused = await this.#output.deliver(result, some, lane)
+        this.#counts.records += some.length - refused.length
+        for (const { entry, error } of refused) await this.#giveUp(lane, [entry], { error, attempts: 1 })
       },
       giveUp: (some, reason) => this.#giveUp(lane, some, reason),
       pause: ms => lane.pause(ms),

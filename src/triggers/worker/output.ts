@@ -1,25 +1,38 @@
-/** Where what a function returns goes: nowhere, or to a topic, if wanted exactly once. */
+/** Where what a function returns goes: nowhere, to a topic, if wanted exactly once, or to a sink connector. */
+import type { System } from '../../base.ts'
 import type { Client, Membership, PartitionName, TransactionalWriter } from '../../client.ts'
+import type { Logger } from '../../logger.ts'
 import { recordsOf } from '../results.ts'
 import type { Trigger } from '../store.ts'
 import type { Entry } from './batch.ts'
+import { ConnectorOutput } from './connector-output.ts'
+import type { Lane } from './lane.ts'
 
 export interface Output {
   /** Before it is asked where these partitions are read from: whoever has read them before can write nothing from now on. */
   begin?(partitions: readonly PartitionName[]): Promise<void>
   /** Resolves when it is there. Throws BadResult; after any other error the partition begins again at what is committed. */
-  deliver(result: unknown, entries: readonly Entry[]): Promise<void>
+  deliver(result: unknown, entries: readonly Entry[], lane: Lane): Promise<readonly Refused[]>
   close(): Promise<void>
+}
+
+/** The target does not take what was made of it. */
+export interface Refused {
+  readonly entry: Entry
+  readonly error: Error
 }
 
 export interface OutputOptions {
   readonly client: Client
   readonly membership: Membership
   readonly group: string
+  readonly system: System
+  readonly logger: Logger
 }
 
 export function openOutput({ name, definition: { output } }: Trigger, options: OutputOptions): Output {
-  if (output === null) return { async deliver() {}, async close() {} }
+  if (output === null) return { deliver: async () => [], async close() {} }
+  if ('connector' in output) return new ConnectorOutput(name, output, options)
   return output.exactlyOnce ? new ExactlyOnceOutput(name, output.topic, options) : new TopicOutput(output.topic, options.client)
 }
 
@@ -32,9 +45,10 @@ class TopicOutput implements Output {
     this.#client = client
   }
 
-  async deliver(result: unknown): Promise<void> {
+  async deliver(result: unknown): Promise<readonly Refused[]> {
     const records = recordsOf(result)
     if (records.length > 0) await this.#client.send(this.#topic, records)
+    return []
   }
 
   async close(): Promise<void> {}
@@ -69,7 +83,7 @@ class ExactlyOnceOutput implements Output {
     }
   }
 
-  async deliver(result: unknown, entries: readonly Entry[]): Promise<void> {
+  async deliver(result: unknown, entries: readonly Entry[]): Promise<readonly Refused[]> {
     const records = recordsOf(result)
     const { topic, partition, offset } = entries.at(-1)!.record
     const writer = this.#writers.get(`${topic}-${partition}`)!
@@ -77,6 +91,7 @@ class ExactlyOnceOutput implements Output {
     if (records.length > 0) await writer.send(this.#topic, records)
     await writer.sendOffsets(group, membership.identity(), [{ topic, partition, offset: offset + 1n }])
     await writer.commit()
+    return []
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,38 @@
+/** Sink connectors of this package as outputs of triggers: which there are, and their settings. */
+import { type Declarations, defaultValue, InvalidConfig, parseValue, type ValuesOf } from '../base.ts'
+import type { SinkDefinition } from '../connector.ts'
+import { connectors } from '../connectors.ts'
+
+export interface SinkTarget {
+  readonly connector: string
+  readonly config: Readonly<Record<string, string>>
+}
+
+/** Throws InvalidConfig, and NoSuchSink. */
+export async function sinkOf({ connector, config }: SinkTarget): Promise<{ sink: SinkDefinition; values: ValuesOf<Declarations> }> {
+  const sink = await load(connector)
+  const unknown = Object.keys(config).find(key => !Object.hasOwn(sink.config, key))
+  if (unknown !== undefined) throw new InvalidConfig(unknown, null, '', `the connector ${sink.name} has no setting ${unknown}`)
+  const values = Object.entries(sink.config).map(([key, declared]) => {
+    const text = config[key]
+    return [key, text === undefined ? defaultValue(key, declared) : parseValue(key, declared, text).value] as const
+  })
+  return { sink, values: Object.fromEntries(values) as ValuesOf<Declarations> }
+}
+
+export class NoSuchSink extends Error {}
+
+async function load(connector: string): Promise<SinkDefinition> {
+  const sinks = connectors.filter(({ kind }) => kind === 'sink')
+  const listed = sinks.find(({ name, classes }) => name === connector || classes.includes(connector))
+  if (listed === undefined)
+    throw new NoSuchSink(`there is no sink connector ${connector}; there are ${sinks.map(({ name }) => name).join(', ')}`)
+  return (await listed.load()) as SinkDefinition
+}
+
+/** As it may be shown: without passwords. */
+export async function withoutSecrets<T extends SinkTarget>(target: T): Promise<T> {
+  const { config } = await load(target.connector)
+  const shown = Object.entries(target.config).map(([key, value]) => [key, config[key]?.type === 'PASSWORD' ? '[hidden]' : value] as const)
+  return { ...target, config: Object.fromEntries(shown) }
+}
