@@ -6,7 +6,7 @@ import { uncompressSync } from 'snappy'
 import { chosenKind, ObjectServer } from '../../support/object-servers.ts'
 import { freePorts } from '../../support/run.ts'
 import { drive, partitions, records } from '../drive.ts'
-import { Seen } from '../records.ts'
+import { Seen, topic } from '../records.ts'
 import type { System } from './system.ts'
 
 const login = { user: 'millrace', password: 'millrace-secret', bucket: 'events' }
@@ -40,7 +40,7 @@ export const s3System: System = {
       await judge('json-gzip-once', async () => {
         await drive({ connector: 's3', config: { ...base, 'topics.dir': 'json', 's3.compression.type': 'gzip' }, kills: 4, harm })
         const seen = new Seen(partitions, records)
-        for await (const body of objects(client, 'json/'))
+        for await (const body of objects(client, `json/${topic}/`))
           for (const line of gunzipSync(body).toString().trim().split('\n')) {
             const { partition, n } = JSON.parse(line) as { partition: number; n: number }
             seen.add(partition, n)
@@ -57,7 +57,7 @@ export const s3System: System = {
         }
         await drive({ connector: 's3', config, kills: 4, harm })
         const seen = new Seen(partitions, records)
-        for await (const body of objects(client, 'parquet/'))
+        for await (const body of objects(client, `parquet/${topic}/`))
           for (const row of await rowsOf(body)) seen.add(row['partition'] as number, Number(row['n']))
         seen.requireOnce()
       })
