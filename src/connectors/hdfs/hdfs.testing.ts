@@ -57,6 +57,8 @@ export class FakeHdfs {
       if (operation !== 'CREATE' && !this.files.has(path)) return refuse(response, 404, 'FileNotFoundException')
       return void response.writeHead(307, { location: `${this.url}/data${request.url}` }).end()
     }
+    // As DataNodes do, though nobody asked for it.
+    if (isData && operation !== 'OPEN') response.writeContinue()
     this.#work(operation, path, url.searchParams, body, fault?.fault === 'lost' ? null : response)
     if (fault?.fault === 'lost') request.socket.destroy()
   }
