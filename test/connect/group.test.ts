@@ -18,7 +18,7 @@ test('tasks move to a worker that comes and back from one that goes; requests fi
   const first = await workers.start()
   const file = `${workers.directory}/lines`
   const config = { 'connector.class': 'test-sink', topics: 'in', file, 'tasks.max': '4' }
-  assert.equal((await first.ask('PUT', '/connectors/lines/config', config)).status, 201)
+  assert.equal((await first.insist('PUT', '/connectors/lines/config', config)).status, 201)
   await first.until('lines', runs(4))
   const second = await workers.start()
   const shared = await second.until('lines', status => runs(4)(status) && ownersOf(status).size === 2)
@@ -30,13 +30,13 @@ test('tasks move to a worker that comes and back from one that goes; requests fi
   )
   await eventually(() => new Set(linesOf(file).map(line => line[3])).size === 40)
   // The second one does not lead, and the tasks are not all its own.
-  assert.equal((await second.ask('PUT', '/connectors/lines/config', { ...config, level: '2' })).status, 200)
+  assert.equal((await second.insist('PUT', '/connectors/lines/config', { ...config, level: '2' })).status, 200)
   await second.until('lines', runs(4))
-  for (const task of [0, 1, 2, 3]) assert.equal((await second.ask('POST', `/connectors/lines/tasks/${task}/restart`)).status, 204)
-  assert.equal((await second.ask('POST', '/connectors/lines/restart')).status, 204)
-  const location = (await second.ask('PUT', '/connectors/other/config', { ...config, topics: 'none' })).headers.get('location')
+  for (const task of [0, 1, 2, 3]) assert.equal((await second.insist('POST', `/connectors/lines/tasks/${task}/restart`)).status, 204)
+  assert.equal((await second.insist('POST', '/connectors/lines/restart')).status, 204)
+  const location = (await second.insist('PUT', '/connectors/other/config', { ...config, topics: 'none' })).headers.get('location')
   assert.match(location!, /\/connectors\/other$/)
-  assert.equal((await second.ask('DELETE', '/connectors/other')).status, 204)
+  assert.equal((await second.insist('DELETE', '/connectors/other')).status, 204)
   await second.until('lines', runs(4))
   await first.close()
   const left = await second.until('lines', status => runs(4)(status) && ownersOf(status).size === 1)

@@ -41,6 +41,8 @@ export interface TestWorker {
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   /** The status, once it is so. */
   until(connector: string, isSo: (status: Answer['body']) => boolean): Promise<Answer['body']>
+  /** Asks again while workers rebalance, and answer 409. */
+  insist(method: string, path: string, body?: unknown): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -126,6 +128,11 @@ function asker(url: string, close: () => Promise<void>): TestWorker {
   return {
     url,
     ask,
+    async insist(method, path, body) {
+      let answer = await ask(method, path, body)
+      await eventually(async () => answer.status !== 409 || (answer = await ask(method, path, body)).status !== 409)
+      return answer
+    },
     async until(connector, isSo) {
       let status: Answer['body'] = null
       await eventually(async () => {

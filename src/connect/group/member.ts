@@ -56,6 +56,7 @@ export interface MembershipOptions {
 
 const firstPauseMs = 250
 const longestPauseMs = 5_000
+const lastWordsMs = 2_000
 
 export class Membership {
   readonly #options: MembershipOptions
@@ -148,7 +149,8 @@ export class Membership {
       await client.leaveGroup(membership).catch(() => {})
     }
     await client.close()
-    await this.#running
+    // A request to join that was under way may have no answer any more.
+    await settledWithin(this.#options.system.timers, lastWordsMs, [this.#running])
   }
 
   async #run(): Promise<void> {
