@@ -1,5 +1,5 @@
 /**
- * Takes the pictures of docs/console.md: a broker with a small shop in it, and a browser that looks at it. `npm run pictures [-- NAME… --png DIR]`
+ * Takes the pictures of docs/console.md: a broker with a small shop in it, and a browser that looks at it. `npm run pictures [-- NAME… --png DIR]`, where DIR gets them as PNG, too.
  *
  * The plots show half an hour. It takes 40 seconds, because the clock of the services goes faster until then.
  */
@@ -21,7 +21,7 @@ import { authorizer } from '../test/security/support.ts'
 import { settingsFor } from '../test/services/settings.ts'
 
 const { values: flags, positionals } = parseArgs({ allowPositionals: true, options: { png: { type: 'string' } } })
-const directory = flags.png ?? join(import.meta.dirname, '../docs/console')
+const directory = join(import.meta.dirname, '../docs/console')
 
 interface Picture {
   name: string
@@ -36,12 +36,12 @@ const pictures: readonly Picture[] = [
   { name: 'overview', path: '/', shows: 'Records in' },
   { name: 'messages', path: '/topics/orders/messages?cel=value.total%20%3E%2080', shows: 'Tree', dark: true },
   { name: 'lag', path: '/groups/billing/lag', shows: 'Lag of the last hour' },
-  { name: 'delivery', path: '/groups/workers/share', shows: 'Not settled' },
   { name: 'schema', path: '/schemas/users-value?against=1', shows: '"email"' },
   { name: 'access', path: '/topics/orders/acl', shows: 'May they, and why?', dark: true },
   { name: 'narrow', path: '/topics/users/messages', shows: 'name 19', narrow: true },
 ]
 
+const patienceMs = 120_000
 const fastMs = 40_000
 const faster = 45
 
@@ -88,17 +88,16 @@ async function trade(client: Client, signal: AbortSignal): Promise<void> {
 async function take(browser: Browser, base: string, { name, path, dark = false, narrow = false, shows }: Picture): Promise<void> {
   const viewport = narrow ? { width: 360, height: 640 } : { width: 1100, height: 640 }
   const page = await browser.newPage({ viewport, colorScheme: dark ? 'dark' : 'light' })
+  page.setDefaultTimeout(patienceMs)
   await page.goto(base + path)
   if (name === 'messages') await page.getByRole('row', { name: /A-1/ }).first().click()
-  await page.getByText(shows).first().waitFor({ timeout: 60_000 })
+  await page.getByText(shows).first().waitFor()
   // Until what was loaded is drawn.
   await page.waitForTimeout(1_000)
-  if (flags.png !== undefined) await page.screenshot({ path: join(directory, `${name}.png`) })
-  else {
-    const session = await page.context().newCDPSession(page)
-    const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 })
-    writeFileSync(join(directory, `${name}.webp`), Buffer.from(data, 'base64'))
-  }
+  if (flags.png !== undefined) await page.screenshot({ path: join(flags.png, `${name}.png`) })
+  const session = await page.context().newCDPSession(page)
+  const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 })
+  writeFileSync(join(directory, `${name}.webp`), Buffer.from(data, 'base64'))
   await page.close()
 }
 

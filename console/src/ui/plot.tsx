@@ -19,7 +19,7 @@ interface PlotProps {
   format: (value: number) => string
 }
 
-const height = 132
+const height = 116
 /** Of the axis of time: few points would be stretched over it. */
 const shortestSeconds = 600
 const colours = ['--accent', '--warn'] as const
@@ -116,8 +116,8 @@ function optionsOf(
       y: { range: (_, __, most) => [0, most <= 0 ? 1 : most * 1.1] },
     },
     axes: [
-      { ...axis, space: 64, values: (_, splits, __, ___, step) => splits.map(each => clockTime(each * 1000, step < 60)) },
-      { ...axis, size: 60, values: (_, splits) => splits.map(format) },
+      { ...axis, space: 64, size: 30, values: (_, splits, __, ___, step) => splits.map(each => clockTime(each * 1000, step < 60)) },
+      { ...axis, size: (_, labels) => widthOf(labels ?? []), values: (_, splits) => splits.map(format) },
     ],
     series: [
       {},
@@ -127,6 +127,11 @@ function optionsOf(
       }),
     ],
   }
+}
+
+/** Of the labels, about. */
+function widthOf(labels: readonly string[]): number {
+  return 20 + 6.5 * Math.max(4, ...labels.map(each => each.length))
 }
 
 /** What a custom property comes to: its own value is a function of both themes. */

@@ -27,6 +27,13 @@ const columns: readonly Column<ShownRecord>[] = [
   { id: 'value', title: 'Value', width: 'minmax(120px, 4fr)', mono: true, cell: row => <Bytes bytes={row.value} none="tombstone" /> },
 ]
 
+/** Without dates times are shorter. */
+const columnsOfToday = columns.map(each => (each.id === 'time' ? { ...each, width: '108px' } : each))
+
+function hasDates(records: readonly ShownRecord[]): boolean {
+  return [records[0], records.at(-1)].some(each => each !== undefined && time(each.timestamp).length > '12:04:01.233'.length)
+}
+
 const mostInRow = 300
 
 function Bytes({ bytes: shown, none }: { bytes: ShownRecord['value']; none: string }) {
@@ -56,7 +63,7 @@ export function Messages() {
           ) : records.length > 0 ? (
             <Grid
               label={`Records of ${topic}`}
-              columns={columns}
+              columns={hasDates(records) ? columns : columnsOfToday}
               count={records.length}
               rowAt={index => records[index]}
               keyOf={index => idOf(records[index]!)}
