@@ -60,7 +60,16 @@ export {
   writeInt64,
 } from './base/int64.ts'
 export { joinedKey } from './base/joined-key.ts'
-export { parseLossless, stringifyLossless } from './base/json.ts'
+export {
+  type Document,
+  mostJsonAtOnce,
+  parseInTurns,
+  parseLossless,
+  readDocument,
+  type Span,
+  stringifyLossless,
+} from './base/json.ts'
+export { later, type MaybePromise } from './base/later.ts'
 export { type LineSink, openLineSink } from './base/line-sink.ts'
 export { linearRegExp } from './base/linear-reg-exp.ts'
 export { isLoopback } from './base/loopback.ts'

@@ -1,37 +1,53 @@
 /**
  * JSON without loss: an integer that a double cannot hold stays exact, as a bigint, and `__proto__` is a property like any other.
  *
- * Most documents are parsed as fast as by JSON.parse; those with long numbers need a reviver. Depth is limited, because what walks a document later is recursive.
+ * Most documents are parsed by JSON.parse. It cannot keep long numbers but by a reviver, which takes a second for some megabytes, and it cannot be
+ * interrupted, so documents with long numbers, and large ones of strangers, have a reader of their own, which takes time in proportion to their length and
+ * works in slices. Depth is limited, because what walks a document later is recursive.
  */
+import { type Document, JsonReader, type ReaderLimits } from './json/reader.ts'
+import type { Turns } from './turns.ts'
 
-const mostDepth = 256
+export type { Document, Span } from './json/reader.ts'
 
 /** Of which a document must have one for any of its numbers to be more than a double holds. */
 const longNumber = /\d{16}|[\d.]{17}/
+/** JSON.parse takes a millisecond at most for so many characters, whatever they say. */
+export const mostJsonAtOnce = 16_384
+/** For values that are walked. */
+const mostDepth = 256
 
-/** Whether a double keeps all digits of a number. */
-function keepsDigits(value: number, source: string): boolean {
-  return (
-    source
-      .replace(/[eE].*$/, '')
-      .replace(/[-.]/g, '')
-      .replace(/^0+/, '').length <= 15 && Number.isFinite(value)
-  )
-}
+const own: ReaderLimits = { depth: mostDepth, values: Number.POSITIVE_INFINITY, properties: Number.POSITIVE_INFINITY }
+export const ofStrangers = { depth: mostDepth, values: 1_000_000, properties: 100_000 } satisfies ReaderLimits
+/** Of those who pass a value on as its text: as deep as Confluent's parsers go. */
+const passedOn: ReaderLimits = { ...ofStrangers, depth: 1_000 }
 
 /**
  * Integers beyond ±2^53 become bigints. `inexact`, if given, decides what becomes of other numbers of which a double loses digits. Throws SyntaxError.
  */
 export function parseLossless(text: string, inexact?: (source: string) => unknown): unknown {
-  requireShallow(text)
-  if (!longNumber.test(text)) return JSON.parse(text)
-  return JSON.parse(text, (_, value, context?: { source?: string }) => {
-    if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
-    const source = context?.source
-    if (source === undefined) return value
-    if (/^-?\d+$/.test(source)) return BigInt(source)
-    return inexact === undefined || keepsDigits(value, source) ? value : inexact(source)
-  })
+  if (!longNumber.test(text)) {
+    requireShallow(text)
+    return JSON.parse(text)
+  }
+  const reader = new JsonReader(text, own, 0, inexact)
+  for (;;) if (reader.advance()) return reader.document.value
+}
+
+/** The same for a stranger's text, without holding up the event loop. A promise only if the text is long; then the number of values is limited. */
+export function parseInTurns(text: string, turns: Turns): unknown {
+  if (text.length <= mostJsonAtOnce) return parseLossless(text)
+  return read(new JsonReader(text, ofStrangers, 0), turns).then(({ value }) => value)
+}
+
+/** The same with the places of values in the text: of those in the `placed` outermost objects and arrays. It may be deeper: see to it who walks it. */
+export function readDocument(text: string, turns: Turns, placed: number): Promise<Document> {
+  return read(new JsonReader(text, passedOn, placed), turns)
+}
+
+async function read(reader: JsonReader, turns: Turns): Promise<Document> {
+  while (!reader.advance()) if (turns.over) await turns.next()
+  return reader.document
 }
 
 /** `JSON.rawJSON` is older than TypeScript's library for it. */
