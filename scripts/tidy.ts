@@ -96,6 +96,9 @@ const closedPackages: Record<string, string> = {
   'node:perf_hooks': "use the System's clock",
 }
 
+/** Packages that one file loads for all others, in its own way. */
+const onlyThrough: Record<string, string> = { '@platformatic/kafka': 'src/channel/library.ts' }
+
 interface SourceFile extends Omit<Scanned, 'imports'> {
   path: string
   isTest: boolean
@@ -197,6 +200,9 @@ function checkReach(file: SourceFile): Problem[] {
   for (const { from, line, atRunTime } of file.packages) {
     const advice = closedPackages[from]
     if (advice !== undefined && atRunTime) problems.push({ file: file.path, line, rule, advice: `${advice} instead of ${from}` })
+    const door = onlyThrough[from]
+    if (door !== undefined && atRunTime && file.path !== door)
+      problems.push({ file: file.path, line, rule: 'some packages have one door', advice: `import ${from} through ${door}` })
   }
   for (const [pattern, advice] of reachesOut)
     for (const match of file.code.matchAll(pattern))

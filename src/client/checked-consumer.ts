@@ -4,8 +4,8 @@
  * own codecs. (Without a group: read.ts.)
  */
 import { promisify } from 'node:util'
-import { type API, type Callback, type Connection, Consumer, compressionsAlgorithms, kGetApi, type Reader } from '@platformatic/kafka'
-import { ClientError } from '../channel.ts'
+import type { API, Callback, Connection, Reader } from '@platformatic/kafka'
+import { ClientError, Consumer, compressionsAlgorithms, kGetApi } from '../channel.ts'
 import { apis, batchesIn, type CompressionType, decodeResponse, decompress, header, intactBatchSize } from '../protocol.ts'
 import { maxUnpackedBytes } from './read.ts'
 

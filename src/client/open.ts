@@ -3,9 +3,8 @@
  * needs only one connection.
  */
 import { promisify } from 'node:util'
-import { Admin, kGetApi, kGetBootstrapConnection } from '@platformatic/kafka'
 import { realSystem, type System, type Timer } from '../base.ts'
-import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
+import { Admin, ClientError, connectionSecurity, kGetApi, kGetBootstrapConnection, settled, toClientError } from '../channel.ts'
 import { administration } from './administer.ts'
 import { StoredBatchReader } from './batch-reader.ts'
 import { SingleBatchSender } from './batch-sender.ts'

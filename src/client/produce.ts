@@ -5,16 +5,8 @@
  * partition is sent by itself here. It is tried again until a failover, or the restart of a broker, is over; as in Kafka's producer, a sequence number
  * keeps an attempt whose answer was lost from being stored twice.
  */
-import {
-  type Base,
-  compatibilityPartitioner,
-  findErrorBy,
-  type MessageToProduce,
-  ProduceAcks,
-  Producer,
-  type ProducerOptions,
-} from '@platformatic/kafka'
-import { ClientError, toClientError } from '../channel.ts'
+import type { Base, MessageToProduce, ProducerOptions } from '@platformatic/kafka'
+import { ClientError, compatibilityPartitioner, findErrorBy, ProduceAcks, Producer, toClientError } from '../channel.ts'
 import type { Placed, ProduceOptions, RecordToSend, Sent } from './types.ts'
 
 const retryMs = { first: 20, last: 250 }

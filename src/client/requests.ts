@@ -5,9 +5,9 @@
  * Hides the choice of a version that both sides support, the look-up of the right broker (coordinator, leader), and retries.
  */
 import { promisify } from 'node:util'
-import { type Admin, type Connection, kGetBootstrapConnection, kGetConnection, kListApis } from '@platformatic/kafka'
+import type { Admin, Connection } from '@platformatic/kafka'
 import type { System } from '../base.ts'
-import { ClientError, sendOver, settled } from '../channel.ts'
+import { ClientError, kGetBootstrapConnection, kGetConnection, kListApis, sendOver, settled } from '../channel.ts'
 import { type Api, apis, type ErrorName, errorName, errorText, type InputOf, type MessageOf } from '../protocol.ts'
 
 interface Announced {

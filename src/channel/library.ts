@@ -1,0 +1,23 @@
+/**
+ * The client library, without the work that it does when it is loaded, for nothing: it compiles some forty validators of options that it checks only if it is told
+ * to (`strict`), which we never do, because our types and our own checks come first. Here each would be compiled when it is first used.
+ */
+import { restore } from './lazy-validators.ts'
+
+export {
+  Admin,
+  Connection,
+  Consumer,
+  compatibilityPartitioner,
+  compressionsAlgorithms,
+  findErrorBy,
+  kGetApi,
+  kGetBootstrapConnection,
+  kGetConnection,
+  kListApis,
+  ProduceAcks,
+  Producer,
+  Writer,
+} from '@platformatic/kafka'
+
+restore()
