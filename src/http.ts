@@ -4,6 +4,6 @@
  * Hides the web framework's settings: limits, TLS, which origins and host names are allowed, security headers, the access log, and how errors become
  * responses. A service adds its routes; each route declares schemas of what it takes and returns, and nothing is described twice.
  */
-export { type HttpApp, type HttpOptions, type HttpSettings, listen, openHttpApp } from './http/app.ts'
+export { closeHttpApp, type HttpApp, type HttpOptions, type HttpSettings, listen, openHttpApp } from './http/app.ts'
 export { type Answer, type ErrorBody, HttpError, unauthorized } from './http/errors.ts'
 export type { TlsFiles } from './http/tls.ts'

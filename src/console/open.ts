@@ -1,5 +1,5 @@
 /** Opens the console: its API, then the application for all other paths. */
-import { listen, openHttpApp } from '../http.ts'
+import { closeHttpApp, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { routes } from './api.ts'
 import { serveApplication } from './assets.ts'
@@ -21,9 +21,7 @@ export async function openConsole(context: ServiceContext): Promise<Service> {
   return {
     port,
     async close() {
-      const closing = app.close()
-      await shared.close()
-      await closing
+      await Promise.all([closeHttpApp(app, system.timers), shared.close()])
     },
   }
 }

@@ -1,4 +1,5 @@
 /** What all requests to the console share, and what is closed with it. */
+import { Turns } from '../base.ts'
 import type { Client } from '../client.ts'
 import { openRegistryClient, type RegistryClient } from '../serde.ts'
 import type { ServiceContext } from '../service.ts'
@@ -14,6 +15,8 @@ const mostRegistries = 64
 export class Shared {
   readonly context: ServiceContext
   readonly streams: Streams
+  /** Of what people send, long texts are read in slices. */
+  readonly turns: Turns
   readonly threads: SearchThreads
   readonly savedFilters: SavedFilters
   readonly history: History
@@ -24,6 +27,7 @@ export class Shared {
   constructor(context: ServiceContext) {
     this.context = context
     this.streams = new Streams(context.system)
+    this.turns = new Turns(context.system)
     this.threads = new SearchThreads(context.system)
     this.savedFilters = new SavedFilters(context)
     this.history = new History({ client: context.own, metricsUrl: context.settings.metricsUrl, system: context.system })

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, get, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { realSystem } from '../base.ts'
+import { Type } from 'typebox'
+import { realSystem, type Timers } from '../base.ts'
 import type { Logger } from '../logger.ts'
-import { type HttpApp, type HttpSettings, listen, openHttpApp } from './app.ts'
+import { closeHttpApp, type HttpApp, type HttpSettings, listen, openHttpApp } from './app.ts'
 import type { HttpError } from './errors.ts'
 
 const plain: HttpSettings = {
@@ -36,6 +39,22 @@ async function start(
   app.get('/bug', async () => {
     throw new Error('a bug')
   })
+  const texts = Type.Object({ name: Type.String(), more: Type.Optional(Type.String()) })
+  app.get(
+    '/texts/:name',
+    { schema: { params: texts, querystring: Type.Object({ more: Type.Optional(Type.String()) }) } },
+    async request => [request.params, request.query],
+  )
+  const numbers = Type.Object({ n: Type.Integer({ minimum: 1 }), flag: Type.Optional(Type.Boolean()) })
+  app.get('/numbers', { schema: { querystring: numbers } }, async request => request.query)
+  app.post('/numbers', { schema: { body: numbers } }, async request => request.body)
+  app.post('/last', async request => String((request.body as unknown[]).at(-1)))
+  const streams: ServerResponse[] = []
+  app.get('/stream', (_request, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200).write('begun')
+    streams.push(reply.raw)
+  })
   app.get('/long', async () => ({ long: 'x'.repeat(2 ** 25) }))
   const waiting: string[] = []
   app.get('/waits', request => {
@@ -46,7 +65,7 @@ async function start(
   const port = await listen(app, { host: '127.0.0.1', port: 0 })
   t.after(() => app.close())
   const base = `http://127.0.0.1:${port}`
-  return { app, base, port, lines, waiting, ask: (path: string, init?: RequestInit) => fetch(base + path, init) }
+  return { app, base, port, lines, waiting, streams, ask: (path: string, init?: RequestInit) => fetch(base + path, init) }
 }
 
 /** What a server answers to bytes that no library sends. */
@@ -163,6 +182,62 @@ test('requests that are too long or ambiguous end with an error, and others are 
     /^HTTP\/1\.1 400/,
   )
   assert.equal((await ask('/')).status, 200)
+})
+
+test('paths, queries and bodies are what their schemas say', async t => {
+  const { ask } = await start(t)
+  const texts = async (path: string) => (await ask(path)).json()
+  assert.deepEqual(await texts('/texts/1?more=2&other=3'), [{ name: '1' }, { more: '2', other: '3' }])
+  assert.deepEqual(await texts('/texts/a'), [{ name: 'a' }, {}])
+  assert.equal((await ask('/texts/a?more=1&more=2')).status, 400)
+  assert.deepEqual(await texts('/numbers?n=5&flag=true'), { n: 5, flag: true })
+  for (const query of ['', '?n=0', '?n=x', '?n=1&flag=maybe']) assert.equal((await ask(`/numbers${query}`)).status, 400, query)
+  const post = (body: string) => ask('/numbers', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+  assert.deepEqual(await (await post('{"n":1}')).json(), { n: 1 })
+  for (const body of ['{"n":"1"}', '{}', '[]', 'null']) assert.equal((await post(body)).status, 400, body)
+})
+
+test('a large body is read in turns, without losing a digit, or refused', async t => {
+  const { ask } = await start(t, { mostBodyBytes: 4_000_000 })
+  const post = (body: string, path = '/') => ask(path, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+  const numbers = `[${'12345678901234567,'.repeat(50_000)}12345678901234568]`
+  assert.equal(await (await post(numbers, '/last')).text(), '12345678901234568')
+  assert.deepEqual(await (await post(`{"__proto__":{"polluted":1},"a":"${'x'.repeat(50_000)}"}`)).json(), {
+    got: JSON.parse(`{"__proto__":{"polluted":1},"a":"${'x'.repeat(50_000)}"}`),
+  })
+  assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
+  for (const body of [`[${'0,'.repeat(1_500_000)}0]`, '['.repeat(50_000), `{"a":${'9'.repeat(50_000)}}`, `${numbers}x`]) {
+    const refused = await post(body)
+    assert.equal(refused.status, 400)
+    assert.match(await refused.text(), /The body is not valid JSON: /)
+  }
+})
+
+test('an application closes soon, whatever its connections do, and answers before', async t => {
+  const { app, port, base, streams } = await start(t)
+  const { timers } = realSystem()
+  // 2.5 s would be long for a test.
+  const quick: Timers = { ...timers, after: (ms, act) => timers.after(ms / 10, act) }
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  const silent = connect(port, '127.0.0.1')
+  const half = connect(port, '127.0.0.1', () => half.write('GET / HTTP/1.1\r\nHost: loc'))
+  const unread = connect(port, '127.0.0.1', () => unread.write('GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n'))
+  for (const each of [silent, half, unread]) each.on('error', () => {})
+  const [kept] = await once(get(`${base}/`, { agent }), 'response')
+  kept.resume()
+  await once(kept, 'end')
+  const [stream] = await once(get(`${base}/stream`, { agent }), 'response')
+  let text = ''
+  stream.on('data', (part: Buffer) => void (text += part))
+  while (streams.length < 2) await new Promise(resolve => setTimeout(resolve, 5))
+  const closing = closeHttpApp(app, quick)
+  for (const each of streams) if (each.socket?.remotePort === stream.socket.localPort) each.end(' and ended')
+  await once(stream, 'end')
+  assert.equal(text, 'begun and ended')
+  // Without a deadline this connection would stay for 75 s, and a silent one for 30 s.
+  const late = new Promise(resolve => setTimeout(resolve, 15_000, 'late').unref())
+  assert.equal(await Promise.race([closing.then(() => 'closed'), late]), 'closed')
 })
 
 test('a slow client is cut off', async t => {

@@ -3,8 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import cors from '@fastify/cors'
-import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -13,12 +12,13 @@ import fastify, {
   type FastifyRequest,
   type RawServerDefault,
 } from 'fastify'
-import { parseLossless, type System, type Timer } from '../base.ts'
+import { parseInTurns, type System, type Timer, type Timers, Turns } from '../base.ts'
 import type { Logger } from '../logger.ts'
 import { type ErrorBody, HttpError } from './errors.ts'
 import { isAllowedHost } from './hosts.ts'
 import { refuseOtherOrigins } from './origins.ts'
 import { readTls, type TlsFiles, watchTls } from './tls.ts'
+import { validatorOf } from './validators.ts'
 
 export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
 
@@ -42,11 +42,11 @@ export interface HttpOptions {
   /** As in logs: `registry`, `rest`, `console`. */
   readonly name: string
   readonly settings: HttpSettings
-  readonly system: Pick<System, 'files' | 'timers'>
+  readonly system: Pick<System, 'clock' | 'files' | 'timers'>
   readonly logger: Logger
   /** Media types of JSON bodies besides application/json. */
   readonly jsonTypes: readonly string[]
-  /** Of JSON bodies; throws SyntaxError and HttpError. Default: parseLossless. */
+  /** Of JSON bodies; throws SyntaxError and HttpError. Default: without loss, in turns. */
   readonly parseBody?: (text: string) => unknown
   readonly errorBody: ErrorBody
   /** A request may be a stream, and then takes as long as it takes. */
@@ -62,6 +62,12 @@ const limits = {
   keepAliveTimeout: 75_000,
   http: { maxHeaderSize: 16_384, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 },
 }
+/** Where a route has none of its own. The framework would load a compiler of validators and one of serializers, only to leave them unused. */
+const compilers = { buildValidator: () => validatorOf, buildSerializer: () => () => JSON.stringify }
+
+/** For what is under way when an application closes. */
+const closeWithinMs = 2_500
+const closeLookMs = 50
 
 /** Without routes; `listen` opens it. */
 export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
@@ -75,6 +81,7 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
     frameworkErrors: teller(options) as never,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     logger: false,
+    schemaController: { compilersFactory: compilers as never },
     exposeHeadRoutes: true,
     forceCloseConnections: 'idle' as const,
   }
@@ -86,7 +93,6 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
     app.addHook('onClose', async () => unwatch())
   }
   app.server.maxConnections = mostConnections
-  app.setValidatorCompiler(TypeBoxValidatorCompiler)
   readBodies(app, options)
   answerErrors(app, options)
   if (options.streamsIn === true) limitBodies(app, options)
@@ -98,7 +104,10 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
   guard(app, options)
   log(app, options)
   closeWhenAnswered(app)
-  if (corsOrigins.length > 0) await app.register(cors, { origin: corsOrigins.includes('*') ? true : [...corsOrigins] })
+  if (corsOrigins.length > 0) {
+    const { default: cors } = await import('@fastify/cors')
+    await app.register(cors, { origin: corsOrigins.includes('*') ? true : [...corsOrigins] })
+  }
   return app
 }
 
@@ -108,14 +117,44 @@ export async function listen(app: HttpApp, { host, port }: { host: string; port:
   return (app.server.address() as AddressInfo).port
 }
 
-function readBodies(app: HttpApp, { jsonTypes, parseBody = parseLossless }: HttpOptions): void {
+/**
+ * Requests under way are answered, and each connection closes with its answer. What has none in time is broken off, and also what only waits, because a
+ * connection whose answer has begun before could stay for as long as connections may be kept.
+ */
+export async function closeHttpApp(app: HttpApp, timers: Timers): Promise<void> {
+  const { server } = app
+  let looking: Timer
+  const look = () => {
+    server.closeIdleConnections()
+    looking = timers.after(closeLookMs, look)
+  }
+  look()
+  const late = timers.after(closeWithinMs, () => server.closeAllConnections())
+  try {
+    await app.close()
+  } finally {
+    looking!.cancel()
+    late.cancel()
+  }
+}
+
+function readBodies(app: HttpApp, { jsonTypes, parseBody, system }: HttpOptions): void {
+  const turns = new Turns(system)
+  const parse = parseBody ?? ((text: string) => parseInTurns(text, turns))
+  const refusal = (error: unknown) =>
+    error instanceof HttpError ? error : new HttpError(400, 400, `The body is not valid JSON: ${(error as Error).message}`)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(['application/json', ...jsonTypes], { parseAs: 'string' }, (_, body, done) => {
     if (body === '') return done(null, undefined)
     try {
-      done(null, parseBody(body as string))
+      const parsed = parse(body as string)
+      if (!(parsed instanceof Promise)) return done(null, parsed)
+      parsed.then(
+        value => done(null, value),
+        (error: unknown) => done(refusal(error)),
+      )
     } catch (error) {
-      done(error instanceof HttpError ? error : new HttpError(400, 400, `The body is not valid JSON: ${(error as Error).message}`))
+      done(refusal(error))
     }
   })
 }
@@ -204,20 +243,24 @@ function boundPipelines(app: HttpApp): void {
   })
 }
 
+const safe = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+}
+
+/** Hooks that wait for nothing are no promises: each of those would cost a request some microseconds. */
 function guard(app: HttpApp, { settings: { allowedHosts, corsOrigins } }: HttpOptions): void {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { host } = request
     if (!isAllowedHost(host, allowedHosts))
       throw new HttpError(421, 421, `This server does not answer to the name "${host}"; add it to services.allowed.hosts`)
-    reply.headers({
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-      'cross-origin-resource-policy': 'same-origin',
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'DENY',
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-    })
+    reply.headers(safe)
     refuseOtherOrigins(request, corsOrigins)
+    done()
   })
 }
 
@@ -227,14 +270,17 @@ function closeWhenAnswered(app: HttpApp): void {
   app.addHook('preClose', async () => {
     closing = true
   })
-  app.addHook('onResponse', async request => {
-    if (closing) request.raw.socket.end()
+  app.addHook('onResponse', ({ raw }, _reply, done) => {
+    if (closing) raw.socket.end()
+    done()
   })
 }
 
 /** Of each request at `debug`. */
 function log(app: HttpApp, { logger, name }: HttpOptions): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
+    done()
+    if (logger.level !== undefined && logger.level !== 'debug') return
     const { method, url, ip } = request
     logger.debug({ service: name, method, path: pathOf(url), status: reply.statusCode, ms: Math.round(reply.elapsedTime), ip }, 'a request')
   })

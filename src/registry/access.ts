@@ -7,7 +7,7 @@
  *
  * A cluster without an authorizer lets everybody do everything; then nothing is asked, so that reads need no broker.
  */
-import type { Clock, Turns } from '../base.ts'
+import type { Clock, MaybePromise, Turns } from '../base.ts'
 import { type AclFilter, type Client, ClientError, type TopicRights } from '../client.ts'
 import { HttpError } from '../http.ts'
 import type { Identity, Sessions } from '../sessions.ts'
@@ -50,14 +50,24 @@ export class Access {
     this.#turns = turns
   }
 
-  /** Throws HttpError 40301. */
-  async requireRead(who: Identity, subject: string): Promise<void> {
-    if ((await this.readable(who, [subject])).length === 0) throw errors.denied(who.principal, `read the schemas of ${subject}`)
+  /** Throws HttpError 40301. A promise only where the broker decides, or has not been asked for long. */
+  requireRead(who: Identity, subject: string): MaybePromise<void> {
+    const readable = this.readable(who, [subject])
+    if (!(readable instanceof Promise)) return
+    return readable.then(found => {
+      if (found.length === 0) throw errors.denied(who.principal, `read the schemas of ${subject}`)
+    })
   }
 
-  /** Those that may be read. */
-  async readable(who: Identity, subjects: readonly string[]): Promise<string[]> {
-    if (await this.#allowsAll()) return [...subjects]
+  /** Those that may be read; at once if they are all of them. */
+  readable(who: Identity, subjects: readonly string[]): MaybePromise<readonly string[]> {
+    const allowsAll = this.#allowsAll()
+    if (allowsAll === true) return subjects
+    return this.#readable(who, subjects, allowsAll)
+  }
+
+  async #readable(who: Identity, subjects: readonly string[], allowsAll: false | Promise<boolean>): Promise<readonly string[]> {
+    if (await allowsAll) return subjects
     const allowed: string[] = []
     for (let at = 0; at < subjects.length; at += mostAsked) {
       if (at > 0 && this.#turns.over) await this.#turns.next()
@@ -87,14 +97,14 @@ export class Access {
   }
 
   /** Whoever asks after a long time waits for the answer. */
-  async #allowsAll(): Promise<boolean> {
-    const now = this.#clock.monotonic()
-    if (this.#isOpen === null || now - this.#isOpenSinceMs >= freshMs)
+  #allowsAll(): MaybePromise<boolean> {
+    const ageMs = this.#isOpen === null ? Number.POSITIVE_INFINITY : this.#clock.monotonic() - this.#isOpenSinceMs
+    if (ageMs >= freshMs)
       this.#askingIsOpen ??= this.#findOut().finally(() => {
         this.#askingIsOpen = null
       })
-    if (this.#isOpen === null || now - this.#isOpenSinceMs >= oldMs) await this.#askingIsOpen
-    return this.#isOpen === true
+    if (ageMs < oldMs) return this.#isOpen === true
+    return this.#askingIsOpen!.then(() => this.#isOpen === true)
   }
 
   async #findOut(): Promise<void> {

@@ -5,7 +5,6 @@ import { printAvro, printNormalized } from './avro/print.ts'
 import type { Budget, ParsedSchema, Policy, Reason, SchemaSource, SchemaType } from './schema.ts'
 
 export const avro: SchemaType = {
-  name: 'AVRO',
   parse: (source: SchemaSource) => new AvroSchema(parseAvro(source)),
 }
 

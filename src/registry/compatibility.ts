@@ -1,9 +1,7 @@
 /** The levels of compatibility: with which versions a new schema is compared, and in which direction. */
+import { isTransitiveLevel, type Level } from './levels.ts'
 import type { Budget, ParsedSchema, Policy, Reason } from './schema.ts'
 import { differencesOf } from './schemas.ts'
-
-export const levels = ['NONE', 'BACKWARD', 'BACKWARD_TRANSITIVE', 'FORWARD', 'FORWARD_TRANSITIVE', 'FULL', 'FULL_TRANSITIVE'] as const
-export type Level = (typeof levels)[number]
 
 export interface Candidate {
   readonly type: string
@@ -34,11 +32,6 @@ export function incompatibilities(
     if (found.length > 0 || !isTransitive) return found
   }
   return []
-}
-
-/** Whether all versions count, and not only the latest one. */
-export function isTransitiveLevel(level: Level): boolean {
-  return level.endsWith('_TRANSITIVE')
 }
 
 function compare(level: Level, policy: Policy, candidate: Candidate, earlier: Earlier, budget: Budget): string[] {

@@ -1,7 +1,7 @@
 /** What is configured for a subject, a context, or all of them. */
 
-import { type Level, levels } from './compatibility.ts'
 import { errors } from './errors.ts'
+import { type Level, levels } from './levels.ts'
 import {
   type Metadata,
   printMetadata,

@@ -2,17 +2,16 @@
  * Decides what a request changes: which records are written, and what is answered. Nothing here changes the state; records do, once they are durable.
  */
 
-import { isTransitiveLevel } from './compatibility.ts'
 import { type Config, changedConfig, hasDefaultsOrOverrides } from './config.ts'
 import { errors } from './errors.ts'
 import type { Identities } from './judge/identities.ts'
 import type { Answering } from './judge/judge.ts'
 import type { EarlierText, SchemaText } from './judge/questions.ts'
+import { isTransitiveLevel } from './levels.ts'
 import { type Metadata, mergeMetadata, mergeRuleSets, type RuleSet, versionIn, withVersion } from './metadata.ts'
 import { type Change, guidOf, type Mode, type SchemaContent, type StoredSchema } from './records.ts'
 import { resolve } from './references.ts'
-import { InvalidSchema, type Policy, type Reference } from './schema.ts'
-import { defaultType } from './schemas.ts'
+import { defaultType, InvalidSchema, type Policy, type Reference } from './schema.ts'
 import type { State, Version } from './state.ts'
 import { contextOf, isContext, prefixOf } from './subject.ts'
 

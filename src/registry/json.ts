@@ -8,7 +8,6 @@ import { type Json, parseJson, printJson, sortedJson } from './json-tree.ts'
 import { type Budget, InvalidSchema, type ParsedSchema, type Policy, type Reason, type SchemaSource, type SchemaType } from './schema.ts'
 
 export const json: SchemaType = {
-  name: 'JSON',
   parse(source: SchemaSource) {
     try {
       const root = parseJson(source.text)

@@ -1,20 +1,21 @@
 /** Opens the registry: its state, its routes, and its place among other registries of the topic. */
 import { hostname } from 'node:os'
 import type { FastifyRequest } from 'fastify'
-import { Turns } from '../base.ts'
+import { type MaybePromise, Turns } from '../base.ts'
 import { ClientError } from '../client.ts'
-import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp, unauthorized } from '../http.ts'
+import { closeHttpApp, type ErrorBody, type HttpApp, HttpError, listen, openHttpApp, unauthorized } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
-import { Unauthorized } from '../sessions.ts'
+import { type Identity as Caller, Unauthorized } from '../sessions.ts'
 import { openTopicTable } from '../topic-table.ts'
 import { Access } from './access.ts'
 import { Identities } from './judge/identities.ts'
 import { Judge } from './judge/judge.ts'
 import { identityIn, Leadership } from './leader.ts'
 import { mostBodyBytes, parseBody } from './routes/bodies.ts'
-import { prefixes, type Registry } from './routes/common.ts'
+import { keepIdentity, prefixes, type Registry } from './routes/common.ts'
 import { compatibilityRoutes } from './routes/compatibility.ts'
 import { contextRoutes } from './routes/contexts.ts'
+import { Prepared } from './routes/prepared.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { configRoutes, modeRoutes } from './routes/settings.ts'
 import { subjectRoutes } from './routes/subjects.ts'
@@ -45,6 +46,7 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
     state,
     judge,
     identities: new Identities(),
+    prepared: new Prepared(),
     leadership,
     access: new Access(own, sessions, system.clock, turns),
     sessions,
@@ -71,15 +73,16 @@ export async function openRegistry({ settings, sessions, own, system, logger }: 
     modeRoutes(routes)
   }
   contextRoutes({ app, registry })
-  const port = await listen(app, { host, port: ports.registry })
+  const port = await listen(app, { host, port: ports.registry }).catch(async error => {
+    await table.close()
+    throw error
+  })
   leadership.start(advertised ?? { host: reachedAs, port, scheme: tls === null ? 'http' : 'https' })
   return {
     port,
     async close() {
-      await app.close()
-      await leadership.close()
-      await judge.close()
-      await table.close()
+      await closeHttpApp(app, system.timers)
+      await Promise.all([leadership.close(), judge.close(), table.close()])
     },
   }
 }
@@ -90,17 +93,26 @@ function isEveryAddress(host: string): boolean {
 
 /** Who asks, and in which of Confluent's media types the answer goes. */
 function identify(app: HttpApp, { sessions }: Registry): void {
-  app.addHook('onRequest', async (request, reply) => {
+  app.decorateRequest('identity', null)
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('content-type', typeFor(request))
+    const goOn = (caller: Caller) => {
+      keepIdentity(request, caller)
+      done()
+    }
+    let identified: MaybePromise<Caller>
     try {
-      Object.assign(request, { identity: await sessions.identify(request.headers.authorization, request.ip) })
+      identified = sessions.identify(request.headers.authorization, request.ip)
     } catch (error) {
       throw refusal(error)
     }
+    if (identified instanceof Promise) identified.then(goOn, (error: unknown) => done(refusal(error) as Error))
+    else goOn(identified)
   })
-  app.addHook('onSend', async (_, reply, payload) => {
-    reply.header('content-type', withoutCharset(reply.getHeader('content-type') ?? mediaType))
-    return payload
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    const type = reply.getHeader('content-type') ?? mediaType
+    if (type !== mediaType) reply.header('content-type', withoutCharset(type))
+    done(null, payload)
   })
 }
 
@@ -110,8 +122,9 @@ function withoutCharset(value: unknown): string {
 }
 
 /** The first of ours that `Accept` names. */
-function typeFor({ headers }: FastifyRequest): string {
-  const accepted = (headers.accept ?? '').split(',').map(each => each.split(';', 1)[0]!.trim())
+function typeFor({ headers: { accept } }: FastifyRequest): string {
+  if (accept === undefined || accept === '*/*') return mediaType
+  const accepted = accept.split(',').map(each => each.split(';', 1)[0]!.trim())
   return accepted.find(each => each === mediaType || otherTypes.includes(each)) ?? mediaType
 }
 

@@ -9,7 +9,6 @@ import { Types, validate } from './protobuf/types.ts'
 import type { Budget, ParsedSchema, Policy, Reason, SchemaSource, SchemaType } from './schema.ts'
 
 export const protobuf: SchemaType = {
-  name: 'PROTOBUF',
   parse({ text, resolved }: SchemaSource) {
     const file = parseEither(text)
     const types = new Types(

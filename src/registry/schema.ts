@@ -1,5 +1,10 @@
 /** What the registry needs to know of a schema, whatever its type: its text in one form, and whether it can read what was written with another one. */
 
+/** In the order of Confluent's answer. */
+export const typeNames = ['JSON', 'PROTOBUF', 'AVRO'] as const
+export type TypeName = (typeof typeNames)[number]
+export const defaultType: TypeName = 'AVRO'
+
 /** Another schema, by subject and version; `name` is how the text calls it. */
 export interface Reference {
   readonly name: string
@@ -41,7 +46,6 @@ export interface ParsedSchema {
 }
 
 export interface SchemaType {
-  readonly name: string
   /** Throws InvalidSchema. */
   parse(source: SchemaSource): ParsedSchema
 }

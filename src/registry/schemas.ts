@@ -1,5 +1,5 @@
 /**
- * All types of schemas.
+ * All types of schemas. Loaded when the first schema is judged.
  *
  * `serde` has parsers of its own, because it needs something else of a schema. These here keep everything as it was written (documentation, order, digits,
  * options), to print Confluent's forms of it and to name what has changed; they refuse what Confluent's registry refuses, and know nothing of bytes. Those of
@@ -9,16 +9,22 @@
 import { avro } from './avro.ts'
 import { json } from './json.ts'
 import { protobuf } from './protobuf.ts'
-import { type Budget, InvalidSchema, type ParsedSchema, type Policy, type Reason, type SchemaSource, type SchemaType } from './schema.ts'
+import {
+  type Budget,
+  InvalidSchema,
+  type ParsedSchema,
+  type Policy,
+  type Reason,
+  type SchemaSource,
+  type SchemaType,
+  type TypeName,
+} from './schema.ts'
 
-const types: readonly SchemaType[] = [json, protobuf, avro]
-
-export const typeNames: readonly string[] = types.map(({ name }) => name)
-export const defaultType = avro.name
+const types: Readonly<Record<TypeName, SchemaType>> = { JSON: json, PROTOBUF: protobuf, AVRO: avro }
 
 /** Throws InvalidSchema. */
 export function parseSchema(type: string, source: SchemaSource): ParsedSchema {
-  const found = types.find(({ name }) => name === type)
+  const found = Object.hasOwn(types, type) ? types[type as TypeName] : undefined
   if (found === undefined) throw new InvalidSchema(`Invalid schema type ${type}`)
   return withoutOverflow(() => {
     const parsed = found.parse(source)

@@ -169,9 +169,16 @@ export class State {
 
   /** `number` -1: the latest one. */
   version(subject: string, number: number, deleted: Deleted): Version | null {
-    if (number === -1) return this.versions(subject, 'without').at(-1) ?? null
+    if (number === -1) return this.#latest(subject)
     const version = this.#subjects.get(subject)?.get(number)
     return version === undefined || !isWanted(version.deleted, deleted) ? null : version
+  }
+
+  #latest(subject: string): Version | null {
+    let latest: Version | null = null
+    for (const each of this.#subjects.get(subject)?.values() ?? [])
+      if (!each.deleted && (latest === null || each.version > latest.version)) latest = each
+    return latest
   }
 
   versionAnywhere(subject: string, number: number, deleted: Deleted): Version | null {
@@ -188,7 +195,10 @@ export class State {
   }
 
   has(subject: string | null, deleted: Deleted): boolean {
-    if (subject !== null && !isContext(subject)) return this.versions(subject, deleted).length > 0
+    if (subject !== null && !isContext(subject)) {
+      for (const each of this.#subjects.get(subject)?.values() ?? []) if (isWanted(each.deleted, deleted)) return true
+      return false
+    }
     return this.versionsIn(subject, deleted).length > 0
   }
 

@@ -1,34 +1,46 @@
 /**
- * JSON text, looked into without parsing.
+ * JSON text, and where its values are.
  *
- * A value that goes to or comes from Kafka as JSON is passed on as the text it is, because a number that was parsed is not always written as it was.
+ * A value that goes to or comes from Kafka as JSON is passed on as the text it is, because a number that was parsed is not always written as it was. What is long is
+ * read in turns.
  */
-
-import { parseLossless } from '../base.ts'
+import { type Document, later, type MaybePromise, mostJsonAtOnce, parseInTurns, readDocument, type Span, type Turns } from '../base.ts'
 import { badRequestOf } from './errors.ts'
 
-/** Parsed as a whole. A body that is no JSON is refused. */
-export function documentIn(text: string): unknown {
-  return parsed(JSON.parse, text)
+/** The whole, with the places of what the `placed` outermost objects and arrays have. A body that is no JSON is refused. */
+export function documentIn(text: string, turns: Turns, placed: number): Promise<Document> {
+  return readDocument(text, turns, placed).catch(refuse)
 }
 
-/** The same, with integers beyond ±2^53 as bigints, and not too deep. */
-export function losslessIn(text: string): unknown {
-  return parsed(parseLossless, text)
-}
-
-function parsed(parse: (text: string) => unknown, text: string): unknown {
+/** Integers beyond ±2^53 are bigints. A promise only if the text is long. */
+export function losslessIn(text: string, turns: Turns): unknown {
   try {
-    return parse(text)
+    const parsed = parseInTurns(text, turns)
+    return parsed instanceof Promise ? parsed.catch(refuse) : parsed
   } catch (error) {
-    throw badRequestOf((error as Error).message)
+    return refuse(error)
   }
 }
 
-/** Where the text of a value is. */
-export interface Span {
-  readonly start: number
-  readonly end: number
+/** Whether it is JSON. A promise only if it is long. */
+export function isJson(text: string, turns: Turns): MaybePromise<boolean> {
+  return later(problemIn(text, turns), problem => problem === null)
+}
+
+/** Why it is no JSON; null: it is. */
+export function problemIn(text: string, turns: Turns): MaybePromise<Error | null> {
+  const told = (error: Error) => error
+  if (text.length > mostJsonAtOnce) return readDocument(text, turns, 0).then(() => null, told)
+  try {
+    JSON.parse(text)
+    return null
+  } catch (error) {
+    return told(error as Error)
+  }
+}
+
+function refuse(error: unknown): never {
+  throw badRequestOf((error as Error).message)
 }
 
 /** The members of the object that begins at `at`, or null if no object does. The text must be valid JSON. Of two members of one name the later counts. */
@@ -48,22 +60,6 @@ export function membersOf(text: string, at = 0): Map<string, Span> | null {
     position = skipSpace(text, position + 1)
   }
   return members
-}
-
-/** The elements of the array that begins at `at`, or null if no array does. */
-export function elementsOf(text: string, at: number): Span[] | null {
-  let position = skipSpace(text, at)
-  if (text.charCodeAt(position) !== openBracket) return null
-  const elements: Span[] = []
-  position = skipSpace(text, position + 1)
-  if (text.charCodeAt(position) === closeBracket) return elements
-  for (;;) {
-    const end = endOfValue(text, position)
-    elements.push({ start: position, end })
-    position = skipSpace(text, end)
-    if (text.charCodeAt(position) !== comma) return elements
-    position = skipSpace(text, position + 1)
-  }
 }
 
 const quote = 0x22

@@ -1,7 +1,7 @@
 /** Opens the proxy: one HTTP server with the routes of v2 and v3. */
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { stringifyLossless } from '../base.ts'
-import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp } from '../http.ts'
+import { closeHttpApp, type ErrorBody, type HttpApp, HttpError, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { invalidPayload, toHttpError } from './errors.ts'
 import { baseUrl } from './links.ts'
@@ -44,8 +44,7 @@ export async function openRest({ settings, sessions, registryFor, system, logger
     port,
     async close() {
       rest.stop()
-      await app.close()
-      await instances.close()
+      await Promise.all([closeHttpApp(app, system.timers), instances.close()])
     },
   }
 }
@@ -54,7 +53,11 @@ function prepare(rest: Rest): void {
   const { app } = rest
   // null: there is no body.
   app.setSerializerCompiler(() => value => (value === null ? '' : stringifyLossless(value)))
-  app.addHook('onRequest', request => rest.identify(request, request.headers.authorization, request.ip))
+  app.addHook('onRequest', (request, _reply, done) => {
+    const identified = rest.identify(request, request.headers.authorization, request.ip)
+    if (identified instanceof Promise) identified.then(() => done(), done)
+    else done()
+  })
   limitAnswers(rest)
   // v2 asks for committed offsets with a body.
   app.addHttpMethod('GET', { hasBody: true, overrideExisting: true })

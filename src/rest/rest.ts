@@ -1,6 +1,6 @@
 /** What every route of the proxy is given: the application, and who asks. */
 import type { FastifyRequest } from 'fastify'
-import { type System, Turns } from '../base.ts'
+import { later, type MaybePromise, type System, Turns } from '../base.ts'
 import type { Client, Cluster } from '../client.ts'
 import type { HttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
@@ -52,13 +52,13 @@ export class Rest {
   constructor({ app, sessions, registryFor, system, logger, settings, mostBodyBytes }: RestOptions) {
     this.app = app
     this.system = system
-    this.turns = new Turns(system)
     this.logger = logger
     this.settings = settings
     this.mostBodyBytes = mostBodyBytes
     this.budget = new Budget(settings.mostInFlightBytes)
     this.readers = new Readers(settings.mostInstances)
     this.unread = new Unread(unreadOfInFlight * settings.mostInFlightBytes)
+    this.turns = new Turns(system)
     this.#sessions = sessions
     this.#registryFor = registryFor
   }
@@ -72,9 +72,9 @@ export class Rest {
     this.#stop.abort()
   }
 
-  /** Must have resolved before the handler of the request runs. Throws Unauthorized. */
-  async identify(request: Asking, authorization: string | undefined, address: string): Promise<void> {
-    this.#identities.set(request.raw, await this.#sessions.identify(authorization, address))
+  /** Must have come to its end before the handler of the request runs. Throws Unauthorized. */
+  identify(request: Asking, authorization: string | undefined, address: string): MaybePromise<void> {
+    return later(this.#sessions.identify(authorization, address), identity => void this.#identities.set(request.raw, identity))
   }
 
   identity({ raw }: Asking): Identity {

@@ -5,10 +5,9 @@
  * tolerant. A number or a word is JSON only if it is written as JSON would write it, so that the text `1e5` is not shown as 100000.
  */
 import { isUtf8 } from 'node:buffer'
-import { stringifyLossless } from '../base.ts'
+import { later, stringifyLossless } from '../base.ts'
 import { readFrame } from './framing.ts'
 import { isInternal } from './plain/kafka.ts'
-import { later } from './registered/codec.ts'
 import type { RegistryClient } from './registry-client.ts'
 import { type Decoded, type MaybePromise, type Place, type Serde, SerdeError, type SerdeName } from './types.ts'
 

@@ -1,7 +1,7 @@
 /** The serdes of one process: opened when first used. */
+import { later } from '../base.ts'
 import { type Choice, decodeAuto } from './auto.ts'
 import { serdes } from './list.ts'
-import { later } from './registered/codec.ts'
 import type { RegistryClient } from './registry-client.ts'
 import {
   type Display,

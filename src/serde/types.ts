@@ -1,5 +1,8 @@
 /** What a serde is, and what it works on. See `../serde.ts`. */
+import type { MaybePromise } from '../base.ts'
 import type { RegistryClient } from './registry-client.ts'
+
+export type { MaybePromise } from '../base.ts'
 
 /**
  * A value as people see it and as JSON can hold it; integers beyond ±2^53 are bigints. Bytes inside a value are text, in the manner of each format.
@@ -54,9 +57,7 @@ export interface Resources {
   readonly registry: RegistryClient | null
 }
 
-export type MaybePromise<T> = T | Promise<T>
-
-/** Methods throw {@link SerdeError}; they return a promise only where a schema is still to be fetched. */
+/** Methods throw {@link SerdeError}; they return a promise only where a schema is still to be fetched, or a library to be loaded. */
 export interface Serde {
   decode(bytes: Buffer, place: Place): MaybePromise<Decoded>
   encode(value: unknown, place: Place, schema: SchemaChoice): MaybePromise<Buffer>

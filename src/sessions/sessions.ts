@@ -1,5 +1,5 @@
 /** Clients by identity: the least recently used are closed when there are many, and each after some time without use. */
-import type { System, Timer } from '../base.ts'
+import type { MaybePromise, System, Timer } from '../base.ts'
 import { type Client, ClientError, type ClientProperties, openClient } from '../client.ts'
 import { Attempts } from './attempts.ts'
 import {
@@ -42,10 +42,13 @@ export interface Sessions {
   /** Whether callers have to log in. */
   readonly needsLogin: boolean
   readonly ways: LoginWays
-  /** `authorization`: the header of a request from `address`. Throws Unauthorized, and ClientError if no broker answers. */
-  identify(authorization: string | undefined, address: string): Promise<Identity>
+  /**
+   * `authorization`: the header of a request from `address`. Throws Unauthorized, and ClientError if no broker answers. A promise only where the broker
+   * has to be asked.
+   */
+  identify(authorization: string | undefined, address: string): MaybePromise<Identity>
   /** The same with credentials; null where no login is needed. `address`: null for credentials that were right before. */
-  logIn(credentials: Credentials | null, address: string | null): Promise<Identity>
+  logIn(credentials: Credentials | null, address: string | null): MaybePromise<Identity>
   /** The client of one that `identify` has returned. */
   clientOf(identity: Identity): Client
   /** As the person would say it to another service of this process; undefined: there was no login. */
@@ -107,17 +110,17 @@ class Pool implements Sessions {
     options.system.random.fill(this.#secret)
   }
 
-  async identify(authorization: string | undefined, address: string): Promise<Identity> {
+  identify(authorization: string | undefined, address: string): MaybePromise<Identity> {
     return this.logIn(this.needsLogin ? credentialsIn(authorization) : null, address)
   }
 
-  async logIn(credentials: Credentials | null, address: string | null): Promise<Identity> {
+  logIn(credentials: Credentials | null, address: string | null): MaybePromise<Identity> {
     if (credentials === null || !this.needsLogin) return (this.#known.get('') ?? this.#add('', this.#open(null))).identity
     checkCredentials(credentials)
     const hash = hashOf(credentials, this.#secret)
     const known = this.#known.get(hash)
     if (known !== undefined && this.#now() - known.verifiedMs < trustMs) return known.identity
-    return (await this.#once(hash, () => this.#admit(hash, credentials, address))).identity
+    return this.#once(hash, () => this.#admit(hash, credentials, address)).then(({ identity }) => identity)
   }
 
   clientOf({ key }: Identity): Client {

@@ -105,7 +105,6 @@ class Follower implements TopicTable {
   readonly #options: TopicTableOptions
   readonly #positions: Map<number, bigint>
   readonly #stop = new AbortController()
-  #following: Promise<void> = Promise.resolve()
   #waiting: Waiting[] = []
   #retry: Timer | null = null
 
@@ -134,13 +133,12 @@ class Follower implements TopicTable {
   async close(): Promise<void> {
     this.#stop.abort()
     this.#retry?.cancel()
-    const closed = new ClientError('FAILED', `the table ${this.#options.topic} is closed`)
-    for (const each of this.#waiting.splice(0)) each.reject(closed)
-    await this.#following
+    for (const each of this.#waiting.splice(0)) each.reject(this.#closed())
+    // A fetch under way, which nobody listens to any more, ends with the client.
   }
 
   follow(): void {
-    this.#following = this.#read().catch(error => {
+    void this.#read().catch(error => {
       if (this.#stop.signal.aborted) return
       const { logger, topic, system } = this.#options
       logger.warn({ topic, err: error }, 'cannot follow a topic; it is tried again')
@@ -197,7 +195,12 @@ class Follower implements TopicTable {
 
   #reached(positions: ReadonlyMap<number, bigint>): Promise<void> {
     if (this.#has(positions)) return Promise.resolve()
+    if (this.#stop.signal.aborted) return Promise.reject(this.#closed())
     return new Promise((resolve, reject) => void this.#waiting.push({ positions, resolve, reject }))
+  }
+
+  #closed(): ClientError {
+    return new ClientError('FAILED', `the table ${this.#options.topic} is closed`)
   }
 
   #settle(): void {

@@ -1,7 +1,7 @@
 /** Opens the service: the store, the worker, and the API. */
 import type { FastifyError } from 'fastify'
 import { stringifyLossless } from '../base.ts'
-import { listen, openHttpApp } from '../http.ts'
+import { closeHttpApp, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { problemBody, toHttpError } from './api/problems.ts'
 import { triggerRoutes } from './api/routes.ts'
@@ -37,7 +37,7 @@ export async function openTriggers({ settings, sessions, own, system, logger }: 
   return {
     port,
     async close() {
-      await app.close()
+      await closeHttpApp(app, system.timers)
       await worker.close()
       pool.close()
       await store.close()

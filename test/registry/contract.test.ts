@@ -288,3 +288,24 @@ test('reads go on while no broker answers', async () => {
     assert.equal((await alone.ask('GET', path)).status, 200, path)
   assert.equal((await alone.ask('POST', '/subjects/read', record(x))).status, 200)
 })
+
+test('what is asked for often is answered as it is now, in the type that was asked for', async () => {
+  const { id, guid } = await ok('POST', '/subjects/often/versions', record(optional('often')))
+  const { schema } = record(optional('often'))
+  const version = { subject: 'often', version: 1, id, guid, schemaType: 'AVRO', schema }
+  for (let round = 0; round < 2; round++) {
+    const { ts, deleted, ...byVersion } = await ok('GET', '/subjects/often/versions/1')
+    assert.deepEqual([byVersion, typeof ts, deleted], [version, 'number', false])
+    assert.deepEqual(await ok('GET', '/subjects/often/versions/latest'), { ...version, ts, deleted })
+    assert.deepEqual(await ok('GET', `/schemas/ids/${id}`), { guid, schemaType: 'AVRO', schema, ts, deleted })
+    const named = await ok('GET', `/schemas/ids/${id}?subject=often`)
+    assert.deepEqual(named, { subject: 'often', version: 1, guid, schemaType: 'AVRO', schema, ts, deleted })
+    const plain = await registry.ask('GET', `/schemas/ids/${id}`, undefined, { accept: 'application/json' })
+    assert.equal(plain.type, 'application/json')
+    assert.equal((await registry.ask('GET', `/schemas/ids/${id}`)).type, 'application/vnd.schemaregistry.v1+json')
+  }
+  await ok('DELETE', '/subjects/often/versions/1')
+  assert.deepEqual(await codeOf('GET', '/subjects/often/versions/1'), [404, 40_401])
+  assert.equal((await ok('GET', '/subjects/often/versions/1?deleted=true')).deleted, true)
+  assert.equal((await ok('GET', `/schemas/ids/${id}`)).deleted, true)
+})

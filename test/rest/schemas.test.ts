@@ -286,3 +286,13 @@ test('without a registry: 42206', async () => {
   const { text } = await alone.ask('POST', `${alone.cluster}/topics/none/records`, { value: { data: 1 } })
   assert.match(JSON.parse(text).message, /^Error: 42206 : Payload error\. Schema Registry must be configured/)
 })
+
+test('a record whose key has an unknown schema and whose value is wrong fails alone', async () => {
+  await proxy.client.createTopic({ name: 'both-wrong' })
+  const wrong = { key: { schema_id: 999_999, data: 1 }, value: { type: 'BINARY', data: 5 } }
+  const reports = await stream('both-wrong', wrong, { value: { type: 'STRING', data: 'right' } })
+  assert.deepEqual(
+    reports.map(each => each.error_code === 200),
+    [false, true],
+  )
+})

@@ -1,6 +1,6 @@
 /** To produce a record, by hand or again, and to send records of a dead-letter topic back to where they came from. */
 import { type Static, Type } from 'typebox'
-import { parseLossless } from '../../base.ts'
+import { parseInTurns, type Turns } from '../../base.ts'
 import { type Client, ClientError, type ReceivedRecord, type RecordToSend } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { openSerdes, type RegistryClient, SerdeError } from '../../serde.ts'
@@ -30,13 +30,19 @@ const Bytes = Type.Union([
 ])
 type Bytes = Static<typeof Bytes>
 
-async function bytesOf(given: Bytes, topic: string, part: 'key' | 'value', registry: RegistryClient | null): Promise<Buffer | null> {
+interface Target {
+  readonly topic: string
+  readonly registry: RegistryClient | null
+  readonly turns: Turns
+}
+
+async function bytesOf(given: Bytes, part: 'key' | 'value', { topic, registry, turns }: Target): Promise<Buffer | null> {
   if (given === null) return null
   if ('text' in given) return Buffer.from(given.text, 'utf8')
   if ('base64' in given) return Buffer.from(given.base64, 'base64')
   const { json, serde, ...schema } = given
   try {
-    return await openSerdes({ registry }).encode(serde, parseLossless(json), { topic, part }, schema)
+    return await openSerdes({ registry }).encode(serde, await parseInTurns(json, turns), { topic, part }, schema)
   } catch (error) {
     if (error instanceof SerdeError || error instanceof SyntaxError) throw new HttpError(400, 400, `The ${part}: ${error.message}`)
     throw error
@@ -54,16 +60,17 @@ const produce = route({
     partition: Type.Optional(Type.Integer({ minimum: 0 })),
   }),
   response: Type.Object({ partition: Type.Integer(), offset: Digits() }),
-  async handle({ params: { topic }, body, client, registry }) {
+  async handle({ params: { topic }, body, client, registry, shared: { turns } }) {
     // The library would create a topic that is missing.
     await client.topics([topic])
+    const target = { topic, registry, turns }
     const headers = await Promise.all(
       (body.headers ?? []).map(async each => ({
         key: Buffer.from(each.key, 'utf8'),
-        value: await bytesOf(each.value, topic, 'value', registry),
+        value: await bytesOf(each.value, 'value', target),
       })),
     )
-    const [key, value] = await Promise.all([bytesOf(body.key, topic, 'key', registry), bytesOf(body.value, topic, 'value', registry)])
+    const [key, value] = await Promise.all([bytesOf(body.key, 'key', target), bytesOf(body.value, 'value', target)])
     const record: RecordToSend = { key, value, headers, partition: body.partition }
     const [placed] = await client.send(topic, [record], { acks: 'all' })
     return { partition: placed!.partition, offset: String(placed!.offset) }

@@ -1,11 +1,10 @@
 /** Conditions on records. One that has no answer for a record, because a field is missing, say, does not hold; how many, is told. */
 import { isUtf8 } from 'node:buffer'
-import { type Clock, parseLossless, stringifyLossless } from '../../base.ts'
+import { type Clock, type MaybePromise, parseLossless, stringifyLossless } from '../../base.ts'
 import { compileCel, compileJsonPath, ExprError } from '../../expr.ts'
 import type { Filters } from './job.ts'
 import type { Opened } from './rows.ts'
 
-type MaybePromise<T> = T | Promise<T>
 type Condition = (opened: Opened) => MaybePromise<boolean>
 
 export interface Filter {

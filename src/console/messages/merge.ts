@@ -5,10 +5,9 @@
  * costs a few fetches. Records that do not match are dropped as soon as they are read, and the steps get longer while little is found, so that a search
  * runs at the speed of fetches. Exact where a partition's timestamps do not go back.
  */
+import type { MaybePromise } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import type { Range } from './job.ts'
-
-type MaybePromise<T> = T | Promise<T>
 
 /** The records of each fetch; those of a partition in their order. */
 export type Read = (from: ReadonlyMap<number, bigint>, until: ReadonlyMap<number, bigint> | null) => AsyncIterable<ReceivedRecord[]>

@@ -1,6 +1,6 @@
 /** Whatever is asked: the event loop goes on, whoever asks has an answer, and others have theirs. */
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { longestTurnDuring } from '../../../test/support/processor-time.ts'
 import { realSystem } from '../../base.ts'
 import { HttpError } from '../../http.ts'
@@ -10,6 +10,8 @@ import type { EarlierText, Question, SchemaText } from './questions.ts'
 
 const { timers } = realSystem()
 const judge = new Judge({ timers })
+// The first question loads the parsers, which is a step of its own.
+before(() => ask({ kind: 'identities', schemas: [] }))
 after(() => judge.close())
 
 const avro = (schema: unknown): SchemaText => ({ type: 'AVRO', text: JSON.stringify(schema), resolved: [] })

@@ -13,7 +13,7 @@ import type { Timer, Timers } from '../../base.ts'
 import { errors } from '../errors.ts'
 import { Budget, InvalidSchema, TooComplex } from '../schema.ts'
 import type { Answered, Asked, ready } from './judge-thread.ts'
-import { type Answers, answer, type Question, type SchemaText } from './questions.ts'
+import type { Answers, answer, Question, SchemaText } from './questions.ts'
 
 export interface JudgeOptions {
   readonly timers: Timers
@@ -43,6 +43,9 @@ const mostWaitingCharacters = 2 ** 26
 /** Of the thread, when nobody asks. */
 const idleMs = 60_000
 
+/** Loaded with the first question: they take some megabytes, and many registries are only read from. */
+let parsers: typeof answer | null = null
+
 interface Waiting {
   readonly question: Question
   readonly characters: number
@@ -71,7 +74,8 @@ export class Judge {
 
   /** Runs `decide` until it asks nothing new. It must not change anything before it has asked all. Throws what it throws. */
   async settle<Decided>(decide: (answering: Answering) => Decided | Promise<Decided>): Promise<Decided> {
-    const memory = new Memory()
+    parsers ??= (await import('./questions.ts')).answer
+    const memory = new Memory(parsers)
     for (let runs = 0; ; runs++) {
       memory.begin()
       try {
@@ -168,8 +172,13 @@ class Memory implements Answering {
   readonly #known: { readonly question: Question; readonly answered: Answered }[] = []
   /** Of what is known: most runs ask the same in the same order. */
   #next = 0
+  readonly #answer: typeof answer
   readonly #budget = new Budget(mostInlineSteps)
   #characters = mostInlineCharacters
+
+  constructor(from: typeof answer) {
+    this.#answer = from
+  }
 
   begin(): void {
     this.#next = 0
@@ -196,7 +205,7 @@ class Memory implements Answering {
     if (characters > this.#characters) throw new Unanswered(question)
     this.#characters -= characters
     try {
-      const found = answer(question, () => this.#budget)
+      const found = this.#answer(question, () => this.#budget)
       this.keep(question, { answer: found })
       return found as Answers[Kind]
     } catch (error) {

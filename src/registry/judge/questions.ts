@@ -1,6 +1,7 @@
 /** What only who has parsed a schema can say of it, as plain data, so that it can be asked of another thread. */
 import { createHash } from 'node:crypto'
-import { type Earlier, incompatibilities, type Level } from '../compatibility.ts'
+import { type Earlier, incompatibilities } from '../compatibility.ts'
+import type { Level } from '../levels.ts'
 import { type Budget, InvalidSchema, type Policy, type Resolved, TooComplex } from '../schema.ts'
 import { parseSchema } from '../schemas.ts'
 

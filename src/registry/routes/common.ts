@@ -14,11 +14,13 @@ import { type Identity, type Leadership, patienceMs, urlOf } from '../leader.ts'
 import { printContent } from '../records.ts'
 import type { State, Version } from '../state.ts'
 import { isValidSubject, normalSubject, parseContext, prefixOf } from '../subject.ts'
+import type { Prepared } from './prepared.ts'
 
 export interface Registry {
   readonly state: State
   readonly judge: Judge
   readonly identities: Identities
+  readonly prepared: Prepared
   readonly leadership: Leadership
   readonly access: Access
   readonly sessions: Sessions
@@ -56,6 +58,10 @@ export function flag(value: string | undefined): boolean {
 /** The identity that the hook of the server has found. */
 export function identityOf(request: FastifyRequest): Caller {
   return (request as FastifyRequest & { identity: Caller }).identity
+}
+
+export function keepIdentity(request: FastifyRequest, identity: Identity): void {
+  ;(request as FastifyRequest & { identity: Identity }).identity = identity
 }
 
 /** A subject of the path or query, in the context of the path. */
@@ -186,4 +192,17 @@ function unlessDeposed(error: unknown): null {
 export function printVersion(version: Version, shown: string = version.text): object {
   const { subject, version: number, id, guid, timestampMs, deleted } = version
   return { subject, version: number, id, guid, ...printContent({ ...version, text: shown }), ts: timestampMs, deleted }
+}
+
+/** The same where an id was asked for; `named`: with the subject and version in which it was found. */
+export function printById(version: Version, { named, shown, maxId }: { named: boolean; shown?: string; maxId?: number }): object {
+  const { subject, version: number, guid, text, timestampMs, deleted } = version
+  return {
+    ...(named ? { subject, version: number } : {}),
+    guid,
+    ...printContent({ ...version, text: shown ?? text }),
+    ...(maxId === undefined ? {} : { maxId }),
+    ts: timestampMs,
+    deleted,
+  }
 }

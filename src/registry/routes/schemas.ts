@@ -2,9 +2,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { later, type MaybePromise } from '../../base.ts'
 import { errors } from '../errors.ts'
-import { printContent } from '../records.ts'
-import { typeNames } from '../schemas.ts'
+import { typeNames } from '../schema.ts'
 import type { Version } from '../state.ts'
 import { contextOf, parseSubject, prefixOf, printSubject } from '../subject.ts'
 import {
@@ -15,6 +15,7 @@ import {
   pageInPieces,
   params,
   prefixIn,
+  printById,
   printVersion,
   query,
   type Registry,
@@ -75,19 +76,20 @@ export function schemaRoutes({ app, registry, prefix }: Routes): void {
 }
 
 function idRoutes({ app, registry, prefix }: Routes): void {
-  const { state, access } = registry
+  const { state, access, prepared } = registry
 
-  app.get(`${prefix}/schemas/ids/:id`, { schema: { params: params.id, querystring: byId } }, async request => {
+  app.get(`${prefix}/schemas/ids/:id`, { schema: { params: params.id, querystring: byId } }, request => {
     const { subject, format, fetchMaxId, referenceFormat } = request.query
-    const found = await findById(registry, request, request.params, subject)
-    return {
-      ...(subject === undefined ? {} : { subject: found.subject, version: found.version }),
-      guid: found.guid,
-      ...printContent({ ...withReferences(found, referenceFormat), text: await formatted(registry, found, format) }),
-      ...(flag(fetchMaxId) ? { maxId: state.maxId(contextOf(found.subject)) } : {}),
-      ts: found.timestampMs,
-      deleted: found.deleted,
+    const named = subject !== undefined
+    const print = async (found: Version) => {
+      const shown = await formatted(registry, found, format)
+      const most = flag(fetchMaxId) ? { maxId: state.maxId(contextOf(found.subject)) } : {}
+      return printById(withReferences(found, referenceFormat), { named, shown, ...most })
     }
+    const isPlain = format === undefined && referenceFormat === undefined && fetchMaxId === undefined
+    return later(findById(registry, request, request.params, subject), found =>
+      isPlain ? prepared.of(found, named ? 'namedId' : 'id') : print(found),
+    )
   })
 
   app.get(`${prefix}/schemas/ids/:id/schema`, { schema: { params: params.id, querystring: byId } }, async (request, reply) => {
@@ -144,12 +146,7 @@ function guidRoutes({ app, registry, prefix }: Routes): void {
       const [first] = ids(guid)
       if (first === undefined) throw errors.schemaNotFound(guid)
       const found = await firstReadable(registry, request, state.withId(first.context, first.id), guid)
-      return {
-        guid: found.guid,
-        ...printContent({ ...found, text: await formatted(registry, found, request.query.format) }),
-        ts: found.timestampMs,
-        deleted: found.deleted,
-      }
+      return printById(found, { named: false, shown: await formatted(registry, found, request.query.format) })
     },
   )
 
@@ -165,13 +162,13 @@ function guidRoutes({ app, registry, prefix }: Routes): void {
 }
 
 /** An id is one of the context; if a subject without context is named, of any context in which that subject has it. */
-async function findById(
+function findById(
   registry: Registry,
   request: FastifyRequest,
   { ctx, id: value }: { ctx?: string; id: string },
   asked: string | undefined,
-): Promise<Version> {
-  const { state } = registry
+): MaybePromise<Version> {
+  const { state, access } = registry
   const id = idOf(value)
   const subject = state.resolveAlias(subjectIn(ctx, asked ?? ''))
   const { context, name } = parseSubject(subject)
@@ -185,23 +182,25 @@ async function findById(
   // Whoever wrote a record may have named its subject in another way.
   const anyOfContext = state.byId(id, prefixOf(context))
   if (anyOfContext === null || (name !== '' && context !== '.')) throw errors.schemaNotFound(id)
-  return firstReadable(registry, request, state.withId(context, id), id)
+  // Many subjects may have it, and mostly the first may be read.
+  return later(access.readable(identityOf(request), [anyOfContext.subject]), ({ length }) =>
+    length > 0 ? anyOfContext : firstReadable(registry, request, state.withId(context, id), id),
+  )
 }
 
-async function firstReadable(
+function firstReadable(
   { access }: Registry,
   request: FastifyRequest,
   versions: readonly Version[],
   id: number | string,
-): Promise<Version> {
+): MaybePromise<Version> {
   const who = identityOf(request)
-  const readable = await access.readable(
-    who,
-    versions.map(each => each.subject),
-  )
-  const found = versions.find(each => readable.includes(each.subject))
-  if (found === undefined) throw errors.denied(who.principal, `read schema ${id}`)
-  return found
+  const subjects = versions.map(each => each.subject)
+  return later(access.readable(who, subjects), readable => {
+    const found = versions.find(each => readable.includes(each.subject))
+    if (found === undefined) throw errors.denied(who.principal, `read schema ${id}`)
+    return found
+  })
 }
 
 function hasRule({ ruleSet }: Version, type: string): boolean {

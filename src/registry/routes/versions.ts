@@ -1,5 +1,6 @@
 /** `/subjects/{subject}/versions`: registering, reading and deleting versions. */
 import { Type } from 'typebox'
+import { later } from '../../base.ts'
 import type { Registered } from '../decide.ts'
 import { errors } from '../errors.ts'
 import { printContent } from '../records.ts'
@@ -41,17 +42,18 @@ export function versionRoutes(routes: Routes): void {
         response: { 200: Type.Array(Type.Integer()) },
       },
     },
-    async request => {
+    request => {
       const { deleted, deletedOnly, deletedAsNegative, ...paging } = request.query
       const subject = subjectOf(registry, request.params)
-      await access.requireRead(identityOf(request), subject)
-      if (!state.has(subject, flag(deleted) || flag(deletedOnly) ? 'with' : 'without')) throw errors.subjectNotFound(subject)
-      const which: Deleted = flag(deletedAsNegative) ? 'with' : flag(deletedOnly) ? 'only' : flag(deleted) ? 'with' : 'without'
-      const negative = flag(deletedAsNegative)
-      return page(
-        state.versions(subject, which).map(each => (negative && each.deleted ? -each.version : each.version)),
-        paging,
-      )
+      return later(access.requireRead(identityOf(request), subject), () => {
+        if (!state.has(subject, flag(deleted) || flag(deletedOnly) ? 'with' : 'without')) throw errors.subjectNotFound(subject)
+        const which: Deleted = flag(deletedAsNegative) ? 'with' : flag(deletedOnly) ? 'only' : flag(deleted) ? 'with' : 'without'
+        const negative = flag(deletedAsNegative)
+        return page(
+          state.versions(subject, which).map(each => (negative && each.deleted ? -each.version : each.version)),
+          paging,
+        )
+      })
     },
   )
 
@@ -93,7 +95,7 @@ export function versionRoutes(routes: Routes): void {
 }
 
 function readingRoutes({ app, registry, prefix }: Routes): void {
-  const { state, access } = registry
+  const { state, access, prepared } = registry
   const path = `${prefix}/subjects/:subject/versions/:version`
   const find = (subject: string, value: string, deleted: boolean): Version => {
     const number = versionOf(value)
@@ -103,12 +105,14 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
   }
   const querystring = Type.Object({ deleted: query.text, format: query.text, referenceFormat: query.text })
 
-  app.get(path, { schema: { params: params.version, querystring } }, async request => {
+  app.get(path, { schema: { params: params.version, querystring } }, request => {
     const { deleted, format, referenceFormat } = request.query
     const subject = subjectOf(registry, request.params)
-    await access.requireRead(identityOf(request), subject)
-    const found = find(subject, request.params.version, flag(deleted))
-    return printVersion(withReferences(found, referenceFormat), await formatted(registry, found, format))
+    const print = async (found: Version) => printVersion(withReferences(found, referenceFormat), await formatted(registry, found, format))
+    return later(access.requireRead(identityOf(request), subject), () => {
+      const found = find(subject, request.params.version, flag(deleted))
+      return format === undefined && referenceFormat === undefined ? prepared.of(found, 'version') : print(found)
+    })
   })
 
   app.get(`${path}/schema`, { schema: { params: params.version, querystring } }, async (request, reply) => {

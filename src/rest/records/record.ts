@@ -1,4 +1,5 @@
 /** One record of v3, from JSON to bytes. Its errors concern it alone. */
+import { type Document, later, type MaybePromise, type Turns } from '../../base.ts'
 import type { RecordToSend } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { badRequestOf, noPartition, noRegistry } from '../errors.ts'
@@ -28,6 +29,7 @@ export interface Reading {
   readonly nowMs: number
   /** null: there is no registry. */
   readonly schemas: Schemas | null
+  readonly turns: Turns
   /** What may stand in a record besides its own fields. */
   readonly more?: ReadonlySet<string>
 }
@@ -35,12 +37,11 @@ export interface Reading {
 const fields: ReadonlySet<string> = new Set(['partition_id', 'headers', 'key', 'value', 'timestamp'])
 const none: ReadonlySet<string> = new Set()
 
-/** The text of one record of v3; `document` is what it says. Throws HttpError. Returns a promise if a schema is used. */
-function readRecord(document: unknown, text: string, reading: Reading): ReadRecord | Promise<ReadRecord> {
+/** `document`: what the text of a record of v3 says. Throws HttpError. A promise only if a schema is not known yet, or its data is long. */
+function readRecord(document: unknown, raw: Raw, reading: Reading): MaybePromise<ReadRecord> {
   const given = objectIn(document, 'a record')
   const { nowMs, more = none } = reading
   for (const name of Object.keys(given)) if (!fields.has(name) && !more.has(name)) throw badRequestOf(`Unrecognized field "${name}"`)
-  const raw = lazyRaw(text)
   const partition = partitionIn(given['partition_id'])
   const headers = headersIn(given['headers'])
   const timestampMs = BigInt(timeIn(given['timestamp']) ?? nowMs)
@@ -64,13 +65,13 @@ function readRecord(document: unknown, text: string, reading: Reading): ReadReco
 }
 
 /** The same, with errors of the record as values. */
-export function readOne(document: unknown, text: string, reading: Reading): ReadRecord | HttpError | Promise<ReadRecord | HttpError> {
+export function readOne(document: unknown, raw: Raw, reading: Reading): MaybePromise<ReadRecord | HttpError> {
   const told = (error: unknown): HttpError => {
     if (error instanceof HttpError) return error
     throw error
   }
   try {
-    const read = readRecord(document, text, reading)
+    const read = readRecord(document, raw, reading)
     return read instanceof Promise ? read.catch(told) : read
   } catch (error) {
     return told(error)
@@ -78,14 +79,23 @@ export function readOne(document: unknown, text: string, reading: Reading): Read
 }
 
 type Part = 'key' | 'value'
-type Raw = (part: Part) => string
+/** The text of the `data` of a key or value that has one. Looked for only where it is passed on. */
+export type Raw = (part: Part) => string
 
-/** The text of `data`. Looked for only where it is passed on. */
-function lazyRaw(text: string): Raw {
+/** Of a record that is a text by itself, and a short one. */
+export function rawIn(text: string): Raw {
   return part => {
     const { start } = membersOf(text)!.get(part)!
     const data = membersOf(text, start)!.get('data')
     return data === undefined ? 'null' : text.slice(data.start, data.end)
+  }
+}
+
+/** Of a record, or of one in a longer text, whose places are known. */
+export function rawAt(text: string, record: unknown, { placesIn }: Document): Raw {
+  return part => {
+    const span = placesIn((record as Record<Part, unknown>)[part]).get('data')
+    return span === undefined ? 'null' : text.slice(span.start, span.end)
   }
 }
 
@@ -94,7 +104,7 @@ interface Data {
   readonly told: Told
 }
 
-function dataIn(given: unknown, part: Part, raw: Raw, reading: Reading): Data | Promise<Data> | null {
+function dataIn(given: unknown, part: Part, raw: Raw, reading: Reading): MaybePromise<Data> | null {
   if (given == null) return null
   const fieldsGiven = objectIn(given, part)
   const { type = null, data = null } = fieldsGiven
@@ -104,14 +114,19 @@ function dataIn(given: unknown, part: Part, raw: Raw, reading: Reading): Data | 
     return { bytes, told: { type: type as PlainFormat, size: bytes?.length ?? 0, schema: null } }
   }
   const wish = wishIn(fieldsGiven, part)
-  if (reading.schemas === null) throw noRegistry()
-  return encoded(reading.schemas, wish, data === null ? null : losslessIn(raw(part)), reading.topic, part)
+  const { schemas, topic, turns } = reading
+  if (schemas === null) throw noRegistry()
+  const value = data === null ? null : losslessIn(raw(part), turns)
+  return later(value, known => encoded(schemas, wish, known, topic, part))
 }
 
-async function encoded(schemas: Schemas, wish: SchemaWish, value: unknown, topic: string, part: Part): Promise<Data> {
-  const schema = await schemas.find(wish, topic, part)
-  const bytes = value === null ? null : await schemas.encode(value, schema, topic, part)
-  return { bytes, told: { type: schema.format, size: bytes?.length ?? 0, schema } }
+function encoded(schemas: Schemas, wish: SchemaWish, value: unknown, topic: string, part: Part): MaybePromise<Data> {
+  return later(schemas.find(wish, topic, part), schema =>
+    later(value === null ? null : schemas.encode(value, schema, topic, part), bytes => ({
+      bytes,
+      told: { type: schema.format, size: bytes?.length ?? 0, schema },
+    })),
+  )
 }
 
 const schemaFields = ['subject', 'subject_name_strategy', 'schema_id', 'schema_version', 'schema'] as const

@@ -5,7 +5,7 @@
  * There is one of these for each principal, because the registry is asked with the principal's own credentials and its answers are remembered.
  */
 import { hash } from 'node:crypto'
-import type { Clock } from '../../base.ts'
+import type { Clock, MaybePromise } from '../../base.ts'
 import { HttpError } from '../../http.ts'
 import { openSerdes, type RegistryClient, RegistryRefused, recordNameOf, type SchemaChoice, SerdeError, type Serdes } from '../../serde.ts'
 import { badRequestOf, codes, unprocessable, unserializable } from '../errors.ts'
@@ -66,7 +66,7 @@ export class Schemas {
   }
 
   /** Throws HttpError. */
-  find(wish: SchemaWish, topic: string, part: Part): FoundSchema | Promise<FoundSchema> {
+  find(wish: SchemaWish, topic: string, part: Part): MaybePromise<FoundSchema> {
     const { subject, strategy, id, version, text } = wish
     const schema = text === undefined ? null : `${text.format} ${hash('sha256', text.schema, 'base64')}`
     const key = JSON.stringify([topic, part, subject, strategy, id, version, schema])
@@ -88,14 +88,18 @@ export class Schemas {
     return entry.found
   }
 
-  /** The bytes of a value that is not null. Throws HttpError. */
-  async encode(value: unknown, { format, id, choice }: FoundSchema, topic: string, part: Part): Promise<Buffer> {
-    try {
-      return await this.serdes.encode(serdeOf[format], value, { topic, part, form: 'confluent' }, choice)
-    } catch (error) {
+  /** The bytes of a value that is not null. Throws HttpError. A promise only while the schema is not known yet. */
+  encode(value: unknown, { format, id, choice }: FoundSchema, topic: string, part: Part): MaybePromise<Buffer> {
+    const refuse = (error: unknown): never => {
       if (error instanceof RegistryRefused) throw refusal(error, `Error when fetching schema by id. schemaId = ${id}`)
       if (error instanceof SerdeError) throw badRequestOf(error.message)
       throw error
+    }
+    try {
+      const encoded = this.serdes.encode(serdeOf[format], value, { topic, part, form: 'confluent' }, choice)
+      return encoded instanceof Promise ? encoded.catch(refuse) : encoded
+    } catch (error) {
+      return refuse(error)
     }
   }
 

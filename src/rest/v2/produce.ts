@@ -1,10 +1,11 @@
 /** v2: `POST /topics/{topic}` and `…/partitions/{partition}`. All records of a request go to Kafka together. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { type Document, later, type MaybePromise, type Span, type Turns } from '../../base.ts'
 import type { Sent } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf, codes, isRetriable, noRegistry, ofKafka, unprocessable } from '../errors.ts'
-import { documentIn, elementsOf, losslessIn, membersOf, type Span } from '../json.ts'
+import { documentIn, losslessIn } from '../json.ts'
 import { recordOverhead } from '../records/budget.ts'
 import { base64In } from '../records/record.ts'
 import type { SchemaFormat, Schemas } from '../records/schemas.ts'
@@ -54,12 +55,13 @@ export async function produceRoutes(rest: Rest): Promise<void> {
       const text = (request.body as string | undefined) ?? ''
       const format = formatOf(request.headers['content-type']) ?? 'binary'
       const schemas = rest.schemas(request)
-      const given = givenIn(text, partition)
+      const { turns } = rest
+      const given = await givenIn(text, partition, turns)
       const data =
         format === 'binary' || format === 'json'
           ? plainData(format, text)
-          : await schemaData(given.document, format.toUpperCase() as SchemaFormat, topic, text, schemas)
-      const records = await recordsIn(given, data)
+          : await schemaData(given.document, format.toUpperCase() as SchemaFormat, { topic, text, schemas, turns })
+      const records = await recordsIn(given, data, turns)
       const release = rest.budget.take(rest.identity(request).principal, text.length + records.length * recordOverhead)
       try {
         const outcomes = (await sendAll(rest.client(request), topic, records)) as Sent[]
@@ -117,50 +119,63 @@ const mostRecords = 100_000
 const fields: ReadonlySet<string> = new Set(Object.keys(Records.properties))
 const recordFields: ReadonlySet<string> = new Set(['key', 'value', 'partition'])
 
-function givenIn(text: string, partition: number | undefined): Given {
+async function givenIn(text: string, partition: number | undefined, turns: Turns): Promise<Given> {
   if (text.trim() === '') throw new HttpError(422, 422, 'request body may not be null')
-  const document = documentIn(text) as Record<string, unknown> | null
-  const members = membersOf(text)
-  if (document === null || members === null) throw badRequestOf('the body must be an object')
-  requireKnown(members, fields)
+  // The places of keys and values: in a record of the array of the whole.
+  const whole = await documentIn(text, turns, 3)
+  const document = whole.value
+  if (!isObject(document)) throw badRequestOf('the body must be an object')
+  requireKnown(document, fields)
   const { records } = document
   if (!Array.isArray(records) || records.length === 0) throw new HttpError(422, 422, 'records may not be empty')
   if (records.length > mostRecords) throw new HttpError(413, 413, `A request may have ${mostRecords} records, not ${records.length}`)
-  const spans = elementsOf(text, members.get('records')!.start)!
-  return {
-    document,
-    records: records.map((record: Record<string, unknown>, index) => {
-      const parts = membersOf(text, spans[index]!.start)
-      if (parts === null) throw new HttpError(422, 422, 'a record must be an object')
-      requireKnown(parts, recordFields)
-      const datum = (name: 'key' | 'value'): Datum => (record[name] == null ? null : { value: record[name], at: parts.get(name)! })
-      const own = record['partition'] ?? partition
-      if (own !== undefined && (!Number.isInteger(own) || (own as number) < 0 || (own as number) > 0x7f_ff_ff_ff))
-        throw badRequestOf('partition must be an integer of at least 0')
-      return { key: datum('key'), value: datum('value'), partition: own as number | undefined }
-    }),
+  const given: Given['records'][number][] = []
+  for (const record of records) {
+    if (turns.over) await turns.next()
+    given.push(givenRecord(record, partition, whole))
   }
+  return { document, records: given }
 }
 
-function requireKnown(members: ReadonlyMap<string, unknown>, known: ReadonlySet<string>): void {
-  for (const name of members.keys()) if (!known.has(name)) throw new HttpError(422, 422, `Unrecognized field: ${name}`)
+function givenRecord(record: unknown, partition: number | undefined, { placesIn }: Document): Given['records'][number] {
+  if (!isObject(record)) throw new HttpError(422, 422, 'a record must be an object')
+  requireKnown(record, recordFields)
+  const places = placesIn(record)
+  const datum = (name: 'key' | 'value'): Datum => (record[name] == null ? null : { value: record[name], at: places.get(name)! })
+  const own = record['partition'] ?? partition
+  if (own !== undefined && (!Number.isInteger(own) || (own as number) < 0 || (own as number) > 0x7f_ff_ff_ff))
+    throw badRequestOf('partition must be an integer of at least 0')
+  return { key: datum('key'), value: datum('value'), partition: own as number | undefined }
 }
 
-async function recordsIn({ records }: Given, { toBytes }: DataOf): Promise<ReadRecord[]> {
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function requireKnown(object: Record<string, unknown>, known: ReadonlySet<string>): void {
+  for (const name of Object.keys(object)) if (!known.has(name)) throw new HttpError(422, 422, `Unrecognized field: ${name}`)
+}
+
+/** Waits for nothing once the schemas are known. */
+async function recordsIn({ records }: Given, { toBytes }: DataOf, turns: Turns): Promise<ReadRecord[]> {
+  const read: ReadRecord[] = []
   const bytesOf = (datum: Datum, part: Part) => (datum === null ? null : toBytes(datum, part))
-  return Promise.all(
-    records.map(async ({ key, value, partition }) => {
-      const record = { key: await bytesOf(key, 'key'), value: await bytesOf(value, 'value') }
-      return { record: partition === undefined ? record : { ...record, partition } }
-    }),
-  )
+  for (const { key, value, partition } of records) {
+    if (turns.over) await turns.next()
+    const keyBytes = bytesOf(key, 'key')
+    const knownKey = keyBytes instanceof Promise ? await keyBytes : keyBytes
+    const valueBytes = bytesOf(value, 'value')
+    const record = { key: knownKey, value: valueBytes instanceof Promise ? await valueBytes : valueBytes }
+    read.push({ record: partition === undefined ? record : { ...record, partition } })
+  }
+  return read
 }
 
 type Part = 'key' | 'value'
 
 /** How the data of a request becomes bytes. */
 interface DataOf {
-  toBytes(datum: NonNullable<Datum>, part: Part): Buffer | Promise<Buffer>
+  toBytes(datum: NonNullable<Datum>, part: Part): MaybePromise<Buffer>
   readonly keySchemaId: number | null
   readonly valueSchemaId: number | null
 }
@@ -173,12 +188,17 @@ function plainData(format: 'binary' | 'json', text: string): DataOf {
   }
 }
 
+interface Sending {
+  readonly topic: string
+  readonly text: string
+  readonly schemas: Schemas | null
+  readonly turns: Turns
+}
+
 async function schemaData(
   document: Record<string, unknown>,
   format: SchemaFormat,
-  topic: string,
-  text: string,
-  schemas: Schemas | null,
+  { topic, text, schemas, turns }: Sending,
 ): Promise<DataOf> {
   if (schemas === null) throw noRegistry()
   const find = async (part: Part) => {
@@ -198,7 +218,7 @@ async function schemaData(
     toBytes({ at }, part) {
       const schema = found[part]
       if (schema === null) throw part === 'key' ? missing(42_201, 'keys', 'key') : missing(42_202, 'values', 'value')
-      return schemas.encode(losslessIn(textOf(text, at)), schema, topic, part)
+      return later(losslessIn(textOf(text, at), turns), value => schemas.encode(value, schema, topic, part))
     },
     keySchemaId: found.key?.id ?? null,
     valueSchemaId: found.value?.id ?? null,

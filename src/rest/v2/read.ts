@@ -1,12 +1,13 @@
 /** v2: `GET …/records` of a consumer instance, in the format that it was made for. */
 import { isUtf8 } from 'node:buffer'
 import { Type } from 'typebox'
-import { stringifyLossless } from '../../base.ts'
+import { later, type MaybePromise, stringifyLossless, type Turns } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { SerdeError } from '../../serde.ts'
 import type { Take } from '../consumer/instance.ts'
 import { noRegistry } from '../errors.ts'
+import { problemIn } from '../json.ts'
 import { type Schemas, serdeOf } from '../records/schemas.ts'
 import type { Rest } from '../rest.ts'
 import { errors, Int64 } from '../v3/schemas.ts'
@@ -40,7 +41,7 @@ export function readRoute(rest: Rest, use: Use): void {
             timeoutMs: timeout > 0 ? Math.min(timeout, requestTimeoutMs) : requestTimeoutMs,
             maxBytes: maxBytes > 0 ? Math.min(maxBytes, mostResponseBytes) : mostResponseBytes,
           },
-          takeOf(own, own === 'binary' || own === 'json' ? null : rest.schemas(request)),
+          takeOf(own, own === 'binary' || own === 'json' ? null : rest.schemas(request), rest.turns),
         )
         return { format: own, records: read }
       })
@@ -61,9 +62,11 @@ function requireFormat(accept: string | undefined, own: Format): void {
   throw new HttpError(406, 40_601, 'The requested embedded data format does not match the deserializer for this consumer instance')
 }
 
-function takeOf(format: Format, schemas: Schemas | null): Take<string> {
+function takeOf(format: Format, schemas: Schemas | null, turns: Turns): Take<string> {
   if (format === 'binary') return record => recordText(record, binaryIn(record.key), binaryIn(record.value))
-  if (format === 'json') return record => recordText(record, jsonIn(record, 'key'), jsonIn(record, 'value'))
+  if (format === 'json')
+    return record =>
+      later(jsonIn(record, 'key', turns), key => later(jsonIn(record, 'value', turns), value => recordText(record, key, value)))
   if (schemas === null) throw noRegistry()
   const { serdes } = schemas
   const serde = serdeOf[format.toUpperCase() as keyof typeof serdeOf]
@@ -83,6 +86,8 @@ function takeOf(format: Format, schemas: Schemas | null): Take<string> {
   }
   return record => {
     const key = dataIn(record, 'key')
+    // If the value cannot be read nobody waits for the key any more.
+    if (key instanceof Promise) key.catch(() => {})
     const value = dataIn(record, 'value')
     if (typeof key === 'string' && typeof value === 'string') return recordText(record, key, value)
     return Promise.all([key, value]).then(both => recordText(record, ...both))
@@ -96,17 +101,15 @@ function binaryIn(bytes: Buffer | null): string {
 }
 
 /** The text itself, once it is known to be JSON. */
-function jsonIn(record: ReceivedRecord, part: Part): string {
+function jsonIn(record: ReceivedRecord, part: Part, turns: Turns): MaybePromise<string> {
   const bytes = record[part]
   if (bytes === null) return 'null'
-  try {
-    if (!isUtf8(bytes)) throw new SyntaxError('it is not valid UTF-8')
-    const text = bytes.toString('utf8')
-    JSON.parse(text)
+  if (!isUtf8(bytes)) throw undecoded(record, part, new SyntaxError('it is not valid UTF-8'))
+  const text = bytes.toString('utf8')
+  return later(problemIn(text, turns), problem => {
+    if (problem !== null) throw undecoded(record, part, problem)
     return text
-  } catch (error) {
-    throw undecoded(record, part, error as Error)
-  }
+  })
 }
 
 /** Confluent's words, and the reason. */

@@ -3,9 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf } from '../errors.ts'
-import { documentIn, elementsOf, membersOf } from '../json.ts'
+import { documentIn } from '../json.ts'
 import { recordOverhead } from '../records/budget.ts'
-import { type Reading, type ReadRecord, readOne } from '../records/record.ts'
+import { type Reading, type ReadRecord, rawAt, readOne } from '../records/record.ts'
 import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
 import { type Outcome, sendAll } from '../records/send.ts'
 import type { Rest } from '../rest.ts'
@@ -35,7 +35,8 @@ export async function batchRoutes(rest: Rest): Promise<void> {
       async (request, reply) => {
         const text = request.body as unknown as string | undefined
         const { cluster_id, topic_name } = request.params
-        const reading = { topic: topic_name, nowMs: rest.system.clock.now(), schemas: rest.schemas(request), more: idField }
+        const { turns, system } = rest
+        const reading = { topic: topic_name, nowMs: system.clock.now(), schemas: rest.schemas(request), turns, more: idField }
         const entries = await entriesIn(text ?? '', reading)
         const release = rest.budget.take(rest.identity(request).principal, (text ?? '').length + entries.length * recordOverhead)
         try {
@@ -65,9 +66,10 @@ interface Entry {
 
 async function entriesIn(text: string, reading: Reading): Promise<Entry[]> {
   if (text.trim() === '') throw refusal('Request body is empty. Data is required.')
-  const documents = (documentIn(text) as { entries?: unknown } | null)?.entries
+  // The places of `data`: in the key of an entry of the array of the whole.
+  const whole = await documentIn(text, reading.turns, 4)
+  const documents = (whole.value as { entries?: unknown } | null)?.entries
   if (!Array.isArray(documents)) throw badRequestOf('entries must be an array')
-  const spans = elementsOf(text, membersOf(text)!.get('entries')!.start)!
   const ids = new Set<unknown>()
   for (const each of documents) {
     const given = (each as { id?: unknown } | null)?.id
@@ -79,10 +81,11 @@ async function entriesIn(text: string, reading: Reading): Promise<Entry[]> {
   if (documents.length === 0) throw refusal('Empty batch.')
   if (documents.length > mostEntries) throw refusal('Too many entries in batch.')
   const entries: Entry[] = []
-  for (const [index, document] of documents.entries()) {
-    const { start, end } = spans[index]!
+  for (const document of documents) {
+    if (reading.turns.over) await reading.turns.next()
+    const read = readOne(document, rawAt(text, document, whole), reading)
     // One after the other: an entry may use the schema of the one before it.
-    entries.push({ id: document.id, read: await readOne(document, text.slice(start, end), reading) })
+    entries.push({ id: document.id, read: read instanceof Promise ? await read : read })
   }
   return entries
 }

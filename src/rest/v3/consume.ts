@@ -15,8 +15,7 @@ import { badRequestOf, noPartition, toHttpError } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import type { Links } from '../links.ts'
 import { instantIn } from '../records/instant.ts'
-import type { Schemas } from '../records/schemas.ts'
-import { dataText, headersText, type ReadFormat, readFormats, timeText } from '../records/text.ts'
+import { dataText, headersText, type Means, type ReadFormat, readFormats, timeText } from '../records/text.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { errors, InTopic, Int64, idIn, List, Nullable } from './schemas.ts'
 
@@ -94,7 +93,7 @@ export function consumeRoute(rest: Rest): void {
         throw error
       }
       const events = new PassThrough()
-      void stream(rest, reader, wish, textIn(wish, rest.schemas(request)), events).finally(close)
+      void stream(rest, reader, wish, textIn(wish, meansOf(rest, request)), events).finally(close)
       return reply.header('content-type', 'text/event-stream').send(events as never)
     },
   )
@@ -197,7 +196,7 @@ async function pageOf(rest: Rest, request: Asking, reader: ConsumerInstance, top
         )
       })
   }
-  const records = await reader.read(wish.limits, textIn(wish, rest.schemas(request)))
+  const records = await reader.read(wish.limits, textIn(wish, meansOf(rest, request)))
   const query = new URLSearchParams(request.raw.url!.split('?', 2)[1] ?? '')
   const where = links.url('topics', topic, 'records')
   const self = query.size === 0 ? where : `${where}?${query}`
@@ -212,10 +211,14 @@ function positionsText(reader: ConsumerInstance): string {
   return reader.positions.map(({ partition, offset }) => `${partition}:${offset}`).join(',')
 }
 
-function textIn({ keyFormat, valueFormat }: Wish, schemas: Schemas | null): Take<string> {
+function meansOf(rest: Rest, request: Asking): Means {
+  return { schemas: rest.schemas(request), turns: rest.turns }
+}
+
+function textIn({ keyFormat, valueFormat }: Wish, means: Means): Take<string> {
   return ({ topic, partition, offset, timestampMs, headers, key, value }) => {
-    const keyText = dataText(key, keyFormat, { topic, part: 'key', headers }, schemas)
-    const valueText = dataText(value, valueFormat, { topic, part: 'value', key, headers }, schemas)
+    const keyText = dataText(key, keyFormat, { topic, part: 'key', headers }, means)
+    const valueText = dataText(value, valueFormat, { topic, part: 'value', key, headers }, means)
     const begin = `{"partition_id":${partition},"offset":${offset},"timestamp":${timeText(timestampMs)},"headers":${headersText(headers)}`
     const whole = (keyPart: string, valuePart: string) => `${begin},"key":${keyPart},"value":${valuePart}}`
     if (typeof keyText === 'string' && typeof valueText === 'string') return whole(keyText, valueText)

@@ -9,6 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { type MaybePromise, mostJsonAtOnce, readDocument } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { drained } from '../drained.ts'
@@ -16,7 +17,7 @@ import { badRequestOf, invalidPayload } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import { recordOverhead } from '../records/budget.ts'
 import { DocumentCutter, MalformedStream } from '../records/documents.ts'
-import { type ReadRecord, readOne } from '../records/record.ts'
+import { type ReadRecord, rawAt, rawIn, readOne } from '../records/record.ts'
 import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
 import type { Schemas } from '../records/schemas.ts'
 import { sendAll } from '../records/send.ts'
@@ -138,14 +139,15 @@ class RecordStream {
     let isWhole = true
     for (const document of documents) {
       bytes += document.length + recordOverhead
-      const record = this.#recordIn(document, now)
+      const reading = this.#recordIn(document, now)
+      // A schema may have to be fetched, or registered, and the next record may use it.
+      const record = reading instanceof Promise ? await reading : reading
       if (record instanceof SyntaxError) {
         read.push(badRequestOf(`Error processing message: ${record.message}`))
         isWhole = false
         break
       }
-      // A schema may have to be fetched, or registered, and the next record may use it.
-      read.push(record instanceof Promise ? await record : record)
+      read.push(record)
     }
     const release = await this.#rest.budget.wait(this.#principal, bytes)
     this.#report(this.#deliver(read).finally(release))
@@ -153,14 +155,21 @@ class RecordStream {
     return isWhole
   }
 
-  #recordIn(document: Buffer, nowMs: number): ReadRecord | HttpError | SyntaxError | Promise<ReadRecord | HttpError> {
+  #recordIn(document: Buffer, nowMs: number): MaybePromise<ReadRecord | HttpError | SyntaxError> {
     if (!isUtf8(document)) return new SyntaxError('Invalid UTF-8')
     const text = document.toString('utf8')
-    try {
-      return readOne(JSON.parse(text), text, { topic: this.#topic, nowMs, schemas: this.#schemas })
-    } catch (error) {
+    const { turns } = this.#rest
+    const reading = { topic: this.#topic, nowMs, schemas: this.#schemas, turns }
+    const told = (error: unknown): SyntaxError => {
       if (error instanceof SyntaxError) return error
       throw error
+    }
+    if (text.length > mostJsonAtOnce)
+      return readDocument(text, turns, 2).then(whole => readOne(whole.value, rawAt(text, whole.value, whole), reading), told)
+    try {
+      return readOne(JSON.parse(text), rawIn(text), reading)
+    } catch (error) {
+      return told(error)
     }
   }
 

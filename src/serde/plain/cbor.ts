@@ -1,12 +1,19 @@
 /**
  * CBOR (RFC 8949). Bytes inside are shown in base64, keys of maps as text; tags are not shown, but for large integers, which they make. Reading is ours,
- * because it must not believe what the bytes declare, and shows every key.
+ * because it must not believe what the bytes declare, and shows every key. The library is loaded when something is first written.
  */
-import { encode } from 'cborg'
+import { later } from '../../base.ts'
 import { Budget, double, exact, float, put } from '../budget.ts'
 import { Input } from '../input.ts'
 import { type Display, type SerdeDefinition, SerdeError } from '../types.ts'
 import { keyOf } from './msgpack.ts'
+
+let library: typeof import('cborg') | null = null
+
+async function load(): Promise<typeof import('cborg')> {
+  library = await import('cborg')
+  return library
+}
 
 export const cbor: SerdeDefinition = {
   name: 'cbor',
@@ -19,11 +26,13 @@ export const cbor: SerdeDefinition = {
       return { value, schema: null }
     },
     encode(value) {
-      try {
-        return Buffer.from(encode(value))
-      } catch (error) {
-        throw new SerdeError(`the value cannot be written as CBOR: ${(error as Error).message}`, error)
-      }
+      return later(library ?? load(), ({ encode }) => {
+        try {
+          return Buffer.from(encode(value))
+        } catch (error) {
+          throw new SerdeError(`the value cannot be written as CBOR: ${(error as Error).message}`, error)
+        }
+      })
     },
   }),
 }

@@ -1,8 +1,18 @@
-/** MessagePack. Bytes inside are shown in base64, keys of maps as text. Reading is ours, because the library refuses keys that JavaScript finds special. */
-import { encode } from '@msgpack/msgpack'
+/**
+ * MessagePack. Bytes inside are shown in base64, keys of maps as text. Reading is ours, because the library refuses keys that JavaScript finds special. It is
+ * loaded when something is first written.
+ */
+import { later } from '../../base.ts'
 import { Budget, double, exact, float, put } from '../budget.ts'
 import { Input } from '../input.ts'
 import { type Display, type SerdeDefinition, SerdeError } from '../types.ts'
+
+let library: typeof import('@msgpack/msgpack') | null = null
+
+async function load(): Promise<typeof import('@msgpack/msgpack')> {
+  library = await import('@msgpack/msgpack')
+  return library
+}
 
 export const msgpack: SerdeDefinition = {
   name: 'msgpack',
@@ -16,11 +26,13 @@ export const msgpack: SerdeDefinition = {
     },
     encode(value) {
       requireInt64(value)
-      try {
-        return Buffer.from(encode(value, { useBigInt64: true }))
-      } catch (error) {
-        throw new SerdeError(`the value cannot be written as MessagePack: ${(error as Error).message}`, error)
-      }
+      return later(library ?? load(), ({ encode }) => {
+        try {
+          return Buffer.from(encode(value, { useBigInt64: true }))
+        } catch (error) {
+          throw new SerdeError(`the value cannot be written as MessagePack: ${(error as Error).message}`, error)
+        }
+      })
     },
   }),
 }

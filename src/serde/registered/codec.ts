@@ -1,4 +1,5 @@
 /** What the three formats of a registry have in common: a frame in front of the bytes, and a schema that may have to be fetched. */
+import { later } from '../../base.ts'
 import type { Frame } from '../framing.ts'
 import { readFrame, writePrefix } from '../framing.ts'
 import { Output } from '../output.ts'
@@ -20,8 +21,8 @@ export interface Codec {
   readonly type: SchemaType
   /** `name` is that of the record or message, if it has one. */
   decode(schema: RegisteredSchema, frame: Frame, form: Form): { value: Display; name: string | null }
-  /** Writes what follows the id. */
-  encode(schema: RegisteredSchema, value: unknown, choice: SchemaChoice, output: Output): void | Promise<void>
+  /** Writes what follows the id. A promise only where something has to be loaded first. */
+  encode(schema: RegisteredSchema, value: unknown, choice: SchemaChoice, output: Output): MaybePromise<void>
 }
 
 export function openRegistered(codec: Codec, { registry }: Resources): Serde {
@@ -66,11 +67,6 @@ function chosen(
   { id, subject, version }: SchemaChoice,
 ): MaybePromise<RegisteredSchema> {
   return id === undefined ? registry.bySubject(subject ?? `${topic}-${part}`, version) : registry.byId(id)
-}
-
-/** At once if the value is there, so that records with known schemas cost no promises. */
-export function later<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return value instanceof Promise ? value.then(next) : next(value)
 }
 
 /** What is made of a schema, once, for as long as the schema is kept; also that it cannot be made. */
