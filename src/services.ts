@@ -5,7 +5,7 @@
  * Every service is an ordinary Kafka client. Hides how they are opened and closed, and that a service that cannot start does not keep the others from
  * starting. A service that is not named costs nothing: its code is not loaded.
  */
-import type { System } from './base.ts'
+import { type System, settledWithin } from './base.ts'
 import { openClient } from './client.ts'
 import type { Logger } from './logger.ts'
 import type { RegistryReached, Service, ServiceContext, ServiceName, ServicesSettings } from './service.ts'
@@ -18,6 +18,9 @@ export type { LoginWays, OidcSettings } from './sessions.ts'
 export interface RunningServices {
   /** Of those that run. */
   readonly ports: ReadonlyMap<ServiceName, number>
+  /** Those whose ports belong to somebody else. */
+  readonly withoutPort: readonly ServiceName[]
+  /** Requests under way are answered, if that is possible within seconds. Does not reject. */
   close(): Promise<void>
 }
 
@@ -29,26 +32,40 @@ const openers: Readonly<Record<ServiceName, (context: ServiceContext) => Promise
   triggers: async context => (await import('./triggers.ts')).openTriggers(context),
 }
 
+/** Answers under way, logins that end, groups that are left: what has not come to an end by then waits for a broker that is away. */
+const servicesCloseMs = 3_000
+/** Then whoever still waits for a broker is told that there is none. */
+const clientsCloseMs = 1_000
+
 export async function startServices(settings: ServicesSettings, system: System, logger: Logger): Promise<RunningServices> {
   const { bootstrap, properties, ownProperties, login, services } = settings
   const own = openClient({ bootstrap, properties: ownProperties, clientId: 'millrace-services' })
   const sessions = openSessions({ bootstrap, properties, ways: login, system })
   const running = new Map<ServiceName, Service>()
+  const withoutPort: ServiceName[] = []
   const registryFor = (authorization: string | undefined) => reachRegistry(settings, running.get('registry')?.port, authorization)
   const context: ServiceContext = { settings, sessions, own, registryFor, system, logger }
   const open = async (name: ServiceName) => {
     try {
       running.set(name, await openers[name](context))
     } catch (error) {
+      if (portErrors.has((error as NodeJS.ErrnoException).code)) withoutPort.push(name)
       logger.error({ service: name, ...whyNot(error, name, settings) }, 'a service cannot start; the others continue')
     }
   }
   await Promise.all(services.map(open))
   return {
     ports: new Map(Array.from(running, ([name, { port }]) => [name, port])),
+    withoutPort,
     async close() {
-      await Promise.all(Array.from(running.values(), each => each.close()))
-      await Promise.all([sessions.close(), own.close()])
+      const closed = (name: string, closing: Promise<void>) =>
+        closing.catch((error: unknown) => logger.warn({ part: name, err: error }, 'a part of the services did not close cleanly'))
+      await settledWithin(
+        system.timers,
+        servicesCloseMs,
+        Array.from(running, ([name, each]) => closed(name, each.close())),
+      )
+      await settledWithin(system.timers, clientsCloseMs, [closed('sessions', sessions.close()), closed('client', own.close())])
     },
   }
 }
@@ -64,6 +81,8 @@ function reachRegistry(
   const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
   return { url: `${tls === null ? 'http' : 'https'}://${address}:${port}`, authorization, isOwn: true }
 }
+
+const portErrors: ReadonlySet<string | undefined> = new Set(['EADDRINUSE', 'EACCES'])
 
 function whyNot(error: unknown, name: ServiceName, { host, ports }: ServicesSettings): object {
   const { code, message } = error as NodeJS.ErrnoException

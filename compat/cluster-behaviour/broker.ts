@@ -73,6 +73,7 @@ export class StartedBroker {
       listeners: `PLAINTEXT://127.0.0.1:${this.port},SASL://127.0.0.1:${this.sasl},INTERNAL://127.0.0.1:${port + 3}`,
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,INTERNAL:SASL_SSL',
       'inter.broker.listener.name': 'INTERNAL',
+      services: '',
     }
     const name = join(directory, `broker-${port}`)
     this.#logFile = `${name}.log`

@@ -53,6 +53,9 @@ export function compile(checkout = repository): Promise<string> {
   return running
 }
 
+/** What is measured and compared is the broker, and the ports of the services are the same for all. */
+const alone: Properties = { services: '' }
+
 /** As in `npm start`, the image and the systemd unit. */
 const nodeFlags = ['--max-semi-space-size=2']
 
@@ -65,7 +68,7 @@ export async function startMillrace(properties: Properties = {}, listeners: List
   const data = join(directory, 'data')
   const file = join(directory, 'server.properties')
   const own = { ...listening(bootstraps, listeners), 'log.dirs': data, 'http.listen': 'none' }
-  writeFileSync(file, lines({ ...properties, ...own }))
+  writeFileSync(file, lines({ ...alone, ...properties, ...own }))
   await compile(checkout)
   const args = [...nodeFlags, join(checkout, 'dist/cli.js'), 'start', '--config', file]
   return Broker.start({ name: 'millrace', command: process.execPath, args, data }, bootstraps, directory)
@@ -81,7 +84,7 @@ export async function startMember(
   const directory = freshDirectory('millrace')
   const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
   const file = join(directory, 'server.properties')
-  writeFileSync(file, lines({ 'http.listen': 'none', ...properties, ...listening(bootstraps, listeners) }))
+  writeFileSync(file, lines({ 'http.listen': 'none', ...alone, ...properties, ...listening(bootstraps, listeners) }))
   await compile(checkout)
   const args = [...nodeFlags, join(checkout, 'dist/cli.js'), 'start', '--config', file]
   return Broker.start({ name: 'millrace', command: process.execPath, args, data: directory, env }, bootstraps, directory)

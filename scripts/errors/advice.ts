@@ -169,6 +169,16 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     /a login with the provider has failed|cannot renew the token of a login/,
     'Check `console.oidc.*`, and whether the provider answers; `err` contains the reason.',
   ],
+  [
+    /starts without console, registry and REST proxy/,
+    'Nothing, if you do not want them; otherwise `reason` says what they need. Set `services` to nothing, and the line goes.',
+  ],
+  [
+    /cannot make the user of the services/,
+    'Mend what `err` says, such as a full disk, and restart the broker; or name a login in `services.client.config`.',
+  ],
+  [/a part of the services did not close cleanly/, 'Nothing: it ends with its process. `err` contains the reason.'],
+  [/no service could start/, 'The lines before it say why; restart the broker when that is mended, or set `services` to nothing.'],
   [/the services process has ended/, 'It is started again, and the broker is not affected. Its own lines before this one say why.'],
   [/the shutdown failed/, 'Nothing: the next start recovers. `err` contains the reason.'],
   [/a request failed unexpectedly|a page of metrics failed|a response cannot be encoded|HTTP endpoint failed|produce failed/, bug],

@@ -21,7 +21,7 @@ async function freePort(): Promise<number> {
 
 test('health finds the broker where its options say, with and without the HTTP endpoint', { timeout: 60_000 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-health-'))
-  const env = { ...process.env, MILLRACE_LOG_DIRS: directory, MILLRACE_GROUP_MAX_SIZE: '77' }
+  const env = { ...process.env, MILLRACE_LOG_DIRS: directory, MILLRACE_SERVICES: '', MILLRACE_GROUP_MAX_SIZE: '77' }
   const ask = (...flags: string[]) => spawnSync(process.execPath, [program, 'health', ...flags], { env, encoding: 'utf8' })
   try {
     for (const http of [`127.0.0.1:${await freePort()}`, 'none']) {

@@ -46,7 +46,7 @@ function dataDirectory(t: TestContext): string {
 
 /** Resolves when all processes are ready. */
 async function start(data: string, processes: number, port = 0, env: Record<string, string> = {}): Promise<Started> {
-  const flags = ['--processes', String(processes), '--port', String(port), '--http', '127.0.0.1:0', '--data', data]
+  const flags = ['--processes', String(processes), '--port', String(port), '--http', '127.0.0.1:0', '--set', 'services=', '--data', data]
   const supervisor = spawn(process.execPath, [program, 'start', ...flags], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -11,6 +11,7 @@ import {
   makeServicesUser,
   processCount,
   type RunningBroker,
+  type ServicesLogin,
   type StartOptions,
   startBroker,
 } from '../broker.ts'
@@ -51,9 +52,8 @@ export async function start(flags: StartFlags): Promise<void> {
     logger.info({ reason }, 'shutting down')
     // A start can be interrupted at any point; the next one recovers.
     if (running === null) process.exit(0)
-    const all = [running, ...(services === null ? [] : [services])]
-    for (const { kill } of all) if (kill !== undefined) beforeNextSignal(system, kill)
-    Promise.all(all.map(each => each.close())).then(
+    for (const each of [services, running]) if (each?.kill !== undefined) beforeNextSignal(system, each.kill)
+    closeInOrder([services, running]).then(
       () => process.exit(0),
       error => {
         logger.error({ err: error }, 'the shutdown failed; the next start will recover')
@@ -66,7 +66,7 @@ export async function start(flags: StartFlags): Promise<void> {
   // V8 counts batches, which lie outside of its heap, but lets them grow only as the heap does: without this, collections of the whole heap take
   // most of the processor time of cold reads, and much of that of large appends (ADR 0012).
   if (config.get('cluster') !== null) setFlagsFromString('--heap-growing-percent=200')
-  const plan = config.get('services').length === 0 ? null : (await import('./services/plan.ts')).planServices(config, system)
+  const plan = config.get('services').length === 0 ? null : (await import('./services/plan.ts')).planIfWanted(config, system, logger)
   const servicesLogin = plan?.login ?? null
   const count = processCount(config)
   if (count > 1) {
@@ -83,8 +83,20 @@ export async function start(flags: StartFlags): Promise<void> {
   if (isLogged()) logStart(config, logger)
   const { ports, httpPort, broker } = (running = await startOrExplain({ config, system, logger }))
   announce(config, { ports: [ports], httpPort, shortage: broker.log.space.shortage }, logger, system.clock.monotonic() - beganMs)
-  if (servicesLogin !== null) await makeServicesUser(broker, servicesLogin)
+  if (servicesLogin !== null) await makeUser(broker, servicesLogin, logger)
   services = (await plan?.start(ports, httpPort, { system, logger, level })) ?? null
+}
+
+/** Whatever becomes of it, the broker goes on. */
+export async function makeUser(broker: RunningBroker['broker'], login: ServicesLogin, logger: Logger): Promise<void> {
+  await makeServicesUser(broker, login).catch((error: unknown) =>
+    logger.warn({ user: login.user, err: error }, 'cannot make the user of the services; what they do by themselves fails'),
+  )
+}
+
+/** The services first: the broker is still there for what they have under way, and for their leaving of groups. */
+async function closeInOrder(parts: readonly (Stoppable | null)[]): Promise<void> {
+  for (const each of parts) await each?.close()
 }
 
 export interface Stoppable {

@@ -26,7 +26,7 @@ interface Started {
 
 /** Resolves when the broker below the command listens. Its port is the second word of the log line that says so. */
 async function launch(command: string, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Started> {
-  const flags = ['--port', '0', '--http', 'none', '--data', mkdtempSync(join(scratch, 'data-'))]
+  const flags = ['--port', '0', '--http', 'none', '--set', 'services=', '--data', mkdtempSync(join(scratch, 'data-'))]
   const child = spawn(command, [...args, ...flags], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = new Promise<Awaited<Started['ended']>>(resolve => child.once('exit', (code, signal) => resolve({ code, signal })))
   let log = ''

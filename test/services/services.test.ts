@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -15,7 +16,7 @@ import { eventually } from '../cluster/two-brokers.ts'
 import { settingsFor } from './settings.ts'
 
 /** Of 20 ms each. */
-const attempts = 1_500
+const attempts = 9_000
 
 test('the registry answers over a new broker, and creates its topic compacted', async () => {
   await using broker = await startBroker({ memory: true })
@@ -32,18 +33,26 @@ test('the registry answers over a new broker, and creates its topic compacted', 
   }
 })
 
-test('`millrace start` runs the services beside the broker, and restarts them, and stops them with it', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-services-'))
-  const flags = ['--data', directory, '--port', '0', '--http', 'none', '--set', 'services=registry', '--set', 'registry.port=0']
+/** `millrace start`, with the log that it writes; `ports`: of console, registry and REST proxy. */
+function start(directory: string, ports: number, ...more: string[]) {
+  const sets = ['console', 'registry', 'rest'].flatMap(name => ['--set', `${name}.port=${ports}`])
+  const flags = ['--data', directory, '--port', '0', '--http', 'none', ...sets, ...more]
   const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), 'start', ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []
   createInterface({ input: child.stderr }).on('line', line => lines.push(line))
+  return { child, lines }
+}
+
+test('`millrace start` runs the services beside the broker, and restarts them, and stops them with it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-services-'))
+  const { child, lines } = start(directory, 0)
   try {
     const ready = await eventually(() => lines.find(line => line.includes('the services are ready')) ?? false, attempts)
-    const { ports, pid } = JSON.parse(ready) as { ports: { registry: number }; pid: number }
-    const ask = () => fetch(`http://127.0.0.1:${ports.registry}/subjects`).then(response => response.status)
+    const { ports, pid } = JSON.parse(ready) as { ports: Record<string, number>; pid: number }
+    assert.deepEqual(Object.keys(ports).sort(), ['console', 'registry', 'rest'])
+    const ask = () => fetch(`http://127.0.0.1:${ports['registry']}/subjects`).then(response => response.status)
     assert.equal(await ask(), 200)
     process.kill(pid, 'SIGKILL')
     await eventually(() => lines.filter(line => line.includes('the services are ready')).length === 2, attempts)
@@ -54,6 +63,34 @@ test('`millrace start` runs the services beside the broker, and restarts them, a
     assert.throws(() => process.kill(last, 0), { code: 'ESRCH' })
   } finally {
     child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
+
+test('several broker processes have one services process, and where all its ports are taken it ends for good', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-services-'))
+  const taken = createServer()
+  taken.listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const { child, lines } = start(directory, port, '--processes', '2')
+  try {
+    await eventually(() => lines.some(line => line.includes('no service could start')), attempts)
+    const reasons = lines
+      .filter(line => line.includes('a service cannot start'))
+      .map(line => (JSON.parse(line) as { reason: string }).reason)
+    const expected = ['console', 'registry', 'rest'].map(name => `port ${port} of 127.0.0.1 is in use; ${name}.port chooses another`)
+    assert.deepEqual(reasons.sort(), expected.sort())
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null])
+    assert.deepEqual(
+      lines.filter(line => line.includes('is started again')),
+      [],
+    )
+  } finally {
+    child.kill('SIGKILL')
+    taken.close()
     rmSync(directory, { recursive: true, force: true })
   }
 })

@@ -4,10 +4,10 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { realSystem } from '../../base.ts'
-import { BrokerConfig, type Exposition, exposition, makeServicesUser, type RunningBroker } from '../../broker.ts'
+import { BrokerConfig, type Exposition, exposition, type RunningBroker } from '../../broker.ts'
 import { jsonLogger, type Logger, silentLogger } from '../../logger.ts'
 import { UsageError } from '../output.ts'
-import { announce, logStart, startOrExplain } from '../start.ts'
+import { announce, logStart, makeUser, startOrExplain } from '../start.ts'
 import { type AwayOrder, mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
 
 const newsMs = 100
@@ -57,7 +57,7 @@ async function start({ values, level, isLogged, clusterId, metadataSocket, direc
     const started = await startOrExplain({ system, config, logger, processes, ...(clusterId === null ? {} : { clusterId }) })
     running = started
     metrics = exposition(started.broker)
-    if (servicesLogin !== null && clusterId === null) await makeServicesUser(started.broker, servicesLogin)
+    if (servicesLogin !== null && clusterId === null) await makeUser(started.broker, servicesLogin, logger)
     const { ports, broker } = started
     const { shortage } = broker.log.space
     if (isLogged) announce(config, { ports: [ports], httpPort: null, shortage }, logger, system.clock.monotonic() - beganMs)

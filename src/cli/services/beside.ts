@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { System, Timer } from '../../base.ts'
 import type { Logger } from '../../logger.ts'
 import type { ServiceName } from '../../services.ts'
-import type { ServicesOrder, ServicesReport } from './messages.ts'
+import { allPortsTaken, type ServicesOrder, type ServicesReport } from './messages.ts'
 
 const pausesMs = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000] as const
 /** After so long without an end, the next pause is the shortest again. */
@@ -66,15 +66,15 @@ export class ServicesProcess {
     child.once('message', ready)
     child.once('exit', (code, signal) => {
       ready({ ports: [] })
-      this.#ended(signal ?? `exit code ${code}`)
+      this.#child = null
+      if (code !== allPortsTaken) this.#again(signal ?? `exit code ${code}`)
     })
     // A broker that has nothing else to do may end.
     child.channel?.unref()
     child.send(order, () => {})
   }
 
-  #ended(how: string): void {
-    this.#child = null
+  #again(how: string): void {
     if (this.#isStopping) return
     const { system, logger } = this.#options
     if (system.clock.monotonic() - this.#begunMs >= steadyMs) this.#endsInARow = 0

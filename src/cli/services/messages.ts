@@ -7,6 +7,9 @@ export interface ServicesOrder {
   readonly level: LogLevel
 }
 
+/** The exit code of a services process whose ports are all taken: another one would find them taken, too. */
+export const allPortsTaken = 75
+
 export interface ServicesReport {
   /** Of the services that run. */
   readonly ports: readonly (readonly [ServiceName, number])[]

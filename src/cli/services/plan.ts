@@ -1,8 +1,9 @@
 /** The services beside a broker: what they will need is known, and checked, before the broker starts; they start when it serves clients. */
 import type { System } from '../../base.ts'
 import type { BrokerConfig, ServicesLogin } from '../../broker.ts'
+import type { Logger } from '../../logger.ts'
 import type { ServiceName, ServicesSettings } from '../../services.ts'
-import { bracketed } from '../output.ts'
+import { bracketed, UsageError } from '../output.ts'
 import type { LogLevel } from '../processes/messages.ts'
 import type { Stoppable } from '../start.ts'
 import type { BesideOptions } from './beside.ts'
@@ -18,6 +19,26 @@ export interface ServicesPlan {
     httpPort: number | null,
     options: Omit<BesideOptions, 'order'> & { level: LogLevel },
   ): Promise<Stoppable>
+}
+
+/** null: they cannot work. Throws UsageError; but a broker whose configuration does not speak of services starts without them if they cannot work. */
+export function planIfWanted(config: BrokerConfig, system: System, logger: Pick<Logger, 'warn'>): ServicesPlan | null {
+  try {
+    return planServices(config, system)
+  } catch (error) {
+    if (!(error instanceof UsageError) || speaksOfServices(config)) throw error
+    logger.warn(
+      { reason: error.message },
+      'the broker starts without console, registry and REST proxy; an empty `services` says that none are wanted',
+    )
+    return null
+  }
+}
+
+const ofServices = /^(?:services$|(?:services|console|registry|rest|triggers|schema\.registry)\.)/
+
+function speaksOfServices(config: BrokerConfig): boolean {
+  return config.names().some(name => ofServices.test(name) && !['DEFAULT_CONFIG', undefined].includes(config.layers(name)[0]?.source))
 }
 
 /** Throws UsageError. */

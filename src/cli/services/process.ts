@@ -1,8 +1,13 @@
-/** The services process: the program that `millrace start` runs beside the broker. It ends with the broker. */
+/**
+ * The services process: the program that `millrace start` runs beside the broker. It ends with the broker.
+ *
+ * What it loads is compiled once for all starts, because loading is most of what its start takes.
+ */
+import { enableCompileCache } from 'node:module'
 import { realSystem } from '../../base.ts'
 import { jsonLogger } from '../../logger.ts'
-import { type RunningServices, startServices } from '../../services.ts'
-import type { ServicesOrder, ServicesReport } from './messages.ts'
+import type { RunningServices } from '../../services.ts'
+import { allPortsTaken, type ServicesOrder, type ServicesReport } from './messages.ts'
 
 const mostStopMs = 5_000
 const system = realSystem()
@@ -18,9 +23,16 @@ process.on('disconnect', stop)
 async function start({ settings, level }: ServicesOrder): Promise<void> {
   const logger = jsonLogger(level)
   try {
+    enableCompileCache()
+    const { startServices } = await import('../../services.ts')
     running = await startServices(settings, system, logger)
-    logger.info({ pid: process.pid, ports: Object.fromEntries(running.ports) }, 'the services are ready')
-    const report: ServicesReport = { ports: [...running.ports] }
+    const { ports, withoutPort } = running
+    if (ports.size === 0) {
+      logger.error({}, 'no service could start')
+      process.exit(withoutPort.length === settings.services.length ? allPortsTaken : 1)
+    }
+    logger.info({ pid: process.pid, ports: Object.fromEntries(ports) }, 'the services are ready')
+    const report: ServicesReport = { ports: [...ports] }
     process.send?.(report, () => {})
   } catch (error) {
     logger.error({ err: error }, 'the services cannot start')

@@ -12,7 +12,7 @@ import { openClient } from '../../client.ts'
 import { silentLogger } from '../../logger.ts'
 import { startServices } from '../../services.ts'
 import { loginToMake, ownBroker } from './own-broker.ts'
-import { planServices } from './plan.ts'
+import { planIfWanted, planServices } from './plan.ts'
 import { servicesSettings } from './settings.ts'
 
 /** Of 20 ms each. */
@@ -155,4 +155,22 @@ test('what would let everybody in, or cannot work, is refused before the broker 
   for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) assert.equal(plan({ 'services.host': host }).login, null)
   const secure = { listeners: 'SASL_PLAINTEXT://:0', 'sasl.enabled.mechanisms': 'SCRAM-SHA-256', 'services.host': '0.0.0.0' }
   assert.equal(plan(secure).login?.user, 'millrace-services')
+})
+
+test('a broker whose configuration does not speak of services starts without them where they cannot work', () => {
+  const warned: { reason: string }[] = []
+  const logger = { warn: (details: object) => void warned.push(details as { reason: string }) }
+  const plan = (set: Record<string, string>) => planIfWanted(loadBrokerConfig({ set }), realSystem(), logger)
+  assert.notEqual(plan({}), null)
+  assert.equal(warned.length, 0)
+  const impossible = { listeners: 'SSL://:0', 'ssl.client.auth': 'required' }
+  assert.equal(plan(impossible), null)
+  assert.match(warned[0]!.reason, /SSL requires client certificates/)
+  for (const [key, value] of Object.entries({
+    services: 'console',
+    'services.tls': 'true',
+    'console.port': '0',
+    'schema.registry.url': 'http://r',
+  }))
+    assert.throws(() => plan({ ...impossible, [key]: value }), { name: 'UsageError' }, key)
 })

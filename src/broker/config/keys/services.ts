@@ -5,9 +5,9 @@ const port = (value: number, doc: string) => int({ default: value, min: 0, max: 
 
 export const servicesKeys = {
   services: list({
-    default: '',
+    default: 'console,registry,rest',
     oneOf: ['connect', 'console', 'registry', 'rest', 'triggers'],
-    doc: 'Services that `millrace start` runs in a process beside the broker, and that `millrace services` runs. Empty: none.',
+    doc: 'Services that `millrace start` runs in a process beside the broker, also if there are several broker processes, and that `millrace services` runs. Empty: none. If it is not set, and the services cannot reach the broker as it is configured, the broker starts without them and says why.',
   }),
   'services.host': string({
     default: '127.0.0.1',
