@@ -60,8 +60,8 @@ export function identityOf(request: FastifyRequest): Caller {
   return (request as FastifyRequest & { identity: Caller }).identity
 }
 
-export function keepIdentity(request: FastifyRequest, identity: Identity): void {
-  ;(request as FastifyRequest & { identity: Identity }).identity = identity
+export function keepIdentity(request: FastifyRequest, identity: Caller): void {
+  ;(request as FastifyRequest & { identity: Caller }).identity = identity
 }
 
 /** A subject of the path or query, in the context of the path. */
