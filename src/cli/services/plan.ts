@@ -35,7 +35,7 @@ export function planIfWanted(config: BrokerConfig, system: System, logger: Pick<
   }
 }
 
-const ofServices = /^(?:services$|(?:services|console|registry|rest|triggers|schema\.registry)\.)/
+const ofServices = /^(?:services$|(?:services|console|registry|rest|connect|triggers|schema\.registry)\.)/
 
 function speaksOfServices(config: BrokerConfig): boolean {
   return config.names().some(name => ofServices.test(name) && !['DEFAULT_CONFIG', undefined].includes(config.layers(name)[0]?.source))
