@@ -4,9 +4,9 @@
  * Speaks the first generation of Kafka's transaction protocol, which every broker knows: partitions are entered before the first record, and the
  * epoch stays the same until another writer is opened for the id.
  */
-import { type Admin, compatibilityPartitioner } from '@platformatic/kafka'
+import type { Admin } from '@platformatic/kafka'
 import { type Int64, type System, toInt64 } from '../base.ts'
-import { ClientError, mayPass, settled } from '../channel.ts'
+import { ClientError, compatibilityPartitioner, mayPass, settled } from '../channel.ts'
 import { apis, buildBatch, type ErrorName, errorName, errorText } from '../protocol.ts'
 import type { TransactionalWriter, TransactionalWriterOptions } from './coordination.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
