@@ -45,8 +45,8 @@ test('a key is documented as without effect exactly when nothing reads it', () =
   const topic = new Set([...keysRead('log', ways.topic), ...keysRead('broker/share', ways.topic)])
   const group = keysRead('broker/config', ways.group)
   const bounds = Object.keys(groupKeys).flatMap(name => [boundKey(name, 'min'), boundKey(name, 'max')])
-  // The command line reads those of the services.
-  const readByName = [...keysRead('broker', ways.broker), ...keysRead('cli/services', ways.broker)]
+  // The command line reads those of the services, and `formats` that of the providers.
+  const readByName = ['broker', 'cli/services', 'formats'].flatMap(folder => [...keysRead(folder, ways.broker)])
   const broker = new Set([...readByName, ...standIns(topicKeys, topic), ...standIns(groupKeys, group), ...bounds])
   compare(topicKeys, topic)
   compare(groupKeys, group)
