@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { type System, stringifyLossless } from '../base.ts'
 import { type Client, openClient } from '../client.ts'
-import { type ErrorBody, HttpError, type HttpSettings, listen, openHttpApp } from '../http.ts'
+import { closeHttpApp, type ErrorBody, HttpError, type HttpSettings, listen, openHttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
 import type { RegistryReached, Service, ServiceContext } from '../service.ts'
 import { type Demand, demandRights } from './access.ts'
@@ -118,7 +118,7 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
     url,
     herder,
     async close() {
-      await app.close()
+      await closeHttpApp(app, system.timers)
       await herder.close()
       await closeStores()
     },

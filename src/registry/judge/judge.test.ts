@@ -10,8 +10,6 @@ import type { EarlierText, Question, SchemaText } from './questions.ts'
 
 const { timers } = realSystem()
 const judge = new Judge({ timers })
-// The first question loads the parsers, which is a step of its own.
-before(() => ask({ kind: 'identities', schemas: [] }))
 after(() => judge.close())
 
 const avro = (schema: unknown): SchemaText => ({ type: 'AVRO', text: JSON.stringify(schema), resolved: [] })
@@ -26,6 +24,9 @@ const compare = (candidate: SchemaText, ...earlier: SchemaText[]): Question => (
   earlier: earlier.map((each, index): EarlierText => ({ ...each, version: index + 1 })),
 })
 const ask = (question: Question, of = judge) => of.settle(answering => answering.ask(question))
+
+// The first question loads the parsers, which is a step of its own.
+before(() => ask({ kind: 'identities', schemas: [] }))
 
 const chain = (length: number, fields: number) =>
   Array.from({ length }, (_, index) => ({
