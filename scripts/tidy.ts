@@ -27,8 +27,9 @@ const mayImport: Record<string, readonly string[]> = {
   jwt: ['base', 'logger'],
   store: ['base'],
   log: ['base', 'protocol', 'store'],
-  channel: ['base', 'protocol', 'formats'],
-  client: ['base', 'protocol', 'channel'],
+  library: [],
+  channel: ['base', 'protocol', 'formats', 'library'],
+  client: ['base', 'protocol', 'channel', 'library'],
   http: ['base', 'formats', 'logger'],
   mirror: ['base', 'protocol', 'client'],
   serde: ['base', 'protocol'],
@@ -97,7 +98,7 @@ const closedPackages: Record<string, string> = {
 }
 
 /** Packages that one file loads for all others, in its own way. */
-const onlyThrough: Record<string, string> = { '@platformatic/kafka': 'src/channel/library.ts' }
+const onlyThrough: Record<string, string> = { '@platformatic/kafka': 'src/library.ts' }
 
 interface SourceFile extends Omit<Scanned, 'imports'> {
   path: string

@@ -4,19 +4,6 @@
  * Hides TLS, logins, the library's connections and its nested errors. Requests are encoded and decoded with our own codecs.
  */
 export { ClientError, mayPass, settled, toClientError } from './channel/errors.ts'
-export {
-  Admin,
-  Consumer,
-  compatibilityPartitioner,
-  compressionsAlgorithms,
-  findErrorBy,
-  kGetApi,
-  kGetBootstrapConnection,
-  kGetConnection,
-  kListApis,
-  ProduceAcks,
-  Producer,
-} from './channel/library.ts'
 export { type Link, type LinkOptions, openLink } from './channel/link.ts'
 export { type ClientProperties, connectionSecurity } from './channel/security.ts'
 export { sendOver } from './channel/send.ts'

@@ -3,9 +3,10 @@
  *
  * Hides the handshakes, and the check that it is the broker that was meant: another one may listen at its address by now (KIP-1242).
  */
+
+import { Connection } from '../library.ts'
 import { type Api, apis, errorName, type InputOf, type MessageOf } from '../protocol.ts'
 import { ClientError, settled } from './errors.ts'
-import { Connection } from './library.ts'
 import type { ConnectionSecurity } from './security.ts'
 import { sendOver } from './send.ts'
 

@@ -1,8 +1,8 @@
 /** Sends a request of any API over a connection of the library, encoded and decoded with our own codecs. */
 import type { Connection } from '@platformatic/kafka'
+import { Writer } from '../library.ts'
 import { type Api, apis, decodeResponse, encodeMessage, type InputOf, KafkaError, type MessageOf } from '../protocol.ts'
 import { ClientError } from './errors.ts'
-import { Writer } from './library.ts'
 
 /** A connection of the library, whose types must not be part of the package's. */
 interface OpenConnection {

@@ -5,7 +5,8 @@
  */
 import { promisify } from 'node:util'
 import type { API, Callback, Connection, Reader } from '@platformatic/kafka'
-import { ClientError, Consumer, compressionsAlgorithms, kGetApi } from '../channel.ts'
+import { ClientError } from '../channel.ts'
+import { Consumer, compressionsAlgorithms, kGetApi } from '../library.ts'
 import { apis, batchesIn, type CompressionType, decodeResponse, decompress, header, intactBatchSize } from '../protocol.ts'
 import { maxUnpackedBytes } from './read.ts'
 

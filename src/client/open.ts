@@ -4,7 +4,8 @@
  */
 import { promisify } from 'node:util'
 import { realSystem, type System, type Timer } from '../base.ts'
-import { Admin, ClientError, connectionSecurity, kGetApi, kGetBootstrapConnection, settled, toClientError } from '../channel.ts'
+import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
+import { Admin, kGetApi, kGetBootstrapConnection } from '../library.ts'
 import { administration } from './administer.ts'
 import { StoredBatchReader } from './batch-reader.ts'
 import { SingleBatchSender } from './batch-sender.ts'

@@ -6,7 +6,8 @@
  * keeps an attempt whose answer was lost from being stored twice.
  */
 import type { Base, MessageToProduce, ProducerOptions } from '@platformatic/kafka'
-import { ClientError, compatibilityPartitioner, findErrorBy, ProduceAcks, Producer, toClientError } from '../channel.ts'
+import { ClientError, toClientError } from '../channel.ts'
+import { compatibilityPartitioner, findErrorBy, ProduceAcks, Producer } from '../library.ts'
 import type { Placed, ProduceOptions, RecordToSend, Sent } from './types.ts'
 
 const retryMs = { first: 20, last: 250 }

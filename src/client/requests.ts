@@ -7,7 +7,8 @@
 import { promisify } from 'node:util'
 import type { Admin, Connection } from '@platformatic/kafka'
 import type { System } from '../base.ts'
-import { ClientError, kGetBootstrapConnection, kGetConnection, kListApis, sendOver, settled } from '../channel.ts'
+import { ClientError, sendOver, settled } from '../channel.ts'
+import { kGetBootstrapConnection, kGetConnection, kListApis } from '../library.ts'
 import { type Api, apis, type ErrorName, errorName, errorText, type InputOf, type MessageOf } from '../protocol.ts'
 
 interface Announced {

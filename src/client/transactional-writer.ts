@@ -6,7 +6,8 @@
  */
 import type { Admin } from '@platformatic/kafka'
 import { type Int64, type System, toInt64 } from '../base.ts'
-import { ClientError, compatibilityPartitioner, mayPass, settled } from '../channel.ts'
+import { ClientError, mayPass, settled } from '../channel.ts'
+import { compatibilityPartitioner } from '../library.ts'
 import { apis, buildBatch, type ErrorName, errorName, errorText } from '../protocol.ts'
 import type { TransactionalWriter, TransactionalWriterOptions } from './coordination.ts'
 import { type Ask, Requests, refuse } from './requests.ts'

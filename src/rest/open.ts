@@ -29,7 +29,8 @@ export async function openRest({ settings, sessions, registryFor, system, logger
     ...{ name: 'rest', settings, system, logger, errorBody },
     // A producer may send records for as long as it likes.
     streamsIn: true,
-    unreadMs: settings.rest.streamIdleMs,
+    // Later than the end of a stream without records, which is reported.
+    unreadMs: 2 * settings.rest.streamIdleMs,
     jsonTypes: [...formatTypes, ...plainTypes.filter(each => each !== 'application/json'), 'application/octet-stream'],
   })
   let rest: Rest

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { Admin, Producer } from './library.ts'
+import { Admin, Producer } from '../library.ts'
 
 test('validators of the library work when somebody asks for them, and those of others are as they were', () => {
   const options = { clientId: 'with space', bootstrapBrokers: ['127.0.0.1:1'], strict: true }
