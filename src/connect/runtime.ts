@@ -70,6 +70,9 @@ export class Runtime {
   readonly metrics = new Metrics()
   readonly #options: RuntimeOptions
   readonly #connectors = new Map<string, RunningConnector>()
+  /** What is under way for a task, by its name. */
+  readonly #turns = new Map<string, Promise<void>>()
+  #isClosed = false
   readonly #tasks = new Map<string, RunningTask>()
   readonly #storing = new Set<Promise<void>>()
   readonly #log: ReturnType<Levels['logger']>
@@ -167,10 +170,28 @@ export class Runtime {
   }
 
   /** Does not reject. */
-  async startTask(id: TaskId, config: Config, connectorConfig: Config, target: TargetState): Promise<void> {
+  startTask(id: TaskId, config: Config, connectorConfig: Config, target: TargetState): Promise<void> {
+    return this.#inTurn(id, () => this.#start(id, config, connectorConfig, target))
+  }
+
+  /** What is asked of one task is done one after the other: of two starts at once, one would leave a thread that nobody knows. */
+  #inTurn(id: TaskId, work: () => Promise<void>): Promise<void> {
+    const name = nameOfTask(id)
+    const done = (this.#turns.get(name) ?? Promise.resolve()).then(work)
+    const settled: Promise<void> = done
+      .catch(() => {})
+      .then(() => {
+        if (this.#turns.get(name) === settled) this.#turns.delete(name)
+      })
+    this.#turns.set(name, settled)
+    return done
+  }
+
+  async #start(id: TaskId, config: Config, connectorConfig: Config, target: TargetState): Promise<void> {
     const name = nameOfTask(id)
     const before = this.#tasks.get(name)
-    if (before !== undefined) await this.stopTask(id, null)
+    if (before !== undefined) await this.#stop(id, null)
+    if (this.#isClosed) return
     const { levels, statuses, plugins } = this.#options
     // Java's tasks of sinks may know less than their connector.
     const merged = withoutNulls({ ...connectorConfig, ...config })
@@ -254,7 +275,11 @@ export class Runtime {
   }
 
   /** Resolves when nothing of it runs any more. `state`: what is told then; null: nothing. */
-  async stopTask(id: TaskId, state: RunState | null = 'UNASSIGNED'): Promise<void> {
+  stopTask(id: TaskId, state: RunState | null = 'UNASSIGNED'): Promise<void> {
+    return this.#inTurn(id, () => this.#stop(id, state))
+  }
+
+  async #stop(id: TaskId, state: RunState | null): Promise<void> {
     const name = nameOfTask(id)
     const task = this.#tasks.get(name)
     if (task === undefined) return
@@ -269,7 +294,11 @@ export class Runtime {
   }
 
   /** At once, whatever has failed before. */
-  async restartTask(id: TaskId): Promise<void> {
+  restartTask(id: TaskId): Promise<void> {
+    return this.#inTurn(id, () => this.#restart(id))
+  }
+
+  async #restart(id: TaskId): Promise<void> {
     const task = this.#tasks.get(nameOfTask(id))
     if (task === undefined) return
     task.turn++
@@ -289,8 +318,10 @@ export class Runtime {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const name of this.connectors) this.stopConnector(name)
     await Promise.all(this.tasks.map(id => this.stopTask(id)))
+    await Promise.all(this.#turns.values())
     await settledWithin(this.#options.system.timers, lastWordsMs, [...this.#storing])
   }
 
