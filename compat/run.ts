@@ -23,6 +23,8 @@ import { kcat } from './kcat/suite.ts'
 import { platformatic } from './platformatic/suite.ts'
 import { python } from './python/suite.ts'
 import { registry } from './registry/suite.ts'
+import { rest } from './rest/suite.ts'
+import { services } from './services/suite.ts'
 import { streams } from './streams/suite.ts'
 import { type RunningBroker, startKafka, startMillrace } from './support/brokers.ts'
 import { Missing, repository } from './support/cache.ts'
@@ -34,7 +36,7 @@ import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 import { triggers } from './triggers/suite.ts'
 
-// dump-log runs after all suites that write; import, endurance and cluster-behaviour start their own brokers. The first two do it on disks: a cluster
+// dump-log runs after all suites that write; import, services, endurance and cluster-behaviour start their own brokers. The first two do it on disks: a cluster
 // has `npm run endurance -- --cluster`.
 const suites: readonly Suite[] = [
   kafkajs,
@@ -48,10 +50,12 @@ const suites: readonly Suite[] = [
   go,
   registry,
   triggers,
+  rest,
   tools,
   cli,
   dumpLog,
   importing,
+  services,
   endurance,
   clusterBehaviour,
 ]

@@ -1,14 +1,12 @@
 /**
- * Clients and serializers of schema registries against ours, which runs as a process of its own over the broker: confluent-kafka (Python),
- * @confluentinc/schemaregistry, franz-go's sr.
+ * Clients and serializers of schema registries against ours, which runs as a process of its own over the broker: Confluent's in Python, JavaScript, Go and
+ * Java, franz-go's `sr`, and Rust's schema_registry_converter.
  */
-import { once } from 'node:events'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { compile } from '../support/brokers.ts'
-import { cached, fetching, Missing, needs, repository } from '../support/cache.ts'
-import { accepts, freePorts, must, start, until } from '../support/run.ts'
+import { cached, fetching, Missing, mavenJars, needs } from '../support/cache.ts'
+import { must } from '../support/run.ts'
+import { startServices } from '../support/services.ts'
 import { type Report, runProgram, type Suite } from '../support/suite.ts'
 
 const here = import.meta.dirname
@@ -16,28 +14,24 @@ const here = import.meta.dirname
 const programs: Record<string, () => Promise<readonly string[]>> = {
   'confluent-kafka-registry': async () => [join(await pythonEnvironment(), 'bin/python'), join(here, 'confluent_cases.py')],
   '@confluentinc/schemaregistry': async () => [process.execPath, join(await nodePackages(), 'cases.mjs')],
-  'franz-go-sr': async () => [join(await goProgram(), 'sr')],
+  'franz-go-sr': async () => [join(await goProgram('go'), 'sr')],
+  'confluent-kafka-go-registry': async () => [join(await goProgram('go-confluent'), 'sr')],
+  'confluent-java-serializers': async () => ['java', ...jvm, '-cp', await javaClassPath(), 'Serdes'],
+  schema_registry_converter: async () => [join(await rustProgram(), 'target/release/registry-cases')],
 }
+
+const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 export const registry: Suite = {
   folder: 'registry',
   clients: Object.keys(programs),
   async run(target, report) {
-    await compile()
-    const port = await freePorts(1)
-    const flags = ['--set', 'services=registry', '--set', `registry.port=${port}`]
-    const directory = mkdtempSync(join(tmpdir(), 'millrace-registry-'))
-    const command = [join(repository, 'dist/cli.js'), 'services', '--bootstrap', target.bootstrap, ...flags]
-    const service = start(process.execPath, command, join(directory, 'log'))
-    const ended = once(service, 'exit')
+    const services = await startServices(target.bootstrap, ['registry'])
     try {
-      await until(() => accepts(port), `the registry on port ${port}: see ${directory}/log`)
       for (const [client, program] of Object.entries(programs))
-        await runClient(client, report, program, [target.bootstrap, `http://127.0.0.1:${port}`])
-      rmSync(directory, { recursive: true, force: true })
+        await runClient(client, report, program, [target.bootstrap, services.urls.registry])
     } finally {
-      service.kill('SIGTERM')
-      await ended
+      await services.close()
     }
   },
 }
@@ -74,21 +68,53 @@ async function nodePackages(): Promise<string> {
   })
 }
 
-async function goProgram(): Promise<string> {
+async function goProgram(folder: string): Promise<string> {
   await needs('go', 'Go 1.26 or newer')
-  return cached('go-registry', textOf('go'), async at => {
-    copy('go', at)
+  return cached(`${folder}-registry`, textOf(folder), async at => {
+    copy(folder, at)
     await fetching('Go modules', must('go', ['mod', 'download'], { cwd: at }))
     await must('go', ['build', '-mod=readonly', '-o', 'sr', '.'], { cwd: at })
   })
 }
 
+async function rustProgram(): Promise<string> {
+  await needs('cargo', 'Rust 1.85 or newer')
+  return cached('rust-registry', textOf('rust'), async at => {
+    copy('rust', at)
+    await fetching('crates', must('cargo', ['fetch', '--locked', '--quiet'], { cwd: at }))
+    await must('cargo', ['build', '--release', '--locked', '--quiet'], { cwd: at })
+  })
+}
+
+/**
+ * Confluent's own serializers are in no Maven registry that can be reached, but Apache Pinot's plugins contain them unchanged, with all that they need.
+ */
+async function javaClassPath(): Promise<string> {
+  const bundled = ['avro', 'json', 'protobuf'].map(format => `org.apache.pinot:pinot-confluent-${format}:${pinotVersion}:shaded`)
+  const jars = await mavenJars('confluent-serializers', ['org.apache.kafka:kafka-clients:3.9.1', ...bundled])
+  const sources = [join(here, '../java/src/Kit.java'), join(here, 'java/Serdes.java')]
+  const text = sources.map(file => readFileSync(file, 'utf8')).join('')
+  const classes = await cached('java-registry', text, async at => {
+    await must('javac', ['-nowarn', '-Xlint:none', '-d', at, '-cp', jars, ...sources])
+  })
+  return `${classes}:${jars}`
+}
+
+const pinotVersion = '1.5.1'
+
 function textOf(folder: string): string {
-  return readdirSync(join(here, folder))
+  return filesIn(folder)
     .map(name => readFileSync(join(here, folder, name), 'utf8'))
     .join('')
 }
 
 function copy(folder: string, to: string): void {
-  for (const name of readdirSync(join(here, folder))) cpSync(join(here, folder, name), join(to, name))
+  for (const name of filesIn(folder)) cpSync(join(here, folder, name), join(to, name))
+}
+
+/** Also in folders of the folder. */
+function filesIn(folder: string): string[] {
+  return readdirSync(join(here, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => statSync(join(here, folder, name)).isFile())
+    .sort()
 }

@@ -43,13 +43,15 @@ export async function fetching(what: string, work: Promise<unknown>): Promise<vo
   }
 }
 
-/** A Java class path with these artifacts (`group:artifact:version`) and all they need. */
+/** A Java class path with these artifacts (`group:artifact:version`) and all they need. One with a classifier behind its version contains what it needs. */
 export async function mavenJars(name: string, artifacts: readonly string[]): Promise<string> {
   await needs('java', 'a JDK 17 or newer')
   await needs('mvn', 'Maven')
   const dependencies = artifacts.map(each => {
-    const [group, artifact, version] = each.split(':')
-    return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`
+    const [group, artifact, version, classifier] = each.split(':')
+    const alone = '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>'
+    const more = classifier === undefined ? '' : `<classifier>${classifier}</classifier>${alone}`
+    return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>${more}</dependency>`
   })
   const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>millrace</groupId>
 <artifactId>${name}</artifactId><version>1</version><dependencies>${dependencies.join('\n')}</dependencies></project>\n`

@@ -19,11 +19,18 @@ const themes: readonly (readonly [heading: string, names: RegExp])[] = [
   ['Produce, consume, offsets', /(?:)/],
 ]
 
+/** Clients of the services, which have cases of their own. */
+const ofServices: readonly (readonly [heading: string, clients: RegExp])[] = [
+  ['Schema registry', /registry|serializers|^franz-go-sr$/],
+  ['REST proxy', /rest/],
+]
+
 export function page(results: readonly CaseResult[], { commit, date }: { commit: string; date: string }): string {
   const isTool = (each: CaseResult) => each.client.startsWith('kafka-tools') || each.client === 'kafka-dump-log'
-  const isOurs = (each: CaseResult) => each.client === 'millrace-cli'
+  const isOurs = (each: CaseResult) => each.client === 'millrace-cli' || each.client === 'millrace-services'
   const isEndurance = (each: CaseResult) => each.client === 'endurance'
   const isApplication = (each: CaseResult) => /^kafka-(streams|connect)-/.test(each.client)
+  const isService = (each: CaseResult) => ofServices.some(([, clients]) => clients.test(each.client))
   const lines = [
     '# Clients and tools',
     '',
@@ -31,12 +38,13 @@ export function page(results: readonly CaseResult[], { commit, date }: { commit:
     'Millrace. The cases are in `compat/`. They were verified against a real Apache Kafka, except those with kill -9, which did not all finish there. An',
     'empty cell means that the client does not support the feature, or that there is no such case for it.',
     '',
-    ...tables(results.filter(each => !isTool(each) && !isOurs(each) && !isApplication(each) && !isEndurance(each))),
+    ...tables(results.filter(each => !isTool(each) && !isOurs(each) && !isApplication(each) && !isEndurance(each) && !isService(each))),
+    ...ofServices.flatMap(([heading, clients]) => tableOf(heading, results, clients)),
     "## Kafka's command-line tools",
     '',
     ...results.filter(isTool).map(each => `- ${marks[each.outcome]} ${each.name}`),
     '',
-    "## Millrace's command line, also against Apache Kafka",
+    "## Millrace's command line and services, also against Apache Kafka",
     '',
     ...results.filter(isOurs).map(each => `- ${marks[each.outcome]} ${each.name}`),
     '',
@@ -66,6 +74,11 @@ function tables(results: readonly CaseResult[]): string[] {
     const cases = byTheme.get(heading)
     return cases === undefined ? [] : [`## ${heading}`, '', ...table(clients, cases), '']
   })
+}
+
+function tableOf(heading: string, results: readonly CaseResult[], clients: RegExp): string[] {
+  const own = results.filter(each => clients.test(each.client))
+  return own.length === 0 ? [] : [`## ${heading}`, '', ...table([...new Set(own.map(each => each.client))], own), '']
 }
 
 /** A row for each case, a column for each client that has one of them. */
