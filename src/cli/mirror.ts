@@ -1,5 +1,5 @@
 /** `millrace mirror`: copies topics, records, ACLs and offsets of groups from another cluster. */
-import { realSystem, type System } from '../base.ts'
+import { pause, realSystem, type System } from '../base.ts'
 import { type Client, ClientError } from '../client.ts'
 import { MirrorError, type MirrorOptions, type MirrorProgress, type MirrorReport, mirror } from '../mirror.ts'
 import { connect } from './connect.ts'
@@ -7,7 +7,6 @@ import type { ClientFlags } from './options.ts'
 import { CommandFailed, plural, rateText, show, size, UsageError } from './output.ts'
 import { type Progress, ProgressLine } from './progress-line.ts'
 import { onStopRequest } from './stop.ts'
-import { pause } from './watch.ts'
 
 export interface MirrorFlags extends ClientFlags {
   from?: string

@@ -4,7 +4,7 @@
  * Batches are made once and only stamped anew, so that the broker is measured and not this command. At a given rate the latency of a record counts
  * from when it was due, so that a broker that stops for a while cannot hide it.
  */
-import { realSystem, type System } from '../base.ts'
+import { pause, realSystem, type System } from '../base.ts'
 import { type BatchSender, type Client, ClientError, type Compression } from '../client.ts'
 import { buildBatch, header } from '../protocol.ts'
 import { connect } from './connect.ts'
@@ -14,7 +14,6 @@ import { CommandFailed, plural } from './output.ts'
 import { showMeasured, throughputText } from './perf-report.ts'
 import { ProgressLine } from './progress-line.ts'
 import { onStopRequest } from './stop.ts'
-import { pause } from './watch.ts'
 
 export interface PerfProduceFlags extends ClientFlags {
   records: number

@@ -4,13 +4,13 @@
  * Brokers do not tell who sends how much, so it is derived from what they do tell: ends of partitions, sequence numbers of producers, committed offsets of groups and
  * their members. What comes from producers without an id (acks other than all, or idempotence switched off) is told together.
  */
-import { realSystem, type System, severalAtOnce } from '../base.ts'
+import { pause, realSystem, type System, severalAtOnce } from '../base.ts'
 import { type Client, ClientError, everyPartition, type GroupInfo, type PartitionName } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { plural, rateText, size, table, time } from './output.ts'
 import { type ClientRate, type Reading, rates, type TopicRate, type Written } from './top-rates.ts'
-import { pause, watch } from './watch.ts'
+import { watch } from './watch.ts'
 
 export interface TopFlags extends ClientFlags {
   interval: number

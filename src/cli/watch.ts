@@ -1,5 +1,5 @@
 /** Shows the same thing again and again until Ctrl-C: a terminal is drawn anew, a file gets one text after the other, or one line of JSON each. */
-import type { System } from '../base.ts'
+import { pause, type System } from '../base.ts'
 import { toJson, write } from './output.ts'
 import { onStopRequest } from './stop.ts'
 
@@ -53,18 +53,4 @@ function drawn(text: string): string {
   const lines = text.trimEnd().split('\n')
   const shown = lines.length <= room ? lines : [...lines.slice(0, room - 1), `… ${lines.length - room + 1} more lines`]
   return `${home}${shown.map(line => `${line.slice(0, columns)}${clearToEndOfLine}\n`).join('')}${clearBelow}`
-}
-
-/** Ends early when `signal` is aborted. */
-export function pause({ timers }: Pick<System, 'timers'>, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) return resolve()
-    const timer = timers.after(ms, done)
-    function done() {
-      timer.cancel()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done)
-  })
 }

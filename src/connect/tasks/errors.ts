@@ -3,7 +3,7 @@
  *
  * What may pass is tried again for `errors.retry.timeout`. What is left is logged, goes to the dead-letter topic, and, unless it is tolerated, fails the task.
  */
-import { type System, stringifyLossless } from '../../base.ts'
+import { pause, type System, stringifyLossless } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import { RetriableError } from '../../connector.ts'
 import { TransformError } from '../transforms.ts'
@@ -125,20 +125,6 @@ export class Errors {
 
 function shown({ topic, partition, offset, timestampMs }: ReceivedRecord): object {
   return { topic, partition, offset: stringifyLossless(offset), timestamp: stringifyLossless(timestampMs) }
-}
-
-/** Ends early when `signal` is aborted. */
-export function pause({ timers }: Pick<System, 'timers'>, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => {
-    const done = () => {
-      timer.cancel()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = timers.after(ms, done)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }
 
 /** Java's names where Kafka Connect has them: tools look for them in dead letters. */

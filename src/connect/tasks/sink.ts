@@ -4,6 +4,7 @@
  * At least once: offsets are committed after a flush, never before. Order of a partition is kept, because the same records are put again until they are
  * taken, and nothing else before. At most two polls are in memory: one that is put, and the next one, which is fetched meanwhile.
  */
+import { pause } from '../../base.ts'
 import { type Client, ClientError, type Polled, type Reader, type ReceivedRecord } from '../../client.ts'
 import {
   type ConnectorDefinition,
@@ -17,7 +18,7 @@ import {
 } from '../../connector.ts'
 import { commonKeys, readValues, type SinkValues } from '../connector-keys.ts'
 import { withPrefix } from '../worker-config.ts'
-import { pause, type Where } from './errors.ts'
+import type { Where } from './errors.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
 import { SinkGroup } from './sink-group.ts'

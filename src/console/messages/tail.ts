@@ -2,7 +2,7 @@
  * What is appended to partitions from now on. It asks for their ends, and reads up to them: no fetch waits at the broker, because everybody who uses the
  * console without a login shares one connection, on which what comes behind a fetch waits as well. It goes on when brokers that went away are back.
  */
-import type { System } from '../../base.ts'
+import { pause, type System } from '../../base.ts'
 import { type Client, ClientError, type FetchedBatches, mayPass } from '../../client.ts'
 
 const pauseMs = 300
@@ -38,7 +38,7 @@ export async function* tail({ client, topic, from, timers, signal }: TailOptions
       else if (mayPass(error)) waitMs = longerPauseMs
       else throw error
     }
-    await pause(waitMs, timers, signal)
+    await pause({ timers }, waitMs, signal)
   }
 }
 
@@ -46,17 +46,4 @@ export async function* tail({ client, topic, from, timers, signal }: TailOptions
 async function within(client: Pick<Client, 'offsets'>, topic: string, positions: Map<number, bigint>): Promise<void> {
   for (const [partition, start] of await client.offsets(topic, [...positions.keys()], 'earliest'))
     if (positions.get(partition)! < start) positions.set(partition, start)
-}
-
-function pause(ms: number, timers: System['timers'], signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => {
-    const end = () => {
-      timer.cancel()
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = timers.after(ms, end)
-    signal.addEventListener('abort', end, { once: true })
-  })
 }
