@@ -15,13 +15,11 @@ import {
 } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
 import { missing, requireNone } from '../required.ts'
-import { addressOf } from './address.ts'
+import { openDatabase } from './connect.ts'
 import { type Database, DatabaseError } from './database.ts'
 import { type Config, keys } from './keys.ts'
-import { openMysql } from './mysql.ts'
 import { type Progress, StoredOffsets } from './offsets.ts'
 import { type Operation, Operations, operationProblems } from './operations.ts'
-import { openPostgres } from './postgres.ts'
 import { areAlike, quoted, type Run, Statements } from './statements.ts'
 import { Tables } from './tables.ts'
 
@@ -204,18 +202,7 @@ class JdbcTask implements SinkTask {
 
   async #connect(): Promise<Connected> {
     const config = this.#config
-    const address = addressOf(config['connection.url']!)
-    const isQuoted = config['quote.sql.identifiers'] === 'always'
-    const settings = {
-      address,
-      user: config['connection.user'] ?? address.user,
-      password: config['connection.password'],
-      connectTimeoutMs: config['connection.timeout.ms'],
-      queryTimeoutMs: config['query.timeout.ms'],
-      timezone: config['db.timezone'],
-    }
-    const database =
-      address.kind === 'postgresql' ? await openPostgres(settings, isQuoted ? '"' : '') : await openMysql(settings, isQuoted ? '`' : '')
+    const database = await openDatabase(config)
     try {
       const offsets = config['exactly.once'] ? new StoredOffsets(database, config, this.#context.connector) : null
       await offsets?.prepare()

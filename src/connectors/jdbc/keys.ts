@@ -1,21 +1,10 @@
 /** The keys of the JDBC sink: those of Confluent's connector, with one for offsets in the database. */
-import { boolean, choice, int, intMs, list, password, string, type ValuesOf } from '../../connector.ts'
-import { datePatternProblem } from '../template/date-pattern.ts'
+import { boolean, choice, int, intMs, list, string, type ValuesOf } from '../../connector.ts'
 import { templateProblem } from '../template/template.ts'
-import { databaseProblem } from './address.ts'
+import { connectionKeys, zoneKey } from './connect.ts'
 
 export const keys = {
-  'connection.url': string({
-    default: null,
-    importance: 'high',
-    check: databaseProblem,
-    allowed: 'jdbc:postgresql://…, jdbc:mysql://…, jdbc:mariadb://…, or the same without jdbc:',
-    doc: 'The database: `jdbc:postgresql://db:5432/shop?sslmode=require`, `jdbc:mysql://db:3306/shop`.',
-  }),
-  'connection.user': string({ default: null, importance: 'high', doc: 'User of the database.' }),
-  'connection.password': password({ importance: 'high', doc: 'Password of the user.' }),
-  'connection.timeout.ms': intMs({ default: 10_000, min: 1, importance: 'low', doc: 'How long connecting may take.' }),
-  'query.timeout.ms': intMs({ default: 60_000, min: 1, importance: 'low', doc: 'How long one statement may take.' }),
+  ...connectionKeys,
   'insert.mode': choice(['insert', 'upsert', 'update'], {
     default: 'insert',
     ignoreCase: true,
@@ -48,11 +37,7 @@ export const keys = {
     default: '',
     doc: 'Fields of the value that are columns. Default: all. Those of the primary key need not be named.',
   }),
-  'db.timezone': string({
-    default: 'UTC',
-    check: zone => datePatternProblem(`yyyy@${zone}`),
-    doc: 'The time zone of columns that are times without a zone.',
-  }),
+  ...zoneKey,
   'auto.create': boolean({ default: false, doc: 'Whether a table that is missing is created.' }),
   'auto.evolve': boolean({ default: false, doc: 'Whether columns that are missing are added.' }),
   'quote.sql.identifiers': choice(['always', 'never'], {

@@ -1,20 +1,9 @@
 /** The keys of the SQL polling source: those of Confluent's JDBC source. */
-import { boolean, choice, int, intMs, list, long, ms, password, string, type ValuesOf } from '../../connector.ts'
-import { datePatternProblem } from '../template/date-pattern.ts'
-import { databaseProblem } from './address.ts'
+import { boolean, choice, int, intMs, list, long, ms, string, type ValuesOf } from '../../connector.ts'
+import { connectionKeys, zoneKey } from './connect.ts'
 
 export const sourceKeys = {
-  'connection.url': string({
-    default: null,
-    importance: 'high',
-    check: databaseProblem,
-    allowed: 'jdbc:postgresql://…, jdbc:mysql://…, jdbc:mariadb://…, or the same without jdbc:',
-    doc: 'The database: `jdbc:postgresql://db:5432/shop?sslmode=require`, `jdbc:mysql://db:3306/shop`.',
-  }),
-  'connection.user': string({ default: null, importance: 'high', doc: 'User of the database.' }),
-  'connection.password': password({ importance: 'high', doc: 'Password of the user.' }),
-  'connection.timeout.ms': intMs({ default: 10_000, min: 1, importance: 'low', doc: 'How long connecting may take.' }),
-  'query.timeout.ms': intMs({ default: 60_000, min: 1, importance: 'low', doc: 'How long one statement may take.' }),
+  ...connectionKeys,
   mode: choice(['bulk', 'incrementing', 'timestamp', 'timestamp+incrementing'], {
     default: 'bulk',
     importance: 'high',
@@ -53,11 +42,7 @@ export const sourceKeys = {
     ignoreCase: true,
     doc: '`none`: NUMERIC is Decimal. `best_fit`: whole numbers that fit are integers, others double. A NUMERIC without precision is text with `none`.',
   }),
-  'db.timezone': string({
-    default: 'UTC',
-    check: zone => datePatternProblem(`yyyy@${zone}`),
-    doc: 'The time zone of columns that are times without a zone.',
-  }),
+  ...zoneKey,
   'quote.sql.identifiers': choice(['always', 'never'], {
     default: 'always',
     ignoreCase: true,

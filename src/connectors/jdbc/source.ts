@@ -19,9 +19,8 @@ import {
 import { missing, requireNone } from '../required.ts'
 import { floorDivide } from '../values/temporal.ts'
 import { addressOf } from './address.ts'
+import { openDatabase } from './connect.ts'
 import { type Database, DatabaseError, type RawRows } from './database.ts'
-import { openMysql } from './mysql.ts'
-import { openPostgres } from './postgres.ts'
 import { type ColumnReader, type Raw, readerOf } from './row-values.ts'
 import { type SourceConfig, sourceKeys } from './source-keys.ts'
 import { localTimes, quoted } from './statements.ts'
@@ -56,7 +55,7 @@ export const jdbcSource = defineSource({
   async tasks(config, most) {
     requireNone(check(config))
     if (config.query !== '') return [{}]
-    const database = await connect(config)
+    const database = await openDatabase(config)
     try {
       const tables = await chosenTables(database, config)
       const groups = Array.from({ length: Math.max(1, Math.min(most, tables.length)) }, (_, index) =>
@@ -72,20 +71,6 @@ export const jdbcSource = defineSource({
     return new PollingTask(config, context)
   },
 })
-
-async function connect(config: SourceConfig): Promise<Database> {
-  const address = addressOf(config['connection.url']!)
-  const isQuoted = config['quote.sql.identifiers'] === 'always'
-  const settings = {
-    address,
-    user: config['connection.user'] ?? address.user,
-    password: config['connection.password'],
-    connectTimeoutMs: config['connection.timeout.ms'],
-    queryTimeoutMs: config['query.timeout.ms'],
-    timezone: config['db.timezone'],
-  }
-  return address.kind === 'postgresql' ? openPostgres(settings, isQuoted ? '"' : '') : openMysql(settings, isQuoted ? '`' : '')
-}
 
 async function chosenTables(database: Database, config: SourceConfig): Promise<string[]> {
   const all = await database.tables()
@@ -118,7 +103,7 @@ class PollingTask implements SourceTask {
 
   async poll(): Promise<readonly SourceRecord[]> {
     try {
-      const database = (this.#database ??= await connect(this.#config))
+      const database = (this.#database ??= await openDatabase(this.#config))
       this.#queriers ??= await this.#makeQueriers()
       await this.#lookForTables(database)
       const now = () => this.#context.system.clock.monotonic()
