@@ -14,6 +14,7 @@ import {
   type TopicPartition,
 } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
+import { NextOffsets } from '../next-offsets.ts'
 import { missing, requireNone } from '../required.ts'
 import { openDatabase } from './connect.ts'
 import { type Database, DatabaseError } from './database.ts'
@@ -66,8 +67,8 @@ class JdbcTask implements SinkTask {
   readonly #operations: Operations
   readonly #batches: Batches
   #connected: Connected | null = null
-  /** With offsets in the database: by partition, the next record to write. */
-  readonly #next = new Map<string, TopicPartition & { readonly offset: bigint }>()
+  /** With offsets in the database. */
+  readonly #next = new NextOffsets()
   #failures = 0
 
   constructor(config: Config, context: SinkContext) {
@@ -79,11 +80,11 @@ class JdbcTask implements SinkTask {
 
   async opened(partitions: readonly TopicPartition[]): Promise<void> {
     if (!this.#config['exactly.once']) return
-    for (const { topic, partition } of partitions) this.#next.set(nameOf(topic, partition), { topic, partition, offset: 0n })
     await this.#guarded(async ({ offsets }) => {
-      const stored = (await offsets!.of(partitions)).filter(({ offset }) => offset > 0n)
-      for (const each of stored) this.#next.set(nameOf(each.topic, each.partition), each)
-      if (stored.length > 0) this.#context.seek(stored)
+      const stored = await offsets!.of(partitions)
+      this.#next.set(stored)
+      const known = stored.filter(({ offset }) => offset > 0n)
+      if (known.length > 0) this.#context.seek(known)
     })
   }
 
@@ -93,18 +94,13 @@ class JdbcTask implements SinkTask {
 
   async #write(connected: Connected, batch: readonly SinkRecord[]): Promise<void> {
     // What is written already, by a transaction of which this task did not hear the end, or before it sought.
-    const records = connected.offsets === null ? batch : batch.filter(record => record.original.offset >= this.#nextOf(record))
+    const records = connected.offsets === null ? batch : batch.filter(record => record.original.offset >= this.#next.of(record.original))
     const refused: Refused[] = []
     const runs = await this.#runsOf(connected, records, refused)
     const refusedNow = await this.#transaction(connected, runs, records, refused)
     if (refusedNow !== null) await this.#carefully(connected, runs, records, [...refused, ...refusedNow])
-    for (const { topic, partition, next } of progressOf(records))
-      this.#next.set(nameOf(topic, partition), { topic, partition, offset: next })
+    this.#next.set(progressOf(records).map(({ topic, partition, next }) => ({ topic, partition, offset: next })))
     this.#failures = 0
-  }
-
-  #nextOf({ original: { topic, partition } }: SinkRecord): bigint {
-    return this.#next.get(nameOf(topic, partition))?.offset ?? 0n
   }
 
   async #runsOf({ database, tables }: Connected, records: readonly SinkRecord[], refused: Refused[]): Promise<Run[]> {
@@ -207,8 +203,7 @@ class JdbcTask implements SinkTask {
       const offsets = config['exactly.once'] ? new StoredOffsets(database, config, this.#context.connector) : null
       await offsets?.prepare()
       // The transaction before may have been committed, although its end was not heard.
-      const again = (await offsets?.of([...this.#next.values()])) ?? []
-      for (const each of again) this.#next.set(nameOf(each.topic, each.partition), each)
+      this.#next.set((await offsets?.of(this.#next.all())) ?? [])
       return { database, tables: new Tables(database, config), statements: new Statements(database, config), offsets }
     } catch (error) {
       await database.close().catch(() => {})
@@ -228,7 +223,7 @@ class JdbcTask implements SinkTask {
   }
 
   async closed(partitions: readonly TopicPartition[]): Promise<void> {
-    for (const { topic, partition } of partitions) this.#next.delete(nameOf(topic, partition))
+    this.#next.forget(partitions)
     this.#batches.forget()
   }
 
@@ -241,15 +236,11 @@ function isOfRow(error: unknown): boolean {
   return error instanceof DatabaseError && error.kind === 'row'
 }
 
-function nameOf(topic: string, partition: number): string {
-  return `${topic} ${partition}`
-}
-
 function progressOf(records: readonly SinkRecord[]): Progress[] {
   const progress = new Map<string, Progress>()
   for (const { original } of records) {
     const { topic, partition, offset } = original
-    const name = nameOf(topic, partition)
+    const name = `${topic} ${partition}`
     progress.set(name, { topic, partition, first: progress.get(name)?.first ?? offset, next: offset + 1n })
   }
   return [...progress.values()]

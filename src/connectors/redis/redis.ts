@@ -15,6 +15,7 @@ import {
   type TopicPartition,
 } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
+import { NextOffsets } from '../next-offsets.ts'
 import { requireNone } from '../required.ts'
 import { type Command, Commands } from './commands.ts'
 import { type Config, keys } from './keys.ts'
@@ -57,8 +58,8 @@ class RedisTask implements SinkTask {
   readonly #commands: Commands
   readonly #batches: Batches
   #client: Client | null = null
-  /** By partition, the next record to write, where offsets are in Redis. */
-  readonly #next = new Map<string, TopicPartition & { readonly offset: bigint }>()
+  /** Where offsets are in Redis. */
+  readonly #next = new NextOffsets()
 
   constructor(config: Config, context: SinkContext) {
     this.#config = config
@@ -69,20 +70,22 @@ class RedisTask implements SinkTask {
 
   async opened(partitions: readonly TopicPartition[]): Promise<void> {
     if (!this.#config['redis.multiexec']) return
-    for (const { topic, partition } of partitions) this.#next.set(nameOf(topic, partition), { topic, partition, offset: 0n })
     await this.#guarded(async client => {
-      await this.#readOffsets(client, partitions)
-      const known = partitions.map(({ topic, partition }) => this.#next.get(nameOf(topic, partition))!).filter(({ offset }) => offset > 0n)
+      this.#next.set(partitions.map(({ topic, partition }) => ({ topic, partition, offset: 0n })))
+      const stored = await this.#storedOffsets(client, partitions)
+      this.#next.set(stored)
+      const known = stored.filter(({ offset }) => offset > 0n)
       if (known.length > 0) this.#context.seek(known)
     })
   }
 
-  async #readOffsets(client: Client, partitions: readonly TopicPartition[]): Promise<void> {
-    if (partitions.length === 0) return
+  /** Of those that have one. */
+  async #storedOffsets(client: Client, partitions: readonly TopicPartition[]): Promise<Offsets> {
+    if (partitions.length === 0) return []
     const stored = await client.mGet(partitions.map(({ topic, partition }) => this.#offsetKey(topic, partition)))
-    stored.forEach((text, index) => {
-      const { topic, partition } = partitions[index]!
-      if (text !== null) this.#next.set(nameOf(topic, partition), { topic, partition, offset: BigInt(text.toString()) })
+    return partitions.flatMap(({ topic, partition }, index) => {
+      const text = stored[index]
+      return text === null || text === undefined ? [] : [{ topic, partition, offset: BigInt(text.toString()) }]
     })
   }
 
@@ -93,11 +96,11 @@ class RedisTask implements SinkTask {
   async #write(client: Client, batch: readonly SinkRecord[]): Promise<void> {
     const refused = new Map<SinkRecord, DataError>()
     const sent: Sent[] = []
-    const next = new Map<string, TopicPartition & { offset: bigint }>()
+    const next = new NextOffsets()
     for (const record of batch) {
       const { topic, partition, offset } = record.original
-      if (offset < (this.#next.get(nameOf(topic, partition))?.offset ?? 0n)) continue
-      next.set(nameOf(topic, partition), { topic, partition, offset: offset + 1n })
+      if (offset < this.#next.of(record.original)) continue
+      next.set([{ topic, partition, offset: offset + 1n }])
       try {
         for (const command of this.#commands.of(record)) sent.push({ record, command })
       } catch (error) {
@@ -105,11 +108,11 @@ class RedisTask implements SinkTask {
         refused.set(record, error)
       }
     }
-    if (this.#config['redis.multiexec']) await this.#transaction(client, sent, [...next.values()], refused)
+    if (this.#config['redis.multiexec']) await this.#transaction(client, sent, next.all(), refused)
     else await this.#pipeline(client, sent, refused)
     await this.#waitForReplicas(client)
     for (const [record, error] of refused) await this.#context.report(record, error)
-    if (this.#config['redis.multiexec']) for (const [name, each] of next) this.#next.set(name, each)
+    if (this.#config['redis.multiexec']) this.#next.set(next.all())
   }
 
   async #transaction(client: Client, sent: readonly Sent[], next: Offsets, refused: Map<SinkRecord, DataError>): Promise<void> {
@@ -154,7 +157,7 @@ class RedisTask implements SinkTask {
         this.#disconnect()
         this.#client = await connect(this.#config, this.#context)
         // The transaction before may have been done, although its end was not heard.
-        await this.#readOffsets(this.#client, [...this.#next.values()])
+        this.#next.set(await this.#storedOffsets(this.#client, this.#next.all()))
       }
       await work(this.#client)
     } catch (error) {
@@ -182,7 +185,7 @@ class RedisTask implements SinkTask {
   }
 
   async closed(partitions: readonly TopicPartition[]): Promise<void> {
-    for (const { topic, partition } of partitions) this.#next.delete(nameOf(topic, partition))
+    this.#next.forget(partitions)
     this.#batches.forget()
   }
 
@@ -217,8 +220,4 @@ async function connect(config: Config, context: SinkContext) {
 /** That Redis has answered with; by name, because the library is loaded late. */
 function isReply(error: Error): boolean {
   return ['ErrorReply', 'SimpleError', 'BlobError', 'MultiErrorReply'].includes(error.constructor.name)
-}
-
-function nameOf(topic: string, partition: number): string {
-  return `${topic} ${partition}`
 }
