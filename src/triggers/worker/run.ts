@@ -4,6 +4,7 @@
  * That several workers share a trigger is Kafka's group membership. Offsets are committed for what is done, so that a worker that dies makes its records
  * be called with again, by another one. Whatever fails here fails this trigger only, and is tried again.
  */
+import { settledWithin } from '../../base.ts'
 import { ClientError, type Membership, mayPass, type PartitionName, type Reader } from '../../client.ts'
 import { topicMatcher } from '../check.ts'
 import { groupOf } from '../definition.ts'
@@ -133,10 +134,13 @@ export class TriggerRun {
 
   /** What is done then is committed; the rest is called with again. */
   async #endLanes(): Promise<void> {
-    const ended = Promise.all(Array.from(this.#lanes.values(), lane => lane.end()))
-    const late = new Promise<void>(resolve => void this.#context.system.timers.after(mostEndMs, resolve))
-    await Promise.race([ended, late])
-    for (const lane of this.#lanes.values()) lane.stop()
+    const lanes = [...this.#lanes.values()]
+    await settledWithin(
+      this.#context.system.timers,
+      mostEndMs,
+      lanes.map(lane => lane.end()),
+    )
+    for (const lane of lanes) lane.stop()
   }
 
   /** Those that are there, sorted. */
