@@ -24,11 +24,12 @@ export interface Called {
   readonly isCold: boolean
 }
 
+/** What a function is told of a call, besides its own limits. */
+export type CallInfo = Omit<CallContext, 'timeoutMs' | 'memoryMb'>
+
 export interface Callee {
-  readonly timeoutMs: number
-  readonly memoryMb: number
   /** `event`: JSON. Throws FunctionError and Unavailable. */
-  call(event: string, contentType: string, context: CallContext): Promise<Called>
+  call(event: string, contentType: string, info: CallInfo): Promise<Called>
   /** Whether a call would have to wait for others. */
   readonly isBusy: boolean
   close(): void
@@ -46,16 +47,19 @@ export function openCallee(called: Definition['function'], options: CalleeOption
   return 'code' in called ? new FileCallee(called, options) : new HttpCallee(called, options.system)
 }
 
+/** `id`: of what runs it. */
+export function functionFile({ code, language, handler, environment, memoryMb }: CodeFunction, id: string): FunctionFile {
+  return { id, order: { code, language, handler, environment }, memoryMb }
+}
+
 class FileCallee implements Callee {
-  readonly timeoutMs: number
-  readonly memoryMb: number
   readonly #file: FunctionFile
+  readonly #timeoutMs: number
   readonly #options: CalleeOptions
 
-  constructor({ code, language, handler, environment, timeoutMs, memoryMb }: CodeFunction, options: CalleeOptions) {
-    this.timeoutMs = timeoutMs
-    this.memoryMb = memoryMb
-    this.#file = { id: options.id, order: { code, language, handler, environment }, memoryMb }
+  constructor(called: CodeFunction, options: CalleeOptions) {
+    this.#file = functionFile(called, options.id)
+    this.#timeoutMs = called.timeoutMs
     this.#options = options
   }
 
@@ -63,10 +67,11 @@ class FileCallee implements Callee {
     return this.#options.pool.isFull
   }
 
-  async call(event: string, _contentType: string, context: CallContext): Promise<Called> {
+  async call(event: string, _contentType: string, info: CallInfo): Promise<Called> {
     const { pool, onOutput } = this.#options
     const runner = await pool.acquire(this.#file, onOutput)
     try {
+      const context = { ...info, timeoutMs: this.#timeoutMs, memoryMb: this.#file.memoryMb }
       return { result: await runner.process.call(context, event), isCold: runner.isNew }
     } finally {
       pool.release(runner)
@@ -79,24 +84,23 @@ class FileCallee implements Callee {
 }
 
 class HttpCallee implements Callee {
-  readonly timeoutMs: number
-  readonly memoryMb = 0
   readonly isBusy = false
   readonly #url: string
   readonly #headers: Readonly<Record<string, string>>
+  readonly #timeoutMs: number
   readonly #system: System
 
   constructor({ url, headers, timeoutMs }: Exclude<Definition['function'], CodeFunction>, system: System) {
-    this.timeoutMs = timeoutMs
     this.#url = url
     this.#headers = headers
+    this.#timeoutMs = timeoutMs
     this.#system = system
   }
 
-  async call(event: string, contentType: string, context: CallContext): Promise<Called> {
+  async call(event: string, contentType: string, { requestId }: CallInfo): Promise<Called> {
     const answer = await post(this.#url, event, {
-      headers: { ...this.#headers, 'content-type': contentType, 'x-request-id': context.requestId },
-      timeoutMs: this.timeoutMs,
+      headers: { ...this.#headers, 'content-type': contentType, 'x-request-id': requestId },
+      timeoutMs: this.#timeoutMs,
       system: this.#system,
     })
     if (answer.status === 429 || answer.status === 503)

@@ -1,7 +1,7 @@
 /** Calls of a function that are no trigger's: to see whether it can be loaded, and what it does with an event. */
 import type { System } from '../base.ts'
 import type { ReceivedRecord } from '../client.ts'
-import { openCallee, Unavailable } from './callee.ts'
+import { functionFile, openCallee, Unavailable } from './callee.ts'
 import type { Definition } from './definition.ts'
 import { envelopeOf } from './envelope.ts'
 import type { RunnerPool } from './runner/pool.ts'
@@ -33,9 +33,7 @@ export class FunctionTests {
   /** Throws FunctionError: the file has an error, or exports no such function. */
   async load(name: string, { function: called }: Definition): Promise<void> {
     if (!('code' in called)) return
-    const { code, language, handler, environment, memoryMb } = called
-    const file = { id: this.#id(name), order: { code, language, handler, environment }, memoryMb }
-    const runner = await this.#pool.acquire(file, () => {})
+    const runner = await this.#pool.acquire(functionFile(called, this.#id(name)), () => {})
     runner.process.kill()
     this.#pool.release(runner)
   }
@@ -49,19 +47,12 @@ export class FunctionTests {
     const callee = openCallee(definition.function, { id: this.#id(name), pool: this.#pool, system: this.#system, onOutput })
     const { contentType } = envelopeOf(definition, { bootstrap: '', clusterId: '', extended: false })
     const beganMs = this.#system.clock.monotonic()
-    const context = {
-      requestId: this.#id(name),
-      functionName: name,
-      functionVersion: 'test',
-      timeoutMs: callee.timeoutMs,
-      memoryMb: callee.memoryMb,
-      attempt: 1,
-    }
+    const info = { requestId: this.#id(name), functionName: name, functionVersion: 'test', attempt: 1 }
     let result: unknown = null
     let error: TestResult['error'] = null
     let isCold = false
     try {
-      ;({ result, isCold } = await callee.call(event, contentType, context))
+      ;({ result, isCold } = await callee.call(event, contentType, info))
     } catch (problem) {
       if (!(problem instanceof FunctionError || problem instanceof Unavailable)) throw problem
       const { message, stack } = problem

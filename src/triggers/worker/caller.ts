@@ -119,15 +119,13 @@ export class Caller {
         lane.topic,
         lane.partition,
       )
-      const context = {
+      const info = {
         requestId: `${name}-${version}-${lane.topic}-${lane.partition}-${entries[0]!.record.offset}-${++this.#requests}`,
         functionName: name,
         functionVersion: String(version),
-        timeoutMs: this.#callee.timeoutMs,
-        memoryMb: this.#callee.memoryMb,
         attempt,
       }
-      const { result, isCold } = await this.#callee.call(event, this.#envelope.contentType, context)
+      const { result, isCold } = await this.#callee.call(event, this.#envelope.contentType, info)
       if (isCold) this.#counts.coldStarts++
       // Others may have begun with the same records by now.
       lane.signal.throwIfAborted()
