@@ -12,12 +12,10 @@ import { type Definition, groupOf } from '../definition.ts'
 /** Throws HttpError 403. `client`: of the person. */
 export async function requireAccess(client: Client, name: string, definition: Definition): Promise<void> {
   const { topics, onFailure, output } = definition
-  if (output !== null && 'connector' in output && !(await client.clusterRights()).has('ALTER'))
-    throw refused('an output to a connector takes the right ALTER on the cluster')
-  if (topics === undefined) {
-    // Nobody knows which topics there will be.
-    if (!(await client.clusterRights()).has('ALTER')) throw refused('a topic pattern takes the right ALTER on the cluster')
-  } else {
+  // Of a pattern nobody knows which topics there will be.
+  const wide = output !== null && 'connector' in output ? 'an output to a connector' : topics === undefined ? 'a topic pattern' : null
+  if (wide !== null && !(await client.clusterRights()).has('ALTER')) throw refused(`${wide} takes the right ALTER on the cluster`)
+  if (topics !== undefined) {
     const rights = await client.topicRights(topics)
     for (const topic of topics) {
       const found = rights.get(topic) ?? 'denied'
