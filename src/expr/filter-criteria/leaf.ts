@@ -100,24 +100,22 @@ function ofAddress(range: AddressRange): Test {
   }
 }
 
+type Make = (wanted: string) => (text: string) => boolean
+
+/** What holds, and what `anything-but` denies. */
+const makes = {
+  prefix: wanted => text => text.startsWith(`"${wanted}`),
+  suffix: wanted => text => text.endsWith(`${wanted}"`),
+  equalsIgnoringCase: wanted => ignoreCase.equals(`"${wanted}"`),
+  wildcard: wanted => wildcard(`"${wanted}"`),
+} satisfies Record<string, Make>
+
 const comparisons: Readonly<Record<string, (operand: unknown) => Omit<Wanted, 'id'>>> = {
   exactly: operand => onText(operand, 'exact', wanted => text => text === `"${wanted}"`),
-  prefix: operand =>
-    affix(
-      operand,
-      'prefix',
-      wanted => text => text.startsWith(`"${wanted}`),
-      wanted => ignoreCase.prefix(`"${wanted}`),
-    ),
-  suffix: operand =>
-    affix(
-      operand,
-      'suffix',
-      wanted => text => text.endsWith(`${wanted}"`),
-      wanted => ignoreCase.suffix(`${wanted}"`),
-    ),
-  'equals-ignore-case': operand => onText(operand, 'equals-ignore-case', wanted => ignoreCase.equals(`"${wanted}"`)),
-  wildcard: operand => onText(operand, 'wildcard', wanted => wildcard(`"${wanted}"`)),
+  prefix: operand => affix(operand, 'prefix', makes.prefix, wanted => ignoreCase.prefix(`"${wanted}`)),
+  suffix: operand => affix(operand, 'suffix', makes.suffix, wanted => ignoreCase.suffix(`${wanted}"`)),
+  'equals-ignore-case': operand => onText(operand, 'equals-ignore-case', makes.equalsIgnoringCase),
+  wildcard: operand => onText(operand, 'wildcard', makes.wildcard),
   'anything-but': anythingBut,
   numeric,
   cidr(operand) {
@@ -130,8 +128,6 @@ const comparisons: Readonly<Record<string, (operand: unknown) => Omit<Wanted, 'i
     return { sees: null, test: operand ? () => true : null }
   },
 }
-
-type Make = (wanted: string) => (text: string) => boolean
 
 function onText(operand: unknown, name: string, make: Make): Omit<Wanted, 'id'> {
   if (typeof operand !== 'string') throw new ExprError(`${name} match pattern must be a string`)
@@ -172,22 +168,14 @@ function anythingBut(operand: unknown): Omit<Wanted, 'id'> {
 }
 
 const negated: Readonly<Record<string, { make: Make; otherwise: string; mayBeEmpty: boolean }>> = {
-  prefix: {
-    make: wanted => text => text.startsWith(`"${wanted}`),
-    otherwise: 'prefix/suffix match pattern must be a string',
-    mayBeEmpty: false,
-  },
-  suffix: {
-    make: wanted => text => text.endsWith(`${wanted}"`),
-    otherwise: 'prefix/suffix match pattern must be a string',
-    mayBeEmpty: false,
-  },
+  prefix: { make: makes.prefix, otherwise: 'prefix/suffix match pattern must be a string', mayBeEmpty: false },
+  suffix: { make: makes.suffix, otherwise: 'prefix/suffix match pattern must be a string', mayBeEmpty: false },
   'equals-ignore-case': {
-    make: wanted => ignoreCase.equals(`"${wanted}"`),
+    make: makes.equalsIgnoringCase,
     otherwise: 'Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.',
     mayBeEmpty: true,
   },
-  wildcard: { make: wanted => wildcard(`"${wanted}"`), otherwise: 'wildcard match pattern must be a string', mayBeEmpty: true },
+  wildcard: { make: makes.wildcard, otherwise: 'wildcard match pattern must be a string', mayBeEmpty: true },
 }
 
 function anythingButLike(fields: NonNullable<ReturnType<typeof fieldsOf>>): Omit<Wanted, 'id'> {
