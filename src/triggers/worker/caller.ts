@@ -19,6 +19,8 @@ import type { WorkerContext } from './worker.ts'
 export class Caller {
   readonly #trigger: Trigger
   readonly #context: WorkerContext
+  /** null: there is none. */
+  readonly #filter: RecordFilter | null
   readonly #callee: Callee
   readonly #envelope: Envelope
   readonly #slots: Slots
@@ -26,9 +28,10 @@ export class Caller {
   readonly #counts: TriggerCounts
   #requests = 0
 
-  constructor(trigger: Trigger, context: WorkerContext, membership: Membership) {
+  constructor(trigger: Trigger, context: WorkerContext, membership: Membership, filter: RecordFilter | null) {
     this.#trigger = trigger
     this.#context = context
+    this.#filter = filter
     const { name, version, definition } = trigger
     this.#callee = openCallee(definition.function, {
       id: `${name} ${version}`,
@@ -42,14 +45,14 @@ export class Caller {
     this.#counts = context.metrics.of(name)
   }
 
-  lane({ topic, partition }: PartitionName, from: bigint, filter: RecordFilter | null, onFailure: (error: unknown) => void): Lane {
+  lane({ topic, partition }: PartitionName, from: bigint, onFailure: (error: unknown) => void): Lane {
     const { batchSize, maxWaitMs, maxEventBytes, concurrency } = this.#trigger.definition
     return new Lane({
       ...{ topic, partition, from, batchSize, maxWaitMs, onFailure },
       maxItemBytes: maxEventBytes - this.#envelope.overhead,
       callsAtOnce: concurrency.per === 'key' ? concurrency.most : 1,
       system: this.#context.system,
-      toItem: record => (this.#passes(record, filter) ? this.#envelope.item(record) : null),
+      toItem: record => (this.#passes(record) ? this.#envelope.item(record) : null),
       work: (lane, entries) => this.#work(lane, entries),
       tooLarge: (lane, entry) => {
         const error = new FunctionError('error', 'EventTooLarge', `the record alone makes an event of more than ${maxEventBytes} bytes`)
@@ -69,11 +72,11 @@ export class Caller {
   }
 
   /** A filter that cannot say whether a record matches leaves it out. */
-  #passes(record: ReceivedRecord, filter: RecordFilter | null): boolean {
-    if (filter === null) return true
+  #passes(record: ReceivedRecord): boolean {
+    if (this.#filter === null) return true
     let passes = false
     try {
-      passes = filter(record)
+      passes = this.#filter(record)
     } catch (error) {
       if (!(error instanceof ExprError)) throw error
       this.#counts.filterErrors++

@@ -8,7 +8,7 @@ import { settledWithin } from '../../base.ts'
 import { ClientError, type Membership, mayPass, type PartitionName, type Reader } from '../../client.ts'
 import { topicMatcher } from '../check.ts'
 import { groupOf } from '../definition.ts'
-import { compileFilter, type RecordFilter } from '../filter.ts'
+import { compileFilter } from '../filter.ts'
 import type { Trigger } from '../store.ts'
 import { Caller } from './caller.ts'
 import { type Lane, Stopped } from './lane.ts'
@@ -85,6 +85,10 @@ export class TriggerRun {
     }
   }
 
+  get #group(): string {
+    return groupOf(this.trigger.name, this.trigger.definition)
+  }
+
   get #isStopped(): boolean {
     return this.#stop.signal.aborted
   }
@@ -100,17 +104,16 @@ export class TriggerRun {
       return
     }
     const filter = await compileFilter(this.trigger.definition.filter, system.clock)
-    const group = groupOf(this.trigger.name, this.trigger.definition)
-    const membership = await client.join({ group, topics })
+    const membership = await client.join({ group: this.#group, topics })
     const reader = client.openReader()
-    const caller = new Caller(this.trigger, this.#context, membership)
+    const caller = new Caller(this.trigger, this.#context, membership, filter)
     try {
       this.state = 'RUNNING'
       this.reason = null
       let lookedMs = system.clock.monotonic()
       let committedMs = lookedMs
       while (!this.#isStopped) {
-        await this.#round(membership, reader, caller, filter, group)
+        await this.#round(membership, reader, caller)
         if (this.#failure !== null) throw this.#failure
         const now = system.clock.monotonic()
         if (now - committedMs >= commitMs) {
@@ -155,8 +158,8 @@ export class TriggerRun {
   }
 
   /** Takes what is assigned now, and fetches once for those that want more. */
-  async #round(membership: Membership, reader: Reader, caller: Caller, filter: RecordFilter | null, group: string): Promise<void> {
-    await this.#assign(membership.assignments(), caller, filter, group)
+  async #round(membership: Membership, reader: Reader, caller: Caller): Promise<void> {
+    await this.#assign(membership.assignments(), caller)
     const lanes = [...this.#lanes.values()]
     const bytes = lanes.reduce((sum, lane) => sum + lane.bytes, 0)
     // Whoever has nothing at all gets something.
@@ -170,7 +173,7 @@ export class TriggerRun {
     for (const each of outOfRange) this.#lanes.get(nameOf(each))?.fetched(await this.#otherwise(each))
   }
 
-  async #assign(assigned: readonly PartitionName[], caller: Caller, filter: RecordFilter | null, group: string): Promise<void> {
+  async #assign(assigned: readonly PartitionName[], caller: Caller): Promise<void> {
     const names = new Set(assigned.map(nameOf))
     for (const [name, lane] of this.#lanes)
       if (!names.has(name)) {
@@ -182,13 +185,13 @@ export class TriggerRun {
     if (fresh.length === 0) return
     const { client } = this.#context
     await caller.begin(fresh)
-    const stored = new Map((await client.groupOffsets(group, '')).map(each => [nameOf(each), each.offset]))
+    const stored = new Map((await client.groupOffsets(this.#group, '')).map(each => [nameOf(each), each.offset]))
     for (const each of fresh) {
       const from = stored.get(nameOf(each)) ?? (await this.#begin(each))
       this.#committed.set(nameOf(each), stored.get(nameOf(each)) ?? -1n)
       this.#lanes.set(
         nameOf(each),
-        caller.lane(each, from, filter, error => this.#failed(error)),
+        caller.lane(each, from, error => this.#failed(error)),
       )
     }
   }
