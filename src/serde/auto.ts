@@ -5,11 +5,11 @@
  * tolerant. A number or a word is JSON only if it is written as JSON would write it, so that the text `1e5` is not shown as 100000.
  */
 import { isUtf8 } from 'node:buffer'
-import { later, stringifyLossless } from '../base.ts'
+import { later, type MaybePromise, stringifyLossless } from '../base.ts'
 import { readFrame } from './framing.ts'
 import { isInternal } from './plain/kafka.ts'
 import type { RegistryClient } from './registry-client.ts'
-import { type Decoded, type MaybePromise, type Place, type Serde, SerdeError, type SerdeName } from './types.ts'
+import { type Decoded, type Place, type Serde, SerdeError, type SerdeName } from './types.ts'
 
 export interface Choice extends Decoded {
   readonly serde: SerdeName

@@ -1,18 +1,9 @@
 /** The serdes of one process: opened when first used. */
-import { later } from '../base.ts'
+import { later, type MaybePromise } from '../base.ts'
 import { type Choice, decodeAuto } from './auto.ts'
 import { serdes } from './list.ts'
 import type { RegistryClient } from './registry-client.ts'
-import {
-  type Display,
-  type MaybePromise,
-  type Place,
-  type SchemaChoice,
-  type SchemaUsed,
-  type Serde,
-  SerdeError,
-  type SerdeName,
-} from './types.ts'
+import { type Display, type Place, type SchemaChoice, type SchemaUsed, type Serde, SerdeError, type SerdeName } from './types.ts'
 
 /** Bytes as shown to people. */
 export interface Shown {

@@ -4,9 +4,9 @@
  * Schemas are fetched with all that they refer to, once, and kept; several who ask at the same time share one request. That a schema is not there,
  * or that the registry does not answer, is remembered for seconds, so that a topic full of foreign bytes does not become a flood of requests.
  */
-import type { System } from '../base.ts'
+import type { MaybePromise, System } from '../base.ts'
 import { openHttp, type RegistryAddress } from './registry-http.ts'
-import { type MaybePromise, SerdeError } from './types.ts'
+import { SerdeError } from './types.ts'
 
 export type SchemaType = 'AVRO' | 'JSON' | 'PROTOBUF'
 

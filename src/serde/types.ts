@@ -2,8 +2,6 @@
 import type { MaybePromise } from '../base.ts'
 import type { RegistryClient } from './registry-client.ts'
 
-export type { MaybePromise } from '../base.ts'
-
 /**
  * A value as people see it and as JSON can hold it; integers beyond ±2^53 are bigints. Bytes inside a value are text, in the manner of each format.
  * Properties may be called `__proto__`: they are always own properties.

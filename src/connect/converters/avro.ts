@@ -1,12 +1,12 @@
 /** Confluent's AvroConverter. */
-import { boolean, int, stringifyLossless } from '../../base.ts'
+import { boolean, int, later, stringifyLossless } from '../../base.ts'
 import { DataError, type Schema } from '../../connector.ts'
 import type { RegisteredSchema } from '../../serde.ts'
 import type { AvroRules } from './avro-names.ts'
 import { type AvroNode, fullName, printNode } from './avro-nodes.ts'
 import { type AvroReader, avroReader } from './avro-read.ts'
 import { avroNodeOf, valueToAvro } from './avro-write.ts'
-import { type Converter, type ConverterContext, defineConverter, later } from './converter.ts'
+import { type Converter, type ConverterContext, defineConverter } from './converter.ts'
 import { Registry, type RegistryValues, registryKeys } from './registered.ts'
 
 export const avro = defineConverter({

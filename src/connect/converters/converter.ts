@@ -1,15 +1,8 @@
 /** What a converter is: bytes of keys, values and headers to Kafka Connect's values, and back. A file of this folder exports one definition; `list.ts` names all. */
-import type { Declarations, System } from '../../base.ts'
+import type { Declarations, MaybePromise, System } from '../../base.ts'
 import type { ConnectValue, Schema } from '../../connector.ts'
 import type { PluginKeys, Refuse, Values } from '../plugin-config.ts'
 import type { Typed } from '../values/values.ts'
-
-export type MaybePromise<T> = T | Promise<T>
-
-/** At once if the value is there, so that records with known schemas cost no promises. */
-export function later<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return value instanceof Promise ? value.then(next) : next(value)
-}
 
 export interface RawHeader {
   readonly key: Buffer

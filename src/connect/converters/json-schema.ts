@@ -1,9 +1,9 @@
 /** Confluent's JsonSchemaConverter. */
-import { boolean, choice, int, parseLossless, stringifyLossless } from '../../base.ts'
+import { boolean, choice, int, later, parseLossless, stringifyLossless } from '../../base.ts'
 import { DataError, type Schema } from '../../connector.ts'
 import type { RegisteredSchema } from '../../serde.ts'
 import { parseDecimal } from '../values/java.ts'
-import { type Converter, type ConverterContext, defineConverter, later } from './converter.ts'
+import { type Converter, type ConverterContext, defineConverter } from './converter.ts'
 import { readValue, schemaOfJsonSchema } from './json-schema-read.ts'
 import { type JsonSchemaRules, jsonSchemaOf, valueToJson } from './json-schema-write.ts'
 import { Registry, type RegistryValues, registryKeys } from './registered.ts'

@@ -1,8 +1,8 @@
 /** Confluent's ProtobufConverter. */
-import { boolean, int } from '../../base.ts'
+import { boolean, int, later } from '../../base.ts'
 import { DataError, type Schema } from '../../connector.ts'
 import { parseProtobuf, type RegisteredSchema } from '../../serde.ts'
-import { type Converter, type ConverterContext, defineConverter, later } from './converter.ts'
+import { type Converter, type ConverterContext, defineConverter } from './converter.ts'
 import type { ProtobufRules } from './protobuf-names.ts'
 import { type ProtobufReader, protobufReader } from './protobuf-read.ts'
 import { type ProtobufText, protobufTextOf, valueToProtobuf } from './protobuf-write.ts'

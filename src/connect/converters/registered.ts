@@ -4,7 +4,7 @@
  * A schema is registered or looked up once, and its id kept by its text. Where the registry does not answer, or not yet, RetriableError is thrown; what it
  * refuses, and bytes that are not what they should be, are DataErrors.
  */
-import { boolean, int, list, password, string } from '../../base.ts'
+import { boolean, int, later, list, type MaybePromise, password, string } from '../../base.ts'
 import { DataError, RetriableError } from '../../connector.ts'
 import {
   type Display,
@@ -18,7 +18,7 @@ import {
   type Serdes,
 } from '../../serde.ts'
 import type { Values } from '../plugin-config.ts'
-import { type ConverterContext, later, type MaybePromise, type RawHeader } from './converter.ts'
+import type { ConverterContext, RawHeader } from './converter.ts'
 
 const strategies = ['TopicNameStrategy', 'RecordNameStrategy', 'TopicRecordNameStrategy'] as const
 type Strategy = (typeof strategies)[number]

@@ -1,12 +1,10 @@
 /** Records as rows of the application, and as lines of a file. */
 import { isUtf8 } from 'node:buffer'
-import { stringifyLossless } from '../../base.ts'
+import { type MaybePromise, stringifyLossless } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import type { Shown as Decoded, SerdeName, Serdes } from '../../serde.ts'
 import type { Decoding } from './job.ts'
 import type { Shown, ShownRecord } from './shape.ts'
-
-type MaybePromise<T> = T | Promise<T>
 
 /** One record, decoded when somebody wants it, once. */
 export class Opened {

@@ -1,20 +1,10 @@
 /** What the three formats of a registry have in common: a frame in front of the bytes, and a schema that may have to be fetched. */
-import { later } from '../../base.ts'
+import { later, type MaybePromise } from '../../base.ts'
 import type { Frame } from '../framing.ts'
 import { readFrame, writePrefix } from '../framing.ts'
 import { Output } from '../output.ts'
 import type { RegisteredSchema, SchemaType } from '../registry-client.ts'
-import {
-  type Decoded,
-  type Display,
-  type Form,
-  type MaybePromise,
-  type Place,
-  type Resources,
-  type SchemaChoice,
-  type Serde,
-  SerdeError,
-} from '../types.ts'
+import { type Decoded, type Display, type Form, type Place, type Resources, type SchemaChoice, type Serde, SerdeError } from '../types.ts'
 
 /** What a format does with a schema. Methods throw SerdeError. */
 export interface Codec {
