@@ -4,23 +4,7 @@ import { type ConnectValue, DataError, Decimal, decimal, type Field, logical, ty
 import type { Display, RegisteredSchema } from '../../serde.ts'
 import { integerOfBytes } from '../values/java.ts'
 import { againOptional, optionalIf } from '../values/schemas.ts'
-import {
-  type AvroRules,
-  anything,
-  avroEnum,
-  avroUnion,
-  defaultName,
-  defaultPrecision,
-  enumDefault,
-  enumDoc,
-  fieldDefault,
-  fieldDoc,
-  fixedSize,
-  mapEntry,
-  namespace,
-  precision,
-  recordDoc,
-} from './avro-names.ts'
+import * as avro from './avro-names.ts'
 import { generalEnum, generalUnion } from './sum-types.ts'
 
 type Json = Record<string, unknown>
@@ -35,13 +19,13 @@ export interface AvroReader {
 }
 
 /** With the version that the registry gives it; null: none. Throws DataError. */
-export function avroReader({ schema, texts }: RegisteredSchema, version: number | null, rules: AvroRules): AvroReader {
+export function avroReader({ schema, texts }: RegisteredSchema, version: number | null, rules: avro.AvroRules): AvroReader {
   const names = new Names()
   for (const text of texts.values()) names.collect(parseLossless(text), '')
   const root = parseLossless(schema)
   names.collect(root, '')
   const { node, space } = names.resolve(root, '')
-  if (isJson(node) && nameOf(node, space) === anything) return { schema: null, read: readAnything }
+  if (isJson(node) && nameOf(node, space) === avro.anything) return { schema: null, read: readAnything }
   const made = new Compiler(names, rules).type(node, space, {})
   if (version === null || made.schema.version !== undefined) return made
   return { schema: { ...made.schema, version }, read: made.read }
@@ -103,12 +87,12 @@ type Draft = { -readonly [K in keyof Schema]: Schema[K] } & { parameters: Record
 
 class Compiler {
   readonly #names: Names
-  readonly #rules: AvroRules
+  readonly #rules: avro.AvroRules
   /** Records that are being read, which may contain themselves. */
   readonly #open = new Map<Json, Typed>()
   #unions = 0
 
-  constructor(names: Names, rules: AvroRules) {
+  constructor(names: Names, rules: avro.AvroRules) {
     this.#names = names
     this.#rules = rules
   }
@@ -198,7 +182,7 @@ class Compiler {
   #bytes(node: Json, draft: Draft): Read {
     draft.type = 'bytes'
     if (!is(node.logicalType, 'decimal')) {
-      if (node.type === 'fixed') draft.parameters[fixedSize] = String(node.size)
+      if (node.type === 'fixed') draft.parameters[avro.fixedSize] = String(node.size)
       return json => Buffer.from(json as string, 'latin1')
     }
     const scale = typeof node.scale === 'number' ? node.scale : 0
@@ -207,8 +191,9 @@ class Compiler {
     Object.assign(draft.parameters, parameters)
     if (node.precision !== undefined && typeof node.precision !== 'number')
       throw new DataError('precision property must be a JSON Integer. https://avro.apache.org/docs/1.9.1/spec.html#Decimal')
-    if (typeof node.precision === 'number' && node.precision !== defaultPrecision) draft.parameters[precision] = String(node.precision)
-    if (node.type === 'fixed') draft.parameters[fixedSize] = String(node.size)
+    if (typeof node.precision === 'number' && node.precision !== avro.defaultPrecision)
+      draft.parameters[avro.precision] = String(node.precision)
+    if (node.type === 'fixed') draft.parameters[avro.fixedSize] = String(node.size)
     return json => new Decimal(integerOfBytes(Buffer.from(json as string, 'latin1')), scale)
   }
 
@@ -216,9 +201,9 @@ class Compiler {
     const { metadata, discardDocs, generalSums } = this.#rules
     const full = nameOf(node, space)
     const simple = full.slice(full.lastIndexOf('.') + 1)
-    if (metadata && typeof node.doc === 'string') draft.parameters[discardDocs ? 'connect.enum.doc' : enumDoc + simple] = node.doc
-    if (metadata && !discardDocs && typeof node.default === 'string') draft.parameters[enumDefault + simple] = node.default
-    const parameter = generalSums ? generalEnum : avroEnum
+    if (metadata && typeof node.doc === 'string') draft.parameters[discardDocs ? 'connect.enum.doc' : avro.enumDoc + simple] = node.doc
+    if (metadata && !discardDocs && typeof node.default === 'string') draft.parameters[avro.enumDefault + simple] = node.default
+    const parameter = generalSums ? generalEnum : avro.enumName
     draft.parameters[parameter] = full
     for (const [index, symbol] of ((node.symbols ?? []) as string[]).entries())
       draft.parameters[`${parameter}.${symbol}`] = generalSums ? String(index) : symbol
@@ -228,7 +213,7 @@ class Compiler {
   #array(node: Json, space: string, draft: Draft): Read {
     const { node: items, space: inside } = this.#names.resolve(node.items, space)
     if (isJson(items) && items.type === 'record') {
-      const isEntry = nameOf(items, inside) === `${namespace}.${mapEntry}` || items['connect.internal.type'] === mapEntry
+      const isEntry = nameOf(items, inside) === `${avro.namespace}.${avro.mapEntry}` || items['connect.internal.type'] === avro.mapEntry
       if (isEntry) return this.#pairs(items, inside, draft)
     }
     const { schema, read } = this.type(node.items, space, {})
@@ -262,11 +247,11 @@ class Compiler {
     const reads: Read[] = []
     Object.assign(draft, { type: 'struct', fields })
     const keepsDocs = metadata && !discardDocs
-    if (keepsDocs && typeof node.doc === 'string') draft.parameters[recordDoc] = node.doc
+    if (keepsDocs && typeof node.doc === 'string') draft.parameters[avro.recordDoc] = node.doc
     for (const field of (node.fields ?? []) as Json[]) {
       const name = String(field.name)
       const doc = typeof field.doc === 'string' ? field.doc : undefined
-      if (keepsDocs && doc !== undefined) draft.parameters[fieldDoc + name] = doc
+      if (keepsDocs && doc !== undefined) draft.parameters[avro.fieldDoc + name] = doc
       const { schema, read } = this.type(field.type, inside, { default: field.default, doc })
       const extra = metadata && isJson(field['connect.parameters']) ? textsOf(field['connect.parameters']) : null
       fields.push({ name, schema: extra === null ? schema : { ...schema, parameters: { ...schema.parameters, ...extra } } })
@@ -298,7 +283,7 @@ class Compiler {
   /** One field for each branch, of which one is not null. */
   #sum(branches: unknown[], space: string): Typed {
     const { generalSums } = this.#rules
-    const name = generalSums ? `connect_union_${this.#unions++}` : avroUnion
+    const name = generalSums ? `connect_union_${this.#unions++}` : avro.unionName
     const fields: Field[] = []
     const byBranch = new Map<string, { name: string; read: Read }>()
     for (const [index, branch] of branches.entries()) {
@@ -359,7 +344,7 @@ class Compiler {
     }
     for (const [name, value] of Object.entries(node)) if (name.startsWith('avro')) draft.parameters[name] = String(value)
     const isOwnDefault = fallback !== undefined && fallback !== null && node['connect.default'] === undefined
-    if (isOwnDefault && metadata && !discardDocs) draft.parameters[fieldDefault] = 'true'
+    if (isOwnDefault && metadata && !discardDocs) draft.parameters[avro.fieldDefault] = 'true'
     const name = this.#nameOf(node, space, draft)
     if (name !== undefined) draft.name = name
   }
@@ -369,7 +354,7 @@ class Compiler {
     if (given !== undefined && typeof given !== 'string') throw new DataError(`Invalid schema name: ${String(given)}`)
     const isNamed = namedKinds.includes(node.type as string) && draft.name !== logical.decimal
     const name = given ?? (isNamed ? nameOf(node, space) : undefined)
-    if (name === undefined || name.startsWith(`${namespace}.${defaultName}`)) return draft.name
+    if (name === undefined || name.startsWith(`${avro.namespace}.${avro.defaultName}`)) return draft.name
     if (draft.name !== undefined && draft.name !== name)
       throw new DataError(
         `Mismatched names: name already added to SchemaBuilder (${draft.name}) differs from name in source schema (${name})`,

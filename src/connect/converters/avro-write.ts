@@ -2,24 +2,7 @@
 import { type ConnectValue, DataError, Decimal, isStruct, logical, type Schema } from '../../connector.ts'
 import { bytesOfInteger, javaClass, mismatch, rescaled, scaleOf } from '../values/java.ts'
 import { typeOf } from '../values/schemas.ts'
-import {
-  type AvroRules,
-  avroEnum,
-  avroUnion,
-  defaultName,
-  defaultPrecision,
-  enumDefault,
-  enumDoc,
-  fieldDefault,
-  fieldDoc,
-  fixedSize,
-  mapEntry,
-  namespace,
-  precision,
-  recordDoc,
-  scrubbed,
-  splitName,
-} from './avro-names.ts'
+import * as avro from './avro-names.ts'
 import { type AvroField, type AvroNamed, type AvroNode, branchName, nullNode, type Properties } from './avro-nodes.ts'
 import { generalEnum, generalUnion } from './sum-types.ts'
 
@@ -38,8 +21,8 @@ function named(kind: AvroNamed['kind'], name: string, space: string | null, rest
 }
 
 /** Of values without a schema. */
-const anythingNode: AvroNamed = named('record', 'Anything', namespace)
-const anyEntry = named('record', mapEntry, namespace, {
+const anythingNode: AvroNamed = named('record', 'Anything', avro.namespace)
+const anyEntry = named('record', avro.mapEntry, avro.namespace, {
   fields: ['key', 'value'].map(name => ({ name, node: anythingNode, doc: null, default: undefined, properties: [] })),
 })
 for (const kind of ['boolean', 'bytes', 'double', 'float', 'int', 'long', 'string'] as const)
@@ -50,10 +33,10 @@ anythingNode.fields.push(
 )
 
 function isUnion(schema: Schema): boolean {
-  return schema.name === avroUnion || schema.parameters?.[generalUnion] !== undefined
+  return schema.name === avro.unionName || schema.parameters?.[generalUnion] !== undefined
 }
 
-function hasTextKeys({ keys }: Schema, rules: AvroRules): boolean {
+function hasTextKeys({ keys }: Schema, rules: avro.AvroRules): boolean {
   return keys?.type === 'string' && (keys.optional !== true || rules.optionalMapKeys)
 }
 
@@ -68,19 +51,19 @@ const kinds = {
 } as const
 
 /** One whole schema. Throws DataError. */
-export function avroNodeOf(schema: Schema | null, rules: AvroRules): AvroNode {
+export function avroNodeOf(schema: Schema | null, rules: avro.AvroRules): AvroNode {
   return schema === null ? anythingNode : new Builder(rules).node(schema)
 }
 
 class Builder {
-  readonly #rules: AvroRules
+  readonly #rules: avro.AvroRules
   /** Equal schemas are one type; those that contain themselves are found by their names. */
   readonly #made = new Map<string, AvroNode>()
   readonly #open = new Map<string, AvroNode>()
   readonly #seen = new Set<string>()
   #unnamed = 0
 
-  constructor(rules: AvroRules) {
+  constructor(rules: avro.AvroRules) {
     this.#rules = rules
   }
 
@@ -114,9 +97,9 @@ class Builder {
   }
 
   #name(name: string | undefined): { namespace: string | null; name: string } {
-    if (name !== undefined) return splitName(name, this.#rules.scrub)
+    if (name !== undefined) return avro.splitName(name, this.#rules.scrub)
     const index = ++this.#unnamed
-    return { namespace, name: `${defaultName}${index > 1 ? index : ''}` }
+    return { namespace: avro.namespace, name: `${avro.defaultName}${index > 1 ? index : ''}` }
   }
 
   #union(schema: Schema): AvroNode {
@@ -135,18 +118,18 @@ class Builder {
 
   #string(schema: Schema): AvroNode {
     const { enhanced, generalSums, discardDocs } = this.#rules
-    const parameter = generalSums ? generalEnum : avroEnum
+    const parameter = generalSums ? generalEnum : avro.enumName
     const full = schema.parameters?.[parameter]
     if (!(enhanced || generalSums) || full === undefined) return { kind: 'string', properties: this.#properties(schema) }
     const symbols = Object.keys(schema.parameters ?? {})
       .filter(each => each.startsWith(`${parameter}.`))
       .map(each => each.slice(parameter.length + 1))
     const { name } = this.#name(schema.name)
-    const { namespace: space, name: simple } = splitName(full, false)
+    const { namespace: space, name: simple } = avro.splitName(full, false)
     return named('enum', simple, space, {
       symbols,
-      doc: schema.parameters?.[discardDocs ? 'connect.enum.doc' : enumDoc + name] ?? null,
-      defaultSymbol: discardDocs ? null : (schema.parameters?.[enumDefault + name] ?? null),
+      doc: schema.parameters?.[discardDocs ? 'connect.enum.doc' : avro.enumDoc + name] ?? null,
+      defaultSymbol: discardDocs ? null : (schema.parameters?.[avro.enumDefault + name] ?? null),
       properties: this.#properties(schema),
     })
   }
@@ -156,11 +139,11 @@ class Builder {
     const before: Properties = isDecimal
       ? [
           ['scale', scaleOf(schema)],
-          ['precision', Number(schema.parameters?.[precision] ?? defaultPrecision)],
+          ['precision', Number(schema.parameters?.[avro.precision] ?? avro.defaultPrecision)],
         ]
       : []
     const properties = [...before, ...this.#properties(schema)]
-    const size = schema.parameters?.[fixedSize]
+    const size = schema.parameters?.[avro.fixedSize]
     if (size === undefined || schema.name === undefined) return { kind: 'bytes', properties }
     const { namespace: space, name } = this.#name(schema.name)
     return named('fixed', name, space, { size: Number(size), properties })
@@ -171,9 +154,9 @@ class Builder {
     if (hasTextKeys(schema, this.#rules)) return { kind: 'map', values: this.node(schema.values!), properties }
     const entry =
       schema.name === undefined
-        ? named('record', mapEntry, namespace)
+        ? named('record', avro.mapEntry, avro.namespace)
         : named('record', this.#name(schema.name).name, this.#name(schema.name).namespace, {
-            properties: [['connect.internal.type', mapEntry]],
+            properties: [['connect.internal.type', avro.mapEntry]],
           })
     entry.fields.push(this.#field('key', schema.keys!, null), this.#field('value', schema.values!, null))
     return { kind: 'array', items: entry, properties }
@@ -183,13 +166,13 @@ class Builder {
     const { namespace: space, name } = this.#name(schema.name)
     const { discardDocs, scrub } = this.#rules
     const record = named('record', name, space, {
-      doc: schema.parameters?.[discardDocs ? 'connect.record.doc' : recordDoc] ?? null,
+      doc: schema.parameters?.[discardDocs ? 'connect.record.doc' : avro.recordDoc] ?? null,
     })
     this.#made.set(key, record)
     if (schema.name !== undefined) this.#open.set(schema.name, record)
     for (const field of schema.fields ?? []) {
-      const doc = discardDocs ? null : (schema.parameters?.[fieldDoc + field.name] ?? null)
-      record.fields.push(this.#field(scrub ? scrubbed(field.name) : field.name, field.schema, doc))
+      const doc = discardDocs ? null : (schema.parameters?.[avro.fieldDoc + field.name] ?? null)
+      record.fields.push(this.#field(scrub ? avro.scrubbed(field.name) : field.name, field.schema, doc))
     }
     if (schema.name !== undefined) this.#open.delete(schema.name)
     record.properties = this.#properties(schema)
@@ -217,7 +200,7 @@ class Builder {
   }
 
   #parameters({ parameters }: Schema): Record<string, string> | null {
-    const kept = Object.entries(parameters ?? {}).filter(([name]) => this.#rules.discardDocs || name !== fieldDefault)
+    const kept = Object.entries(parameters ?? {}).filter(([name]) => this.#rules.discardDocs || name !== avro.fieldDefault)
     return kept.length === 0 ? null : Object.fromEntries(kept)
   }
 
@@ -230,7 +213,7 @@ class Builder {
       const parameters = this.#parameters(schema)
       if (parameters !== null) properties.push(['connect.parameters', parameters])
       const hasDefault = schema.default !== undefined && schema.default !== null
-      if (hasDefault && (this.#rules.discardDocs || schema.parameters?.[fieldDefault] === undefined))
+      if (hasDefault && (this.#rules.discardDocs || schema.parameters?.[avro.fieldDefault] === undefined))
         properties.push(['connect.default', defaultToAvro(schema, schema.default!, this.#rules)])
       if (name !== undefined) properties.push(['connect.name', name])
       if (schema.type === 'int8' || schema.type === 'int16') properties.push(['connect.type', schema.type])
@@ -251,7 +234,7 @@ const logicalTypes = new Map<string, string>([
 ])
 
 /** Defaults of unions are those of their first branch, without its name. */
-function defaultToAvro(schema: Schema, value: ConnectValue, rules: AvroRules): unknown {
+function defaultToAvro(schema: Schema, value: ConnectValue, rules: avro.AvroRules): unknown {
   if (value === null) return null
   if (schema.type === 'array') return (value as ConnectValue[]).map(each => defaultToAvro(schema.items!, each, rules))
   if (schema.type === 'map') {
@@ -265,7 +248,7 @@ function defaultToAvro(schema: Schema, value: ConnectValue, rules: AvroRules): u
   const fields = (schema.fields ?? []).map(
     field =>
       [
-        rules.scrub ? scrubbed(field.name) : field.name,
+        rules.scrub ? avro.scrubbed(field.name) : field.name,
         defaultToAvro(field.schema, value[field.name] ?? field.schema.default ?? null, rules),
       ] as const,
   )
@@ -278,7 +261,7 @@ function scalarToAvro(schema: Schema, value: NonNullable<ConnectValue>): unknown
     if (!(value instanceof Decimal)) throw new DataError(`Invalid type for Decimal, expected BigDecimal but was class ${javaClass(value)}`)
     const scaled = rescaled(value, scaleOf(schema))
     if (scaled === null) throw new DataError(mismatch(value, schema))
-    return padded(bytesOfInteger(scaled.unscaled), schema.parameters?.[fixedSize]).toString('latin1')
+    return padded(bytesOfInteger(scaled.unscaled), schema.parameters?.[avro.fixedSize]).toString('latin1')
   }
   const fits =
     schema.type === 'bytes'
@@ -303,7 +286,7 @@ function padded(bytes: Buffer, size: string | undefined): Buffer {
 }
 
 /** In Avro's JSON encoding, with the branches of unions named. Throws DataError. */
-export function valueToAvro(schema: Schema | null, node: AvroNode, value: ConnectValue, rules: AvroRules): unknown {
+export function valueToAvro(schema: Schema | null, node: AvroNode, value: ConnectValue, rules: avro.AvroRules): unknown {
   if (schema === null) return anythingOf(value)
   if (value === null) {
     if (schema.optional !== true) throw new DataError('Found null value for non-optional schema')
@@ -315,7 +298,7 @@ export function valueToAvro(schema: Schema | null, node: AvroNode, value: Connec
   return { [branchName(branch)]: plainToAvro(schema, branch, value, rules) }
 }
 
-function unionToAvro(schema: Schema, node: AvroNode, value: NonNullable<ConnectValue>, rules: AvroRules): unknown {
+function unionToAvro(schema: Schema, node: AvroNode, value: NonNullable<ConnectValue>, rules: avro.AvroRules): unknown {
   if (node.kind !== 'union' || !isStruct(value)) throw new DataError(`Invalid type for STRUCT: class ${javaClass(value, schema)}`)
   const branches = node.branches.filter(each => each.kind !== 'null')
   for (const [index, field] of (schema.fields ?? []).entries()) {
@@ -326,7 +309,7 @@ function unionToAvro(schema: Schema, node: AvroNode, value: NonNullable<ConnectV
   throw new DataError('Found null value for non-optional schema')
 }
 
-function plainToAvro(schema: Schema, node: AvroNode, value: NonNullable<ConnectValue>, rules: AvroRules): unknown {
+function plainToAvro(schema: Schema, node: AvroNode, value: NonNullable<ConnectValue>, rules: avro.AvroRules): unknown {
   const refuse = () => new DataError(`Invalid type for ${schema.type.toUpperCase()}: class ${javaClass(value, schema)}`)
   if (schema.type === 'array') {
     if (!Array.isArray(value) || node.kind !== 'array') throw refuse()
@@ -346,7 +329,7 @@ function plainToAvro(schema: Schema, node: AvroNode, value: NonNullable<ConnectV
   return record
 }
 
-function mapToAvro(schema: Schema, node: AvroNode, map: ReadonlyMap<ConnectValue, ConnectValue> | null, rules: AvroRules): unknown {
+function mapToAvro(schema: Schema, node: AvroNode, map: ReadonlyMap<ConnectValue, ConnectValue> | null, rules: avro.AvroRules): unknown {
   if (map === null) throw new DataError('Invalid type for MAP')
   if (node.kind === 'map') {
     const made: Record<string, unknown> = Object.create(null)
