@@ -33,6 +33,8 @@ export {
   type Parsed,
   parseValue,
   password,
+  readValue,
+  readValues,
   type Synonym,
   short,
   splitList,

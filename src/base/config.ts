@@ -287,10 +287,20 @@ export function defaultValue<T>(name: string, declared: ConfigKey<T>): T {
   return declared.default === null ? (null as T) : parseValue(name, declared, declared.default).value
 }
 
-export function defaultsOf<D extends Declarations>(declarations: D): ValuesOf<D> {
+/** Of a text that may not be given. Throws InvalidConfig. */
+export function readValue<T>(name: string, declared: ConfigKey<T>, text: string | undefined): T {
+  return text === undefined ? defaultValue(name, declared) : parseValue(name, declared, text).value
+}
+
+/** Of all that are declared; what else is given is ignored. Throws InvalidConfig. */
+export function readValues<D extends Declarations>(declarations: D, given: Readonly<Record<string, string | undefined>>): ValuesOf<D> {
   const values: Record<string, unknown> = {}
-  for (const [name, declared] of Object.entries(declarations)) values[name] = defaultValue(name, declared)
+  for (const [name, declared] of Object.entries(declarations)) values[name] = readValue(name, declared, given[name])
   return values as ValuesOf<D>
+}
+
+export function defaultsOf<D extends Declarations>(declarations: D): ValuesOf<D> {
+  return readValues(declarations, {})
 }
 
 /** The name that takes the fewest edits, when they are few enough for one to have been meant. */

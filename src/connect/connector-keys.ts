@@ -1,20 +1,5 @@
 /** The keys that every connector has, with Kafka Connect's groups and words; those of a connector itself are in its definition. */
-import {
-  boolean,
-  type ConfigKey,
-  choice,
-  type Declarations,
-  defaultValue,
-  InvalidConfig,
-  int,
-  linearRegExp,
-  list,
-  long,
-  parseValue,
-  short,
-  string,
-  type ValuesOf,
-} from '../base.ts'
+import { boolean, choice, type Declarations, int, linearRegExp, list, long, short, string, type ValuesOf } from '../base.ts'
 
 export const groups = {
   common: 'Common',
@@ -181,23 +166,6 @@ export function groupOf(key: string): string {
   if (key.startsWith('topic.creation.')) return groups.creation
   if (key.startsWith('exactly.once.') || key.startsWith('transaction.')) return groups.exactlyOnce
   return key === 'offsets.storage.topic' ? groups.offsets : groups.common
-}
-
-/** Values of these keys, each with its default. Throws InvalidConfig. */
-export function readValues<D extends Declarations>(keys: D, config: Readonly<Record<string, string | null | undefined>>): ValuesOf<D> {
-  const values: Record<string, unknown> = {}
-  for (const [key, declared] of Object.entries(keys)) values[key] = readValue(key, declared, config[key])
-  return values as ValuesOf<D>
-}
-
-/** Throws InvalidConfig. */
-export function readValue<T>(key: string, declared: ConfigKey<T>, text: string | null | undefined): T {
-  if (text === null) throw new InvalidConfig(key, null, 'Null value can not be supplied as the configuration value.')
-  return text === undefined ? defaultValue(key, declared) : parseValue(key, declared, text).value
-}
-
-export function missingKey(key: string): string {
-  return `Missing required configuration "${key}" which has no default value.`
 }
 
 /** What the keys of a sink alone cannot say, by key. */

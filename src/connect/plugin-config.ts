@@ -1,5 +1,5 @@
 /** Configurations of converters, transforms and predicates: each declares its keys, which stand under a prefix in the configuration of its connector. */
-import { type Declarations, defaultValue, InvalidConfig, parseValue, type ValueOf } from '../base.ts'
+import { type Declarations, InvalidConfig, readValue, type ValueOf } from '../base.ts'
 
 export type Config = ReadonlyMap<string, string>
 
@@ -46,7 +46,7 @@ export function readKeys<D extends Declarations, R extends string>(
     const text = config.get(prefix + name)
     try {
       if (text === undefined && required.includes(name as R)) throw missing(prefix + name)
-      values[name] = text === undefined ? defaultValue(prefix + name, declared) : parseValue(prefix + name, declared, text).value
+      values[name] = readValue(prefix + name, declared, text)
     } catch (error) {
       if (!(error instanceof InvalidConfig)) throw error
       problems.push(error)

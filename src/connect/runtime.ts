@@ -3,10 +3,10 @@
  *
  * Knows nothing of the group: it is told what to begin and what to stop. How everything is goes to the status store.
  */
-import { parseLossless, type System, settledWithin, stringifyLossless } from '../base.ts'
+import { parseLossless, readValues, type System, settledWithin, stringifyLossless } from '../base.ts'
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
-import { commonKeys, readValues } from './connector-keys.ts'
+import { commonKeys } from './connector-keys.ts'
 import { Healing, type HealingSettings } from './healing.ts'
 import type { Levels } from './levels.ts'
 import { Metrics } from './metrics.ts'

@@ -1,6 +1,7 @@
 /** Which tasks a connector has, as configurations that are stored: what a provider gives, such as a password, is not among it. */
+import { readValues } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
-import { commonKeys, readValues } from './connector-keys.ts'
+import { commonKeys } from './connector-keys.ts'
 import type { Config } from './stores/config-state.ts'
 
 type Given = Readonly<Record<string, string>>

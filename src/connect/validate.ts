@@ -3,12 +3,13 @@
  *
  * All errors are told at once. Values of passwords are never told back.
  */
-import { type ConfigKey, InvalidConfig, type System } from '../base.ts'
+import { type ConfigKey, InvalidConfig, readValue, type System } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
-import { commonKeys, groupOf, groups, missingKey, readValue, requiredKeys, sinkProblems } from './connector-keys.ts'
+import { commonKeys, groupOf, groups, requiredKeys, sinkProblems } from './connector-keys.ts'
 import { converterKeys, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
+import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
 import type { Config } from './stores/config-state.ts'
@@ -74,7 +75,7 @@ export async function validate(config: Config, { plugins, worker, registry, syst
   const described = describe(definition, resolved)
   const values: Record<string, unknown> = {}
   for (const [key, { declared, required }] of described) {
-    if (required && resolved[key] === undefined) add(key, missingKey(key))
+    if (required && resolved[key] === undefined) add(key, missing(key).message)
     else
       try {
         values[key] = readValue(key, declared, resolved[key])

@@ -3,20 +3,7 @@
  *
  * Keys that are not declared here belong to clients (`security.protocol`, `consumer.…`), to converters (`key.converter.…`), or are ignored, as by Kafka.
  */
-import {
-  boolean,
-  type ConfigKey,
-  type Declarations,
-  defaultValue,
-  InvalidConfig,
-  int,
-  intMs,
-  list,
-  ms,
-  parseValue,
-  string,
-  type ValuesOf,
-} from '../base.ts'
+import { boolean, type Declarations, InvalidConfig, int, intMs, list, ms, readValues, string, type ValuesOf } from '../base.ts'
 
 const inAnyCase = (words: readonly string[]) => (text: string) =>
   words.includes(text.toLowerCase()) ? null : `String must be one of: ${words.join(', ')}`
@@ -126,15 +113,10 @@ export interface WorkerConfig {
 
 /** Throws InvalidConfig. */
 export function workerConfig(properties: Readonly<Record<string, string>>): WorkerConfig {
-  const values: Record<string, unknown> = {}
-  for (const [name, declared] of Object.entries<ConfigKey>(workerKeys)) {
-    const given = properties[name]
-    values[name] = given === undefined ? defaultValue(name, declared) : parseValue(name, declared, given).value
-  }
-  const made = values as unknown as WorkerValues
-  if (made['heartbeat.interval.ms'] >= made['session.timeout.ms'])
-    throw new InvalidConfig('heartbeat.interval.ms', String(made['heartbeat.interval.ms']), 'it must be below session.timeout.ms')
-  return { values: made, properties }
+  const values = readValues(workerKeys, properties)
+  if (values['heartbeat.interval.ms'] >= values['session.timeout.ms'])
+    throw new InvalidConfig('heartbeat.interval.ms', String(values['heartbeat.interval.ms']), 'it must be below session.timeout.ms')
+  return { values, properties }
 }
 
 /** Of the keys that begin with the prefix, without it. */

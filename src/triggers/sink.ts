@@ -1,5 +1,5 @@
 /** Sink connectors of this package as outputs of triggers: which there are, and their settings. */
-import { type Declarations, defaultValue, InvalidConfig, parseValue, type ValuesOf } from '../base.ts'
+import { type Declarations, InvalidConfig, readValues, type ValuesOf } from '../base.ts'
 import type { SinkDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
 
@@ -13,11 +13,7 @@ export async function sinkOf({ connector, config }: SinkTarget): Promise<{ sink:
   const sink = await load(connector)
   const unknown = Object.keys(config).find(key => !Object.hasOwn(sink.config, key))
   if (unknown !== undefined) throw new InvalidConfig(unknown, null, '', `the connector ${sink.name} has no setting ${unknown}`)
-  const values = Object.entries(sink.config).map(([key, declared]) => {
-    const text = config[key]
-    return [key, text === undefined ? defaultValue(key, declared) : parseValue(key, declared, text).value] as const
-  })
-  return { sink, values: Object.fromEntries(values) as ValuesOf<Declarations> }
+  return { sink, values: readValues(sink.config, config) }
 }
 
 export class NoSuchSink extends Error {}

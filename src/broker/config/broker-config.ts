@@ -4,7 +4,7 @@
  * Hides how the layers combine. Values are read with `get`, which always returns the current value; code that keeps something derived
  * subscribes to the keys it depends on.
  */
-import { type ConfigKey, defaultValue, parseValue, type ValuesOf } from '../../base.ts'
+import { type ConfigKey, parseValue, readValue, type ValuesOf } from '../../base.ts'
 import { type BrokerKey, brokerKeys, internalKeys, keyOf } from './keys.ts'
 import type { Endpoint, Listener } from './listeners.ts'
 import {
@@ -220,7 +220,7 @@ export class BrokerConfig {
     const values: Record<string, unknown> = {}
     for (const [name, key] of Object.entries<ConfigKey>(brokerKeys)) {
       const text = dynamic.get(name) ?? this.#dynamicDefault.get(name) ?? this.#static.get(name)?.text
-      values[name] = text === undefined ? defaultValue(name, key) : parseValue(name, key, text).value
+      values[name] = readValue(name, key, text)
     }
     return values as BrokerValues
   }

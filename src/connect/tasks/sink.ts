@@ -4,7 +4,7 @@
  * At least once: offsets are committed after a flush, never before. Order of a partition is kept, because the same records are put again until they are
  * taken, and nothing else before. At most two polls are in memory: one that is put, and the next one, which is fetched meanwhile.
  */
-import { pause } from '../../base.ts'
+import { pause, readValues } from '../../base.ts'
 import { type Client, ClientError, type Polled, type Reader, type ReceivedRecord } from '../../client.ts'
 import {
   type ConnectorDefinition,
@@ -16,7 +16,7 @@ import {
   type SinkTask,
   type TopicPartition,
 } from '../../connector.ts'
-import { commonKeys, readValues, type SinkValues } from '../connector-keys.ts'
+import { commonKeys, type SinkValues } from '../connector-keys.ts'
 import { withPrefix } from '../worker-config.ts'
 import type { Where } from './errors.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'

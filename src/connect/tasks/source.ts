@@ -4,7 +4,7 @@
  * Without transactions at least once: offsets are stored after the records, from time to time. With them (KIP-618) records and offsets become visible
  * together, and an earlier instance of the task is fenced when this one begins.
  */
-import { parseLossless, pause, stringifyLossless } from '../../base.ts'
+import { parseLossless, pause, readValues, stringifyLossless } from '../../base.ts'
 import type { Client, Compression, RecordToSend, TransactionalWriter } from '../../client.ts'
 import {
   type ConnectorDefinition,
@@ -14,7 +14,7 @@ import {
   type SourceTask,
   type Struct,
 } from '../../connector.ts'
-import { commonKeys, readValues, type SourceValues } from '../connector-keys.ts'
+import { commonKeys, type SourceValues } from '../connector-keys.ts'
 import { canonical, encodeOffset, jsonOf } from '../stores/offset-store.ts'
 import { withPrefix } from '../worker-config.ts'
 import type { FoundOffset } from './messages.ts'
