@@ -2,6 +2,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
+import { requestBody } from './request-body.testing.ts'
 
 export interface Asked {
   readonly method: string
@@ -24,9 +25,7 @@ export async function startServer(
 ): Promise<{ readonly url: string; readonly asked: Asked[] }> {
   const asked: Asked[] = []
   const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const one = { method: request.method!, path: request.url!, headers: request.headers, body: Buffer.concat(chunks) }
+    const one = { method: request.method!, path: request.url!, headers: request.headers, body: await requestBody(request) }
     asked.push(one)
     const answered = await answer(one)
     if (answered === null) response.destroy()

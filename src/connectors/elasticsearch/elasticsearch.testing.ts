@@ -1,8 +1,7 @@
 /** A small Elasticsearch for tests: bulk requests with versions and a strict field, indices, and faults. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gunzipSync } from 'node:zlib'
-import { requestBody } from '../request-body.testing.ts'
+import { FaultyServer, isSpoilt } from '../faulty-server.testing.ts'
 
 export type Fault = 'reset' | 'silence' | 'garbage' | 'short' | number
 
@@ -13,56 +12,29 @@ interface Item {
   readonly source: string
 }
 
-export class FakeSearch {
+export class FakeSearch extends FaultyServer<Fault> {
   /** By index and id: the text of the document and its version. */
   readonly documents = new Map<string, { source: string; version: number }>()
   readonly indices = new Map<string, unknown>()
-  readonly log: string[] = []
   readonly bulks: Item[][] = []
-  readonly faults: { on: RegExp; fault: Fault; left: number }[] = []
   /** What an item is answered instead; null: as usual. */
   refuse: (item: Item) => { status: number; type: string } | null = () => null
   /** Runs before a bulk request is answered. */
   beforeBulk: (items: readonly Item[]) => Promise<void> = async () => {}
   mostBytes = 100 * 2 ** 20
   headers: IncomingMessage['headers'] = {}
-  readonly #server: Server
   #ids = 0
 
-  private constructor() {
-    this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => void this.#answer(request, response))
-  }
-
-  static async start(): Promise<FakeSearch> {
-    const fake = new FakeSearch()
-    await new Promise<void>(resolve => fake.#server.listen(0, '127.0.0.1', resolve))
-    return fake
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise(resolve => this.#server.close(resolve))
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const raw = await requestBody(request)
+  protected async answer(request: IncomingMessage, raw: Buffer, response: ServerResponse): Promise<void> {
     const body = (request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString()
     const path = decodeURIComponent(request.url!.split('?')[0]!)
     const what = `${request.method} ${path}`
-    this.log.push(what)
     this.headers = request.headers
-    const fault = this.faults.find(each => each.left > 0 && each.on.test(what))
-    if (fault !== undefined) fault.left--
-    if (fault?.fault === 'reset') return void request.socket.destroy()
-    if (fault?.fault === 'silence') return
-    if (fault?.fault === 'garbage') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>hello')
-    if (fault?.fault === 'short') return json(response, 200, { items: [] })
-    if (typeof fault?.fault === 'number')
-      return json(response, fault.fault, { error: { type: 'some_exception', reason: 'as the test wishes' }, status: fault.fault })
+    const fault = this.faultOf(what)
+    if (isSpoilt(fault, response)) return
+    if (fault === 'short') return json(response, 200, { items: [] })
+    if (typeof fault === 'number')
+      return json(response, fault, { error: { type: 'some_exception', reason: 'as the test wishes' }, status: fault })
     if (path === '/_bulk') return this.#bulk(body, response)
     this.#index(request.method!, path, body, response)
   }

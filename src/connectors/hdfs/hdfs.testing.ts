@@ -1,66 +1,37 @@
-/** A small WebHDFS for tests, NameNode and DataNode in one, with faults. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { requestBody } from '../request-body.testing.ts'
+/** A small WebHDFS for tests, NameNode and DataNode in one, with faults: for `OP path`, or `DATA OP path` for the second step. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FaultyServer, isSpoilt } from '../faulty-server.testing.ts'
 
 export type Fault = 'reset' | 'silence' | 'garbage' | 'lost' | { readonly status: number; readonly exception: string }
 
-export class FakeHdfs {
+export class FakeHdfs extends FaultyServer<Fault> {
   readonly files = new Map<string, Buffer>()
   readonly folders = new Set<string>(['/'])
-  readonly log: string[] = []
-  /** For the next requests that match `OP path`, or `DATA OP path` for the second step. */
-  readonly faults: { on: RegExp; fault: Fault; left: number }[] = []
   readonly queries: URLSearchParams[] = []
-  readonly #server: Server
-
-  private constructor() {
-    this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => void this.#answer(request, response))
-  }
-
-  static async start(): Promise<FakeHdfs> {
-    const fake = new FakeHdfs()
-    await new Promise<void>(resolve => fake.#server.listen(0, '127.0.0.1', resolve))
-    return fake
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise(resolve => this.#server.close(resolve))
-  }
 
   /** Those that anybody can see. */
   get visible(): string[] {
     return [...this.files.keys()].filter(name => !name.includes('/+tmp/')).sort()
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await requestBody(request)
+  protected async answer(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {
     const url = new URL(request.url!, 'http://localhost')
     const isData = url.pathname.startsWith('/data')
     const path = decodeURIComponent(url.pathname.replace(/^(?:\/data)?\/webhdfs\/v1/, '')) || '/'
     const operation = url.searchParams.get('op')!
     const what = `${isData ? 'DATA ' : ''}${operation} ${path}`
-    this.log.push(what)
     this.queries.push(url.searchParams)
-    const fault = this.faults.find(each => each.left > 0 && each.on.test(what))
-    if (fault !== undefined) fault.left--
-    if (fault?.fault === 'reset') return void request.socket.destroy()
-    if (fault?.fault === 'silence') return
-    if (fault?.fault === 'garbage') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>hello')
-    if (typeof fault?.fault === 'object') return refuse(response, fault.fault.status, fault.fault.exception)
+    const fault = this.faultOf(what)
+    if (isSpoilt(fault, response)) return
+    if (typeof fault === 'object' && fault !== null) return refuse(response, fault.status, fault.exception)
     if (!isData && ['CREATE', 'APPEND', 'OPEN'].includes(operation)) {
       if (operation !== 'CREATE' && !this.files.has(path)) return refuse(response, 404, 'FileNotFoundException')
       return void response.writeHead(307, { location: `${this.url}/data${request.url}` }).end()
     }
     // As DataNodes do, though nobody asked for it.
     if (isData && operation !== 'OPEN') response.writeContinue()
-    this.#work(operation, path, url.searchParams, body, fault?.fault === 'lost' ? null : response)
-    if (fault?.fault === 'lost') request.socket.destroy()
+    this.#work(operation, path, url.searchParams, body, fault === 'lost' ? null : response)
+    if (fault === 'lost') request.socket.destroy()
   }
 
   #work(operation: string, path: string, query: URLSearchParams, body: Buffer, response: ServerResponse | null): void {

@@ -1,8 +1,7 @@
 /** A small REST catalogue for tests: tables whose commits are checked, and faults. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseLossless, stringifyLossless } from '../../base.ts'
-import { requestBody } from '../request-body.testing.ts'
+import { FaultyServer, isSpoilt } from '../faulty-server.testing.ts'
 import type { PartitionSpec } from './partitions.ts'
 import type { TableSchema } from './types.ts'
 
@@ -37,45 +36,19 @@ interface Body {
   updates: Record<string, unknown>[]
 }
 
-export class FakeCatalogue {
+export class FakeCatalogue extends FaultyServer<Fault> {
   readonly tables = new Map<string, FakeTable>()
-  readonly log: string[] = []
-  readonly faults: { on: RegExp; fault: Fault; left: number }[] = []
   /** Runs before a commit is looked at. */
   beforeCommit: (table: FakeTable) => void = () => {}
-  readonly #server: Server
 
-  private constructor() {
-    this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => void this.#answer(request, response))
-  }
-
-  static async start(): Promise<FakeCatalogue> {
-    const fake = new FakeCatalogue()
-    await new Promise<void>(resolve => fake.#server.listen(0, '127.0.0.1', resolve))
-    return fake
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise(resolve => this.#server.close(resolve))
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const text = (await requestBody(request)).toString()
-    const what = `${request.method} ${request.url}`
-    this.log.push(what)
-    const fault = this.faults.find(each => each.left > 0 && each.on.test(what))
-    if (fault !== undefined) fault.left--
-    if (fault?.fault === 'reset') return void request.socket.destroy()
-    if (typeof fault?.fault === 'number')
-      return json(response, fault.fault, { error: { type: 'SomeException', message: 'as the test wishes' } })
-    const [status, body] = this.#work(request.method!, request.url!, text === '' ? null : (parseLossless(text) as Body))
-    if (fault?.fault === 'lost') request.socket.destroy()
-    else json(response, status, body)
+  protected async answer(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {
+    const text = body.toString()
+    const fault = this.faultOf(`${request.method} ${request.url}`)
+    if (isSpoilt(fault, response)) return
+    if (typeof fault === 'number') return json(response, fault, { error: { type: 'SomeException', message: 'as the test wishes' } })
+    const [status, content] = this.#work(request.method!, request.url!, text === '' ? null : (parseLossless(text) as Body))
+    if (fault === 'lost') request.socket.destroy()
+    else json(response, status, content)
   }
 
   #work(method: string, url: string, body: Body | null): [number, unknown] {

@@ -1,52 +1,23 @@
 /** A small S3 for tests: objects, uploads in parts, and faults. Answers as Amazon does, as far as this sink asks. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { requestBody } from '../request-body.testing.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FaultyServer, isSpoilt } from '../faulty-server.testing.ts'
 
 export type Fault = 'reset' | 'silence' | 'garbage' | 'lost' | number
 
-export class FakeS3 {
+export class FakeS3 extends FaultyServer<Fault> {
   readonly objects = new Map<string, { body: Buffer; headers: IncomingMessage['headers'] }>()
   readonly uploads = new Map<string, { key: string; parts: Map<number, Buffer> }>()
-  readonly log: string[] = []
-  /** For the next requests that match. */
-  readonly faults: { on: RegExp; fault: Fault; left: number }[] = []
-  readonly #server: Server
   #uploadNumber = 0
 
-  private constructor() {
-    this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => void this.#answer(request, response))
-  }
-
-  static async start(): Promise<FakeS3> {
-    const fake = new FakeS3()
-    await new Promise<void>(resolve => fake.#server.listen(0, '127.0.0.1', resolve))
-    return fake
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise(resolve => this.#server.close(resolve))
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await requestBody(request)
+  protected async answer(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {
     const url = new URL(request.url!, 'http://localhost')
     const key = decodeURIComponent(url.pathname.split('/').slice(2).join('/'))
     const what = `${request.method} ${key} ${[...url.searchParams.keys()].filter(name => name !== 'x-id').join(',')}`.trim()
-    this.log.push(what)
-    const fault = this.faults.find(each => each.left > 0 && each.on.test(what))
-    if (fault !== undefined) fault.left--
-    if (fault?.fault === 'reset') return void request.socket.destroy()
-    if (fault?.fault === 'silence') return
-    if (fault?.fault === 'garbage') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>a captive portal</html')
-    if (typeof fault?.fault === 'number') return refuse(response, fault.fault, fault.fault === 403 ? 'AccessDenied' : 'InternalError')
-    this.#work(request, url, key, body, fault?.fault === 'lost' ? null : response)
-    if (fault?.fault === 'lost') request.socket.destroy()
+    const fault = this.faultOf(what)
+    if (isSpoilt(fault, response)) return
+    if (typeof fault === 'number') return refuse(response, fault, fault === 403 ? 'AccessDenied' : 'InternalError')
+    this.#work(request, url, key, body, fault === 'lost' ? null : response)
+    if (fault === 'lost') request.socket.destroy()
   }
 
   #work(request: IncomingMessage, url: URL, key: string, body: Buffer, response: ServerResponse | null): void {
