@@ -30,8 +30,9 @@ export class BulkWriter {
   readonly #context: SinkContext
   #filling: Batch = emptyBatch()
   readonly #queue: Batch[] = []
-  readonly #flying = new Set<Batch>()
-  readonly #inFlight = new Map<string, number>()
+  /** Requests without an answer yet, and the documents of which no other may have a record. */
+  #flying = 0
+  readonly #inFlight = new Set<string>()
   #records = 0
   #bytes = 0
   #failure: unknown = null
@@ -93,12 +94,12 @@ export class BulkWriter {
   }
 
   #start(): void {
-    while (this.#failure === null && this.#flying.size < this.#config['max.in.flight.requests']) {
+    while (this.#failure === null && this.#flying < this.#config['max.in.flight.requests']) {
       const batch = this.#queue[0]
       if (batch === undefined || [...batch.ordered].some(document => this.#inFlight.has(document))) return
       this.#queue.shift()
-      this.#flying.add(batch)
-      for (const document of batch.ordered) this.#inFlight.set(document, 1)
+      this.#flying++
+      for (const document of batch.ordered) this.#inFlight.add(document)
       void this.#settle(batch)
     }
   }
@@ -109,7 +110,7 @@ export class BulkWriter {
     } catch (error) {
       this.#failure ??= error
     }
-    this.#flying.delete(batch)
+    this.#flying--
     for (const document of batch.ordered) this.#inFlight.delete(document)
     this.#records -= batch.operations.length
     this.#bytes -= batch.bytes
