@@ -38,7 +38,7 @@ export class HdfsStorage implements Storage<HdfsFile> {
   }
 
   async publish(files: readonly Finished<HdfsFile>[]): Promise<void> {
-    await severalAtOnce(files, atOnce, ({ file }) => file.finish())
+    await severalAtOnce(files, atOnce, ({ file }) => file.relieve())
     const moves = files.map((each): Move => [each.file.path!, this.#final(each)])
     const list = `${this.#temporary(files[0]!.piece)}/${notes}`
     if (moves.length > 1) await this.#hdfs.create(list, Buffer.from(JSON.stringify(moves)))
@@ -173,11 +173,8 @@ class HdfsFile implements OpenFile {
     if (this.held >= this.#most) await this.#send()
   }
 
+  /** With it a file is also finished: nothing of it is held any more. */
   async relieve(): Promise<void> {
-    if (this.held > 0) await this.#send()
-  }
-
-  async finish(): Promise<void> {
     if (this.held > 0) await this.#send()
   }
 
