@@ -24,7 +24,6 @@ export const avro: Format = {
   extension: '.avro',
   needsSchema: true,
   wrappable: false,
-  codecs: ['null', 'deflate', 'snappy', 'zstandard'],
   blockBytes: 2 ** 16,
   open: (schema, options, seed): Body => new AvroFile(schema!, options, seed),
 }

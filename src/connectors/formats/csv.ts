@@ -14,7 +14,6 @@ export const csv: Format = {
   extension: '.csv',
   needsSchema: true,
   wrappable: true,
-  codecs: [],
   blockBytes: 2 ** 20,
   open: (schema, options): Body => openCsv(schema!, options),
 }

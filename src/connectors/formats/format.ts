@@ -2,7 +2,7 @@
 import type { ConnectValue, Schema } from '../../connector.ts'
 
 export interface FormatOptions {
-  /** What blocks within the file are compressed with, for formats that do so: a name of `codecs`, or null for the format's default. */
+  /** What blocks within the file are compressed with, for formats that do so, by the format's own name for it; null: the format's default. */
   readonly codec: string | null
   readonly decimals: 'number' | 'string' | 'base64'
   readonly csvDelimiter: string
@@ -22,8 +22,6 @@ export interface Format {
   readonly needsSchema: boolean
   /** Whether gzip or zstd around the file makes sense: not where blocks are compressed within. */
   readonly wrappable: boolean
-  /** Of the blocks within; the first is the default. */
-  readonly codecs: readonly string[]
   /** Default of {@link FormatOptions.blockBytes}. */
   readonly blockBytes: number
   /** Throws DataError when the format cannot hold such a schema. `seed` is the same whenever the same file is written again. */

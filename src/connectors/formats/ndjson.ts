@@ -13,7 +13,6 @@ export const ndjson: Format = {
   extension: '.json',
   needsSchema: false,
   wrappable: true,
-  codecs: [],
   blockBytes: 2 ** 20,
   open(_, options): Body {
     const style: JsonStyle = { decimals: options.decimals, times: 'numbers', maps: 'pairs' }

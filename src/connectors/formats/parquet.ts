@@ -29,7 +29,6 @@ export const parquet: Format = {
   extension: '.parquet',
   needsSchema: true,
   wrappable: false,
-  codecs: ['snappy', 'none', 'uncompressed', 'gzip', 'zstd'],
   blockBytes: 16 * 2 ** 20,
   open: (schema, { codec }): Body => new ParquetFile(columnsOf(schema!), (codec ?? 'snappy') as keyof typeof codecs),
 }

@@ -9,7 +9,6 @@ export const raw: Format = {
   extension: '.bin',
   needsSchema: false,
   wrappable: true,
-  codecs: [],
   blockBytes: 2 ** 20,
   open(_, { separator }): Body {
     const lines = new Lines()
