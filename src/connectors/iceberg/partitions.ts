@@ -1,6 +1,7 @@
 /** Partitions of tables: which a row belongs to, and how manifests describe it. Of Iceberg's transforms those that keep or shorten a value. */
 import { DataError } from '../../connector.ts'
 import type { ParquetValue } from '../formats/parquet-values.ts'
+import { floorDivide } from '../values/temporal.ts'
 import type { IcebergField, StructType } from './types.ts'
 
 export interface PartitionSpec {
@@ -55,7 +56,8 @@ export function partitioningOf(struct: StructType, spec: PartitionSpec): Partiti
   }
 }
 
-const microsOf: Readonly<Record<string, bigint>> = { hour: 3_600_000_000n, day: 86_400_000_000n }
+const hourMicros = 3_600_000_000n
+const dayMicros = 24n * hourMicros
 
 function transformOf({ transform, name }: PartitionField, source: IcebergField): Shorten {
   if (transform === 'identity') {
@@ -65,11 +67,11 @@ function transformOf({ transform, name }: PartitionField, source: IcebergField):
   }
   const isDate = source.type === 'date'
   if (source.type !== 'timestamp' && source.type !== 'timestamptz' && !isDate) throw unknown(name, transform)
-  const dayOf = (value: ParquetValue) => (isDate ? (value as number) : Number(floor(value as bigint, microsOf['day']!)))
+  const dayOf = (value: ParquetValue) => (isDate ? (value as number) : Number(floorDivide(value as bigint, dayMicros)))
   switch (transform) {
     case 'hour':
       if (isDate) throw unknown(name, transform)
-      return value => Number(floor(value as bigint, microsOf['hour']!))
+      return value => Number(floorDivide(value as bigint, hourMicros))
     case 'day':
       return dayOf
     case 'month':
@@ -87,11 +89,6 @@ function transformOf({ transform, name }: PartitionField, source: IcebergField):
 
 function unknown(name: string, transform: string): Error {
   return new Error(`the table is partitioned by ${name}, ${transform}, which this connector cannot write`)
-}
-
-function floor(value: bigint, unit: bigint): bigint {
-  const quotient = value / unit
-  return value % unit < 0n ? quotient - 1n : quotient
 }
 
 const avroTypes: Readonly<Record<string, unknown>> = {
