@@ -44,7 +44,7 @@ function append(elements: SchemaElement[], name: string, schema: Schema, at: str
 }
 
 function leafOf(schema: Schema): Omit<SchemaElement, 'name'> {
-  if (isDecimal(schema)) return decimalOf(precisionOf(schema), scaleOf(schema))
+  if (isDecimal(schema)) return parquetDecimal(precisionOf(schema), scaleOf(schema))
   if (schema.name === logical.date) return { type: 'INT32', converted_type: 'DATE', logical_type: { type: 'DATE' } }
   if (schema.name === logical.time)
     return { type: 'INT32', converted_type: 'TIME_MILLIS', logical_type: { type: 'TIME', isAdjustedToUTC: true, unit: 'MILLIS' } }
@@ -72,7 +72,7 @@ function leafOf(schema: Schema): Omit<SchemaElement, 'name'> {
   }
 }
 
-function decimalOf(precision: number, scale: number): Omit<SchemaElement, 'name'> {
+export function parquetDecimal(precision: number, scale: number): Omit<SchemaElement, 'name'> {
   return {
     type: 'FIXED_LEN_BYTE_ARRAY',
     type_length: decimalBytes(precision),

@@ -2,6 +2,7 @@
 import type { SchemaElement } from 'hyparquet-writer'
 import { DataError, logical, type Schema } from '../../connector.ts'
 import { isDecimal, precisionOf, requireFinite, scaleOf } from '../formats/checked.ts'
+import { parquetDecimal } from '../formats/parquet-schema.ts'
 
 /** As the catalogue has it: a name such as `long` or `decimal(9,2)`, or one of the nested ones. */
 export type IcebergType = string | StructType | ListType | MapType
@@ -190,13 +191,7 @@ function append(elements: SchemaElement[], field_id: number, name: string, requi
 
 function leafOf(type: string): Omit<SchemaElement, 'name'> {
   const decimal = decimalOf(type)
-  if (decimal !== null) {
-    const { precision, scale } = decimal
-    let bytes = 1
-    while (10n ** BigInt(precision) > 2n ** BigInt(8 * bytes - 1)) bytes++
-    const logical_type = { type: 'DECIMAL' as const, precision, scale }
-    return { type: 'FIXED_LEN_BYTE_ARRAY', type_length: bytes, converted_type: 'DECIMAL', logical_type, precision, scale }
-  }
+  if (decimal !== null) return parquetDecimal(decimal.precision, decimal.scale)
   switch (type) {
     case 'boolean':
       return { type: 'BOOLEAN' }
