@@ -111,15 +111,15 @@ function recordTimes(config: StorageConfig): Partitioner['timeOf'] {
 
 function timeExtractor(config: StorageConfig): (record: SinkRecord, nowMs: number) => number {
   const field = config['timestamp.field']
-  switch (config['timestamp.extractor'].toLowerCase()) {
-    case 'record':
+  switch (config['timestamp.extractor']) {
+    case 'Record':
       return ({ timestampMs }) => {
         if (timestampMs === null) throw new DataError('the record has no timestamp')
         return Number(timestampMs)
       }
-    case 'recordfield':
+    case 'RecordField':
       return record => timeIn(record, field)
-    default:
+    case 'Wallclock':
       return (_, nowMs) => nowMs
   }
 }
