@@ -1,5 +1,6 @@
 /** Keys of the Elasticsearch sink: Confluent's, with three of our own. */
 import { boolean, choice, int, intMs, list, long, ms, password, string, type ValuesOf } from '../../connector.ts'
+import { firstProblem } from '../entries.ts'
 import { missing } from '../required.ts'
 import { accepted } from '../storage/keys.ts'
 import { timePattern } from '../storage/time-pattern.ts'
@@ -10,10 +11,7 @@ export const elasticsearchKeys = {
     importance: 'high',
     doc: 'Addresses of the nodes, as in https://node1:9200,https://node2:9200. Required.',
     allowed: 'http or https URLs',
-    check: text => {
-      const wrong = text.split(',').find(url => url !== '' && !(/^https?:\/\/./.test(url) && URL.canParse(url)))
-      return wrong === undefined ? null : `${wrong} is no URL that begins with http:// or https://`
-    },
+    check: text => firstProblem(text, urlProblem),
   }),
   'connection.username': string({ default: null, importance: 'medium', doc: 'Who writes. Without it no login is sent.' }),
   'connection.password': password({ importance: 'medium', doc: 'Password of connection.username.' }),
@@ -215,9 +213,12 @@ function indexCheck(text: string): string | null {
   return /\$\{(?!topic\}|timestamp\})/.test(text) ? 'only ${topic} and ${timestamp} are known' : null
 }
 
+function urlProblem(url: string): string | null {
+  return url === '' || (/^https?:\/\/./.test(url) && URL.canParse(url)) ? null : `${url} is no URL that begins with http:// or https://`
+}
+
 function pairsCheck(text: string): string | null {
-  const wrong = text.split(',').find(pair => pair !== '' && !/^[^:]+:[^:]+$/.test(pair))
-  return wrong === undefined ? null : `${wrong} is no pair topic:name`
+  return firstProblem(text, pair => (pair === '' || /^[^:]+:[^:]+$/.test(pair) ? null : `${pair} is no pair topic:name`))
 }
 
 export function checkElasticsearch(config: ElasticsearchConfig): ReadonlyMap<string, string> {

@@ -5,6 +5,7 @@
  * the highest offset that it finds in HDFS, whatever was committed in Kafka.
  */
 import { boolean, choice, defineSink, int, intBytes, list, ms, password, string, type ValuesOf } from '../../connector.ts'
+import { firstProblem } from '../entries.ts'
 import { missing, requireNone } from '../required.ts'
 import { checkStorage, recommendStorage } from '../storage/check.ts'
 import { FileTask } from '../storage/file-task.ts'
@@ -18,7 +19,7 @@ const keys = {
     importance: 'high',
     doc: 'Addresses of the NameNodes’ HTTP interface, as in http://namenode:9870; of several the active one is used. webhdfs:// and swebhdfs:// mean http:// and https://. Required.',
     allowed: 'http, https, webhdfs or swebhdfs URLs',
-    check: urlCheck,
+    check: text => firstProblem(text, urlProblem),
   }),
   'hdfs.user': string({
     default: '',
@@ -87,13 +88,10 @@ export const hdfs = defineSink({
   },
 })
 
-function urlCheck(text: string): string | null {
-  for (const url of text.split(',')) {
-    if (url === '') continue
-    if (url.startsWith('hdfs://')) return `${url} is the address for RPC; give that of WebHDFS, as in http://namenode:9870`
-    if (!/^(?:https?|s?webhdfs):\/\/./.test(url) || !URL.canParse(url)) return `${url} is no URL of WebHDFS, as in http://namenode:9870`
-  }
-  return null
+function urlProblem(url: string): string | null {
+  if (url.startsWith('hdfs://')) return `${url} is the address for RPC; give that of WebHDFS, as in http://namenode:9870`
+  const isOne = url === '' || (/^(?:https?|s?webhdfs):\/\/./.test(url) && URL.canParse(url))
+  return isOne ? null : `${url} is no URL of WebHDFS, as in http://namenode:9870`
 }
 
 function check(config: HdfsConfig): ReadonlyMap<string, string> {

@@ -22,6 +22,7 @@ import {
   type TopicPartition,
   type ValuesOf,
 } from '../../connector.ts'
+import { firstProblem } from '../entries.ts'
 import { inferredFrom, knownOnly, settled } from '../formats/infer.ts'
 import { missing, requireNone } from '../required.ts'
 import { accepted } from '../storage/keys.ts'
@@ -257,8 +258,9 @@ function nameOf(full: string): TableName {
 const partitionPattern = /^(?:(year|month|day|hour)\(([^()]+)\)|([^()]+))$/
 
 function partitionsCheck(text: string): string | null {
-  const wrong = text.split(',').find(each => each !== '' && !partitionPattern.test(each))
-  return wrong === undefined ? null : `${wrong} is neither a column nor year, month, day or hour of one`
+  return firstProblem(text, each =>
+    each === '' || partitionPattern.test(each) ? null : `${each} is neither a column nor year, month, day or hour of one`,
+  )
 }
 
 function specOf(struct: StructType, parts: readonly string[]): PartitionSpec {
