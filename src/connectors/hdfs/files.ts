@@ -57,7 +57,7 @@ export class HdfsStorage implements Storage<HdfsFile> {
   }
 
   /** Ends what an earlier run left in the middle, and goes on behind what is there. */
-  async recover(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly TopicPartition[]): Promise<void> {
     for (const each of partitions) await this.#tidy(each)
     const found: Map<string, bigint> = new Map()
     for (const topic of new Set(partitions.map(each => each.topic))) {

@@ -74,17 +74,7 @@ export const hdfs = defineSink({
     const client = new WebHdfs(config, context.system, context.signal)
     const storage = new HdfsStorage(config, client, context)
     const level = config['hdfs.compression.level']
-    const task = new FileTask(config, context, storage, { wrapping: config['hdfs.compression.type'], level: level < 0 ? null : level })
-    return {
-      async opened(partitions) {
-        await storage.recover(partitions)
-        await task.opened(partitions)
-      },
-      put: records => task.put(records),
-      flush: () => task.flush(),
-      closed: partitions => task.closed(partitions),
-      close: () => task.close(),
-    }
+    return new FileTask(config, context, storage, { wrapping: config['hdfs.compression.type'], level: level < 0 ? null : level })
   },
 })
 

@@ -38,6 +38,10 @@ export class ObjectStorage implements Storage<ObjectFile> {
     this.#context = context
   }
 
+  close(): void {
+    this.#client.destroy()
+  }
+
   create(piece: Piece): ObjectFile {
     return new ObjectFile(this.#config, this.#client, objectName(this.#config, piece), this.#context.signal)
   }
@@ -100,7 +104,7 @@ export class ObjectStorage implements Storage<ObjectFile> {
    * Gives up what an earlier task left behind after a crash: whoever has a partition is the only one to write its objects, and parts of uploads cost money.
    * Not every service can list uploads; then they stay.
    */
-  async abandonUploads(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly TopicPartition[]): Promise<void> {
     const { 'file.delim': delimiter, 'topics.dir': folder, 'directory.delim': slash } = this.#config
     for (const topic of new Set(partitions.map(each => each.topic))) {
       const names = partitions.filter(each => each.topic === topic).map(each => `${slash}${topic}${delimiter}${each.partition}${delimiter}`)

@@ -101,25 +101,8 @@ export const s3 = defineSink({
   recommend: recommendStorage,
   async open(config, context) {
     requireNone(storageCheck(config))
-    const client = openS3(config)
-    const storage = new ObjectStorage(config, client, context)
+    const storage = new ObjectStorage(config, openS3(config), context)
     const level = config['s3.compression.level']
-    const task = new FileTask(config, context, storage, { wrapping: config['s3.compression.type'], level: level < 0 ? null : level })
-    return {
-      async opened(partitions) {
-        await storage.abandonUploads(partitions)
-        await task.opened(partitions)
-      },
-      put: records => task.put(records),
-      flush: () => task.flush(),
-      closed: partitions => task.closed(partitions),
-      async close() {
-        try {
-          await task.close()
-        } finally {
-          client.destroy()
-        }
-      },
-    }
+    return new FileTask(config, context, storage, { wrapping: config['s3.compression.type'], level: level < 0 ? null : level })
   },
 })

@@ -30,6 +30,8 @@ class MemoryStorage implements Storage<MemoryFile> {
   readonly failures = new Map<string, number>()
   readonly ends = new Map<number, readonly bigint[]>()
 
+  async opened(): Promise<void> {}
+
   create(_: Piece): MemoryFile {
     return new MemoryFile(this)
   }

@@ -60,6 +60,7 @@ export class FileTask<F extends OpenFile> implements SinkTask {
   }
 
   async opened(partitions: readonly TopicPartition[]): Promise<void> {
+    await this.#storage.opened(partitions)
     for (const { topic, partition } of partitions) {
       const ends = (await this.#storage.recall?.({ topic, partition })) ?? []
       this.#generationOf(topic, partition).ends.push(...ends)
@@ -101,8 +102,12 @@ export class FileTask<F extends OpenFile> implements SinkTask {
   }
 
   async close(): Promise<void> {
-    for (const generation of this.#generations.values()) await generation.discard(this.#storage)
-    this.#generations.clear()
+    try {
+      for (const generation of this.#generations.values()) await generation.discard(this.#storage)
+      this.#generations.clear()
+    } finally {
+      this.#storage.close?.()
+    }
   }
 
   /** null: taken. Nearly every record is taken at once, without a promise. */

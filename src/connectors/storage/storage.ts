@@ -34,6 +34,8 @@ export interface Finished<F extends OpenFile> {
 }
 
 export interface Storage<F extends OpenFile> {
+  /** Before anything is written of these: makes up for what an earlier run left behind. */
+  opened(partitions: readonly TopicPartition[]): Promise<void>
   create(piece: Piece): F
   /**
    * From now on all of these can be seen under their names, and none of them could before it was complete. Together they hold all records of a partition
@@ -49,4 +51,5 @@ export interface Storage<F extends OpenFile> {
   remember?(partition: TopicPartition, ends: readonly bigint[]): Promise<void>
   /** What was remembered last. */
   recall?(partition: TopicPartition): Promise<readonly bigint[]>
+  close?(): void
 }
