@@ -40,10 +40,13 @@ export class Indices {
     return name
   }
 
-  async prepare(record: SinkRecord): Promise<void> {
-    if (this.#config['external.resource.usage'] !== 'DISABLED') return
-    const name = this.nameFor(record)
-    if (this.#there.has(name) || record.value === null) return
+  /** null: nothing is to be done, as with nearly every record. */
+  prepare(name: string, record: SinkRecord): Promise<void> | null {
+    if (this.#config['external.resource.usage'] !== 'DISABLED' || this.#there.has(name) || record.value === null) return null
+    return this.#make(name, record)
+  }
+
+  async #make(name: string, record: SinkRecord): Promise<void> {
     if (isDataStream(this.#config)) await this.#makeStream(name)
     else await this.#makeIndex(name, record)
     if (this.#there.size >= 100_000) this.#there.clear()

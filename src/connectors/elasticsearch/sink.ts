@@ -30,11 +30,15 @@ export const elasticsearch = defineSink({
       async put(records) {
         writer.requireWell()
         // Indices first: when that fails, none of the records was taken yet.
-        for (const record of records) await indices.prepare(record)
+        const names = records.map(record => indices.nameFor(record))
+        for (const [index, record] of records.entries()) {
+          const made = indices.prepare(names[index]!, record)
+          if (made !== null) await made
+        }
         const operations: Operation[] = []
-        for (const record of records) {
+        for (const [index, record] of records.entries()) {
           try {
-            const operation = operationOf(record, indices.nameFor(record))
+            const operation = operationOf(record, names[index]!)
             if (operation !== null) operations.push(operation)
           } catch (error) {
             if (!(error instanceof DataError)) throw error
