@@ -1,23 +1,10 @@
 /** Waiting, by the System's clock, until a task is to end. */
-import type { System } from '../base.ts'
+import { pause as pauseOrEnd, type System } from '../base.ts'
 
 /** Resolves after this time. Rejects with the signal's reason as soon as it is aborted. */
-export function pause(system: System, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(signal.reason)
-      return
-    }
-    const ended = () => {
-      timer.cancel()
-      reject(signal.reason)
-    }
-    const timer = system.timers.after(ms, () => {
-      signal.removeEventListener('abort', ended)
-      resolve()
-    })
-    signal.addEventListener('abort', ended, { once: true })
-  })
+export async function pause(system: System, ms: number, signal: AbortSignal): Promise<void> {
+  await pauseOrEnd(system, ms, signal)
+  signal.throwIfAborted()
 }
 
 /** Twice as long each time, up to a bound, and between half and all of it, so that many do not come back at once. */

@@ -1,6 +1,6 @@
 /** Source: the lines of one file, as they are appended, with the keys of Kafka's FileStreamSource. Exactly once: the position in the file is the offset. */
 
-import { DiskError, type FileHandle } from '../../base.ts'
+import { DiskError, type FileHandle, pause } from '../../base.ts'
 import {
   defineSource,
   int,
@@ -13,7 +13,6 @@ import {
   type ValuesOf,
 } from '../../connector.ts'
 import { missing, requireNone } from '../required.ts'
-import { pause } from '../waits.ts'
 
 const keys = {
   file: string({ default: null, importance: 'high', doc: 'The file that is read. Required. A file that is not there yet is waited for.' }),
@@ -66,10 +65,7 @@ class Tail {
 
   async poll(): Promise<readonly SourceRecord[]> {
     const records = await this.#read()
-    if (records.length === 0 && !this.#context.signal.aborted)
-      await pause(this.#context.system, pauseMs, this.#context.signal).catch((error: unknown) => {
-        if (!this.#context.signal.aborted) throw error
-      })
+    if (records.length === 0) await pause(this.#context.system, pauseMs, this.#context.signal)
     return records
   }
 

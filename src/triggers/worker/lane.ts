@@ -3,7 +3,7 @@
  *
  * One batch follows the other, so that the order is kept; where it is to be kept only per key, the records of different keys are called with at the same time.
  */
-import type { System, Timer } from '../../base.ts'
+import { pause, type System, type Timer } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import type { Entry } from './batch.ts'
 
@@ -114,20 +114,9 @@ export class Lane {
   }
 
   /** Rejects with Stopped as soon as the lane is. */
-  pause(ms: number): Promise<void> {
-    const { signal } = this.#stop
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason)
-      const stopped = () => {
-        timer.cancel()
-        reject(signal.reason)
-      }
-      const timer = this.#options.system.timers.after(ms, () => {
-        signal.removeEventListener('abort', stopped)
-        resolve()
-      })
-      signal.addEventListener('abort', stopped, { once: true })
-    })
+  async pause(ms: number): Promise<void> {
+    await pause(this.#options.system, ms, this.signal)
+    this.signal.throwIfAborted()
   }
 
   /** Nothing waits: all that was fetched is done. */
