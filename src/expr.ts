@@ -4,7 +4,7 @@
  * Hides the languages. An expression is compiled once; its errors name the position. What one record may cost is bounded, in steps and in time, and whole
  * numbers of 64 bits are exact.
  */
-export { type CelProgram, compileCel, type RecordInput } from './expr/cel.ts'
+export { type CelProgram, celHeaders, compileCel, type RecordInput } from './expr/cel.ts'
 export { ExprError } from './expr/errors.ts'
 export {
   compileEventPattern,

@@ -1,8 +1,6 @@
 /** `consume --filter`: a condition in CEL on each record. A record for which it has no answer, because a field is missing, say, does not pass; how many, is told at the end. */
-import { isUtf8 } from 'node:buffer'
 import type { System } from '../base.ts'
-import type { ReceivedRecord } from '../client.ts'
-import { compileCel, ExprError } from '../expr.ts'
+import { celHeaders, compileCel, ExprError } from '../expr.ts'
 import type { Serdes } from '../serde.ts'
 import { plural, UsageError } from './output.ts'
 import { type Decoded, showPart } from './record-printer.ts'
@@ -24,10 +22,10 @@ export async function openFilter(text: string, serdes: Serdes, { clock }: System
   return {
     async passes(decoded) {
       const { record } = decoded
-      const { topic, partition, offset, timestampMs } = record
+      const { topic, partition, offset, timestampMs, headers } = record
       const [key, value] = await Promise.all([shownOf(decoded, 'key'), shownOf(decoded, 'value')])
       try {
-        return program.matches({ topic, partition, offset, timestampMs, key, value, headers: headersOf(record) })
+        return program.matches({ topic, partition, offset, timestampMs, key, value, headers: celHeaders(headers) })
       } catch (error) {
         if (!(error instanceof ExprError)) throw error
         if (problems++ === 0) first = `${topic}-${partition} at offset ${offset}: ${error.message}`
@@ -38,10 +36,4 @@ export async function openFilter(text: string, serdes: Serdes, { clock }: System
       if (problems > 0) process.stderr.write(`--filter had no answer for ${plural(problems, 'record')}; the first: ${first}\n`)
     },
   }
-}
-
-function headersOf({ headers }: ReceivedRecord): Record<string, unknown> {
-  return Object.fromEntries(
-    headers.map(({ key, value }) => [key.toString('utf8'), value === null || !isUtf8(value) ? value : value.toString('utf8')]),
-  )
 }

@@ -1,4 +1,5 @@
 /** CEL over a record. */
+import { isUtf8 } from 'node:buffer'
 import type { Clock } from '../base.ts'
 import { defaultLimits, type Limits, Steps } from './budget.ts'
 import { compileCelTree, type Scope } from './cel/compile.ts'
@@ -14,6 +15,13 @@ export interface RecordInput {
   readonly key: unknown
   readonly value: unknown
   readonly headers: Readonly<Record<string, unknown>>
+}
+
+/** Headers as an expression sees them: text, or bytes that are none. */
+export function celHeaders(headers: readonly { readonly key: Buffer; readonly value: Buffer | null }[]): RecordInput['headers'] {
+  return Object.fromEntries(
+    headers.map(({ key, value }) => [key.toString('utf8'), value === null || !isUtf8(value) ? value : value.toString('utf8')]),
+  )
 }
 
 export interface CelProgram {

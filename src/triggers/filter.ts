@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { type Clock, parseLossless } from '../base.ts'
 import type { ReceivedRecord } from '../client.ts'
-import { compileCel, compileFilterCriteria } from '../expr.ts'
+import { celHeaders, compileCel, compileFilterCriteria } from '../expr.ts'
 import type { Definition } from './definition.ts'
 
 /** Throws ExprError where it cannot be said. */
@@ -16,7 +16,7 @@ export async function compileFilter(filter: Definition['filter'], clock: Clock):
     return record => criteria.matches(record)
   }
   const program = await compileCel(filter.cel, { clock })
-  return record => program.matches({ ...record, key: shown(record.key), value: shown(record.value), headers: headersOf(record) })
+  return record => program.matches({ ...record, key: shown(record.key), value: shown(record.value), headers: celHeaders(record.headers) })
 }
 
 /** JSON as what it holds, other text as it is, other bytes as bytes. */
@@ -28,8 +28,4 @@ function shown(bytes: Buffer | null): unknown {
   } catch {
     return text
   }
-}
-
-function headersOf({ headers }: ReceivedRecord): Record<string, unknown> {
-  return Object.fromEntries(headers.map(({ key, value }) => [key.toString(), value === null || !isUtf8(value) ? value : value.toString()]))
 }

@@ -1,7 +1,6 @@
 /** Conditions on records. One that has no answer for a record, because a field is missing, say, does not hold; how many, is told. */
-import { isUtf8 } from 'node:buffer'
 import { type Clock, type MaybePromise, parseLossless, stringifyLossless } from '../../base.ts'
-import { compileCel, compileJsonPath, ExprError } from '../../expr.ts'
+import { celHeaders, compileCel, compileJsonPath, ExprError } from '../../expr.ts'
 import type { Filters } from './job.ts'
 import type { Opened } from './rows.ts'
 
@@ -90,13 +89,8 @@ async function inCel(text: string, clock: Clock): Promise<Condition> {
   const program = await compileCel(text, { clock })
   return opened => {
     const { topic, partition, offset, timestampMs, headers } = opened.record
-    const holds = (key: unknown, value: unknown) => {
-      const shown = headers.map(each => [
-        each.key.toString('utf8'),
-        each.value === null || !isUtf8(each.value) ? each.value : each.value.toString('utf8'),
-      ])
-      return program.matches({ topic, partition, offset, timestampMs, key, value, headers: Object.fromEntries(shown) })
-    }
+    const holds = (key: unknown, value: unknown) =>
+      program.matches({ topic, partition, offset, timestampMs, key, value, headers: celHeaders(headers) })
     const [key, value] = [displayOf(opened, 'key'), displayOf(opened, 'value')]
     return key instanceof Promise || value instanceof Promise ? Promise.all([key, value]).then(both => holds(...both)) : holds(key, value)
   }
