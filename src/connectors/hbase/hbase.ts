@@ -8,6 +8,7 @@ import { severalAtOnce } from '../../base.ts'
 import { DataError, defineSink, type SinkContext, type SinkRecord, type SinkTask } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
 import { type HttpClient, said } from '../http-client/http-client.ts'
+import { HttpServers } from '../http-client/servers.ts'
 import { authorization, openHttpClient } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
 import { type Row, Rows } from './cells.ts'
@@ -56,7 +57,7 @@ class HBaseTask implements SinkTask {
     this.#config = config
     this.#context = context
     this.#client = openHttpClient(config, context)
-    this.#rest = new HBaseRest(this.#client, context.system, config['hbase.rest.url'], authorization(config))
+    this.#rest = new HBaseRest(new HttpServers(this.#client, context.system.clock, config['hbase.rest.url']), authorization(config))
     this.#rows = new Rows(config)
     this.#batches = new Batches(config['max.batch.size'])
   }

@@ -5,22 +5,15 @@
  * user may not, 503 for everything between it and the region servers.
  */
 import { isUtf8 } from 'node:buffer'
-import type { System } from '../../base.ts'
-import { RetriableError } from '../../connector.ts'
-import { type HttpAnswer, type HttpClient, isPassing, isSuccess, passingError, said } from '../http-client/http-client.ts'
-import { below } from '../http-client/settings.ts'
+import { type HttpAnswer, isSuccess, said } from '../http-client/http-client.ts'
+import type { HttpServers } from '../http-client/servers.ts'
 import type { Row } from './cells.ts'
 
 export class HBaseRest {
-  readonly #client: HttpClient
-  readonly #system: System
-  readonly #servers: readonly string[]
+  readonly #servers: HttpServers
   readonly #headers: Readonly<Record<string, string>>
-  #server = 0
 
-  constructor(client: HttpClient, system: System, servers: readonly string[], headers: Readonly<Record<string, string>>) {
-    this.#client = client
-    this.#system = system
+  constructor(servers: HttpServers, headers: Readonly<Record<string, string>>) {
     this.#servers = servers
     this.#headers = { ...headers, accept: 'application/json' }
   }
@@ -59,17 +52,9 @@ export class HBaseRest {
     return this.#send('DELETE', isText ? path : `${path}?e=b64`)
   }
 
-  async #send(method: string, path: string, body?: string): Promise<HttpAnswer> {
+  #send(method: string, path: string, body?: string): Promise<HttpAnswer> {
     const headers = body === undefined ? this.#headers : { ...this.#headers, 'content-type': 'application/json' }
-    const url = below(this.#servers[this.#server % this.#servers.length]!, path)
-    try {
-      const answer = await this.#client.send({ method, url, headers, ...(body !== undefined && { body }) })
-      if (isPassing(answer.status)) throw passingError(`${method} ${url.pathname}`, answer, this.#system.clock.now())
-      return answer
-    } catch (error) {
-      if (error instanceof RetriableError) this.#server++
-      throw error
-    }
+    return this.#servers.send(path, { method, headers, ...(body !== undefined && { body }) })
   }
 }
 

@@ -68,8 +68,3 @@ export function urlProblem(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null
   return url?.protocol === 'http:' || url?.protocol === 'https:' ? null : 'must be a URL that begins with http:// or https://'
 }
-
-/** A path below a base URL, which may have a path itself. `path` is encoded already. */
-export function below(base: string, path: string): URL {
-  return new URL(`${base.replace(/\/+$/, '')}/${path}`)
-}

@@ -7,8 +7,9 @@
 import { gzipSync } from 'node:zlib'
 import { DataError, defineSink, RetriableError, type SinkContext, type SinkRecord, type SinkTask } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
-import { type HttpAnswer, type HttpClient, isPassing, isSuccess, passingError, said } from '../http-client/http-client.ts'
-import { authorization, below, openHttpClient } from '../http-client/settings.ts'
+import { type HttpAnswer, type HttpClient, isSuccess, said } from '../http-client/http-client.ts'
+import { HttpServers } from '../http-client/servers.ts'
+import { authorization, openHttpClient } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
 import { type Config, keys } from './keys.ts'
 import { type Point, Points, pointName } from './points.ts'
@@ -53,15 +54,16 @@ class OpenTsdbTask implements SinkTask {
   readonly #config: Config
   readonly #context: SinkContext
   readonly #client: HttpClient
+  readonly #servers: HttpServers
   readonly #points: Points
   readonly #batches = new Batches(recordsAtOnce)
   readonly #headers: Readonly<Record<string, string>>
-  #server = 0
 
   constructor(config: Config, context: SinkContext) {
     this.#config = config
     this.#context = context
     this.#client = openHttpClient(config, context)
+    this.#servers = new HttpServers(this.#client, context.system.clock, config['connection.url'])
     this.#points = new Points(config)
     const encoding = config['compression.type'] === 'gzip' ? { 'content-encoding': 'gzip' } : {}
     this.#headers = { ...authorization(config), 'content-type': 'application/json', ...encoding }
@@ -121,20 +123,12 @@ class OpenTsdbTask implements SinkTask {
     }
   }
 
-  async #request(points: readonly Point[]): Promise<HttpAnswer> {
+  #request(points: readonly Point[]): Promise<HttpAnswer> {
     const { sync, 'sync.timeout.ms': waits } = this.#config
-    const servers = this.#config['connection.url']
-    const url = below(servers[this.#server % servers.length]!, `api/put?details${sync ? `&sync&sync_timeout=${waits}` : ''}`)
+    const path = `api/put?details${sync ? `&sync&sync_timeout=${waits}` : ''}`
     const text = `[${points.map(point => point.json).join(',')}]`
     const body = this.#config['compression.type'] === 'gzip' ? gzipSync(text) : text
-    try {
-      const answer = await this.#client.send({ method: 'POST', url, headers: this.#headers, body })
-      if (isPassing(answer.status)) throw passingError('put to OpenTSDB', answer, this.#context.system.clock.now())
-      return answer
-    } catch (error) {
-      if (error instanceof RetriableError) this.#server++
-      throw error
-    }
+    return this.#servers.send(path, { method: 'POST', headers: this.#headers, body }, 'put to OpenTSDB')
   }
 
   async flush(): Promise<undefined> {
