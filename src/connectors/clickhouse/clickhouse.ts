@@ -24,6 +24,7 @@ import { firstProblem } from '../entries.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
 import { jsonOf, typedValue } from '../values/json.ts'
+import { parsed } from '../values/parsed.ts'
 
 const pairsProblem = (text: string) =>
   firstProblem(text, entry => (/^[^=]+=[^=]*$/.test(entry) ? null : `"${entry}" is no pair such as name=value`))
@@ -205,12 +206,4 @@ function rowOf(record: SinkRecord): unknown {
   if (typeof row !== 'object' || row === null || Array.isArray(row))
     throw new DataError('the value has no fields: it must be a struct or a JSON object')
   return row
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parseLossless(text)
-  } catch (error) {
-    throw new DataError(`the value is no JSON: ${(error as Error).message}`, error)
-  }
 }

@@ -1,9 +1,9 @@
 /** Documents of BSON from records, their ids, and how they are written. */
 import { createHash } from 'node:crypto'
 import type { AnyBulkWriteOperation, Document } from 'mongodb'
-import { parseLossless } from '../../base.ts'
 import { type ConnectValue, DataError, Decimal, type SinkRecord } from '../../connector.ts'
 import { typedKey, typedValue } from '../values/json.ts'
+import { parsed } from '../values/parsed.ts'
 import { fieldsOf, select, type Typed } from '../values/select.ts'
 import { floorDivide, temporalOf } from '../values/temporal.ts'
 import { type Config, idStrategies, strategyOf, writeStrategies } from './keys.ts'
@@ -157,12 +157,4 @@ function uuidOf(hash: Buffer): string {
   bytes[6] = (bytes[6]! & 0x0f) | 0x80
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
   return bytes.toString('hex').replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5')
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parseLossless(text)
-  } catch (error) {
-    throw new DataError(`the value is no JSON: ${(error as Error).message}`, error)
-  }
 }

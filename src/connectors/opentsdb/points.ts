@@ -1,8 +1,8 @@
 /** Data points from records: by templates, or as the records have them. */
-import { parseLossless } from '../../base.ts'
 import { type ConnectValue, DataError, Decimal, type SinkRecord } from '../../connector.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { jsonText, typedValue } from '../values/json.ts'
+import { parsed } from '../values/parsed.ts'
 import { fieldsOf, select, type Typed } from '../values/select.ts'
 import type { Config } from './keys.ts'
 
@@ -91,14 +91,6 @@ export class Points {
 
 export function pointName(metric: string, timestamp: unknown, tags: readonly (readonly [string, string])[]): string {
   return JSON.stringify([metric, String(timestamp), tags.map(([tag, text]) => `${tag}=${text}`).sort()])
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parseLossless(text)
-  } catch (error) {
-    throw new DataError(`the value is no JSON: ${(error as Error).message}`, error)
-  }
 }
 
 /** What OpenTSDB takes for ms. */
