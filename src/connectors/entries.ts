@@ -7,3 +7,9 @@ export function firstProblem(text: string, problemOf: (entry: string) => string 
   }
   return null
 }
+
+/** What stands before the first separator of an entry such as `name=value`, and what behind; nothing behind where there is none. */
+export function pairOf(entry: string, separator = '='): [name: string, value: string] {
+  const at = entry.indexOf(separator)
+  return at === -1 ? [entry, ''] : [entry.slice(0, at).trim(), entry.slice(at + 1).trim()]
+}

@@ -20,7 +20,7 @@ import {
   type ValuesOf,
 } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
-import { firstProblem } from '../entries.ts'
+import { firstProblem, pairOf } from '../entries.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
 import { jsonOf, typedValue } from '../values/json.ts'
@@ -89,9 +89,7 @@ async function connect(config: Config) {
       date_time_input_format: 'best_effort',
       // Errors come as statuses, and not in the middle of an answer.
       wait_end_of_query: 1,
-      ...Object.fromEntries(
-        config.clickhouseSettings.map(entry => [entry.slice(0, entry.indexOf('=')).trim(), entry.slice(entry.indexOf('=') + 1).trim()]),
-      ),
+      ...Object.fromEntries(config.clickhouseSettings.map(entry => pairOf(entry))),
     },
   })
 }
@@ -120,9 +118,7 @@ class ClickHouseTask implements SinkTask {
   constructor(config: Config, context: SinkContext, client: Client) {
     this.#context = context
     this.#client = client
-    this.#tables = new Map(
-      config.topic2TableMap.map(entry => [entry.slice(0, entry.indexOf('=')).trim(), entry.slice(entry.indexOf('=') + 1).trim()]),
-    )
+    this.#tables = new Map(config.topic2TableMap.map(entry => pairOf(entry)))
     this.#table = parseTemplate(config['table.name.format'])
     this.#batches = new Batches(config['batch.size'])
   }

@@ -1,9 +1,10 @@
 /** Rows of HBase from records: the row key, the columns, and values as bytes. */
 import { type ConnectValue, DataError, Decimal, isStruct, type Schema, type SinkRecord } from '../../connector.ts'
+import { pairOf } from '../entries.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { jsonText, textOf, typedKey, typedValue } from '../values/json.ts'
 import { fieldsOf, select, type Typed } from '../values/select.ts'
-import { type Config, columnAndSource } from './keys.ts'
+import type { Config } from './keys.ts'
 
 export interface Cell {
   readonly family: string
@@ -114,7 +115,7 @@ export class Rows {
 }
 
 function mappedOf(entry: string): Mapped {
-  const [column, source = ''] = columnAndSource(entry)
+  const [column, source] = pairOf(entry)
   const family = column.slice(0, column.indexOf(':'))
   if (source.includes('${')) {
     const template = parseTemplate(source)

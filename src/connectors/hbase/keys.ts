@@ -1,6 +1,6 @@
 /** The keys of the HBase sink: names as Confluent's connector has them, where it has the same. */
 import { boolean, choice, int, list, string, type ValuesOf } from '../../connector.ts'
-import { firstProblem } from '../entries.ts'
+import { firstProblem, pairOf } from '../entries.ts'
 import { httpKeys, urlProblem } from '../http-client/settings.ts'
 import { templateProblem } from '../template/template.ts'
 
@@ -59,13 +59,8 @@ export const keys = {
 export type Config = ValuesOf<typeof keys>
 
 function mappingProblem(entry: string): string | null {
-  const [column, source] = columnAndSource(entry)
-  if (source === undefined) return `"${entry}" is no column with its source, such as cf:name=user.name`
+  const [column, source] = pairOf(entry)
+  if (!entry.includes('=')) return `"${entry}" is no column with its source, such as cf:name=user.name`
   if (!/^[^:]+:/.test(column)) return `"${column}" is no column: its family is missing, as in cf:name`
   return source.includes('${') ? templateProblem(source) : null
-}
-
-export function columnAndSource(entry: string): [column: string, source: string | undefined] {
-  const at = entry.indexOf('=')
-  return at === -1 ? [entry, undefined] : [entry.slice(0, at).trim(), entry.slice(at + 1).trim()]
 }

@@ -6,6 +6,7 @@
 import { createHmac } from 'node:crypto'
 import { DataError, defineSink, RetriableError, type SinkContext, type SinkRecord, type SinkTask } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
+import { pairOf } from '../entries.ts'
 import { type HttpAnswer, type HttpClient, isSuccess, retryAfterMs, said } from '../http-client/http-client.ts'
 import { authorization, openHttpClient, urlProblem } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
@@ -30,7 +31,7 @@ function check(config: Config): Map<string, string> {
     if (config['batching.enabled'] && !url.isConstant)
       problems.set('http.url', 'must be the same for all records of a batch: turn batching.enabled off, or take the references out')
   }
-  const headers = config['http.headers.additional'].map(entry => parseTemplate(entry.slice(entry.indexOf(':') + 1)))
+  const headers = config['http.headers.additional'].map(entry => parseTemplate(pairOf(entry, ':')[1]))
   if (config['batching.enabled'] && headers.some(template => !template.isConstant))
     problems.set(
       'http.headers.additional',
@@ -78,8 +79,8 @@ class HttpTask implements SinkTask {
     this.#url = parseTemplate(config['http.url'])
     this.#body = config['http.body'] === '' ? null : parseTemplate(config['http.body'])
     this.#headers = config['http.headers.additional'].map(entry => {
-      const at = entry.indexOf(':')
-      return [entry.slice(0, at).trim().toLowerCase(), parseTemplate(entry.slice(at + 1).trim())]
+      const [name, template] = pairOf(entry, ':')
+      return [name.toLowerCase(), parseTemplate(template)]
     })
     this.#isPassing = statusesOf(config['retry.on.status.codes'])
   }

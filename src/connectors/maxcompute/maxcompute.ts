@@ -15,6 +15,7 @@ import {
   type TopicPartition,
 } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
+import { pairOf } from '../entries.ts'
 import type { HttpClient } from '../http-client/http-client.ts'
 import { openHttpClient } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
@@ -96,9 +97,8 @@ class MaxComputeTask implements SinkTask {
     this.#partition = partition === null ? null : parseTemplate(partition)
     this.#mapping = new Map(
       config['column.mapping'].map(entry => {
-        const at = entry.indexOf('=')
-        const path = entry.slice(at + 1).trim()
-        return [entry.slice(0, at).trim().toLowerCase(), path === '' ? [] : path.split('.')]
+        const [column, path] = pairOf(entry)
+        return [column.toLowerCase(), path === '' ? [] : path.split('.')]
       }),
     )
   }

@@ -1,5 +1,6 @@
 /** Data points from records: by templates, or as the records have them. */
 import { type ConnectValue, DataError, Decimal, type SinkRecord } from '../../connector.ts'
+import { pairOf } from '../entries.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { jsonText, typedValue } from '../values/json.ts'
 import { parsed } from '../values/parsed.ts'
@@ -28,8 +29,8 @@ export class Points {
     this.#value = parseTemplate(config['metric.value'])
     this.#time = parseTemplate(config['metric.timestamp'])
     this.#tags = config['metric.tags'].map(entry => {
-      const at = entry.indexOf('=')
-      return [entry.slice(0, at).trim(), parseTemplate(entry.slice(at + 1).trim())]
+      const [name, template] = pairOf(entry)
+      return [name, parseTemplate(template)]
     })
   }
 
