@@ -57,7 +57,7 @@ function tlsOf(config: HttpConfig, system: System): TlsSettings {
   }
 }
 
-export function authorization(config: HttpConfig): Record<string, string> {
+export function authorization(config: Pick<HttpConfig, 'connection.username' | 'connection.password'>): Record<string, string> {
   const user = config['connection.username']
   if (user === null) return {}
   return { authorization: `Basic ${Buffer.from(`${user}:${config['connection.password'] ?? ''}`).toString('base64')}` }

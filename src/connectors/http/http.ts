@@ -189,7 +189,7 @@ class HttpTask implements SinkTask {
     const config = this.#config
     if (this.#tokens !== null) return { authorization: await this.#tokens.header() }
     if (config['http.authorization.type'] === 'static') return { authorization: config['http.headers.authorization']! }
-    return config['http.authorization.type'] === 'basic' ? authorization({ ...config, 'request.timeout.ms': 0 }) : {}
+    return config['http.authorization.type'] === 'basic' ? authorization(config) : {}
   }
 
   #urlOf(record: SinkRecord): URL {
