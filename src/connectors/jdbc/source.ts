@@ -298,7 +298,8 @@ class Querier {
   }
 
   async #wholeMoments(database: Database, found: RawRows): Promise<RawRows> {
-    const moments = found.rows.map(row => this.#placeOfRow(found, row).micros!)
+    const placeIn = this.#placesIn(found)
+    const moments = found.rows.map(row => placeIn(row).micros!)
     const last = moments.at(-1)!
     const whole = found.rows.filter((_, index) => moments[index] !== last)
     if (whole.length > 0) return { ...found, rows: whole }
@@ -311,27 +312,33 @@ class Querier {
     return addressOf(this.#config['connection.url']!).kind === 'postgresql' ? text + offset : text
   }
 
-  #placeOfRow(found: RawRows, row: readonly Raw[]): Place {
+  /** How the place of a row of this result is found. */
+  #placesIn({ columns }: RawRows): (row: readonly Raw[]) => Place {
     const { mode } = this.#config
-    const rawOf = (name: string) => {
-      const index = found.columns.findIndex(column => column.name.toLowerCase() === name.toLowerCase())
+    const indexOf = (name: string) => {
+      const index = columns.findIndex(column => column.name.toLowerCase() === name.toLowerCase())
       if (index === -1) throw new Error(`there is no column ${name}`)
-      return { raw: row[index]!, type: found.columns[index]!.type }
+      return index
     }
-    const number = mode.includes('incrementing') ? rawOf(this.#config['incrementing.column.name']).raw : null
-    let micros: bigint | null = null
-    if (mode.includes('timestamp'))
-      for (const name of this.#config['timestamp.column.name']) {
-        const { raw, type } = rawOf(name)
-        micros ??= readerOf(type, true, this.#readerSettings).micros(raw)
-      }
-    return { number: number === null ? null : BigInt(number.toString()), micros }
+    const number = mode.includes('incrementing') ? indexOf(this.#config['incrementing.column.name']) : null
+    const names = mode.includes('timestamp') ? this.#config['timestamp.column.name'] : []
+    const times = names.map(name => {
+      const index = indexOf(name)
+      return { index, reader: readerOf(columns[index]!.type, true, this.#readerSettings) }
+    })
+    return row => {
+      let micros: bigint | null = null
+      for (const { index, reader } of times) micros ??= reader.micros(row[index]!)
+      const raw = number === null ? null : row[number]!
+      return { number: raw === null ? null : BigInt(raw.toString()), micros }
+    }
   }
 
   async #recordsOf(database: Database, found: RawRows): Promise<SourceRecord[]> {
     const { readers, schema } = await this.#schemaOf(database, found)
+    const placeIn = this.#config.mode === 'bulk' || found.rows.length === 0 ? null : this.#placesIn(found)
     return found.rows.map(row => {
-      if (this.#config.mode !== 'bulk') this.#place = this.#placeOfRow(found, row)
+      if (placeIn !== null) this.#place = placeIn(row)
       const value = struct(found.columns.map(({ name }, index) => [name, readers[index]!.read(row[index]!)] as const))
       return {
         topic: this.#topic,
