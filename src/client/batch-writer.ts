@@ -9,6 +9,7 @@ import type { Int64, System } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
 import { apis, type ErrorName, errorCode, errorName, errorText, isRetriable, type MessageOf } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
+import { endTransaction, enterPartitions, identifyProducer, type ProducerIdentity } from './producing.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
 import type { AppendedBatches, BatchesToAppend, BatchWriter, BatchWriterOptions } from './types.ts'
 
@@ -19,10 +20,6 @@ const maxRequestBytes = 16_777_216
 const pauseMs = { first: 50, last: 1_000 }
 /** Later versions name topics by id. */
 const newestProduceWithNames = 12
-/** Later ones give the producer another epoch. */
-const newestEndWithSameEpoch = 4
-/** Later ones are for brokers. */
-const newestAddOfClients = 3
 const partitionsPerRequest = 1_000
 
 interface Lane extends AppendedBatches, BatchesToAppend {
@@ -39,19 +36,14 @@ export async function openBatchWriter(
   options: BatchWriterOptions & { bootstrap: string; forget: () => void },
 ): Promise<BatchWriter> {
   const { transactionalId, patienceMs } = options
-  const init = () =>
-    ask(async requests => {
-      const answer = await requests.ask(apis.initProducerId, { transactionalId, transactionTimeoutMs }, { transactionalId }, 5)
-      refuse(answer.errorCode)
-      return answer
-    })
-  const { producerId, producerEpoch } = await patiently(system, patienceMs, init)
-  return new StoredBatchWriter(admin, ask, system, options, producerId, producerEpoch)
+  const identify = () => ask(requests => identifyProducer(requests, transactionalId, transactionTimeoutMs))
+  return new StoredBatchWriter(admin, ask, system, options, await patiently(system, patienceMs, identify))
 }
 
 class StoredBatchWriter implements BatchWriter {
   readonly producerId: Int64
   readonly producerEpoch: number
+  readonly #producer: ProducerIdentity
   readonly #admin: Admin
   readonly #ask: Ask
   readonly #requests: Requests
@@ -64,16 +56,16 @@ class StoredBatchWriter implements BatchWriter {
     ask: Ask,
     system: System,
     options: BatchWriterOptions & { bootstrap: string; forget: () => void },
-    producerId: Int64,
-    producerEpoch: number,
+    producer: ProducerIdentity,
   ) {
     this.#admin = admin
     this.#ask = ask
     this.#requests = new Requests(admin, system)
     this.#system = system
     this.#options = options
-    this.producerId = producerId
-    this.producerEpoch = producerEpoch
+    this.#producer = producer
+    this.producerId = producer.producerId
+    this.producerEpoch = producer.producerEpoch
   }
 
   async append(partitions: readonly BatchesToAppend[]): Promise<AppendedBatches[]> {
@@ -108,31 +100,13 @@ class StoredBatchWriter implements BatchWriter {
 
   async fence(partitions: readonly PartitionName[]): Promise<void> {
     const { transactionalId } = this.#options
-    const { producerId, producerEpoch } = this
     for (let at = 0; at < partitions.length; at += partitionsPerRequest) {
       const topics = Array.from(
         Map.groupBy(partitions.slice(at, at + partitionsPerRequest), each => each.topic),
         ([name, some]) => ({ name, partitions: some.map(each => each.partition) }),
       )
-      await this.#askPatiently(async requests => {
-        const request = {
-          v3AndBelowTransactionalId: transactionalId,
-          v3AndBelowProducerId: producerId,
-          v3AndBelowProducerEpoch: producerEpoch,
-          v3AndBelowTopics: topics,
-        }
-        const { resultsByTopicV3AndBelow: results } = await requests.ask(
-          apis.addPartitionsToTxn,
-          request,
-          { transactionalId },
-          newestAddOfClients,
-        )
-        for (const { resultsByPartition } of results) for (const each of resultsByPartition) refuse(each.partitionErrorCode)
-      })
-      await this.#askPatiently(async requests => {
-        const request = { transactionalId, producerId, producerEpoch, committed: true }
-        refuse((await requests.ask(apis.endTxn, request, { transactionalId }, newestEndWithSameEpoch)).errorCode)
-      })
+      await this.#askPatiently(requests => enterPartitions(requests, this.#producer, topics))
+      await this.#askPatiently(requests => endTransaction(requests, this.#producer, true))
     }
     // The answer comes when it is decided; the markers are there when the next transaction may begin.
     await this.#askPatiently(async requests => {

@@ -8,6 +8,7 @@ import type { System } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, buildBatch } from '../protocol.ts'
 import type { FencedWriter, FencedWriterOptions } from './coordination.ts'
+import { identifyProducer } from './producing.ts'
 import { type Ask, refuse } from './requests.ts'
 
 const transactionTimeoutMs = 60_000
@@ -19,11 +20,7 @@ const newestWithNames = 12
 
 export async function openFencedWriter(ask: Ask, system: System, options: FencedWriterOptions): Promise<FencedWriter> {
   const { transactionalId, topic, partition } = options
-  const { producerId, producerEpoch } = await ask(async requests => {
-    const answer = await requests.ask(apis.initProducerId, { transactionalId, transactionTimeoutMs }, { transactionalId }, 5)
-    refuse(answer.errorCode)
-    return answer
-  })
+  const { producerId, producerEpoch } = await ask(requests => identifyProducer(requests, transactionalId, transactionTimeoutMs))
   let sequence = 0
   const produce = (batch: Buffer): Promise<bigint> =>
     ask(async requests => {

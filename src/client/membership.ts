@@ -54,7 +54,20 @@ export async function commitOffsets(
   offsets: readonly CommittedOffset[],
   { generation, member }: Committer = noMember,
 ): Promise<void> {
-  const topics = Array.from(
+  const topics = offsetsByTopic(offsets)
+  if (topics.length === 0) return
+  await ask(async requests => {
+    const request = { groupId: group, generationIdOrMemberEpoch: generation, memberId: member, topics }
+    // From version 10 on topics have only ids.
+    const response = await requests.ask(apis.offsetCommit, request, { group }, 9)
+    for (const { name, partitions } of response.topics)
+      for (const { partitionIndex, errorCode } of partitions) refusePartition(name, partitionIndex, errorCode)
+  })
+}
+
+/** As requests that commit offsets have them. */
+export function offsetsByTopic(offsets: readonly CommittedOffset[]) {
+  return Array.from(
     Map.groupBy(offsets, each => each.topic),
     ([name, rows]) => ({
       name,
@@ -65,12 +78,4 @@ export async function commitOffsets(
       })),
     }),
   )
-  if (topics.length === 0) return
-  await ask(async requests => {
-    const request = { groupId: group, generationIdOrMemberEpoch: generation, memberId: member, topics }
-    // From version 10 on topics have only ids.
-    const response = await requests.ask(apis.offsetCommit, request, { group }, 9)
-    for (const { name, partitions } of response.topics)
-      for (const { partitionIndex, errorCode } of partitions) refusePartition(name, partitionIndex, errorCode)
-  })
 }

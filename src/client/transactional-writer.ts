@@ -5,11 +5,13 @@
  * epoch stays the same until another writer is opened for the id.
  */
 import type { Admin } from '@platformatic/kafka'
-import { type Int64, type System, toInt64 } from '../base.ts'
+import type { System } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
 import { compatibilityPartitioner } from '../library.ts'
 import { apis, buildBatch, type ErrorName, errorName, errorText } from '../protocol.ts'
 import type { TransactionalWriter, TransactionalWriterOptions } from './coordination.ts'
+import { offsetsByTopic } from './membership.ts'
+import { endTransaction, enterPartitions, identifyProducer, type ProducerIdentity } from './producing.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
 import type { CommittedOffset, MemberIdentity, PartitionOffset, RecordToSend } from './types.ts'
 
@@ -17,8 +19,8 @@ type Options = TransactionalWriterOptions & { readonly bootstrap: string; readon
 
 const produceTimeoutMs = 30_000
 const pauseMs = { first: 50, last: 1_000 }
-/** Later versions enter partitions by themselves, name topics by id, or give the producer another epoch. */
-const newest = { produce: 11, add: 3, end: 4, init: 5, offsets: 3 } as const
+/** Later versions enter partitions by themselves, or name topics by id. */
+const newest = { produce: 11, offsets: 3 } as const
 /** Below what a topic takes by default. */
 const mostBatchBytes = 900_000
 
@@ -44,8 +46,7 @@ class Writer implements TransactionalWriter {
   readonly #requests: Requests
   readonly #system: System
   readonly #options: Options
-  #producerId: Int64 = -1
-  #producerEpoch = -1
+  #producer: ProducerIdentity
   /** By topic: who leads each partition. */
   readonly #leaders = new Map<string, ReadonlyMap<number, number>>()
   readonly #sequences = new Map<string, number>()
@@ -59,19 +60,12 @@ class Writer implements TransactionalWriter {
     this.#requests = new Requests(admin, system)
     this.#system = system
     this.#options = options
+    this.#producer = { transactionalId: options.transactionalId, producerId: -1, producerEpoch: -1 }
   }
 
   async begin(): Promise<void> {
     const { transactionalId, transactionTimeoutMs } = this.#options
-    const answer = await this.#patiently(() =>
-      this.#ask(async requests => {
-        const found = await requests.ask(apis.initProducerId, { transactionalId, transactionTimeoutMs }, { transactionalId }, newest.init)
-        refuse(found.errorCode)
-        return found
-      }),
-    )
-    this.#producerId = answer.producerId
-    this.#producerEpoch = answer.producerEpoch
+    this.#producer = await this.#patiently(() => this.#ask(requests => identifyProducer(requests, transactionalId, transactionTimeoutMs)))
   }
 
   async send(topic: string, records: readonly RecordToSend[]): Promise<PartitionOffset[]> {
@@ -106,23 +100,12 @@ class Writer implements TransactionalWriter {
 
   async sendOffsets(group: string, { generation, memberId }: MemberIdentity, offsets: readonly CommittedOffset[]): Promise<void> {
     const { transactionalId } = this.#options
-    const own = { transactionalId, producerId: this.#producerId, producerEpoch: this.#producerEpoch, groupId: group }
+    const own = { ...this.#producer, groupId: group }
     await this.#patiently(() =>
       this.#ask(async requests => refuse((await requests.ask(apis.addOffsetsToTxn, own, { transactionalId }, newest.offsets)).errorCode)),
     )
     this.#entered.add(`of group ${group}`)
-    const topics = Array.from(
-      Map.groupBy(offsets, ({ topic }) => topic),
-      ([name, some]) => ({
-        name,
-        partitions: some.map(({ partition, offset, metadata = '' }) => ({
-          partitionIndex: partition,
-          committedOffset: toInt64(offset),
-          committedMetadata: metadata,
-        })),
-      }),
-    )
-    const request = { ...own, generationIdOrMemberEpoch: generation, memberId, topics }
+    const request = { ...own, generationIdOrMemberEpoch: generation, memberId, topics: offsetsByTopic(offsets) }
     await this.#patiently(() =>
       this.#ask(async requests => {
         const answer = await requests.ask(apis.txnOffsetCommit, request, { group }, newest.offsets)
@@ -146,31 +129,15 @@ class Writer implements TransactionalWriter {
 
   async #end(committed: boolean): Promise<void> {
     if (this.#entered.size === 0) return
-    const { transactionalId } = this.#options
-    const request = { transactionalId, producerId: this.#producerId, producerEpoch: this.#producerEpoch, committed }
-    await this.#patiently(() =>
-      this.#ask(async requests => refuse((await requests.ask(apis.endTxn, request, { transactionalId }, newest.end)).errorCode)),
-    )
+    await this.#patiently(() => this.#ask(requests => endTransaction(requests, this.#producer, committed)))
     this.#entered.clear()
   }
 
   async #enter(topic: string, partitions: readonly number[]): Promise<void> {
     const fresh = partitions.filter(partition => !this.#entered.has(nameOf({ topic, partition })))
     if (fresh.length === 0) return
-    const { transactionalId } = this.#options
-    const request = {
-      v3AndBelowTransactionalId: transactionalId,
-      v3AndBelowProducerId: this.#producerId,
-      v3AndBelowProducerEpoch: this.#producerEpoch,
-      v3AndBelowTopics: [{ name: topic, partitions: fresh }],
-    }
-    await this.#patiently(() =>
-      this.#ask(async requests => {
-        const answer = await requests.ask(apis.addPartitionsToTxn, request, { transactionalId }, newest.add)
-        for (const { resultsByPartition } of answer.resultsByTopicV3AndBelow)
-          for (const { partitionErrorCode } of resultsByPartition) refuse(partitionErrorCode)
-      }),
-    )
+    const topics = [{ name: topic, partitions: fresh }]
+    await this.#patiently(() => this.#ask(requests => enterPartitions(requests, this.#producer, topics)))
     for (const partition of fresh) this.#entered.add(nameOf({ topic, partition }))
   }
 
@@ -189,8 +156,8 @@ class Writer implements TransactionalWriter {
       })),
       timestamp,
       compression: this.#options.compression ?? 'none',
-      producerId: this.#producerId,
-      producerEpoch: this.#producerEpoch,
+      producerId: this.#producer.producerId,
+      producerEpoch: this.#producer.producerEpoch,
       baseSequence,
       isTransactional: true,
     })
