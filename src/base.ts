@@ -45,6 +45,7 @@ export {
 } from './base/config.ts'
 export { crc32, crc32c } from './base/crc.ts'
 export { cutText } from './base/cut-text.ts'
+export { drained } from './base/drained.ts'
 export { Durations, durationBoundsMs } from './base/durations.ts'
 export { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem, type OpenMode } from './base/file-system.ts'
 export { freeIfLarge } from './base/free-memory.ts'

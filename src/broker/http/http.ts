@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Timers, Turns } from '../../base.ts'
+import { drained, type Timers, type Turns } from '../../base.ts'
 import type { Logger } from '../../logger.ts'
 import { CannotListen } from '../start/cannot-listen.ts'
 import type { Exposition } from './exposition.ts'
@@ -165,17 +165,6 @@ async function send(response: ServerResponse, pieces: readonly Buffer[], turns: 
     if (!response.write(piece)) await drained(response)
   }
   response.end()
-}
-
-/** Also when the connection has closed. */
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise(resolve => {
-    const settle = () => {
-      response.off('drain', settle).off('close', settle)
-      resolve()
-    }
-    response.on('drain', settle).on('close', settle)
-  })
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

@@ -7,10 +7,10 @@
  */
 import { PassThrough } from 'node:stream'
 import { type Static, Type } from 'typebox'
+import { drained } from '../../base.ts'
 import { ClientError, type CommittedOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { ConsumerInstance, type ReadLimits, type Take } from '../consumer/instance.ts'
-import { drained } from '../drained.ts'
 import { badRequestOf, noPartition, toHttpError } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import type { Links } from '../links.ts'

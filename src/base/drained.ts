@@ -1,7 +1,7 @@
 /** When a reader has taken what was written, so that there is room for more, or is gone. */
-import type { PassThrough } from 'node:stream'
+import type { Writable } from 'node:stream'
 
-export function drained(stream: PassThrough): Promise<void> {
+export function drained(stream: Writable): Promise<void> {
   return new Promise(resolve => {
     const done = () => {
       stream.off('drain', done).off('close', done)
