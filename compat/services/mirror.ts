@@ -10,12 +10,11 @@ import { join } from 'node:path'
 import { type Client, openClient, type ReceivedRecord } from '../../src/client.ts'
 import { type Properties, type RunningBroker, startKafkaNodes, startMillrace } from '../support/brokers.ts'
 import { repository } from '../support/cache.ts'
-import { unique, until } from '../support/kit.ts'
+import { type Cases, unique, until } from '../support/kit.ts'
 import { start } from '../support/run.ts'
 import { type Secured, type StartBrokers, startSecured } from '../support/secured.ts'
 import { millrace } from './ask.ts'
 import { loginFile } from './secured.ts'
-import type { Cases } from './suite.ts'
 
 const brokers = Number(process.env['COMPAT_MIRROR_BROKERS'] ?? 3)
 const jvm = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']

@@ -3,22 +3,14 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { unique, until } from '../support/kit.ts'
-import { type ServiceName, type Services, startServices } from '../support/services.ts'
+import { type Cases, unique, until } from '../support/kit.ts'
+import { startServices, type Using, usingServices } from '../support/services.ts'
 import { ask, clusterAt, millrace, ok } from './ask.ts'
-import type { Cases } from './suite.ts'
 
 const schema = (name: string) => ({ schema: JSON.stringify({ type: 'record', name, fields: [{ name: 'n', type: 'long' }] }) })
 
 export function plainCases(bootstrap: string): Cases {
-  const using = async (names: readonly ServiceName[], work: (services: Services) => Promise<void>) => {
-    const services = await startServices(bootstrap, names)
-    try {
-      await work(services)
-    } finally {
-      await services.close()
-    }
-  }
+  const using = usingServices(bootstrap)
   return {
     ...registryCases(bootstrap, using),
     ...restV3Cases(using),
@@ -27,8 +19,6 @@ export function plainCases(bootstrap: string): Cases {
     ...commandCases(bootstrap, using),
   }
 }
-
-type Using = (names: readonly ServiceName[], work: (services: Services) => Promise<void>) => Promise<void>
 
 function registryCases(bootstrap: string, using: Using): Cases {
   return {

@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict'
 import { dirname, join } from 'node:path'
 import { javaLogin, writeProperties } from '../support/java-login.ts'
-import { unique, until } from '../support/kit.ts'
+import { type Cases, unique, until } from '../support/kit.ts'
 import type { Credentials, Secured } from '../support/secured.ts'
-import { type ServiceName, type Services, startServices } from '../support/services.ts'
+import { type Using, usingServices } from '../support/services.ts'
 import { ask, basic, clusterAt, millrace, ok } from './ask.ts'
-import type { Cases } from './suite.ts'
 
 /** A client.properties beside what describes the brokers. */
 export function loginFile(secured: Secured, who: Credentials, name: string): string {
@@ -16,18 +15,9 @@ export function loginFile(secured: Secured, who: Credentials, name: string): str
 export function securedCases(secured: Secured): Cases {
   const bootstrap = secured.bootstraps.SASL_SSL
   const own = loginFile(secured, secured.admin, 'services.properties')
-  const using: Using = async (names, work) => {
-    const services = await startServices(bootstrap, names, ['--client-config', own])
-    try {
-      await work(services)
-    } finally {
-      await services.close()
-    }
-  }
+  const using = usingServices(bootstrap, ['--client-config', own])
   return { ...proxyCases(secured, using), ...personCases(secured, using, bootstrap) }
 }
-
-type Using = (names: readonly ServiceName[], work: (services: Services) => Promise<void>) => Promise<void>
 
 /** Programs, which send their name and password with each request. */
 function proxyCases(secured: Secured, using: Using): Cases {

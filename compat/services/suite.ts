@@ -3,6 +3,7 @@
  * Kafka of several brokers to Millrace, with a login on both sides. Brings its own Kafka, unless the run is about one.
  */
 import { startKafka } from '../support/brokers.ts'
+import { type Cases, within } from '../support/kit.ts'
 import { kafkaOf, startSecured } from '../support/secured.ts'
 import type { Report, Suite } from '../support/suite.ts'
 import { mirrorCases } from './mirror.ts'
@@ -14,8 +15,6 @@ const jvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 const properties = { 'offsets.topic.num.partitions': '5', 'group.initial.rebalance.delay.ms': '0' }
 const client = 'millrace-services'
 const caseSeconds = 120
-
-export type Cases = Record<string, () => Promise<void>>
 
 /** `COMPAT_SERVICES_PARTS=plain,secured` runs only these. */
 const parts = (process.env['COMPAT_SERVICES_PARTS'] ?? 'plain,secured,mirror').split(',')
@@ -49,16 +48,12 @@ export const services: Suite = {
 async function runCases(cases: Cases, report: Report): Promise<void> {
   for (const [name, body] of Object.entries(cases)) {
     const began = performance.now()
-    const late = Promise.withResolvers<never>()
-    const timer = setTimeout(() => late.reject(new Error(`still running after ${caseSeconds} s`)), caseSeconds * 1_000)
     try {
-      await Promise.race([body(), late.promise])
+      await within(caseSeconds, body())
       report({ client, name, outcome: 'ok', detail: `(${Math.round(performance.now() - began)} ms)` })
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error)
       report({ client, name, outcome: 'FAIL', detail: detail.replace(/\s+/g, ' ').slice(0, 600) })
-    } finally {
-      clearTimeout(timer)
     }
   }
 }

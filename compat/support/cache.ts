@@ -3,7 +3,7 @@
  * `${XDG_CACHE_HOME:-~/.cache}/millrace-compat`. Anything unavailable is a `Missing` with one line that says why.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { must, run } from './run.ts'
@@ -41,6 +41,35 @@ export async function fetching(what: string, work: Promise<unknown>): Promise<vo
   } catch (error) {
     throw new Missing(`cannot install ${what}: ${(error as Error).message.replace(/\s+/g, ' ').slice(0, 400)}`)
   }
+}
+
+/** A copy of a folder of ours, also of the folders in it, in which `build` makes a program. */
+export function built(name: string, folder: string, build: (directory: string) => Promise<void>): Promise<string> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(file => statSync(join(folder, file)).isFile())
+    .sort()
+  const text = files.map(file => readFileSync(join(folder, file), 'utf8')).join('')
+  return cached(name, text, async at => {
+    for (const file of files) cpSync(join(folder, file), join(at, file))
+    await build(at)
+  })
+}
+
+/** The path of the program that is made of a folder of Go. */
+export async function goProgram(name: string, folder: string): Promise<string> {
+  await needs('go', 'Go 1.26 or newer')
+  const directory = await built(name, folder, async at => {
+    await fetching('Go modules', must('go', ['mod', 'download'], { cwd: at }))
+    await must('go', ['build', '-mod=readonly', '-o', 'program', '.'], { cwd: at })
+  })
+  return join(directory, 'program')
+}
+
+/** A copy of a folder of ours with the packages of its package.json. */
+export function nodeProgram(name: string, folder: string): Promise<string> {
+  return built(name, folder, at =>
+    fetching('packages of Node', must('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], { cwd: at })),
+  )
 }
 
 /** A Java class path with these artifacts (`group:artifact:version`) and all they need. One with a classifier behind its version contains what it needs. */

@@ -53,3 +53,17 @@ export async function startServices(bootstrap: string, names: readonly ServiceNa
   }
   return { urls, pid: child.pid!, log, close }
 }
+
+/** Runs `work` with services of these names. */
+export type Using = (names: readonly ServiceName[], work: (services: Services) => Promise<void>) => Promise<void>
+
+export function usingServices(bootstrap: string, flags: readonly string[] = []): Using {
+  return async (names, work) => {
+    const services = await startServices(bootstrap, names, flags)
+    try {
+      await work(services)
+    } finally {
+      await services.close()
+    }
+  }
+}

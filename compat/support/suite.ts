@@ -1,4 +1,5 @@
 /** The interface of a folder of compat: a third-party client with its cases, run in separate processes that print a line for each. */
+import { Missing } from './cache.ts'
 import { type RunOptions, run } from './run.ts'
 import type { Secured } from './secured.ts'
 
@@ -59,6 +60,21 @@ export async function runProgram(
   if (code === 0) return
   const detail = `${code === null ? 'took too long' : `ended with ${code}`}: ${(stderr || stdout).trim().replace(/\s+/g, ' ').slice(-400)}`
   report({ client, name: 'program', outcome: 'FAIL', detail })
+}
+
+/** By client: the command, once it is there. */
+export type Programs = Readonly<Record<string, () => Promise<readonly string[]>>>
+
+/** One after the other, with `args` at the end of each command. One whose packages cannot be had does not keep the others from running. */
+export async function runPrograms(programs: Programs, report: Report, args: readonly string[], options: RunOptions = {}): Promise<void> {
+  for (const [client, program] of Object.entries(programs))
+    try {
+      const [command, ...first] = await program()
+      await runProgram(client, report, command!, [...first, ...args], options)
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error
+      report({ client, name: 'all', outcome: 'skip', detail: error.message })
+    }
 }
 
 /** A program that knows the secured broker, and skips the cases that need it when there is none. A line `crash` ends it by SIGKILL and starts it again. */
