@@ -8,19 +8,10 @@ import { printById, printVersion } from './common.ts'
 /** Of each kind. */
 const mostBytes = 2 ** 24
 
-const forms = {
-  id: (version: Version) => printById(version, { named: false }),
-  namedId: (version: Version) => printById(version, { named: true }),
-  version: (version: Version) => printVersion(version),
-}
-export type Form = keyof typeof forms
-
 export class Prepared {
-  readonly #answers = { id: new Answers(forms.id), namedId: new Answers(forms.namedId), version: new Answers(forms.version) }
-
-  of(version: Version, form: Form): Buffer {
-    return this.#answers[form].of(version)
-  }
+  readonly byId = new Answers(version => printById(version, { named: false }))
+  readonly byNamedId = new Answers(version => printById(version, { named: true }))
+  readonly byVersion = new Answers(version => printVersion(version))
 }
 
 class Answers {

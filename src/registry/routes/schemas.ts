@@ -88,7 +88,7 @@ function idRoutes({ app, registry, prefix }: Routes): void {
     }
     const isPlain = format === undefined && referenceFormat === undefined && fetchMaxId === undefined
     return later(findById(registry, request, request.params, subject), found =>
-      isPlain ? prepared.of(found, named ? 'namedId' : 'id') : print(found),
+      isPlain ? (named ? prepared.byNamedId : prepared.byId).of(found) : print(found),
     )
   })
 

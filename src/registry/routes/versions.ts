@@ -111,7 +111,7 @@ function readingRoutes({ app, registry, prefix }: Routes): void {
     const print = async (found: Version) => printVersion(withReferences(found, referenceFormat), await formatted(registry, found, format))
     return later(access.requireRead(identityOf(request), subject), () => {
       const found = find(subject, request.params.version, flag(deleted))
-      return format === undefined && referenceFormat === undefined ? prepared.of(found, 'version') : print(found)
+      return format === undefined && referenceFormat === undefined ? prepared.byVersion.of(found) : print(found)
     })
   })
 
