@@ -72,7 +72,7 @@ export {
   type Span,
   stringifyLossless,
 } from './base/json.ts'
-export { later, type MaybePromise } from './base/later.ts'
+export { later, loadedOnce, type MaybePromise } from './base/later.ts'
 export { type LineSink, openLineSink } from './base/line-sink.ts'
 export { linearRegExp } from './base/linear-reg-exp.ts'
 export { isLoopback } from './base/loopback.ts'

@@ -2,18 +2,13 @@
  * CBOR (RFC 8949). Bytes inside are shown in base64, keys of maps as text; tags are not shown, but for large integers, which they make. Reading is ours,
  * because it must not believe what the bytes declare, and shows every key. The library is loaded when something is first written.
  */
-import { later } from '../../base.ts'
+import { later, loadedOnce } from '../../base.ts'
 import { Budget, double, exact, float, put } from '../budget.ts'
 import { Input } from '../input.ts'
 import { type Display, type SerdeDefinition, SerdeError } from '../types.ts'
 import { keyOf } from './msgpack.ts'
 
-let library: typeof import('cborg') | null = null
-
-async function load(): Promise<typeof import('cborg')> {
-  library = await import('cborg')
-  return library
-}
+const library = loadedOnce(() => import('cborg'))
 
 export const cbor: SerdeDefinition = {
   name: 'cbor',
@@ -26,7 +21,7 @@ export const cbor: SerdeDefinition = {
       return { value, schema: null }
     },
     encode(value) {
-      return later(library ?? load(), ({ encode }) => {
+      return later(library(), ({ encode }) => {
         try {
           return Buffer.from(encode(value))
         } catch (error) {

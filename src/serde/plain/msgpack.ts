@@ -2,17 +2,12 @@
  * MessagePack. Bytes inside are shown in base64, keys of maps as text. Reading is ours, because the library refuses keys that JavaScript finds special. It is
  * loaded when something is first written.
  */
-import { later } from '../../base.ts'
+import { later, loadedOnce } from '../../base.ts'
 import { Budget, double, exact, float, put } from '../budget.ts'
 import { Input } from '../input.ts'
 import { type Display, type SerdeDefinition, SerdeError } from '../types.ts'
 
-let library: typeof import('@msgpack/msgpack') | null = null
-
-async function load(): Promise<typeof import('@msgpack/msgpack')> {
-  library = await import('@msgpack/msgpack')
-  return library
-}
+const library = loadedOnce(() => import('@msgpack/msgpack'))
 
 export const msgpack: SerdeDefinition = {
   name: 'msgpack',
@@ -26,7 +21,7 @@ export const msgpack: SerdeDefinition = {
     },
     encode(value) {
       requireInt64(value)
-      return later(library ?? load(), ({ encode }) => {
+      return later(library(), ({ encode }) => {
         try {
           return Buffer.from(encode(value, { useBigInt64: true }))
         } catch (error) {
