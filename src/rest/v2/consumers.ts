@@ -1,9 +1,10 @@
 /** v2: `/consumers/{group}`: consumer instances. */
 import { type TSchema, Type } from 'typebox'
 import { linearRegExp } from '../../base.ts'
-import type { CommittedOffset } from '../../client.ts'
+import type { CommittedOffset, PartitionName } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { ConsumerInstance, InstanceOptions } from '../consumer/instance.ts'
+import { Positions } from '../consumer/positions.ts'
 import { badRequestOf, noPartition } from '../errors.ts'
 import { baseUrl } from '../links.ts'
 import { instantIn } from '../records/instant.ts'
@@ -233,14 +234,14 @@ function offsetRoutes(rest: Rest, use: Use): void {
       if (!Array.isArray(wanted) || wanted.length > mostPartitions || !wanted.every(isNamed)) throw noPartition()
       const { group } = request.params as Named
       const offsets = await use(request, request.params as Named, () => rest.client(request).groupOffsets(group, ''))
-      const isWanted = new Set(wanted.map(each => `${each.topic} ${each.partition}`))
-      const found = offsets.filter(each => isWanted.has(`${each.topic} ${each.partition}`))
+      const isWanted = Positions.of(wanted)
+      const found = offsets.filter(each => isWanted.has(each))
       reply.send({ offsets: found.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })) } as never)
     },
   })
 }
 
-function isNamed(value: unknown): value is { topic: string; partition: number } {
+function isNamed(value: unknown): value is PartitionName {
   const { topic, partition } = (value ?? {}) as Record<string, unknown>
   return typeof topic === 'string' && isPartition(partition)
 }
@@ -260,9 +261,9 @@ function committedIn(offsets: unknown): CommittedOffset[] {
   if (!Array.isArray(offsets)) throw badRequestOf('offsets must be an array')
   if (offsets.length > mostPartitions) throw badRequestOf(`offsets must have ${mostPartitions} items at most`)
   return offsets.map(each => {
-    const { topic, partition, offset, metadata } = (each ?? {}) as Record<string, unknown>
-    if (typeof topic !== 'string' || !isPartition(partition)) throw badRequestOf('an offset needs a topic and a partition')
+    if (!isNamed(each)) throw badRequestOf('an offset needs a topic and a partition')
+    const { topic, partition, offset, metadata } = each as PartitionName & Record<string, unknown>
     if (metadata != null && typeof metadata !== 'string') throw badRequestOf('metadata must be a string')
-    return { topic, partition: partition as number, offset: positionIn(offset) + 1n, ...(metadata == null ? {} : { metadata }) }
+    return { topic, partition, offset: positionIn(offset) + 1n, ...(metadata == null ? {} : { metadata }) }
   })
 }
