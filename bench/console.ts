@@ -2,15 +2,13 @@
  * `npm run bench -- console [lists] [people] [values] [search]`: the console at a size: 10,000 topics with 40,000 partitions, 50 people at once, values of
  * 100 MB, and a search of a million records. Broker, services and browser are processes of their own. Each figure stands for itself, with its goal.
  */
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { loadavg, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from 'playwright-core'
 import { type Properties, startMillrace } from '../compat/support/brokers.ts'
-import { Missing, repository } from '../compat/support/cache.ts'
-import { accepts, freePorts, start, until } from '../compat/support/run.ts'
+import { Missing } from '../compat/support/cache.ts'
+import { usingServices } from '../compat/support/services.ts'
 import { type Client, openClient } from '../src/client.ts'
 import { openBrowser } from '../test/console/browser.ts'
 
@@ -24,7 +22,6 @@ const million = 1_000_000
 interface Stand {
   readonly client: Client
   readonly base: string
-  readonly bootstrap: string
   /** Of the services. */
   readonly pid: number
 }
@@ -66,21 +63,13 @@ export async function benchConsole(names: readonly string[]): Promise<number> {
 }
 
 async function withStand(properties: Properties, work: (stand: Stand) => Promise<void>): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-console-'))
   const broker = await startMillrace(properties)
-  const port = await freePorts(1)
-  const flags = ['--bootstrap', broker.bootstrap, '--set', 'services=console', '--set', `console.port=${port}`]
-  const services = start(process.execPath, [join(repository, 'dist/cli.js'), 'services', ...flags], join(directory, 'log'))
-  const ended = once(services, 'exit')
-  const client = openClient({ bootstrap: broker.bootstrap })
+  const { bootstrap } = broker
+  const client = openClient({ bootstrap })
   try {
-    await until(() => accepts(port), `the console: see ${directory}/log`)
-    await work({ client, base: `http://127.0.0.1:${port}`, bootstrap: broker.bootstrap, pid: services.pid! })
-    rmSync(directory, { recursive: true, force: true })
+    await usingServices(bootstrap)(['console'], ({ urls, pid }) => work({ client, base: urls.console, pid }))
   } finally {
     await client.close()
-    services.kill('SIGTERM')
-    await ended
     await broker.remove()
   }
 }
