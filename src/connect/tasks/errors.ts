@@ -47,6 +47,7 @@ export interface ErrorSettings {
 export const skipped = Symbol('skipped')
 
 const firstRetryMs = 300
+const longestRetryMs = 60_000
 
 export interface ErrorsOptions {
   readonly settings: ErrorSettings
@@ -111,7 +112,7 @@ export class Errors {
       const left = settings.retryTimeoutMs < 0 ? Number.POSITIVE_INFINITY : settings.retryTimeoutMs - (system.clock.monotonic() - beganMs)
       if (left <= 0 || signal.aborted) break
       count('retries')
-      await pause(system, Math.min(left, settings.longestRetryMs, firstRetryMs * 2 ** Math.min(attempt, 20)), signal)
+      await pause(system, Math.min(left, settings.longestRetryMs, growing(attempt)), signal)
       try {
         return await work()
       } catch (again) {
@@ -125,6 +126,15 @@ export class Errors {
 
 function shown({ topic, partition, offset, timestampMs }: ReceivedRecord): object {
   return { topic, partition, offset: stringifyLossless(offset), timestamp: stringifyLossless(timestampMs) }
+}
+
+function growing(attempt: number): number {
+  return firstRetryMs * 2 ** Math.min(attempt, 20)
+}
+
+/** Before a connector is asked again: as long as it says, or longer each time. */
+export function pauseAfter({ retryAfterMs }: RetriableError, attempt: number): number {
+  return retryAfterMs ?? Math.min(longestRetryMs, growing(attempt))
 }
 
 /** Java's names where Kafka Connect has them: tools look for them in dead letters. */

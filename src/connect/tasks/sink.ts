@@ -18,7 +18,7 @@ import {
 } from '../../connector.ts'
 import { commonKeys, type SinkValues } from '../connector-keys.ts'
 import { withPrefix } from '../worker-config.ts'
-import type { Where } from './errors.ts'
+import { pauseAfter, type Where } from './errors.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
 import { SinkGroup } from './sink-group.ts'
@@ -27,7 +27,6 @@ type SinkDefinition = Extract<ConnectorDefinition, { kind: 'sink' }>
 
 const maxWaitMs = 500
 const idleMs = 1_000
-const putRetryMs = { first: 300, last: 60_000 }
 /** Well below the time that members have to join again. */
 const giveUpMs = 20_000
 
@@ -67,10 +66,6 @@ function consumerSettings({ order, config }: TaskRun): ConsumerSettings {
     sessionTimeoutMs: number('session.timeout.ms', 45_000),
     refreshMs: Math.min(number('metadata.max.age.ms', 300_000), 300_000),
   }
-}
-
-function pauseAfter({ retryAfterMs }: RetriableError, attempt: number): number {
-  return retryAfterMs ?? Math.min(putRetryMs.last, putRetryMs.first * 2 ** Math.min(attempt, 20))
 }
 
 const keyOf = ({ topic, partition }: TopicPartition) => `${topic} ${partition}`

@@ -17,6 +17,7 @@ import {
 import { commonKeys, type SourceValues } from '../connector-keys.ts'
 import { canonical, encodeOffset, jsonOf } from '../stores/offset-store.ts'
 import { withPrefix } from '../worker-config.ts'
+import { pauseAfter } from './errors.ts'
 import type { FoundOffset } from './messages.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
@@ -25,7 +26,6 @@ import { SourceTopics } from './topics.ts'
 type SourceDefinition = Extract<ConnectorDefinition, { kind: 'source' }>
 
 const idleMs = 1_000
-const pollRetryMs = { first: 300, last: 60_000 }
 const patienceMs = 60_000
 /** Of records that are sent, but whose offsets are not stored. */
 const mostPending = 10_000
@@ -140,11 +140,7 @@ class SourceRun implements AsyncDisposable {
         if (!(error instanceof RetriableError) || control.stopping) throw error
         metrics.count('poll_retries')
         if (attempt === 0) log.warn({ err: error }, 'the source gives no records; it is asked again')
-        await pause(
-          system,
-          error.retryAfterMs ?? Math.min(pollRetryMs.last, pollRetryMs.first * 2 ** Math.min(attempt, 20)),
-          control.stopSignal,
-        )
+        await pause(system, pauseAfter(error, attempt), control.stopSignal)
         if (control.stopping) return []
       }
     }
