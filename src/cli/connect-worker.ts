@@ -1,5 +1,5 @@
 /** `millrace connect`: one worker of Kafka Connect, from Kafka Connect's own files. Runs in the foreground until it is asked to stop. */
-import { isLoopback, realSystem } from '../base.ts'
+import { isLoopback, realSystem, splitList } from '../base.ts'
 import { openClient } from '../client.ts'
 import { openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
 import { jsonLogger } from '../logger.ts'
@@ -109,10 +109,7 @@ function advertised({ values }: WorkerConfig, host: string, port: number, own: s
 }
 
 function origins(properties: Readonly<Record<string, string>>): string[] {
-  return (properties['access.control.allow.origin'] ?? '')
-    .split(',')
-    .map(each => each.trim())
-    .filter(each => each !== '')
+  return splitList(properties['access.control.allow.origin'] ?? '').filter(each => each !== '')
 }
 
 function checked<T>(work: () => T): T {

@@ -1,6 +1,7 @@
 /** Records of sinks that cannot be processed go to a topic as they were read, and their headers say why. */
-import { type Client, ClientError, type RecordHeader } from '../../client.ts'
+import type { Client, RecordHeader } from '../../client.ts'
 import { classOfError, traceOf, type Where } from './errors.ts'
+import { ensureTopic } from './topics.ts'
 
 export interface DeadLettersOptions {
   readonly client: Client
@@ -25,14 +26,7 @@ export class DeadLetters {
   /** Creates the topic if it is missing. */
   static async open(options: DeadLettersOptions): Promise<DeadLetters> {
     const { client, topic, replicas } = options
-    try {
-      await client.topics([topic])
-    } catch (error) {
-      if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
-      await client.createTopic({ name: topic, partitions: 1, replicas }).catch(refused => {
-        if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
-      })
-    }
+    await ensureTopic(client, { name: topic, partitions: 1, replicas })
     return new DeadLetters(options)
   }
 

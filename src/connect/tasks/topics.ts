@@ -1,5 +1,5 @@
 /** Topics of sources: created as `topic.creation.*` says, or with the broker's defaults, before the first record goes there. */
-import { linearRegExp } from '../../base.ts'
+import { linearRegExp, splitList } from '../../base.ts'
 import { type Client, ClientError, type NewTopicSpec } from '../../client.ts'
 import { withPrefix } from '../worker-config.ts'
 
@@ -19,10 +19,7 @@ export class SourceTopics {
   /** `creates`: what the worker allows. */
   constructor(client: Client, config: Readonly<Record<string, string>>, creates: boolean) {
     this.#client = client
-    const groups = (config['topic.creation.groups'] ?? '')
-      .split(',')
-      .map(each => each.trim())
-      .filter(each => each !== '')
+    const groups = wordsIn(config['topic.creation.groups'])
     this.#rules = creates ? [...groups, 'default'].map(group => ruleOf(group, withPrefix(config, `topic.creation.${group}.`))) : []
   }
 
@@ -30,23 +27,11 @@ export class SourceTopics {
   require(topic: string): Promise<void> {
     let known = this.#known.get(topic)
     if (known === undefined) {
-      known = this.#require(topic)
+      known = ensureTopic(this.#client, this.#spec(topic))
       this.#known.set(topic, known)
       known.catch(() => this.#known.delete(topic))
     }
     return known
-  }
-
-  async #require(topic: string): Promise<void> {
-    try {
-      await this.#client.topics([topic])
-    } catch (error) {
-      if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
-      await this.#client.createTopic(this.#spec(topic)).catch(refused => {
-        // Another task was faster.
-        if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
-      })
-    }
   }
 
   #spec(name: string): NewTopicSpec {
@@ -57,14 +42,27 @@ export class SourceTopics {
   }
 }
 
+/** Resolves when it is there; creates it if it is missing. */
+export async function ensureTopic(client: Client, spec: NewTopicSpec): Promise<void> {
+  try {
+    await client.topics([spec.name])
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+    await client.createTopic(spec).catch(refused => {
+      // Another task was faster.
+      if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
+    })
+  }
+}
+
 const own: ReadonlySet<string> = new Set(['include', 'exclude', 'partitions', 'replication.factor'])
 
+function wordsIn(text = ''): string[] {
+  return splitList(text).filter(word => word !== '')
+}
+
 function ruleOf(group: string, config: Readonly<Record<string, string>>): Rule {
-  const patterns = (text: string | undefined) =>
-    (text ?? '')
-      .split(',')
-      .filter(each => each.trim() !== '')
-      .map(each => linearRegExp(`^(?:${each.trim()})$`))
+  const patterns = (text: string | undefined) => wordsIn(text).map(each => linearRegExp(`^(?:${each})$`))
   // Kafka's -1: the broker's default.
   const count = (text: string | undefined) => (text === undefined || Number(text) <= 0 ? undefined : Number(text))
   return {
