@@ -61,7 +61,6 @@ interface RunningTask {
   readonly healing: Healing
   paused: boolean
   host: TaskHost | null
-  state: RunState
   turn: number
   unwatch(): void
 }
@@ -203,7 +202,6 @@ export class Runtime {
       ...{ id, config: merged, connectorConfig, version: plugin?.version ?? ownVersion, healing, host: null, turn: 0 },
       kind,
       paused: target === 'PAUSED',
-      state: 'UNASSIGNED',
       unwatch: levels.watch(() => task.host?.level(levels.lowest(logger))),
     }
     this.#tasks.set(name, task)
@@ -347,7 +345,6 @@ export class Runtime {
   }
 
   #putTask(task: RunningTask, state: RunState, trace: string | null): void {
-    task.state = state
     this.#store(this.#options.statuses.putTask(task.id, this.#status(state, trace, task.healing, task.version)))
   }
 

@@ -26,7 +26,6 @@ export interface Transforms {
 
 /** One record cannot be transformed; `cause` is a DataError unless the transform itself is at fault. The message is the cause's. */
 export class TransformError extends Error {
-  readonly stage = 'TRANSFORMATION'
   readonly alias: string
   /** Java's, as dead letters name it. */
   readonly className: string

@@ -102,10 +102,6 @@ export class Membership {
     return this.#isSettled && !this.#mustRejoin
   }
 
-  get work(): Work {
-    return this.#work
-  }
-
   /** Of the worker that runs it, as far as this one leads; null: not known. */
   ownerOf(what: string | TaskId): string | null {
     const view = this.#leaderView
