@@ -1,7 +1,7 @@
 /** HeaderFrom: moves or copies fields into headers. */
 import { choice, list } from '../../base.ts'
 import { DataError, fieldOf, type Header, type Schema, struct } from '../../connector.ts'
-import { basicsOf, cachedBySchema, fieldValue } from '../values/schemas.ts'
+import { basicsOf, cachedBySchema, fieldsOf, fieldValue } from '../values/schemas.ts'
 import { replaceNullWithDefault, requireMap, requireStruct } from './require.ts'
 import { defineTransform } from './transform.ts'
 
@@ -50,9 +50,7 @@ export const headerFrom = defineTransform({
           added.push({ name: headers[index]!, schema: field.schema, value: fieldValue(before, field, withDefault) })
         }
         const updated = moves ? withoutFields(schema) : schema
-        const after = moves
-          ? struct((updated.fields ?? []).map(field => [field.name, fieldValue(before, field, withDefault)] as const))
-          : before
+        const after = moves ? fieldsOf(updated, before, withDefault) : before
         return { ...part.with(record, updated, after), headers: [...record.headers, ...added] }
       },
     }

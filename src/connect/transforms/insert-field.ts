@@ -12,7 +12,7 @@ import {
   struct,
 } from '../../connector.ts'
 import { exactNumber } from '../values/java.ts'
-import { basicsOf, cachedBySchema, fieldValue, optionalIf } from '../values/schemas.ts'
+import { basicsOf, cachedBySchema, fieldsOf, optionalIf } from '../values/schemas.ts'
 import { replaceNullWithDefault, requireMap, requireStruct } from './require.ts'
 import { defineTransform } from './transform.ts'
 
@@ -57,10 +57,7 @@ export const insertField = defineTransform({
         if (value === null) return record
         const schema = part.schema(record)
         const before = schema === null ? requireMap(value, purpose) : requireStruct(value, schema, purpose)
-        const after =
-          schema === null
-            ? struct(Object.entries(before))
-            : struct((schema.fields ?? []).map(field => [field.name, fieldValue(before, field, withDefault)] as const))
+        const after = schema === null ? struct(Object.entries(before)) : fieldsOf(schema, before, withDefault)
         for (const insertion of insertions) {
           const inserted = insertion.value(record)
           if (inserted !== null) after[insertion.name] = schema === null && typeof inserted === 'bigint' ? exactNumber(inserted) : inserted

@@ -1,7 +1,7 @@
 /** SetSchemaMetadata: name and version of the schema. */
 import { int, string } from '../../base.ts'
-import { DataError, isStruct, type Schema, struct } from '../../connector.ts'
-import { cachedBySchema, fieldValue } from '../values/schemas.ts'
+import { DataError, isStruct, type Schema } from '../../connector.ts'
+import { cachedBySchema, fieldsOf } from '../values/schemas.ts'
 import { replaceNullWithDefault } from './require.ts'
 import { defineTransform } from './transform.ts'
 
@@ -27,10 +27,7 @@ export const setSchemaMetadata = defineTransform({
         const value = part.value(record)
         if (schema === null && value === null) return record
         if (schema === null) throw new DataError('Schema required for [updating schema metadata]')
-        const after =
-          schema.type === 'struct' && isStruct(value)
-            ? struct((schema.fields ?? []).map(field => [field.name, fieldValue(value, field, withDefault)] as const))
-            : value
+        const after = schema.type === 'struct' && isStruct(value) ? fieldsOf(schema, value, withDefault) : value
         return part.with(record, updated(schema), after)
       },
     }

@@ -1,7 +1,7 @@
 /** ValueToKey: some fields of the value become the key. */
 import { list } from '../../base.ts'
 import { DataError, fieldOf, type Schema, struct } from '../../connector.ts'
-import { cachedBySchema, fieldValue } from '../values/schemas.ts'
+import { cachedBySchema, fieldsOf } from '../values/schemas.ts'
 import { replaceNullWithDefault, requireMap, requireStruct } from './require.ts'
 import { defineTransform } from './transform.ts'
 
@@ -33,8 +33,7 @@ export const valueToKey = defineTransform({
         }
         const value = requireStruct(record.value, record.valueSchema, purpose)
         const keySchema = keySchemaOf(record.valueSchema)
-        const key = struct((keySchema.fields ?? []).map(field => [field.name, fieldValue(value, field, withDefault)] as const))
-        return { ...record, keySchema, key }
+        return { ...record, keySchema, key: fieldsOf(keySchema, value, withDefault) }
       },
     }
   },

@@ -1,5 +1,5 @@
 /** What converters and transforms ask of schemas: the type of a value without one, defaults, and copies of what stands around the fields. */
-import { type ConnectValue, Decimal, type Field, isStruct, type Schema, type SchemaType, type Struct } from '../../connector.ts'
+import { type ConnectValue, Decimal, type Field, isStruct, type Schema, type SchemaType, type Struct, struct } from '../../connector.ts'
 
 /** Of a value without a schema; a Struct is then what Java calls a Map. null: null, or a decimal, which Kafka Connect knows only with a schema. */
 export function typeOf(value: ConnectValue): SchemaType | null {
@@ -12,9 +12,14 @@ export function typeOf(value: ConnectValue): SchemaType | null {
 }
 
 /** `withDefault`: where it is null, the default of its schema. */
-export function fieldValue(struct: Struct, { name, schema }: Field, withDefault: boolean): ConnectValue {
-  const value = struct[name] ?? null
+export function fieldValue(from: Struct, { name, schema }: Field, withDefault: boolean): ConnectValue {
+  const value = from[name] ?? null
   return value === null && withDefault ? (schema.default ?? null) : value
+}
+
+/** The fields that the schema has, of a struct that may have more. */
+export function fieldsOf({ fields = [] }: Schema, from: Struct, withDefault: boolean): Struct {
+  return struct(fields.map(field => [field.name, fieldValue(from, field, withDefault)] as const))
 }
 
 /** Name, version, documentation and parameters, but neither optional nor default. */
