@@ -1,5 +1,6 @@
 /** The keys that every connector has, with Kafka Connect's groups and words; those of a connector itself are in its definition. */
 import { boolean, choice, type Declarations, int, linearRegExp, list, long, short, string, type ValuesOf } from '../base.ts'
+import { nonEmpty } from './plugin-config.ts'
 
 export const groups = {
   common: 'Common',
@@ -138,7 +139,7 @@ const source = {
   'offsets.storage.topic': string({
     default: null,
     importance: 'low',
-    check: text => (text === '' ? 'String must be non-empty' : null),
+    check: nonEmpty,
     doc: "The name of a separate offsets topic to use for this connector. By default the worker's.",
   }),
 } satisfies Declarations

@@ -14,6 +14,9 @@ export interface PluginKeys<D extends Declarations = Declarations, R extends str
   readonly required: readonly R[]
 }
 
+/** What a key of text may not be, in Kafka's words. */
+export const nonEmpty = (text: string) => (text === '' ? 'String must be non-empty' : null)
+
 /** For lists of plugins and for reference pages. */
 export interface PluginClass extends PluginKeys {
   /** Java's. */

@@ -3,7 +3,18 @@
  * smaller of it.
  */
 import { type ConnectValue, DataError, Decimal, isStruct, logical, type Schema, struct } from '../../connector.ts'
-import { bytesOfInteger, doubleText, integerOfBytes, isDate, javaClass, mismatch, parseDecimal, rescaled, scaleOf } from '../values/java.ts'
+import {
+  bitsOf,
+  bytesOfInteger,
+  doubleText,
+  integerOfBytes,
+  isDate,
+  javaClass,
+  mismatch,
+  parseDecimal,
+  rescaled,
+  scaleOf,
+} from '../values/java.ts'
 
 export interface JsonRules {
   readonly numericDecimals: boolean
@@ -162,8 +173,6 @@ function readTyped(schema: Schema, json: unknown, rules: JsonRules): ConnectValu
       return readWhole(schema, json, bitsOf[schema.type])
   }
 }
-
-const bitsOf = { int8: 8, int16: 16, int32: 32, int64: 64 } as const
 
 function readWhole(schema: Schema, json: unknown, bits: 8 | 16 | 32 | 64): number | bigint {
   if (typeof json !== 'bigint' && !Number.isInteger(json)) misfit(schema, json)

@@ -1,8 +1,8 @@
 /** Cast: fields, or the whole key or value, to another type. */
 import { list } from '../../base.ts'
-import { type ConnectValue, DataError, Decimal, type Schema, type SchemaType, struct } from '../../connector.ts'
+import { type ConnectValue, DataError, Decimal, logical, type Schema, type SchemaType, struct } from '../../connector.ts'
 import { dateToText } from '../values/date-text.ts'
-import { isDate, javaClass, javaText, narrowed, parseDouble, parseInteger, wholePart } from '../values/java.ts'
+import { bitsOf, isDate, javaClass, javaText, narrowed, parseDouble, parseInteger, wholePart } from '../values/java.ts'
 import { basicsOf, cachedBySchema, defaultIf, fieldValue, optionalIf, typeOf } from '../values/schemas.ts'
 import { replaceNullWithDefault, requireMap, requireStruct } from './require.ts'
 import { defineTransform, type Part, type Transform } from './transform.ts'
@@ -113,7 +113,7 @@ class Cast implements Transform {
 }
 
 function isLogical(schema: Schema): boolean {
-  return isDate(schema) || schema.name === 'org.apache.kafka.connect.data.Decimal'
+  return isDate(schema) || schema.name === logical.decimal
 }
 
 function castTo(value: ConnectValue, schema: Schema | null, target: Target): ConnectValue {
@@ -152,12 +152,10 @@ function fromNumber(value: number | bigint, target: Exclude<Target, 'string'>, i
   }
 }
 
-const bitsOf = { int8: 8, int16: 16, int32: 32 } as const
-
 function fromText(text: string, target: Exclude<Target, 'string'>): ConnectValue {
   if (target === 'boolean') return text.toLowerCase() === 'true'
   const isFraction = target === 'float32' || target === 'float64'
-  const value = isFraction ? parseDouble(text) : parseInteger(text, target === 'int64' ? 64 : bitsOf[target])
+  const value = isFraction ? parseDouble(text) : parseInteger(text, bitsOf[target])
   if (value === null) throw new DataError(`Value (${text}) was out of range for requested data type`)
   return fromNumber(value, target)
 }

@@ -1,6 +1,7 @@
 /** MaskField: values of fields are replaced by what is empty for their type, or by a given text. */
 import { list, string } from '../../base.ts'
 import { type ConnectValue, DataError, Decimal, isStruct, logical, type Schema, struct } from '../../connector.ts'
+import { nonEmpty } from '../plugin-config.ts'
 import { exactNumber, javaClass, narrowed, parseDecimal, parseDouble, wholePart } from '../values/java.ts'
 import { fieldValue, typeOf } from '../values/schemas.ts'
 import { replaceNullWithDefault, requireMap, requireStruct } from './require.ts'
@@ -17,7 +18,7 @@ export const maskField = defineTransform({
     replacement: string({
       default: null,
       importance: 'low',
-      check: text => (text === '' ? 'String must be non-empty' : null),
+      check: nonEmpty,
       doc: 'What stands in their place; only numbers and text can be replaced.',
     }),
     'replace.null.with.default': replaceNullWithDefault,

@@ -1,5 +1,6 @@
 /** Kafka's predicates. */
 import { string } from '../../base.ts'
+import { nonEmpty } from '../plugin-config.ts'
 import { javaPattern } from '../values/java-reg-exp.ts'
 import { definePredicate } from './transform.ts'
 
@@ -9,7 +10,7 @@ const hasHeaderKey = definePredicate({
   keys: {
     name: string({
       default: null,
-      check: text => (text === '' ? 'String must be non-empty' : null),
+      check: nonEmpty,
       doc: 'The name of the header.',
     }),
   },
@@ -31,7 +32,7 @@ const topicNameMatches = definePredicate({
   keys: {
     pattern: string({
       default: null,
-      check: text => (text === '' ? 'String must be non-empty' : null),
+      check: nonEmpty,
       doc: 'A Java regular expression that matches whole topics, with the limits of RegexRouter.',
     }),
   },

@@ -1,14 +1,16 @@
-/** Dates and times as Kafka's Values and casts print them. */
+/** Dates and times as Kafka's Values read and print them, and as casts print them. */
 import { type ConnectValue, logical, type Schema } from '../../connector.ts'
 import { dateFormat } from './date-format.ts'
 import { millisOf } from './java.ts'
 
-const dateFormats = ["HH:mm:ss.SSS'Z'", 'yyyy-MM-dd', "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"].map(pattern => dateFormat(pattern, 0))
+export const timeForm = dateFormat("HH:mm:ss.SSS'Z'", 0)
+export const dateForm = dateFormat('yyyy-MM-dd', 0)
+export const timestampForm = dateFormat("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'", 0)
 const msPerDay = 86_400_000
 
 /** As Kafka prints them: a time of day, a date, or a timestamp, whichever it looks like. What is before 1970 is never a time of day, as it is in Kafka. */
 export function dateToText(schema: Schema, value: ConnectValue): string {
   const ms = millisOf(schema, value)
   const isTime = schema.name === logical.time || (ms >= 0 && ms < msPerDay)
-  return dateFormats[isTime ? 0 : ms % msPerDay === 0 ? 1 : 2]!.format(ms)
+  return (isTime ? timeForm : ms % msPerDay === 0 ? dateForm : timestampForm).format(ms)
 }

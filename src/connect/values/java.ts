@@ -10,6 +10,9 @@ const classes: Readonly<Partial<Record<string, string>>> = {
   float64: 'java.lang.Double',
 }
 
+/** Of integers. */
+export const bitsOf = { int8: 8, int16: 16, int32: 32, int64: 64 } as const
+
 /** The class that a value has in Java, as users know it from Kafka's errors. */
 export function javaClass(value: ConnectValue, schema: Schema | null = null): string {
   if (value === null) return 'null'
@@ -53,15 +56,18 @@ export function doubleText(value: number, isFloat = false): string {
   return `${digits.includes('.') ? digits : `${digits}.0`}E${exponent.replace('+', '')}`
 }
 
+/** A whole number without a schema is an integer. */
+export function numberText(value: number, schema: Schema | null): string {
+  const isFloat = schema?.type === 'float32'
+  return isFloat || schema?.type === 'float64' || !Number.isInteger(value) ? doubleText(value, isFloat) : String(value)
+}
+
 /** What Object.toString prints, except for bytes, which are shown in base64. */
 export function javaText(value: ConnectValue, schema: Schema | null): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return value
   if (schema !== null && isDate(schema)) return dateText(schema, value)
-  if (typeof value === 'number') {
-    const isFloat = schema?.type === 'float32'
-    return isFloat || schema?.type === 'float64' || !Number.isInteger(value) ? doubleText(value, isFloat) : String(value)
-  }
+  if (typeof value === 'number') return numberText(value, schema)
   if (Buffer.isBuffer(value)) return value.toString('base64')
   if (Array.isArray(value)) return `[${value.map(each => javaText(each, schema?.items ?? null)).join(', ')}]`
   if (value instanceof Map)

@@ -3,7 +3,7 @@
  * comes back gets the schema that was there if it fits, field by field otherwise, and a schema by its looks where there was none.
  */
 import { type ConnectValue, DataError, Decimal, type Field, logical, type Schema, struct } from '../../connector.ts'
-import { exactNumber, parseDecimal, rescaled, scaleOf } from './java.ts'
+import { bitsOf, exactNumber, parseDecimal, rescaled, scaleOf } from './java.ts'
 import { basicsOf, optionalIf } from './schemas.ts'
 
 export function toPlain(value: ConnectValue): unknown {
@@ -62,8 +62,6 @@ function fit(plain: unknown, schema: Schema): ConnectValue | undefined {
       return fitInteger(plain, bitsOf[schema.type])
   }
 }
-
-const bitsOf = { int8: 8, int16: 16, int32: 32, int64: 64 } as const
 
 function fitInteger(plain: unknown, bits: 8 | 16 | 32 | 64): number | bigint | undefined {
   if (typeof plain !== 'bigint' && !Number.isInteger(plain)) return undefined

@@ -3,9 +3,8 @@
  * maps; everything else is text. And values as such text.
  */
 import { type ConnectValue, DataError, Decimal, decimal, isStruct, logical, type Schema } from '../../connector.ts'
-import { dateFormat } from './date-format.ts'
-import { dateToText } from './date-text.ts'
-import { doubleText, isDate, javaClass, parseDecimal, rescaled } from './java.ts'
+import { dateForm, dateToText, timeForm, timestampForm } from './date-text.ts'
+import { isDate, javaClass, numberText, parseDecimal, rescaled } from './java.ts'
 import { convertTo, mergedSchema } from './values-merge.ts'
 
 export interface Typed {
@@ -203,9 +202,6 @@ function numberOf(token: string): Typed | null {
   return { schema: decimal(parsed.scale), value: parsed }
 }
 
-const dateForm = dateFormat('yyyy-MM-dd', 0)
-const timeForm = dateFormat("HH:mm:ss.SSS'Z'", 0)
-const timestampForm = dateFormat("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'", 0)
 const msPerDay = 86_400_000
 
 /** Recognized by its length first. */
@@ -234,10 +230,7 @@ function shown(value: ConnectValue, schema: Schema | null, embedded: boolean): s
   if (typeof value === 'boolean') return String(value)
   if (schema !== null && isDate(schema)) return dateToText(schema, value)
   if (typeof value === 'bigint' || value instanceof Decimal) return String(value)
-  if (typeof value === 'number') {
-    const isFloat = schema?.type === 'float32'
-    return isFloat || schema?.type === 'float64' || !Number.isInteger(value) ? doubleText(value, isFloat) : String(value)
-  }
+  if (typeof value === 'number') return numberText(value, schema)
   if (Buffer.isBuffer(value)) return embedded ? `"${value.toString('base64')}"` : value.toString('base64')
   if (Array.isArray(value)) return `[${value.map(each => shown(each, schema?.items ?? null, true)).join(',')}]`
   if (value instanceof Map) {
