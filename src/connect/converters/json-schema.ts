@@ -3,6 +3,7 @@ import { boolean, choice, int, later, parseLossless, stringifyLossless } from '.
 import { DataError, type Schema } from '../../connector.ts'
 import type { RegisteredSchema } from '../../serde.ts'
 import { parseDecimal } from '../values/java.ts'
+import { cachedBySchema } from '../values/schemas.ts'
 import { type Converter, type ConverterContext, defineConverter } from './converter.ts'
 import { readValue, schemaOfJsonSchema } from './json-schema-read.ts'
 import { type JsonSchemaRules, jsonSchemaOf, valueToJson } from './json-schema-write.ts'
@@ -62,7 +63,7 @@ class JsonSchemaConverter implements Converter {
   readonly #validates: boolean
   readonly #registry: Registry
   readonly #schemas = new WeakMap<RegisteredSchema, Map<number | null, Schema>>()
-  readonly #written = new WeakMap<Schema, string>()
+  readonly #textOf = cachedBySchema(schema => stringifyLossless(jsonSchemaOf(schema, this.#rules)))
 
   constructor(rules: JsonSchemaRules, validates: boolean, values: RegistryValues, context: ConverterContext) {
     this.#rules = rules
@@ -101,11 +102,5 @@ class JsonSchemaConverter implements Converter {
     let schema = schemas.get(version)
     if (schema === undefined) schemas.set(version, (schema = schemaOfJsonSchema(registered, version, this.#rules)))
     return schema
-  }
-
-  #textOf(schema: Schema): string {
-    let text = this.#written.get(schema)
-    if (text === undefined) this.#written.set(schema, (text = stringifyLossless(jsonSchemaOf(schema, this.#rules))))
-    return text
   }
 }

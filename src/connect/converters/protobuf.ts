@@ -1,11 +1,12 @@
 /** Confluent's ProtobufConverter. */
 import { boolean, int, later } from '../../base.ts'
-import { DataError, type Schema } from '../../connector.ts'
+import { DataError } from '../../connector.ts'
 import { parseProtobuf, type RegisteredSchema } from '../../serde.ts'
+import { cachedBySchema } from '../values/schemas.ts'
 import { type Converter, type ConverterContext, defineConverter } from './converter.ts'
 import type { ProtobufRules } from './protobuf-names.ts'
 import { type ProtobufReader, protobufReader } from './protobuf-read.ts'
-import { type ProtobufText, protobufTextOf, valueToProtobuf } from './protobuf-write.ts'
+import { protobufTextOf, valueToProtobuf } from './protobuf-write.ts'
 import { Registry, type RegistryValues, registryKeys } from './registered.ts'
 
 export const protobuf = defineConverter({
@@ -54,7 +55,7 @@ class ProtobufConverter implements Converter {
   readonly #registry: Registry
   /** By the name of the message and the version. */
   readonly #readers = new WeakMap<RegisteredSchema, Map<string, ProtobufReader>>()
-  readonly #written = new WeakMap<Schema, ProtobufText>()
+  readonly #textOf = cachedBySchema(schema => protobufTextOf(schema, this.#rules))
 
   constructor(rules: ProtobufRules, values: RegistryValues, context: ConverterContext) {
     this.#rules = rules
@@ -93,11 +94,5 @@ class ProtobufConverter implements Converter {
       readers.set(key, (reader = protobufReader(message, version, this.#rules)))
     }
     return reader
-  }
-
-  #textOf(schema: Schema): ProtobufText {
-    let text = this.#written.get(schema)
-    if (text === undefined) this.#written.set(schema, (text = protobufTextOf(schema, this.#rules)))
-    return text
   }
 }
