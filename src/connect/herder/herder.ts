@@ -324,28 +324,28 @@ export class Herder implements GroupMember {
   /** Any worker may write it. */
   async setTarget(name: string, target: 'STARTED' | 'PAUSED'): Promise<void> {
     const { configs } = this.#options
-    this.#require(name, 'Unknown connector ')
+    this.#require(name, `Unknown connector ${name}`)
     if (configs.state.target(name) !== target) await configs.write(entries.target(name, target))
   }
 
   /** Has no tasks then, but keeps its offsets. */
   stop(name: string): Promise<void> {
     return this.#decide(async () => {
-      this.#require(name, 'Unknown connector ')
+      this.#require(name, `Unknown connector ${name}`)
       await this.#options.configs.lead([...entries.tasks(name, []), ...entries.target(name, 'STOPPED')])
     })
   }
 
   async restartConnector(name: string): Promise<void> {
     await this.#settled()
-    this.#require(name, 'Unknown connector: ')
+    this.#require(name, `Unknown connector: ${name}`)
     if (this.#runtime.connectors.includes(name)) return this.#runtime.restartConnector(name)
     throw new Elsewhere(this.#group.isLeader ? this.#group.ownerOf(name) : this.#group.leaderUrl)
   }
 
   async restartTask(id: TaskId): Promise<void> {
     await this.#settled()
-    this.#require(id.connector, 'Unknown connector: ')
+    this.#require(id.connector, `Unknown connector: ${id.connector}`)
     if (this.#options.configs.state.taskConfig(id) === null) throw notFound(`Unknown task: ${nameOfTask(id)}`)
     if (this.#runtime.hasTask(id)) return this.#runtime.restartTask(id)
     throw new Elsewhere(this.#group.isLeader ? this.#group.ownerOf(id) : this.#group.leaderUrl)
@@ -356,7 +356,7 @@ export class Herder implements GroupMember {
     const { connector: name, onlyFailed, includeTasks } = request
     const { configs, statuses } = this.#options
     await this.#decide(async () => {
-      this.#require(name, 'Unknown connector: ')
+      this.#require(name, `Unknown connector: ${name}`)
       if (statuses.connector(name) === null) throw notFound(`Status for connector ${name} not found`)
       await configs.lead(entries.restart(request))
     })
@@ -419,8 +419,8 @@ export class Herder implements GroupMember {
   }
 
   /** Throws HttpError 404. */
-  #require(name: string, words = 'Connector '): void {
-    if (!this.#known(name)) throw notFound(words === 'Connector ' ? `Connector ${name} not found` : `${words}${name}`)
+  #require(name: string, refusal = `Connector ${name} not found`): void {
+    if (!this.#known(name)) throw notFound(refusal)
   }
 
   async #describe(name: string): Promise<Known> {
