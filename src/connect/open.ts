@@ -27,7 +27,7 @@ import { type ConfigStore, openConfigStore } from './stores/config-store.ts'
 import { type OffsetStore, openOffsetStore } from './stores/offset-store.ts'
 import { memoryStatusStore, openStatusStore, type StatusStore } from './stores/status-store.ts'
 import type { Reached } from './tasks/messages.ts'
-import { type WorkerConfig, workerConfig } from './worker-config.ts'
+import { type WorkerConfig, withPrefix, workerConfig } from './worker-config.ts'
 
 export interface WorkerOptions {
   readonly worker: WorkerConfig
@@ -104,7 +104,7 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
   const url = options.advertisedUrl ?? `${http.tls === null ? 'http' : 'https'}://${bracketed(advertisedHost)}:${port}`
   const group = openGroup(options, url, herder, levels)
   const runtime = new Runtime({
-    ...{ workerId: `${bracketed(new URL(url).hostname.replace(/^\[|\]$/g, ''))}:${new URL(url).port || port}` },
+    workerId: `${bracketed(new URL(url).hostname.replace(/^\[|\]$/g, ''))}:${new URL(url).port || port}`,
     ...{ worker, reached: options.reached, plugins, statuses: stores.statuses, offsets: stores.offsets, levels, system },
     registry,
     generation: () => group.generation,
@@ -159,10 +159,7 @@ async function openStores({ worker, client, system, logger }: WorkerOptions, cha
 /** `offset.storage.min.insync.replicas` and its like are configs of the topic. */
 function topicConfigs(properties: Readonly<Record<string, string>>, prefix: string): Map<string, string> {
   const own = new Set(['topic', 'partitions', 'replication.factor', 'file.filename'])
-  const found = new Map<string, string>()
-  for (const [key, value] of Object.entries(properties))
-    if (key.startsWith(prefix) && !own.has(key.slice(prefix.length))) found.set(key.slice(prefix.length), value)
-  return found
+  return new Map(Object.entries(withPrefix(properties, prefix)).filter(([key]) => !own.has(key)))
 }
 
 function openGroup({ worker, reached, system }: WorkerOptions, url: string, herder: Herder, levels: Levels): Group {

@@ -13,7 +13,7 @@ import { Metrics } from './metrics.ts'
 import { nameOfTask, type TaskId } from './names.ts'
 import { ownVersion, type Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
-import type { Config, TargetState } from './stores/config-state.ts'
+import { type Config, type TargetState, withoutNulls } from './stores/config-state.ts'
 import type { OffsetStore } from './stores/offset-store.ts'
 import type { RunState, Status, StatusStore } from './stores/status-store.ts'
 import { makeTaskConfigs } from './task-configs.ts'
@@ -367,10 +367,4 @@ function loggerOf(connector: string): string {
 
 function stateFor(target: TargetState): RunState {
   return target === 'STARTED' ? 'RUNNING' : target
-}
-
-function withoutNulls(config: Config): Record<string, string> {
-  const given: Record<string, string> = {}
-  for (const [key, value] of Object.entries(config)) if (value !== null) given[key] = value
-  return given
 }

@@ -12,7 +12,7 @@ import { badRequest } from './herder/errors.ts'
 import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
-import type { Config } from './stores/config-state.ts'
+import { type Config, withoutNulls } from './stores/config-state.ts'
 import { transformKeys, transformProblems } from './transforms.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
@@ -111,8 +111,7 @@ async function resolve(
   { system, worker }: Pick<ValidateOptions, 'system' | 'worker'>,
   add: (key: string, error: string) => void,
 ): Promise<Record<string, string>> {
-  const given: Record<string, string> = {}
-  for (const [key, value] of Object.entries(config)) if (value !== null) given[key] = value
+  const given = withoutNulls(config)
   try {
     return { ...(await resolveProviders(given, system, worker.properties)) }
   } catch (error) {

@@ -43,9 +43,7 @@ export function taskIn({ connector, task }: { connector: string; task: string })
 export const Properties = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.BigInt(), Type.Null()]))
 
 export function textsOf(body: Readonly<Record<string, unknown>>): Record<string, string | null> {
-  const found: Record<string, string | null> = {}
-  for (const [key, value] of Object.entries(body)) found[key] = value === null ? null : String(value)
-  return found
+  return Object.fromEntries(Object.entries(body).map(([key, value]) => [key, value === null ? null : String(value)]))
 }
 
 /** `forward=false`: it has come a long way, and must not be sent on. */

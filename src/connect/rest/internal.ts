@@ -1,9 +1,8 @@
 /** What workers ask of each other. Whoever has not the key of the group is refused. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { HttpError } from '../../http.ts'
 import { badRequest } from '../herder/errors.ts'
 import { algorithmHeader, refusal, signatureHeader } from '../herder/signatures.ts'
-import { type Api, here, params } from './api.ts'
+import { type Api, here, params, textsOf } from './api.ts'
 
 /** The signature is of the bytes of the body, so it is taken as it comes. */
 export async function internalRoutes(api: Api): Promise<void> {
@@ -51,11 +50,11 @@ function taskConfigs(text: string): Record<string, string | null>[] {
   try {
     body = JSON.parse(text)
   } catch (error) {
-    throw new HttpError(400, 400, `The body is not valid JSON: ${(error as Error).message}`)
+    throw badRequest(`The body is not valid JSON: ${(error as Error).message}`)
   }
   if (!Array.isArray(body)) throw badRequest('The body is not an array of configurations')
   return body.map(each => {
     if (typeof each !== 'object' || each === null || Array.isArray(each)) throw badRequest('A configuration of a task is not an object')
-    return Object.fromEntries(Object.entries(each).map(([key, value]) => [key, value === null ? null : String(value)]))
+    return textsOf(each)
   })
 }

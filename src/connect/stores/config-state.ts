@@ -8,6 +8,13 @@ import { nameOfTask, parseTaskName, type TaskId } from '../names.ts'
 
 /** As it is stored and shown: providers such as `${env:…}` are not resolved. */
 export type Config = Readonly<Record<string, string | null>>
+/** As it is used: a key whose value is null was not given. */
+export function withoutNulls(config: Config): Record<string, string> {
+  const given: Record<string, string> = {}
+  for (const [key, value] of Object.entries(config)) if (value !== null) given[key] = value
+  return given
+}
+
 export type TargetState = 'STARTED' | 'PAUSED' | 'STOPPED'
 
 export interface SessionKey {

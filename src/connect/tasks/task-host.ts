@@ -1,6 +1,7 @@
 /** One task as its worker sees it: a thread with a limited heap, which is asked to end, and made to if it does not. */
 import { Worker } from 'node:worker_threads'
 import { type System, settledWithin } from '../../base.ts'
+import { nameOfTask } from '../names.ts'
 import type { FromTask, LogLevel, TaskOrder, ToTask } from './messages.ts'
 
 export interface TaskEvents {
@@ -34,7 +35,7 @@ export class TaskHost {
     const file = import.meta.url.endsWith('.ts') ? './task-thread.ts' : './task-thread.js'
     this.#thread = new Worker(new URL(file, import.meta.url), {
       workerData: order,
-      name: `${order.connector}-${order.task}`.slice(0, 64),
+      name: nameOfTask(order).slice(0, 64),
       resourceLimits: { maxOldGenerationSizeMb: heap },
     })
     this.#gone = new Promise(resolve => this.#thread.once('exit', () => resolve()))
