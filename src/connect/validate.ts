@@ -212,7 +212,6 @@ function infosOf(
   recommended: ReadonlyMap<string, readonly string[]>,
 ): ConfigInfos {
   const configs: ConfigInfos['configs'][number][] = []
-  const orders = new Map<string | null, number>()
   const infoOf = (key: string, value: string | null): ValueInfo => ({
     name: key,
     value,
@@ -220,11 +219,11 @@ function infosOf(
     errors: errors.get(key) ?? [],
     visible: true,
   })
-  for (const [key, each] of described) {
-    const order = (orders.get(each.group) ?? 0) + 1
-    orders.set(each.group, order)
-    const definition = keyInfo(key, each.declared, each.group, order, each.required || (errors.get(key) ?? []).some(isMissing))
-    configs.push({ definition, value: infoOf(key, shownValue(key, each.declared, given[key], resolved[key])) })
+  for (const definition of keyInfosOf(described)) {
+    const { name: key } = definition
+    const required = definition.required || (errors.get(key) ?? []).some(isMissing)
+    const value = infoOf(key, shownValue(key, described.get(key)!.declared, given[key], resolved[key]))
+    configs.push({ definition: { ...definition, required }, value })
   }
   for (const key of errors.keys()) if (!described.has(key)) configs.push({ definition: null, value: infoOf(key, null) })
   const count = configs.reduce((sum, { value }) => sum + value.errors.length, 0)
@@ -268,8 +267,13 @@ export function keyInfo(name: string, declared: ConfigKey, group: string | null,
 
 /** Of a connector, of those of all connectors and its own. */
 export function keyInfos(definition: ConnectorDefinition): KeyInfo[] {
+  return keyInfosOf(describe(definition, {}))
+}
+
+/** Each in its place within its group. */
+function keyInfosOf(described: ReadonlyMap<string, Described>): KeyInfo[] {
   const orders = new Map<string | null, number>()
-  return Array.from(describe(definition, {}), ([key, { declared, group, required }]) => {
+  return Array.from(described, ([key, { declared, group, required }]) => {
     const order = (orders.get(group) ?? 0) + 1
     orders.set(group, order)
     return keyInfo(key, declared, group, order, required)
