@@ -1,5 +1,5 @@
 /** All groups, with their states and their lag. */
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../api.ts'
 import { count, counted } from '../format.ts'
 import type { Column } from '../ui/grid.tsx'
@@ -8,29 +8,20 @@ import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
 import { PagedGrid } from '../ui/paged-grid.tsx'
 import { Command, Empty } from '../ui/states.tsx'
-import { Behind } from './behind.tsx'
-import { GroupState } from './group-state.tsx'
+import { groupColumns } from './group-columns.tsx'
 
 type Row = Output<'GET /groups'>['rows'][number]
 
 const here = getRouteApi('/groups')
 
+const { group, state, type, behind } = groupColumns
 const columns: readonly Column<Row>[] = [
-  {
-    id: 'group',
-    title: 'Group',
-    width: 'minmax(140px, 1fr)',
-    cell: ({ group }) => (
-      <Link to="/groups/$group" params={{ group }} title={group} onClick={event => event.stopPropagation()} tabIndex={-1}>
-        {group}
-      </Link>
-    ),
-  },
-  { id: 'state', title: 'State', width: '116px', cell: row => <GroupState state={row.state} /> },
-  { id: 'type', title: 'Type', width: '100px', wideOnly: true, cell: row => row.type },
+  { ...group, width: 'minmax(140px, 1fr)' },
+  state,
+  type,
   { id: 'topics', title: 'Topics', width: '80px', right: true, wideOnly: true, cell: row => count(row.topics) },
   { id: 'lag', title: 'Lag', width: '96px', right: true, cell: row => count(row.lag) },
-  { id: 'behind', title: 'Behind', width: '96px', right: true, wideOnly: true, cell: row => <Behind ms={row.behindMs} /> },
+  behind,
 ]
 
 export function Groups() {

@@ -1,30 +1,21 @@
 /** Who reads a topic, and how far each is behind in it. */
 import { useQuery } from '@tanstack/react-query'
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../api.ts'
 import { count } from '../format.ts'
 import { type Column, Grid } from '../ui/grid.tsx'
 import { Command, Empty, Failed, Loading, Partial } from '../ui/states.tsx'
-import { Behind } from './behind.tsx'
-import { GroupState } from './group-state.tsx'
+import { groupColumns } from './group-columns.tsx'
 
 type Row = Output<'GET /topics/:topic/groups'>['rows'][number]
 
 const here = getRouteApi('/topics/$topic/groups')
 
+const { group, state, type, behind } = groupColumns
 const columns: readonly Column<Row>[] = [
-  {
-    id: 'group',
-    title: 'Group',
-    width: 'minmax(120px, 1fr)',
-    cell: ({ group }) => (
-      <Link to="/groups/$group" params={{ group }} title={group} onClick={event => event.stopPropagation()} tabIndex={-1}>
-        {group}
-      </Link>
-    ),
-  },
-  { id: 'state', title: 'State', width: '116px', cell: row => <GroupState state={row.state} /> },
-  { id: 'type', title: 'Type', width: '100px', wideOnly: true, cell: row => row.type },
+  group,
+  state,
+  type,
   {
     id: 'partitions',
     title: 'Partitions',
@@ -36,7 +27,7 @@ const columns: readonly Column<Row>[] = [
     ),
   },
   { id: 'lag', title: 'Lag here', width: '96px', right: true, cell: row => count(row.lag) },
-  { id: 'behind', title: 'Behind', width: '96px', right: true, wideOnly: true, cell: row => <Behind ms={row.behindMs} /> },
+  behind,
 ]
 
 export function TopicGroups() {
