@@ -85,6 +85,7 @@ export const MaybeNumber = Type.Union([Type.Number(), Type.Null()])
 const longestTopicName = 249
 export const TopicName = Type.String({ minLength: 1, maxLength: longestTopicName })
 export const OfTopic = Type.Object({ topic: TopicName })
+export const OfGroup = Type.Object({ group: Type.String({ minLength: 1, maxLength: 1_000 }) })
 export const TopicSearch = Type.Optional(Type.String({ maxLength: longestTopicName }))
 
 /** Of a list that is narrowed by name and answered by page. */

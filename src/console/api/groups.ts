@@ -2,10 +2,9 @@
 import { Type } from 'typebox'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { lagOf, progressOf } from '../lag.ts'
-import { Digits, digitsOf, listQuery, MaybeDigits, MaybeNumber, MaybeText, route } from '../route.ts'
+import { Digits, digitsOf, listQuery, MaybeDigits, MaybeNumber, MaybeText, OfGroup, route } from '../route.ts'
 
-const Name = Type.String({ minLength: 1, maxLength: 1_000 })
-const OfGroup = Type.Object({ group: Name })
+const Name = OfGroup.properties.group
 const mostRows = 500
 
 const list = route({

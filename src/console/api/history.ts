@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { type Client, ClientError } from '../../client.ts'
 import { seriesNames } from '../history/history.ts'
 import type { Ring } from '../history/ring.ts'
-import { MaybeText, route } from '../route.ts'
+import { MaybeText, OfGroup, route } from '../route.ts'
 
 const Series = Type.Object({
   /** Milliseconds since the epoch. */
@@ -36,7 +36,7 @@ async function requireDescribe(client: Client): Promise<void> {
 const group = route({
   method: 'GET',
   path: '/groups/:group/history',
-  params: Type.Object({ group: Type.String({ minLength: 1, maxLength: 1_000 }) }),
+  params: OfGroup,
   response: Type.Object({
     lag: Series,
     /** The newest first. */

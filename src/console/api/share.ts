@@ -4,7 +4,7 @@
  */
 import { Type } from 'typebox'
 import { type Client, ClientError } from '../../client.ts'
-import { Digits, digitsOf, MaybeDigits, MaybeText, route } from '../route.ts'
+import { Digits, digitsOf, MaybeDigits, MaybeText, OfGroup, route } from '../route.ts'
 import { recordsIn } from './topics.ts'
 
 const deadLetterKey = 'errors.deadletterqueue.topic.name'
@@ -21,7 +21,7 @@ const limitNames = [
 const inHand = route({
   method: 'GET',
   path: '/groups/:group/share',
-  params: Type.Object({ group: Type.String({ minLength: 1, maxLength: 1_000 }) }),
+  params: OfGroup,
   response: Type.Object({
     partitions: Type.Array(
       Type.Object({
