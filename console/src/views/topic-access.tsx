@@ -84,11 +84,9 @@ function Who({ access: { principals, superUsers } }: { access: Access }) {
 }
 
 function othersMay({ everybody, superUsers, acls }: Access): string {
-  const others = everybody
-    ? 'Everybody else may do it as well: no ACL is about this topic, and allow.everyone.if.no.acl.found is true.'
-    : 'Nobody else may do anything with it'
+  if (everybody) return 'Everybody else may do it as well: no ACL is about this topic, and allow.everyone.if.no.acl.found is true.'
   const unknown =
     superUsers === null ? ', except for super users, whom only those see who may describe the configuration of the brokers' : ''
   const hosts = acls.some(each => each.host !== '*') ? ' ACLs for single hosts are in the list below only.' : ''
-  return everybody ? `${others}${hosts}` : `${others}${unknown}.${hosts}`
+  return `Nobody else may do anything with it${unknown}.${hosts}`
 }
