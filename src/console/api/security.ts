@@ -1,11 +1,12 @@
 /** Who may do what: users, ACLs and what follows from them, quotas, and delegation tokens. */
 import { type Static, Type } from 'typebox'
+import { inSlices } from '../../base.ts'
 import type { Acl, Client, QuotaEntity, QuotaEntityType } from '../../client.ts'
 import { aclOperations, aclResourceTypes, ClientError } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import { MaybeText, OfTopic, route } from '../route.ts'
-import { decide } from '../security/decide.ts'
+import { decide, everybodyLike } from '../security/decide.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
 const Done = Type.Object({})
@@ -101,7 +102,7 @@ const onTopic = route({
     /** null: you may not read the configuration of the brokers, where super users stand. */
     superUsers: Type.Union([Type.Array(Type.String()), Type.Null()]),
   }),
-  async handle({ params: { topic }, client }) {
+  async handle({ params: { topic }, client, shared: { turns } }) {
     const [found, broker] = await Promise.all([
       unlessOff(client.acls({ resourceType: 'TOPIC', resourceName: topic, patternType: 'MATCH' })),
       brokerSettings(client),
@@ -109,10 +110,13 @@ const onTopic = route({
     const list = found ?? []
     const superUsers = broker?.superUsers ?? null
     const names = [...new Set([...(superUsers ?? []), ...list.map(each => each.principal)])].sort()
-    const principals = names.map(principal => {
+    const byPrincipal = Map.groupBy(list, each => each.principal)
+    const principals = await inSlices(turns, names, principal => {
+      // Those for others decide nothing, and are many.
+      const own = [...new Set([principal, everybodyLike(principal)])].flatMap(name => byPrincipal.get(name) ?? [])
       const decided = ofTopics.map(operation => ({
         operation,
-        ...decide({ principal, host: '*', resourceType: 'TOPIC', resourceName: topic, operation }, list, broker),
+        ...decide({ principal, host: '*', resourceType: 'TOPIC', resourceName: topic, operation }, own, broker),
       }))
       const isDenied = ({ allowed, acls: deciding }: (typeof decided)[number]) =>
         !allowed && deciding.some(each => each.permission === 'DENY')

@@ -64,6 +64,10 @@ function matchesResource({ resourceType, patternType, resourceName: name }: Acl,
 }
 
 function matchesCaller({ principal, host }: Acl, asked: AskedRight): boolean {
-  const anybody = `${asked.principal.split(':', 1)[0]}:*`
-  return (principal === asked.principal || principal === anybody) && (host === '*' || asked.host === host)
+  return (principal === asked.principal || principal === everybodyLike(asked.principal)) && (host === '*' || asked.host === host)
+}
+
+/** Whom ACLs name that are for all of this kind: `User:*`. */
+export function everybodyLike(principal: string): string {
+  return `${principal.split(':', 1)[0]}:*`
 }
