@@ -56,6 +56,18 @@ test('a program in TypeScript runs with the package', () => {
   assert.equal(execFileSync(process.execPath, ['app.ts'], { cwd: project, encoding: 'utf8' }), '3\n')
 })
 
+test('a compiled package runs functions of triggers', () => {
+  const dist = join(project, 'node_modules/millrace/dist')
+  const program = `
+    const { realSystem } = await import('${dist}/base.js')
+    const { RunnerProcess } = await import('${dist}/triggers/runner/process.js')
+    const runner = new RunnerProcess(64, realSystem())
+    await runner.load({ code: 'export const main_handler = event => event.n + 1', language: 'javascript', handler: 'main_handler', environment: {} }, 30_000, () => {})
+    console.log(await runner.call({ requestId: 'r', functionName: 'f', functionVersion: '1', timeoutMs: 30_000, memoryMb: 64, attempt: 1 }, '{"n":1}'))
+    runner.kill()`
+  assert.equal(execFileSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' }), '2\n')
+})
+
 test('on an older Node the error is one sentence', () => {
   writeFileSync(join(project, 'old.cjs'), "Object.defineProperty(process.versions, 'node', { value: '20.20.2' })\n")
   writeFileSync(

@@ -46,12 +46,18 @@ export type RunnerAnswer =
   | { readonly id: number; readonly ok: false; readonly error: ShownError }
 
 type Handler = (event: unknown, context: object) => unknown
+type Import = (url: string) => Promise<Record<string, unknown>>
 
 class Runner {
   #socket: Socket | null = null
   #parts: Buffer[] = []
   #size = 0
   #handler: Handler | null = null
+  readonly #import: Import
+
+  constructor(load: Import) {
+    this.#import = load
+  }
 
   start(): void {
     const { Socket: Pipe } = process.getBuiltinModule('node:net')
@@ -121,7 +127,7 @@ class Runner {
     const code = language === 'typescript' ? stripTypeScriptTypes(given) : given
     const isModule = /^\s*(?:export|import)\b/m.test(code)
     const exported: Record<string, unknown> = isModule
-      ? await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)
+      ? await this.#import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)
       : this.#required(code)
     const found = handler.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], exported)
     // What other clouds call it.
@@ -142,5 +148,5 @@ class Runner {
   }
 }
 
-/** For `node --input-type=module --eval`. */
-export const runnerProgram = `${String(Runner)}\nnew Runner().start()`
+/** For `node --input-type=module --eval`. The compiler would put a helper around an `import()` in the class, which the process does not have. */
+export const runnerProgram = `${String(Runner)}\nnew Runner(url => import(url)).start()`
