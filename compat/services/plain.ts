@@ -214,7 +214,8 @@ function consoleCases(using: Using): Cases {
         await ok('POST', `${api}/groups/${group}/offsets`, { topic, to: { kind: 'earliest' }, dryRun: false })
         assert.equal((await ok('GET', `${api}/groups/${group}`)).lag, '3')
         const overview = await ok('GET', `${api}/overview`)
-        assert.ok(overview.brokers.length > 0)
+        assert.ok(overview.ownTopics > 0 && overview.partitions > 0 && overview.offline === 0)
+        assert.ok((await ok('GET', `${api}/session`)).brokers.length > 0)
         await ok('DELETE', `${api}/groups/${group}?confirm=${group}`)
       }),
   }
@@ -257,7 +258,7 @@ function commandCases(bootstrap: string, using: Using): Cases {
       const [topic, group] = [unique('cli'), unique('group')]
       await millrace(['topic', 'create', topic, '-p', '2', ...at])
       await millrace(['produce', topic, ...at, '-K', ':'], { stdin: 'a:1\nb:2\nc:3\n' })
-      const read = await millrace(['consume', topic, ...at, '-g', group, '-n', '3', '--timeout', '30000'])
+      const read = await millrace(['consume', topic, ...at, '-f', 'beginning', '-g', group, '-n', '3', '--timeout', '30000'])
       assert.deepEqual(read.trim().split('\n').sort(), ['1', '2', '3'])
       assert.match(await millrace(['group', 'list', ...at]), new RegExp(group))
       await millrace(['topic', 'empty', topic, ...at])

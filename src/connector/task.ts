@@ -63,7 +63,7 @@ export interface SourceContext extends TaskContext {
 export interface SourceTask {
   /** The next records, at most some megabytes; may wait about a second, and resolves to none then. */
   poll(): Promise<readonly SourceRecord[]>
-  /** These are stored, with their offsets. */
-  committed?(records: readonly SourceRecord[]): Promise<void>
+  /** These are stored, with their offsets. `placed`: where each of them is in Kafka; null: it was left out, or the broker does not say. */
+  committed?(records: readonly SourceRecord[], placed: readonly (Offsets[number] | null)[]): Promise<void>
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 /** Between bytes and records: converters, transforms and what becomes of their errors, as a connector is configured. */
+import { later, type MaybePromise } from '../../base.ts'
 import type { Client, ReceivedRecord, RecordHeader, RecordToSend } from '../../client.ts'
 import type { Header, SinkRecord, SourceRecord } from '../../connector.ts'
 import type { SinkValues, SourceValues } from '../connector-keys.ts'
@@ -14,7 +15,7 @@ export interface Pipeline {
   readonly errors: Errors
   /** null: dropped, or left out because of an error that is tolerated. */
   read(raw: ReceivedRecord): SinkRecord | null | Promise<SinkRecord | null>
-  write(record: SourceRecord): OutRecord | null | Promise<OutRecord | null>
+  write(record: SourceRecord): MaybePromise<OutRecord | null>
   close(): void
 }
 
@@ -24,9 +25,10 @@ export interface OutRecord {
   readonly record: RecordToSend
 }
 
-export async function openPipeline(run: TaskRun, values: SinkValues | SourceValues): Promise<Pipeline> {
+/** `converter`: of the connector, where its configuration names none; null: the worker's. */
+export async function openPipeline(run: TaskRun, values: SinkValues | SourceValues, converter: string | null = null): Promise<Pipeline> {
   const { config, order, system, client, log, control, metrics } = run
-  const merged = new Map([...converterConfig(config, order.worker.properties, values), ...Object.entries(config)])
+  const merged = new Map([...converterConfig(config, order.worker.properties, values, converter), ...Object.entries(config)])
   const resources = { system, registry: order.registry }
   const [key, value, header] = [
     openConverter(merged, true, resources),
@@ -68,9 +70,14 @@ function* converterConfig(
   config: Readonly<Record<string, string>>,
   worker: Readonly<Record<string, string>>,
   values: SinkValues | SourceValues,
+  converter: string | null,
 ): Generator<[string, string]> {
   for (const side of sides) {
     if (values[side] !== null) continue
+    if (converter !== null) {
+      yield [side, converter]
+      continue
+    }
     yield [side, worker[side] ?? defaults[side]]
     for (const [key, value] of Object.entries(worker)) if (key.startsWith(`${side}.`) && config[key] === undefined) yield [key, value]
   }
@@ -146,29 +153,49 @@ class Converting implements Pipeline {
     return done === skipped ? null : done
   }
 
-  async write(record: SourceRecord): Promise<OutRecord | null> {
-    const changed = await this.#transformed(record, null)
-    if (changed === null) return null
-    const { topic, partition, timestampMs } = changed
-    const { key: keyConverter, value: valueConverter, header: headerConverter } = this.#converters
-    const where = (stage: Where['stage'], side: Sides) => this.#where(stage, side, null)
-    const headers: RecordHeader[] = []
-    for (const { name, schema, value } of changed.headers) {
-      const done = await this.errors.run(where('HEADER_CONVERTER', 'header.converter'), () =>
-        headerConverter.fromConnect(topic, name, schema, value),
+  write(record: SourceRecord): MaybePromise<OutRecord | null> {
+    return later(this.#transformed(record, null), changed => (changed === null ? null : this.#converted(changed)))
+  }
+
+  #converted({ topic, partition, timestampMs, ...record }: SourceRecord): MaybePromise<OutRecord | null> {
+    const { key: keyConverter, value: valueConverter } = this.#converters
+    const key = () =>
+      this.errors.run(this.#where('KEY_CONVERTER', 'key.converter', null), () =>
+        keyConverter.fromConnect(topic, record.keySchema, record.key),
       )
-      if (done === skipped) return null
-      headers.push({ key: Buffer.from(name), value: done })
+    const value = () =>
+      this.errors.run(this.#where('VALUE_CONVERTER', 'value.converter', null), () =>
+        valueConverter.fromConnect(topic, record.valueSchema, record.value),
+      )
+    return later(this.#headersFrom(topic, record.headers, []), headers =>
+      later(headers === skipped ? skipped : key(), madeKey =>
+        later(madeKey === skipped ? skipped : value(), madeValue =>
+          headers === skipped || madeKey === skipped || madeValue === skipped
+            ? null
+            : {
+                topic,
+                record: {
+                  ...{ key: madeKey, value: madeValue, headers },
+                  ...{ partition: partition ?? undefined, timestampMs: timestampMs ?? undefined },
+                },
+              },
+        ),
+      ),
+    )
+  }
+
+  /** Puts them into `made`, behind those that are there. */
+  #headersFrom(topic: string, headers: readonly Header[], made: RecordHeader[]): MaybePromise<RecordHeader[] | typeof skipped> {
+    while (made.length < headers.length) {
+      const { name, schema, value } = headers[made.length]!
+      const done = this.errors.run(this.#where('HEADER_CONVERTER', 'header.converter', null), () =>
+        this.#converters.header.fromConnect(topic, name, schema, value),
+      )
+      const put = (bytes: Awaited<typeof done>) => bytes !== skipped && made.push({ key: Buffer.from(name), value: bytes })
+      if (done instanceof Promise) return done.then(bytes => (put(bytes) === false ? skipped : this.#headersFrom(topic, headers, made)))
+      if (put(done) === false) return skipped
     }
-    const key = await this.errors.run(where('KEY_CONVERTER', 'key.converter'), () =>
-      keyConverter.fromConnect(topic, changed.keySchema, changed.key),
-    )
-    if (key === skipped) return null
-    const value = await this.errors.run(where('VALUE_CONVERTER', 'value.converter'), () =>
-      valueConverter.fromConnect(topic, changed.valueSchema, changed.value),
-    )
-    if (value === skipped) return null
-    return { topic, record: { key, value, headers, partition: partition ?? undefined, timestampMs: timestampMs ?? undefined } }
+    return made
   }
 
   #where(stage: Where['stage'], side: Sides, raw: ReceivedRecord | null): Where {

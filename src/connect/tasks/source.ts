@@ -8,6 +8,7 @@ import { parseLossless, pause, readValues, stringifyLossless } from '../../base.
 import type { Client, Compression, RecordToSend, TransactionalWriter } from '../../client.ts'
 import {
   type ConnectorDefinition,
+  type Offsets,
   RetriableError,
   type SourceContext,
   type SourceRecord,
@@ -35,7 +36,7 @@ const compressions: readonly string[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'
 /** Resolves when the task has ended because it was asked to. */
 export async function runSource(run: TaskRun, definition: SourceDefinition): Promise<void> {
   const values = readValues(commonKeys.source, run.config)
-  const pipeline = await openPipeline(run, values)
+  const pipeline = await openPipeline(run, values, definition.converter ?? null)
   try {
     await using source = new SourceRun(run, values, pipeline)
     await source.run(definition)
@@ -57,6 +58,8 @@ class SourceRun implements AsyncDisposable {
   /** Keys under which offsets are stored already. */
   readonly #keys = new Map<string, Buffer>()
   #pending: SourceRecord[] = []
+  /** Where each of them is. */
+  #placed: (Offsets[number] | null)[] = []
   readonly #producer: Readonly<Record<string, string>>
   #writer: TransactionalWriter | null = null
   #lastStoredMs: number
@@ -148,19 +151,26 @@ class SourceRun implements AsyncDisposable {
 
   /** Those of one topic go together; they are in Kafka when it resolves. */
   async #send(records: readonly SourceRecord[]): Promise<void> {
-    const byTopic = new Map<string, RecordToSend[]>()
-    for (const record of records) {
-      const made = await this.#pipeline.write(record)
+    const byTopic = new Map<string, { some: RecordToSend[]; at: number[] }>()
+    for (const [index, record] of records.entries()) {
+      const writing = this.#pipeline.write(record)
+      const made = writing instanceof Promise ? await writing : writing
       if (made === null) continue
-      const some = byTopic.get(made.topic)
-      if (some === undefined) byTopic.set(made.topic, [made.record])
-      else some.push(made.record)
+      const known = byTopic.get(made.topic)
+      if (known === undefined) byTopic.set(made.topic, { some: [made.record], at: [index] })
+      else {
+        known.some.push(made.record)
+        known.at.push(index)
+      }
     }
     let sent = 0
-    for (const [topic, some] of byTopic) {
+    const placed = new Array<Offsets[number] | null>(records.length).fill(null)
+    for (const [topic, { some, at }] of byTopic) {
       await this.#topics.require(topic)
-      if (this.#writer === null) await this.#client.send(topic, some, { compression: this.#compression })
-      else await this.#writer.send(topic, some)
+      const places = await (this.#writer === null
+        ? this.#client.send(topic, some, { compression: this.#compression })
+        : this.#writer.send(topic, some))
+      for (const [index, { partition, offset }] of places.entries()) if (offset >= 0n) placed[at[index]!] = { topic, partition, offset }
       sent += some.length
       if (!this.#known.has(topic)) {
         this.#known.add(topic)
@@ -170,7 +180,8 @@ class SourceRun implements AsyncDisposable {
     this.#run.metrics.count('source_records_written', sent)
     for (const { sourcePartition: partition, sourceOffset: offset } of records)
       this.#offsets.set(this.#nameOf(partition), { partition, offset })
-    this.#pending.push(...records)
+    for (const record of records) this.#pending.push(record)
+    for (const place of placed) this.#placed.push(place)
   }
 
   /** Most sources use one object for all records of a partition. */
@@ -198,9 +209,10 @@ class SourceRun implements AsyncDisposable {
     }
     await this.#writer?.commit()
     this.#offsets.clear()
-    const stored = this.#pending
+    const [stored, placed] = [this.#pending, this.#placed]
     this.#pending = []
-    await this.#task.committed?.(stored)
+    this.#placed = []
+    await this.#task.committed?.(stored, placed)
   }
 
   async #offsetRecords(changes: readonly { partition: Struct; offset: Struct }[]): Promise<RecordToSend[]> {
