@@ -1,6 +1,7 @@
 /** The suite of one broker on one machine: Millrace and Apache Kafka, one process each. */
 import { join } from 'node:path'
 import { type RunningBroker, startKafka, startMillrace } from '../compat/support/brokers.ts'
+import { prepareClients } from './clients.ts'
 import type { Suite } from './report.ts'
 import type { Row, Wanted } from './row.ts'
 import { rows } from './rows.ts'
@@ -23,6 +24,7 @@ answer\` is the default here and \`flush.messages=1\` there. Clusters of several
 export const oneBroker: Suite = {
   rows: rows.map(row => ({ ...row, start: wanted => start(wanted, row) })),
   introduction,
+  prepare: prepareClients,
   resultsFile: join(import.meta.dirname, 'results.json'),
   document: 'docs/benchmarks.md',
 }

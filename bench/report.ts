@@ -9,6 +9,8 @@ export interface Suite {
   readonly document: string
   /** Its text before the table. */
   readonly introduction: string
+  /** Before the first row. Throws a Missing that says what cannot be had. */
+  prepare?(): Promise<void>
 }
 
 /** What one row found in one run. `rounds` are in the order in which they were measured. */

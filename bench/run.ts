@@ -1,7 +1,6 @@
 /**
- * `npm run bench -- [cluster] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a real Apache
- * Kafka side by side; with `cluster`, three brokers of each; `npm run bench -- services` and `-- console`: what the services do in a second, and the console
- * at a size, see services.ts and console.ts.
+ * `npm run bench -- [cluster | services | console] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a
+ * real Apache Kafka side by side; with `cluster`, three brokers of each; with `services` and `console`, what Kafka does not have, alone.
  *
  * For each row both peers are started, and warmed with requests of the measured kind until 30,000 are done and the brokers' CPU per request
  * has levelled out: a JVM that is still compiling is not Kafka. Then the rounds, as rounds.ts has them. Rows about starting, or about memory
@@ -9,7 +8,7 @@
  *
  * `--quick` is a tenth of the work and writes nothing; `--noise` measures Kafka against itself, to see how far from 1 a ratio is by
  * chance; `--before DIR` puts the Millrace of another checkout in Kafka's place, to see what a change costs. Only a run without these
- * options is kept in bench/results.json or bench/cluster/results.json, from which docs/benchmarks.md and docs/benchmarks-cluster.md are written.
+ * options is kept in the results.json of the suite, from which its page of docs/ is written.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
@@ -17,16 +16,15 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Missing, repository } from '../compat/support/cache.ts'
 import { must } from '../compat/support/run.ts'
-import { prepareClients } from './clients.ts'
 import { cluster } from './cluster/suite.ts'
-import { benchConsole } from './console.ts'
 import { holdMemory } from './memory.ts'
 import { oneBroker } from './one-broker.ts'
 import { page, type Result, type Suite } from './report.ts'
 import { measureRow, type Plan } from './rounds.ts'
-import { benchServices } from './services.ts'
+import { consoleAtSize, services } from './services/suites.ts'
 
 const quickScale = 0.1
+const suites: Readonly<Record<string, Suite>> = { cluster, services, console: consoleAtSize }
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -55,7 +53,7 @@ async function runSuite(suite: Suite, names: readonly string[]): Promise<number>
   const chosen = names.length === 0 ? rows : rows.filter(row => names.includes(row.name))
   const unknown = names.filter(name => !rows.some(row => row.name === name))
   if (unknown.length > 0) throw new Missing(`no row ${unknown.join(', ')}; there are: ${rows.map(row => row.name).join(', ')}`)
-  await prepareClients()
+  await suite.prepare?.()
   // It takes nearly all of memory for a moment, which a run whose figures are not kept is not worth.
   if (!flags.quick && !(await holdMemory())) console.log('free memory is not held (that needs root): rounds may have to be measured again')
   const commit = (await must('git', ['-C', repository, 'rev-parse', '--short', 'HEAD'])).trim()
@@ -79,10 +77,8 @@ async function runSuite(suite: Suite, names: readonly string[]): Promise<number>
 }
 
 try {
-  const inCluster = positionals[0] === 'cluster'
-  if (positionals[0] === 'services') process.exit(await benchServices())
-  if (positionals[0] === 'console') process.exit(await benchConsole(positionals.slice(1)))
-  process.exit(await (inCluster ? runSuite(cluster, positionals.slice(1)) : runSuite(oneBroker, positionals)))
+  const suite = suites[positionals[0] ?? '']
+  process.exit(await (suite === undefined ? runSuite(oneBroker, positionals) : runSuite(suite, positionals.slice(1))))
 } catch (error) {
   if (!(error instanceof Missing)) throw error
   console.error(error.message)

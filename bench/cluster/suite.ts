@@ -1,5 +1,6 @@
 /** The suite of clusters; see `run.ts`. */
 import { join } from 'node:path'
+import { prepareClients } from '../clients.ts'
 import type { Suite } from '../report.ts'
 import { changeRows } from './changes.ts'
 import { cost } from './cost.ts'
@@ -23,6 +24,7 @@ longer by the round trips to PostgreSQL, or between replicas. Both sides have de
 export const cluster: Suite = {
   rows: [...streamRows, ...changeRows, cost, processes, transfer],
   introduction,
+  prepare: prepareClients,
   resultsFile: join(import.meta.dirname, 'results.json'),
   document: 'docs/benchmarks-cluster.md',
 }
