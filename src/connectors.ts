@@ -100,4 +100,10 @@ export const connectors: readonly ListedConnector[] = [
     load: async () => (await import('./connectors/redis/redis.ts')).redis,
   },
   { name: 'files', classes: [], kind: 'source', load: async () => (await import('./connectors/files/files.ts')).files },
+  {
+    name: 'postgresql-cdc',
+    classes: ['io.debezium.connector.postgresql.PostgresConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/postgresql-cdc/source.ts')).postgresqlCdc,
+  },
 ]

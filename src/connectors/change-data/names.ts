@@ -1,0 +1,13 @@
+/** Names of topics and schemas that are made of names of tables. */
+
+/** Kafka's. */
+const longestTopic = 249
+
+/** What Kafka does not allow in the name of a topic becomes `_`. */
+export function topicName(...parts: readonly string[]): string {
+  const name = parts
+    .join('.')
+    .replace(/[^\w.-]/g, '_')
+    .slice(0, longestTopic)
+  return name === '.' || name === '..' ? name.replaceAll('.', '_') : name
+}

@@ -1,0 +1,230 @@
+/** What the slot sends as records, each with the offset from where to go on after it. Changes that are done already give none. */
+import { MalformedInput } from '../../base.ts'
+import { type SourceRecord, type Struct, struct } from '../../connector.ts'
+import { included } from '../change-data/lists.ts'
+import { TransactionEvents } from '../change-data/transactions.ts'
+import type { Config } from './keys.ts'
+import {
+  type Begin,
+  type Cell,
+  type Commit,
+  decodeMessage,
+  type LogicalMessage,
+  type Message,
+  type RowChange,
+  type Truncate,
+} from './pgoutput.ts'
+import { offsetOf, type Position, type Within } from './position.ts'
+import type { Draft, NextInTransaction, Records, Whence } from './records.ts'
+import type { Frame } from './replication.ts'
+import type { DescribedTable, Tables } from './tables.ts'
+
+interface Transaction {
+  readonly begin: Begin
+  /** null: no metadata is wanted. */
+  readonly events: TransactionEvents | null
+  /** What of it was done before; null: nothing, or what follows is not. */
+  done: Within | null
+  origin: Whence['origin']
+}
+
+/** A row that was added to the table of signals. */
+export interface SeenRow {
+  readonly table: string
+  readonly names: readonly string[]
+  readonly cells: readonly Cell[]
+}
+
+const noTransaction: NextInTransaction = () => null
+
+export class Changes {
+  readonly #config: Config
+  readonly #tables: Tables
+  readonly #records: Records
+  readonly #isPrefix: (prefix: string) => boolean
+  readonly #sourcePartition: Struct
+  readonly #relations = new Map<number, { readonly table: DescribedTable; readonly names: readonly string[] } | null>()
+  #position: Position
+  #resumed: Position
+  #transaction: Transaction | null = null
+  #lsn = 0n
+  /** How many messages of this LSN have come. */
+  #messages = 0
+  #previousCommit: bigint | null = null
+
+  constructor(config: Config, tables: Tables, records: Records, position: Position) {
+    this.#config = config
+    this.#tables = tables
+    this.#records = records
+    this.#position = this.#resumed = position
+    this.#isPrefix = included(config['message.prefix.include.list'], config['message.prefix.exclude.list'])
+    this.#sourcePartition = struct([['server', config['topic.prefix']]])
+  }
+
+  get position(): Position {
+    return this.#position
+  }
+
+  get isWithin(): boolean {
+    return this.#transaction !== null
+  }
+
+  /** Adds its records to `out`. */
+  async take(frame: Frame, out: SourceRecord[]): Promise<void> {
+    if (frame.kind === 'alive') {
+      if (this.#transaction === null) this.#advance(frame.lsn)
+      return
+    }
+    const message = decodeMessage(frame.body)
+    switch (message.kind) {
+      case 'relation':
+        this.#relations.set(message.id, await this.#described(message))
+        return
+      case 'begin':
+        return this.#begin(message, frame.lsn, out)
+      case 'commit':
+        return this.#commit(message, frame.lsn, out)
+      case 'origin':
+        if (this.#transaction !== null) this.#transaction.origin = { name: message.name, lsn: message.lsn }
+        return
+      case 'type':
+        return
+      case 'message':
+        if (!message.isTransactional) return this.#outside(message, out)
+    }
+    await this.#change(message, frame.lsn, out)
+  }
+
+  async #described(relation: Extract<Message, { kind: 'relation' }>) {
+    if (!this.#tables.isCaptured(relation.schema, relation.table)) return null
+    return { table: await this.#tables.described(relation), names: relation.columns.map(({ name }) => name) }
+  }
+
+  #advance(commit: bigint): void {
+    if (commit > this.#position.commit) this.#position = { ...this.#position, commit, within: null }
+  }
+
+  #begin(begin: Begin, lsn: bigint, out: SourceRecord[]): void {
+    if (this.#transaction !== null) throw new MalformedInput('a transaction begins within another one')
+    const { within } = this.#resumed
+    const isResumed = within !== null && (within.transaction ?? begin.finalLsn) === begin.finalLsn
+    // Transactions come in the order of their commits: the one that was begun is this one, or was before.
+    this.#resumed = { ...this.#resumed, within: null }
+    const events = this.#config['provide.transaction.metadata'] ? new TransactionEvents() : null
+    this.#transaction = { begin, events, done: isResumed ? within : null, origin: null }
+    this.#lsn = 0n
+    this.#messages = 0
+    if (isResumed) return
+    this.#position = { ...this.#position, within: { transaction: begin.finalLsn, lsn: 0n, messages: 0, records: 0 } }
+    if (events !== null)
+      this.#add(out, this.#records.transaction(events.begin(`${begin.xid}:${lsn}`, begin.committedMicros)), this.#position)
+  }
+
+  #commit({ endLsn, committedMicros }: Commit, lsn: bigint, out: SourceRecord[]): void {
+    const { begin, events } = this.#open()
+    const position: Position = { ...this.#position, commit: endLsn > this.#position.commit ? endLsn : this.#position.commit, within: null }
+    if (events !== null) this.#add(out, this.#records.transaction(events.end(`${begin.xid}:${lsn}`, committedMicros)), position)
+    this.#position = position
+    this.#previousCommit = endLsn
+    this.#transaction = null
+  }
+
+  #open(): Transaction {
+    if (this.#transaction === null) throw new MalformedInput('a change is in no transaction')
+    return this.#transaction
+  }
+
+  async #change(message: RowChange | Truncate | LogicalMessage, lsn: bigint, out: SourceRecord[]): Promise<void> {
+    const transaction = this.#open()
+    this.#messages = lsn === this.#lsn ? this.#messages + 1 : 1
+    this.#lsn = lsn
+    const drafts = await this.#drafts(message, lsn, transaction)
+    const skipped = this.#doneOf(transaction, lsn, drafts.length)
+    const after: Within = { transaction: transaction.begin.finalLsn, lsn, messages: this.#messages, records: 0 }
+    for (let at = skipped; at < drafts.length; at++) {
+      const isLast = at === drafts.length - 1
+      const within = isLast ? after : { ...after, messages: this.#messages - 1, records: at + 1 }
+      this.#add(out, drafts[at]!, { ...this.#position, within })
+    }
+    if (transaction.done === null) this.#position = { ...this.#position, within: after }
+  }
+
+  /** How many records of this message were made before. */
+  #doneOf(transaction: Transaction, lsn: bigint, records: number): number {
+    const { done } = transaction
+    if (done === null) return 0
+    if (lsn < done.lsn || (lsn === done.lsn && this.#messages <= done.messages)) return records
+    transaction.done = null
+    return lsn === done.lsn && this.#messages === done.messages + 1 ? Math.min(done.records, records) : 0
+  }
+
+  async #drafts(message: RowChange | Truncate | LogicalMessage, lsn: bigint, transaction: Transaction): Promise<Draft[]> {
+    const { begin, events, origin } = transaction
+    const whence: Whence = {
+      ...{ lsn, xid: begin.xid, micros: begin.committedMicros, origin },
+      ...{ previousCommit: this.#previousCommit ?? this.#position.commit, snapshot: 'false' },
+    }
+    const nextOf = (table: string): NextInTransaction => (events === null ? noTransaction : () => events.next(`${begin.xid}:${lsn}`, table))
+    if (message.kind === 'message')
+      return this.#isPrefix(message.prefix) ? [this.#records.message(message, whence, nextOf('LOGICAL_DECODING_MESSAGE'))] : []
+    if (message.kind === 'truncate')
+      return message.relations.flatMap(id => {
+        const captured = this.#relation(id)?.table.captured
+        return captured === undefined ? [] : this.#records.truncate(captured, whence, nextOf(captured.name))
+      })
+    const known = this.#relation(message.relation)
+    if (known === null) return []
+    const { table } = known
+    if (message.after !== null && !table.fits(message.after)) await table.fit(message.after)
+    return this.#rowDrafts(message, table, whence, nextOf(table.captured.name))
+  }
+
+  #relation(id: number) {
+    const known = this.#relations.get(id)
+    if (known === undefined) throw new MalformedInput(`a change is of the relation ${id}, which was not described`)
+    return known
+  }
+
+  #rowDrafts({ kind, before, beforeIs, after }: RowChange, { captured }: DescribedTable, whence: Whence, next: NextInTransaction): Draft[] {
+    switch (kind) {
+      case 'insert':
+        return this.#records.insert(captured, after!, whence, next)
+      case 'update':
+        return this.#records.update(captured, before, beforeIs === 'row', after!, whence, next)
+      case 'delete':
+        return this.#records.delete(captured, before!, whence, next)
+    }
+  }
+
+  /** A logical message outside of transactions is sent at its own place. */
+  #outside(message: LogicalMessage, out: SourceRecord[]): void {
+    if (message.lsn <= this.#resumed.message || message.lsn <= this.#position.message) return
+    this.#position = { ...this.#position, message: message.lsn }
+    if (!this.#isPrefix(message.prefix)) return
+    const whence: Whence = {
+      lsn: message.lsn,
+      xid: null,
+      micros: 0n,
+      previousCommit: this.#previousCommit,
+      snapshot: 'false',
+      origin: null,
+    }
+    this.#add(out, this.#records.message(message, whence, noTransaction), this.#position)
+  }
+
+  /** Says from where to go on, though nothing has changed. */
+  heartbeat(out: SourceRecord[]): void {
+    this.#add(out, this.#records.heartbeat(), this.#position)
+  }
+
+  #add(out: SourceRecord[], draft: Draft, position: Position): void {
+    const begin = this.#transaction?.begin ?? null
+    out.push({
+      ...draft,
+      partition: null,
+      timestampMs: null,
+      sourcePartition: this.#sourcePartition,
+      sourceOffset: offsetOf(position, begin?.xid ?? null, begin?.committedMicros ?? null),
+    })
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * The stream of a replication slot, by the streaming replication protocol over a connection of `pg`
+ * (https://www.postgresql.org/docs/current/protocol-replication.html).
+ *
+ * `pg-logical-replication`, the library for this, tells the server that everything is safe that it has received, and queues without a bound; so this is
+ * written here. What is not taken yet is bounded: then the socket is not read, and the server waits. The server is told only what {@link confirm} says.
+ */
+import type { Client } from 'pg'
+import { ByteReader, MalformedInput, type System, type Timer } from '../../base.ts'
+import { fail, literal, quoted } from './connection.ts'
+import { lsnText } from './lsn.ts'
+
+export type Frame =
+  | { readonly kind: 'data'; readonly lsn: bigint; readonly body: Buffer }
+  /** The server has nothing else before this position. */
+  | { readonly kind: 'alive'; readonly lsn: bigint }
+
+export interface StreamOptions {
+  readonly slot: string
+  readonly publication: string
+  /** 0: where the slot is. */
+  readonly from: bigint
+  /** Whether the server knows them (PostgreSQL 14). */
+  readonly logicalMessages: boolean
+  readonly mostBytes: number
+  readonly statusMs: number
+}
+
+/** What `pg` does not declare of its connection. */
+interface Wire {
+  readonly stream: { pause(): void; resume(): void }
+  on(event: 'copyData', listener: (message: { chunk: Buffer }) => void): void
+  once(event: 'replicationStart', listener: () => void): void
+  sendCopyFromChunk(chunk: Buffer): void
+}
+
+/** From 1970 to 2000, where PostgreSQL's time begins. */
+const epochMs = 946_684_800_000
+
+export class ReplicationStream {
+  readonly #client: Client
+  readonly #wire: Wire
+  readonly #system: System
+  readonly #options: StreamOptions
+  #frames: Frame[] = []
+  #next = 0
+  #bytes = 0
+  #isPaused = false
+  #received: bigint
+  #confirmed: bigint
+  #error: unknown = null
+  #wake: (() => void) | null = null
+  #timer: Timer | null = null
+  #isClosed = false
+
+  /** Takes the client. Resolves when the stream has begun. */
+  static async start(client: Client, system: System, options: StreamOptions): Promise<ReplicationStream> {
+    const stream = new ReplicationStream(client, system, options)
+    await stream.#begin()
+    return stream
+  }
+
+  private constructor(client: Client, system: System, options: StreamOptions) {
+    this.#client = client
+    this.#wire = (client as unknown as { connection: Wire }).connection
+    this.#system = system
+    this.#options = options
+    this.#received = this.#confirmed = options.from
+  }
+
+  #begin(): Promise<void> {
+    const { slot, publication, from, logicalMessages } = this.#options
+    const plugin = [
+      `proto_version '1'`,
+      `publication_names ${literal(quoted(publication))}`,
+      ...(logicalMessages ? [`messages 'true'`] : []),
+    ]
+    const command = `START_REPLICATION SLOT ${quoted(slot)} LOGICAL ${lsnText(from)} (${plugin.join(', ')})`
+    return new Promise((resolve, reject) => {
+      this.#wire.once('replicationStart', () => {
+        this.#sendStatus()
+        resolve()
+      })
+      this.#wire.on('copyData', ({ chunk }) => this.#take(chunk))
+      this.#client.on('end', () => this.#end(new Error('the connection was closed')))
+      this.#client.on('error', error => this.#end(error))
+      this.#client.query(command).then(
+        () => this.#end(new Error('the connection was closed by the server')),
+        error => {
+          this.#end(error)
+          reject(asThrown(error))
+        },
+      )
+    })
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      this.#add(chunk)
+    } catch (error) {
+      this.#end(error)
+    }
+  }
+
+  #add(chunk: Buffer): void {
+    const reader = new ByteReader(chunk)
+    const kind = String.fromCharCode(reader.readInt8())
+    const lsn = reader.readSlice(8).readBigUInt64BE()
+    if (kind === 'k') {
+      reader.skip(8)
+      const wantsReply = reader.readBool()
+      if (lsn > this.#received) this.#received = lsn
+      if (this.#frames.at(-1)?.kind === 'alive' && this.#next < this.#frames.length) this.#frames.pop()
+      this.#frames.push({ kind: 'alive', lsn })
+      if (wantsReply) this.#sendStatus()
+    } else if (kind === 'w') {
+      reader.skip(16)
+      // The buffer is the parser's, which will use it again.
+      const body = Buffer.from(reader.readSlice(reader.remaining))
+      if (lsn > this.#received) this.#received = lsn
+      this.#bytes += body.length
+      this.#frames.push({ kind: 'data', lsn, body })
+      if (this.#bytes > this.#options.mostBytes && !this.#isPaused) {
+        this.#isPaused = true
+        this.#wire.stream.pause()
+      }
+    } else throw new MalformedInput(`the replication stream has no message "${kind}"`)
+    this.#wakeUp()
+  }
+
+  /** The next one that has arrived; null: none yet. Throws when the stream has ended and all before that was taken. */
+  take(): Frame | null {
+    const frame = this.#frames[this.#next]
+    if (frame === undefined) {
+      this.#frames = []
+      this.#next = 0
+      if (this.#error !== null) fail(this.#error)
+      return null
+    }
+    this.#next++
+    // Shifting each would move all the others.
+    if (this.#next === 1_024) {
+      this.#frames = this.#frames.slice(this.#next)
+      this.#next = 0
+    }
+    if (frame.kind === 'data') this.#bytes -= frame.body.length
+    if (this.#isPaused && this.#bytes <= this.#options.mostBytes / 2) {
+      this.#isPaused = false
+      this.#wire.stream.resume()
+    }
+    return frame
+  }
+
+  /** Resolves when there is something to take, or after this time. */
+  arrival(ms: number): Promise<void> {
+    if (this.#next < this.#frames.length || this.#error !== null || this.#isClosed) return Promise.resolve()
+    return new Promise(resolve => {
+      const timer = this.#system.timers.after(ms, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  /** All before this position is safe: the server need not send it again, and may drop its WAL. */
+  confirm(lsn: bigint): void {
+    if (lsn <= this.#confirmed) return
+    this.#confirmed = lsn
+    this.#sendStatus()
+  }
+
+  get confirmed(): bigint {
+    return this.#confirmed
+  }
+
+  /** From time to time also when there is nothing new, so that the server does not take us for dead. */
+  #sendStatus(): void {
+    if (this.#isClosed || this.#error !== null) return
+    this.#timer?.cancel()
+    this.#timer = this.#system.timers.after(this.#options.statusMs, () => this.#sendStatus())
+    const status = Buffer.alloc(34)
+    status.write('r')
+    status.writeBigUInt64BE(this.#received > this.#confirmed ? this.#received : this.#confirmed, 1)
+    status.writeBigUInt64BE(this.#confirmed, 9)
+    status.writeBigUInt64BE(this.#confirmed, 17)
+    status.writeBigInt64BE(BigInt(Math.floor(this.#system.clock.now() - epochMs)) * 1_000n, 25)
+    this.#wire.sendCopyFromChunk(status)
+  }
+
+  #end(error: unknown): void {
+    this.#error ??= error
+    this.#timer?.cancel()
+    this.#wakeUp()
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake
+    this.#wake = null
+    wake?.()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#timer?.cancel()
+    this.#wakeUp()
+    // A socket that is not read does not see that it was closed.
+    if (this.#isPaused) this.#wire.stream.resume()
+    await this.#client.end().catch(() => {}) // it may be gone
+  }
+}
+
+function asThrown(error: unknown): unknown {
+  try {
+    return fail(error)
+  } catch (thrown) {
+    return thrown
+  }
+}

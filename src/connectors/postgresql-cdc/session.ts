@@ -1,0 +1,266 @@
+/** Connections to one server, from the first look at its slot until they break: a snapshot if one is due, then the stream. */
+import type { Client } from 'pg'
+import { type SourceContext, type SourceRecord, type Struct, struct } from '../../connector.ts'
+import { included } from '../change-data/lists.ts'
+import { Catalog } from './catalog.ts'
+import { Changes } from './changes.ts'
+import { ask, connect } from './connection.ts'
+import type { Config } from './keys.ts'
+import { lsnText } from './lsn.ts'
+import { offsetOf, type Position } from './position.ts'
+import { postgresSource, Records } from './records.ts'
+import { ReplicationStream } from './replication.ts'
+import {
+  createPassingSlot,
+  createSlot,
+  dropSlot,
+  type ExportedSnapshot,
+  findSlot,
+  passingName,
+  requireLogical,
+  requirePublication,
+  slotLag,
+} from './slot.ts'
+import { enterSnapshot, readSnapshot, type SnapshotTable } from './snapshot.ts'
+import { Tables } from './tables.ts'
+
+const version = 'millrace'
+const defaultQueueBytes = 4_194_304
+
+export class Session {
+  readonly #config: Config
+  readonly #context: SourceContext
+  readonly #clients: Client[] = []
+  readonly #records: Records
+  #sql!: Client
+  #tables!: Tables
+  #serverVersion = 0
+  #position: Position | null
+  #snapshot: AsyncGenerator<SourceRecord[]> | null = null
+  #snapshotClient: Client | null = null
+  #changes: Changes | null = null
+  #stream: ReplicationStream | null = null
+  /** All records that were handed on are safe. */
+  #isSafe = true
+  #beatMs: number
+  #measuredMs = Number.NEGATIVE_INFINITY
+  #isFinished = false
+
+  /** `position`: null: a snapshot is due, if there are any. */
+  static async open(config: Config, context: SourceContext, position: Position | null): Promise<Session> {
+    const session = new Session(config, context, position)
+    try {
+      await session.#open()
+      return session
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+  }
+
+  private constructor(config: Config, context: SourceContext, position: Position | null) {
+    this.#config = config
+    this.#context = context
+    this.#position = position
+    this.#records = new Records(config, version, () => context.system.clock.now())
+    this.#beatMs = context.system.clock.monotonic()
+  }
+
+  /** From where to go on after the records that were handed on; null: the snapshot is not done. */
+  get position(): Position | null {
+    return this.#position
+  }
+
+  async #open(): Promise<void> {
+    this.#sql = await this.#connect('queries')
+    this.#serverVersion = await requireLogical(this.#sql)
+    const warn = (fields: object, message: string) => this.#context.log.warn(fields, message)
+    this.#tables = new Tables(this.#config, new Catalog(this.#sql), postgresSource, warn)
+    await requirePublication(this.#sql, this.#config, this.#tables)
+    const found = await findSlot(this.#sql, this.#config)
+    const slot = found?.isLost === true ? null : found
+    const mode = this.#config['snapshot.mode']
+    if (this.#position !== null && slot === null) {
+      if (mode !== 'when_needed') throw new Error(lostChanges(this.#config, this.#position, found !== null))
+      this.#position = null
+    }
+    if (found?.isLost === true) await dropSlot(this.#sql, this.#config)
+    const isDue = mode === 'always' ? this.#changes === null && this.#position === null : this.#position === null
+    const replication = await this.#connect('replication')
+    if (isDue && mode !== 'no_data' && mode !== 'never') {
+      await this.#beginSnapshot(replication, slot !== null)
+      return
+    }
+    if (slot === null) {
+      const { lsn } = await createSlot(replication, this.#config, this.#serverVersion)
+      this.#position = { commit: lsn, within: null, message: 0n }
+    } else this.#position ??= { commit: slot.confirmed, within: null, message: 0n }
+    await this.#startStream(replication)
+  }
+
+  async #connect(purpose: 'queries' | 'replication'): Promise<Client> {
+    const client = await connect(this.#config, this.#context.system.files, purpose)
+    this.#clients.push(client)
+    return client
+  }
+
+  async #beginSnapshot(replication: Client, hasSlot: boolean): Promise<void> {
+    const random = this.#context.system.random.below(2 ** 31)
+    const exported = hasSlot
+      ? await createPassingSlot(replication, passingName(this.#config, random))
+      : await createSlot(replication, this.#config, this.#serverVersion)
+    const client = await this.#connect('queries')
+    await enterSnapshot(client, exported)
+    // It has served its purpose: the transaction keeps the snapshot.
+    await replication.end()
+    this.#snapshotClient = client
+    const tables = await this.#snapshotTables(client)
+    this.#context.log.info({ lsn: lsnText(exported.lsn), tables: tables.length }, 'a snapshot begins')
+    this.#snapshot = this.#readSnapshot(client, exported, tables)
+  }
+
+  /** As the snapshot sees them. */
+  async #snapshotTables(client: Client): Promise<SnapshotTable[]> {
+    const seen = new Tables(this.#config, new Catalog(client), postgresSource, (fields, message) => this.#context.log.warn(fields, message))
+    const isRead = included(this.#config['snapshot.include.collection.list'], [])
+    const found: SnapshotTable[] = []
+    for (const { schema, name } of await seen.captured()) {
+      if (!isRead(`${schema}.${name}`)) continue
+      const table = await seen.now(schema, name)
+      if (table !== null) found.push(table)
+    }
+    return found
+  }
+
+  async *#readSnapshot(client: Client, exported: ExportedSnapshot, tables: readonly SnapshotTable[]): AsyncGenerator<SourceRecord[]> {
+    const after: Position = { commit: exported.lsn, within: null, message: 0n }
+    const micros = BigInt(Math.floor(this.#context.system.clock.now())) * 1_000n
+    const offset = (isLast: boolean): Struct => {
+      const made = offsetOf(after, null, micros)
+      if (!isLast) made['snapshot'] = 'INITIAL'
+      return made
+    }
+    yield* readSnapshot({
+      ...{ client, exported, tables, records: this.#records, micros, offset },
+      mostRows: this.#config['snapshot.fetch.size'],
+      sourcePartition: struct([['server', this.#config['topic.prefix']]]),
+    })
+    this.#position = after
+  }
+
+  async #startStream(client: Client): Promise<void> {
+    const position = this.#position!
+    this.#stream = await ReplicationStream.start(client, this.#context.system, {
+      slot: this.#config['slot.name'],
+      publication: this.#config['publication.name'],
+      from: position.commit,
+      logicalMessages: this.#serverVersion >= 140_000,
+      mostBytes: this.#config['max.queue.size.in.bytes'] || defaultQueueBytes,
+      statusMs: this.#config['status.update.interval.ms'],
+    })
+    this.#changes = new Changes(this.#config, this.#tables, this.#records, position)
+    this.#context.log.info({ lsn: lsnText(position.commit) }, 'the stream of changes begins')
+  }
+
+  async poll(): Promise<SourceRecord[]> {
+    await this.#measure()
+    const records = this.#snapshot !== null ? await this.#pollSnapshot(this.#snapshot) : await this.#pollStream()
+    if (records.length > 0) this.#isSafe = false
+    else this.#confirm()
+    return records
+  }
+
+  async #pollSnapshot(snapshot: AsyncGenerator<SourceRecord[]>): Promise<SourceRecord[]> {
+    const { value, done } = await snapshot.next()
+    if (done !== true) return value
+    this.#snapshot = null
+    await this.#snapshotClient?.end()
+    this.#context.log.info({}, 'the snapshot is done')
+    if (this.#config['snapshot.mode'] === 'initial_only') this.#isFinished = true
+    else await this.#startStream(await this.#connect('replication'))
+    return []
+  }
+
+  async #pollStream(): Promise<SourceRecord[]> {
+    const out: SourceRecord[] = []
+    const [stream, changes] = [this.#stream, this.#changes]
+    if (this.#isFinished || stream === null || changes === null) {
+      await this.#wait(this.#config['poll.interval.ms'])
+      return out
+    }
+    const most = this.#config['max.batch.size']
+    for (let frame = stream.take(); ; frame = stream.take()) {
+      if (frame === null) {
+        if (out.length > 0) break
+        await stream.arrival(Math.min(1_000, this.#config['poll.interval.ms']))
+        frame = stream.take()
+        if (frame === null) break
+      }
+      await changes.take(frame, out)
+      if (out.length >= most) break
+    }
+    await this.#beat(changes, out)
+    this.#position = changes.position
+    return out
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise(resolve => this.#context.system.timers.after(ms, resolve))
+  }
+
+  async #beat(changes: Changes, out: SourceRecord[]): Promise<void> {
+    const interval = this.#config['heartbeat.interval.ms']
+    const now = this.#context.system.clock.monotonic()
+    if (interval === 0 || now - this.#beatMs < interval) return
+    this.#beatMs = now
+    const query = this.#config['heartbeat.action.query']
+    if (query !== '') await ask(this.#sql, query)
+    changes.heartbeat(out)
+  }
+
+  /** How much WAL the slot keeps. */
+  async #measure(): Promise<void> {
+    const now = this.#context.system.clock.monotonic()
+    if (now - this.#measuredMs < this.#config['lag.interval.ms']) return
+    this.#measuredMs = now
+    const lag = await slotLag(this.#sql, this.#config)
+    if (lag === null) return
+    this.#context.gauge('slot_lag_bytes', lag.bytes)
+    this.#context.gauge('slot_kept_wal_bytes', lag.keptBytes)
+    const warnBytes = this.#config['lag.warn.bytes']
+    if (warnBytes > 0 && lag.keptBytes >= warnBytes)
+      this.#context.log.warn({ slot: this.#config['slot.name'], ...lag }, 'the server keeps much WAL for this slot: its disk may fill')
+  }
+
+  /** What was handed on is in Kafka. */
+  committed(): void {
+    this.#isSafe = true
+    this.#confirm()
+  }
+
+  #confirm(): void {
+    if (this.#isSafe && this.#position !== null && this.#config['flush.lsn.source']) this.#stream?.confirm(this.#position.commit)
+  }
+
+  /** In order: the task will not go on soon. */
+  async end(): Promise<void> {
+    if (!this.#config['slot.drop.on.stop']) return
+    await this.#stream?.close()
+    await dropSlot(this.#sql, this.#config).catch(error => this.#context.log.warn({ err: error }, 'the slot could not be dropped'))
+  }
+
+  async close(): Promise<void> {
+    await this.#stream?.close()
+    this.#stream = null
+    await Promise.all(this.#clients.map(client => client.end().catch(() => {}))) // it may be gone
+  }
+}
+
+function lostChanges(config: Config, position: Position, isThere: boolean): string {
+  const slot = config['slot.name']
+  const why = isThere ? `the slot ${slot} has lost WAL that it needs` : `there is no slot ${slot} any more`
+  return (
+    `${why}: the changes since ${lsnText(position.commit)} are gone. To read all rows again, set snapshot.mode=when_needed; to go on with what ` +
+    'comes now, delete the offsets of the connector and set snapshot.mode=no_data'
+  )
+}

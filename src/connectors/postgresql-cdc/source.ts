@@ -1,0 +1,34 @@
+/**
+ * Change data capture from PostgreSQL: every row that is inserted, updated or deleted becomes a record, as Debezium's connector makes it, by logical replication.
+ *
+ * Exactly once with transactions: an offset says exactly which record was the last one, and the server is told that changes are safe only after they are in Kafka.
+ */
+import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
+import { missing, requireNone } from '../required.ts'
+import { keys } from './keys.ts'
+import { PostgresTask } from './task.ts'
+
+const required = ['database.hostname', 'database.user', 'database.dbname', 'topic.prefix']
+
+export const postgresqlCdc = defineSource({
+  name: 'postgresql-cdc',
+  classes: ['io.debezium.connector.postgresql.PostgresConnector'],
+  version: '1',
+  summary: 'Captures every change of PostgreSQL tables by logical replication, each once, with the records of Debezium.',
+  example: {
+    'database.hostname': '127.0.0.1',
+    'database.port': '5432',
+    'database.user': 'postgres',
+    'database.password': '${env:PGPASSWORD}',
+    'database.dbname': 'postgres',
+    'topic.prefix': 'shop',
+    'table.include.list': 'public\\..*',
+  },
+  config: keys,
+  check: config => missing(config, required),
+  exactlyOnce: config => config['snapshot.mode'] !== 'always',
+  async open(config, context: SourceContext): Promise<SourceTask> {
+    requireNone(missing(config, required))
+    return new PostgresTask(config, context)
+  },
+})

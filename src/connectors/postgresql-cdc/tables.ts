@@ -1,0 +1,113 @@
+/** Which tables are captured, and each as it is now, or was when the stream last spoke of it. */
+import type { Schema } from '../../connector.ts'
+import { included } from '../change-data/lists.ts'
+import { CapturedTable, keyOf, type TableOptions } from './captured-table.ts'
+import type { Catalog, Table, TableColumn } from './catalog.ts'
+import type { Config } from './keys.ts'
+import type { Cell, Relation } from './pgoutput.ts'
+
+/** What it asks of the catalogue. */
+export type Lookup = Pick<Catalog, 'tables' | 'table' | 'columns' | 'forgetTypes'>
+
+export class Tables {
+  readonly #config: Config
+  readonly #catalog: Lookup
+  readonly #options: TableOptions
+  readonly #isSchema: (name: string) => boolean
+  readonly #isTable: (name: string) => boolean
+
+  constructor(config: Config, catalog: Lookup, source: Schema, warn: TableOptions['warn']) {
+    this.#config = config
+    this.#catalog = catalog
+    this.#isSchema = included(config['schema.include.list'], config['schema.exclude.list'])
+    this.#isTable = included(config['table.include.list'], config['table.exclude.list'])
+    const isColumnCaptured = included(config['column.include.list'], config['column.exclude.list'])
+    this.#options = { config, isColumnCaptured, source, warn }
+  }
+
+  isCaptured(schema: string, table: string): boolean {
+    return this.#isSchema(schema) && this.#isTable(`${schema}.${table}`)
+  }
+
+  async captured(): Promise<readonly { readonly schema: string; readonly name: string }[]> {
+    const all = await this.#catalog.tables(this.#config['publish.via.partition.root'])
+    return all.filter(({ schema, name }) => this.isCaptured(schema, name))
+  }
+
+  /** As it is now; null: it is gone. */
+  async now(schema: string, name: string): Promise<{ readonly table: Table; readonly captured: CapturedTable } | null> {
+    const table = await this.#catalog.table(schema, name)
+    if (table === null) return null
+    return { table, captured: new CapturedTable(schema, name, table.columns, keyOf(table, this.#config, null), this.#options) }
+  }
+
+  /** As the stream describes it. What the stream does not tell, the catalogue does, which may be younger. */
+  async described(relation: Relation): Promise<DescribedTable> {
+    const { schema, table: name } = relation
+    const table = (await this.#catalog.table(schema, name)) ?? {
+      id: 0,
+      schema,
+      name,
+      columns: [],
+      primaryKey: [],
+      identityIndex: [],
+      uniqueKey: [],
+    }
+    const key = keyOf(table, this.#config, relation).filter(column => relation.columns.some(each => each.name === column))
+    const nullable = (column: string) => {
+      const known = table.columns.find(each => each.name === column)
+      return known === undefined ? !key.includes(column) : known.isNullable
+    }
+    const columns = await this.#catalog.columns(relation.columns.map(column => ({ ...column, isNullable: nullable(column.name) })))
+    return new DescribedTable(relation, columns, key, this.#options, this.#catalog)
+  }
+}
+
+/** Of the stream: corrected where a row shows that the catalogue is younger than the row. */
+export class DescribedTable {
+  readonly #relation: Relation
+  #columns: readonly TableColumn[]
+  readonly #key: readonly string[]
+  readonly #options: TableOptions
+  readonly #catalog: Lookup
+  #captured: CapturedTable
+
+  constructor(relation: Relation, columns: readonly TableColumn[], key: readonly string[], options: TableOptions, catalog: Lookup) {
+    this.#relation = relation
+    this.#columns = columns
+    this.#key = key
+    this.#options = options
+    this.#catalog = catalog
+    this.#captured = this.#make()
+  }
+
+  #make(): CapturedTable {
+    return new CapturedTable(this.#relation.schema, this.#relation.table, this.#columns, this.#key, this.#options)
+  }
+
+  get captured(): CapturedTable {
+    return this.#captured
+  }
+
+  /** Of a new row. */
+  fits(cells: readonly Cell[]): boolean {
+    return this.#captured.misfit(cells) === null
+  }
+
+  async fit(cells: readonly Cell[]): Promise<void> {
+    for (let misfit = this.#captured.misfit(cells); misfit !== null; misfit = this.#captured.misfit(cells)) {
+      if ('nullable' in misfit) {
+        const { nullable } = misfit
+        this.#columns = this.#columns.map(column => (column.name === nullable ? { ...column, isNullable: true } : column))
+        this.#captured = this.#make()
+      } else {
+        this.#catalog.forgetTypes()
+        const wanted = this.#relation.columns.map((column, at) => ({ ...column, isNullable: this.#columns[at]!.isNullable }))
+        this.#columns = await this.#catalog.columns(wanted)
+        this.#captured = this.#make()
+        // A label that was renamed since is nowhere to be found.
+        return
+      }
+    }
+  }
+}
