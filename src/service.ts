@@ -50,7 +50,7 @@ export interface RegistrySettings {
   readonly userInfo: string | null
 }
 
-/** Where a schema registry is, and what it is told of who asks. */
+/** Where another service is, such as a schema registry, and what it is told of who asks. */
 export interface RegistryReached {
   readonly url: string
   readonly authorization: string | undefined
@@ -79,6 +79,10 @@ export interface ConnectSettings {
   readonly properties: Readonly<Record<string, string>>
   /** The URL under which other workers reach this one; null: its address and port. */
   readonly advertisedUrl: string | null
+  /** Of workers in another process, for the console; null: those of this one. */
+  readonly url: string | null
+  /** `user:password` for them; null: none. */
+  readonly userInfo: string | null
 }
 
 export interface ServiceContext {
@@ -88,6 +92,10 @@ export interface ServiceContext {
   readonly own: Client
   /** With the credentials of a caller, as the Authorization header has them. null: there is no registry. */
   registryFor(authorization: string | undefined): RegistryReached | null
+  /** A worker of Kafka Connect in the same way; null: there is none. */
+  connectFor(authorization: string | undefined): RegistryReached | null
+  /** The triggers of this process in the same way; null: they do not run here. */
+  triggersFor(authorization: string | undefined): RegistryReached | null
   readonly system: System
   readonly logger: Logger
 }

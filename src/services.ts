@@ -43,8 +43,13 @@ export async function startServices(settings: ServicesSettings, system: System, 
   const sessions = openSessions({ bootstrap, properties, ways: login, system })
   const running = new Map<ServiceName, Service>()
   const withoutPort: ServiceName[] = []
-  const registryFor = (authorization: string | undefined) => reachRegistry(settings, running.get('registry')?.port, authorization)
-  const context: ServiceContext = { settings, sessions, own, registryFor, system, logger }
+  const elsewhere: { readonly [N in ServiceName]?: Elsewhere } = { registry: settings.registry, connect: settings.connect }
+  const reach = (name: ServiceName) => (authorization: string | undefined) =>
+    reached(settings, elsewhere[name] ?? nowhere, running.get(name)?.port, authorization)
+  const context: ServiceContext = {
+    ...{ settings, sessions, own, system, logger },
+    ...{ registryFor: reach('registry'), connectFor: reach('connect'), triggersFor: reach('triggers') },
+  }
   const open = async (name: ServiceName) => {
     try {
       running.set(name, await openers[name](context))
@@ -70,8 +75,18 @@ export async function startServices(settings: ServicesSettings, system: System, 
   }
 }
 
-function reachRegistry(
-  { registry: { url, userInfo }, host, tls }: ServicesSettings,
+/** Of a service in another process, as it is configured. */
+interface Elsewhere {
+  readonly url: string | null
+  /** `user:password`. The credentials of a caller never go to another process. */
+  readonly userInfo: string | null
+}
+const nowhere: Elsewhere = { url: null, userInfo: null }
+
+/** `port`: of the one in this process. */
+function reached(
+  { host, tls }: ServicesSettings,
+  { url, userInfo }: Elsewhere,
   port: number | undefined,
   authorization: string | undefined,
 ): RegistryReached | null {

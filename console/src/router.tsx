@@ -168,6 +168,53 @@ const schema = createRoute({
   component: lazyRouteComponent(() => import('./views/schema.tsx'), 'Schema'),
 })
 
+const connectors = createRoute({
+  getParentRoute: () => root,
+  path: '/connectors',
+  validateSearch: (search: Search) => set({ search: text(search['search']) }),
+  component: lazyRouteComponent(() => import('./views/connectors/list.tsx'), 'Connectors'),
+})
+
+const connector = createRoute({
+  getParentRoute: () => root,
+  path: '/connectors/$connector',
+  component: lazyRouteComponent(() => import('./views/connectors/connector.tsx'), 'Connector'),
+})
+
+const connectorIndex = createRoute({
+  getParentRoute: () => connector,
+  path: '/',
+  beforeLoad: ({ params }) => {
+    throw redirect({ to: '/connectors/$connector/status', params: params as { connector: string }, replace: true })
+  },
+})
+
+const connectorStatus = createRoute({
+  getParentRoute: () => connector,
+  path: '/status',
+  component: lazyRouteComponent(() => import('./views/connectors/status.tsx'), 'ConnectorStatus'),
+})
+
+const connectorConfig = createRoute({
+  getParentRoute: () => connector,
+  path: '/config',
+  component: lazyRouteComponent(() => import('./views/connectors/config.tsx'), 'ConnectorConfig'),
+})
+
+const connectorOffsets = createRoute({
+  getParentRoute: () => connector,
+  path: '/offsets',
+  component: lazyRouteComponent(() => import('./views/connectors/offsets.tsx'), 'ConnectorOffsets'),
+})
+
+/** Not below /connectors, where it could be the name of one. */
+const createConnector = createRoute({
+  getParentRoute: () => root,
+  path: '/create-connector',
+  validateSearch: (search: Search) => set({ class: text(search['class']) }),
+  component: lazyRouteComponent(() => import('./views/connectors/config.tsx'), 'CreateConnector'),
+})
+
 const security = createRoute({
   getParentRoute: () => root,
   path: '/security',
@@ -247,6 +294,9 @@ const tree = root.addChildren([
   group.addChildren([groupIndex, lag, members, offsets, groupShare, groupHistory]),
   schemas,
   schema,
+  connectors,
+  connector.addChildren([connectorIndex, connectorStatus, connectorConfig, connectorOffsets]),
+  createConnector,
   security.addChildren([securityIndex, acls, users, quotas, tokens]),
   transactions,
   brokers,

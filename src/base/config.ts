@@ -26,6 +26,8 @@ export interface ConfigKey<T = unknown> {
   readonly default: string | null
   /** What may be written, for people. */
   readonly allowed: string
+  /** The only words that may be written, of lists between commas; null: it is not a matter of words. */
+  readonly words: readonly string[] | null
   readonly doc: string
   readonly importance: Importance
   readonly dynamic: Dynamic
@@ -111,6 +113,8 @@ interface TextSpec<D> extends Spec {
   check?: (value: string) => string | null
   /** How the reference describes what `check` lets through. */
   allowed?: string
+  /** What `check` lets through, if these are a few words. */
+  words?: readonly string[]
 }
 
 type Defaulted<D, T> = D extends null ? T | null : T
@@ -129,7 +133,11 @@ export const bytes = <const D extends number | string | null>(spec: NumberSpec<D
 export const intMs = <const D extends number | string | null>(spec: NumberSpec<D>) => int({ ...spec, unit: 'ms' })
 export const ms = <const D extends number | string | null>(spec: NumberSpec<D>) => long({ ...spec, unit: 'ms' })
 
-function key<T>(type: ConfigType, spec: Spec, rest: Pick<ConfigKey<T>, 'unit' | 'default' | 'allowed' | 'parse'>): ConfigKey<T> {
+function key<T>(
+  type: ConfigType,
+  spec: Spec,
+  rest: Pick<ConfigKey<T>, 'unit' | 'default' | 'allowed' | 'parse'> & { readonly words?: readonly string[] | undefined },
+): ConfigKey<T> {
   return {
     type,
     doc: spec.doc,
@@ -140,6 +148,7 @@ function key<T>(type: ConfigType, spec: Spec, rest: Pick<ConfigKey<T>, 'unit' | 
       typeof entry === 'string' ? { name: entry, factor: 1 } : { name: entry[0], factor: entry[1] },
     ),
     ...rest,
+    words: rest.words ?? null,
   }
 }
 
@@ -222,7 +231,10 @@ const textKey = <T extends string | null>(type: ConfigType, spec: TextSpec<strin
     return { value, text: value }
   }
   const allowed = spec.allowed ?? (spec.oneOf ? `one of ${spec.oneOf.join(', ')}` : 'text')
-  return key<T>(type, spec, { unit: null, default: spec.default, allowed, parse: parse as (text: string) => Parsed<T> })
+  return key<T>(type, spec, {
+    ...{ unit: null, default: spec.default, allowed, words: spec.oneOf ?? spec.words },
+    parse: parse as (text: string) => Parsed<T>,
+  })
 }
 
 export const string = <const D extends string | null>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('STRING', spec)
@@ -243,7 +255,7 @@ export function choice<const C extends string, D extends C | null>(
     return { value: found, text: asked }
   }
   const allowed = `one of ${choices.join(', ')}`
-  return key<Defaulted<D, C>>('STRING', spec, { unit: null, default: spec.default, allowed, parse: parse as never })
+  return key<Defaulted<D, C>>('STRING', spec, { unit: null, default: spec.default, allowed, words: choices, parse: parse as never })
 }
 
 /** Words between commas. */
@@ -263,7 +275,10 @@ export function list<const D extends string | null>(
     return { value, text: canonical }
   }
   const allowed = spec.allowed ?? (spec.oneOf ? `any of ${spec.oneOf.join(', ')} (comma-separated)` : 'a comma-separated list')
-  return key<Defaulted<D, readonly string[]>>('LIST', spec, { unit: null, default: spec.default, allowed, parse: parse as never })
+  return key<Defaulted<D, readonly string[]>>('LIST', spec, {
+    ...{ unit: null, default: spec.default, allowed, words: spec.oneOf },
+    parse: parse as never,
+  })
 }
 
 /** Kafka's list syntax: commas, with white space around the words ignored; nothing is the empty list. */

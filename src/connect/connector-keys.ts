@@ -12,10 +12,13 @@ export const groups = {
   offsets: 'offsets.topic',
 } as const
 
-const anyCase = (words: readonly string[]) => (text: string) =>
-  words.some(word => word.toLowerCase() === text.toLowerCase())
-    ? null
-    : `String must be one of (case insensitive): ${words.join(', ').toUpperCase()}`
+const anyCase = (...words: readonly string[]) => ({
+  words,
+  check: (text: string) =>
+    words.some(word => word.toLowerCase() === text.toLowerCase())
+      ? null
+      : `String must be one of (case insensitive): ${words.join(', ').toUpperCase()}`,
+})
 
 const unique = (what: string) => (text: string) => {
   const words = text.split(',')
@@ -81,7 +84,7 @@ const common = {
   }),
   'errors.tolerance': string({
     default: 'none',
-    check: anyCase(['none', 'all']),
+    ...anyCase('none', 'all'),
     doc: "Behavior for tolerating errors during connector operation. 'none' is the default value and signals that any error will result in an immediate connector task failure; 'all' changes the behavior to skip over problematic records.",
   }),
   'errors.log.enable': boolean({ default: false, doc: 'If true, write each error and the details of the failed operation to the log.' }),
@@ -122,12 +125,12 @@ const source = {
   }),
   'exactly.once.support': string({
     default: 'requested',
-    check: anyCase(['requested', 'required']),
+    ...anyCase('requested', 'required'),
     doc: 'required: the connector is refused unless it can provide exactly-once semantics with its configuration and the worker supports it.',
   }),
   'transaction.boundary': string({
     default: 'poll',
-    check: anyCase(['poll', 'interval', 'connector']),
+    ...anyCase('poll', 'interval', 'connector'),
     doc: 'poll: a transaction for each batch of records that a task provides; interval: one for each transaction.boundary.interval.ms.',
   }),
   'transaction.boundary.interval.ms': long({

@@ -215,7 +215,7 @@ function infosOf(
   const infoOf = (key: string, value: string | null): ValueInfo => ({
     name: key,
     value,
-    recommended_values: recommended.get(key) ?? [],
+    recommended_values: recommended.get(key) ?? described.get(key)?.declared.words ?? [],
     errors: errors.get(key) ?? [],
     visible: true,
   })

@@ -1,5 +1,7 @@
 /** All routes of the console's API. The application imports the types from here, and nothing else. */
 import { configRoutes } from './api/config.ts'
+import { connectorFormRoutes } from './api/connector-form.ts'
+import { connectorRoutes } from './api/connectors.ts'
 import { filterRoutes } from './api/filters.ts'
 import { groupRoutes } from './api/groups.ts'
 import { historyRoutes } from './api/history.ts'
@@ -32,6 +34,8 @@ const all = [
   ...groupRoutes,
   ...shareRoutes,
   ...schemaRoutes,
+  ...connectorRoutes,
+  ...connectorFormRoutes,
   ...securityRoutes,
   ...transactionRoutes,
 ] as const

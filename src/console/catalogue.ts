@@ -6,8 +6,12 @@
 import type { System } from '../base.ts'
 import type { Client, ClientError, GroupListing, GroupOffset, TopicState } from '../client.ts'
 import type { RegistryClient } from '../serde.ts'
+import { allConnectors, type Connector } from './connectors/worker.ts'
+import type { Peer } from './peers.ts'
 
 const freshMs = 3_000
+/** Their states change by themselves. */
+const connectorsFreshMs = 1_000
 /** Sizes need every broker's log directories. */
 const sizesFreshMs = 15_000
 /** Of the time, for loads of one kind by all principals. */
@@ -70,6 +74,8 @@ export class Catalogue {
   readonly committed: Kept<Committed>
   readonly #subjects: Kept<string[]>
   #registry: RegistryClient | null = null
+  readonly #connectors: Kept<Connector[]>
+  #worker: Peer | null = null
 
   /** `sharers`: how many catalogues there are. */
   constructor(client: Client, clock: Clock, sharers: () => number) {
@@ -82,6 +88,7 @@ export class Catalogue {
       const listed = [...all].sort((a, b) => Number(a.state === 'Empty') - Number(b.state === 'Empty')).slice(0, mostGroups)
       return { listed, offsets: await client.manyGroupOffsets(listed) }
     })
+    this.#connectors = kept(connectorsFreshMs, () => allConnectors(this.#worker!))
     this.#subjects = kept(freshMs, async () => ((await this.#registry!.request('GET', '/subjects')) as string[]).sort())
   }
 
@@ -90,6 +97,17 @@ export class Catalogue {
     if (this.#registry !== registry) this.#subjects.forget()
     this.#registry = registry
     return this.#subjects.get()
+  }
+
+  /** As the worker answers this principal, in order. */
+  connectors(worker: Peer): Promise<Connector[]> {
+    if (this.#worker !== worker) this.#connectors.forget()
+    this.#worker = worker
+    return this.#connectors.get()
+  }
+
+  forgetConnectors(): void {
+    this.#connectors.forget()
   }
 
   forgetSubjects(): void {

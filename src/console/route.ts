@@ -14,7 +14,7 @@ import { toHttpError } from './problem.ts'
 import { Shared } from './shared.ts'
 import type { File, Send } from './streams.ts'
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 export interface Asked<P extends TSchema, Q extends TSchema, B extends TSchema> extends Caller {
   readonly params: Static<P>
@@ -146,6 +146,7 @@ async function audited({ handle, audit, method, path }: Route, asked: Asked<TSch
 function callerOf(identity: Identity, shared: Shared): Caller {
   const { sessions, settings, system } = shared.context
   const client = sessions.clientOf(identity)
+  const authorization = sessions.authorizationOf(identity)
   return {
     principal: identity.principal,
     needsLogin: sessions.needsLogin,
@@ -153,7 +154,9 @@ function callerOf(identity: Identity, shared: Shared): Caller {
     bootstrap: settings.bootstrap,
     clock: system.clock,
     catalogue: shared.catalogueOf(identity, client),
-    registry: shared.registryOf(identity, sessions.authorizationOf(identity)),
+    registry: shared.registryOf(identity, authorization),
+    worker: shared.workerOf(identity, authorization, client),
+    triggers: shared.triggersOf(identity, authorization),
     shared,
   }
 }

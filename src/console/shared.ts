@@ -7,10 +7,10 @@ import type { Identity } from '../sessions.ts'
 import { type Catalogue, Catalogues } from './catalogue.ts'
 import { History } from './history/history.ts'
 import { SearchThreads } from './messages/threads.ts'
+import { guarded, openPeer, type Peer } from './peers.ts'
+import { PerIdentity } from './per-identity.ts'
 import { SavedFilters } from './saved-filters.ts'
 import { Streams } from './streams.ts'
-
-const mostRegistries = 64
 
 export class Shared {
   readonly context: ServiceContext
@@ -21,8 +21,9 @@ export class Shared {
   readonly savedFilters: SavedFilters
   readonly history: History
   readonly #catalogues: Catalogues
-  /** By identity, because the registry decides for itself what somebody may see. In the order of use. */
-  readonly #registries = new Map<string, { client: RegistryClient; url: string; authorization: string | undefined }>()
+  readonly #registries: PerIdentity<RegistryClient>
+  readonly #workers: PerIdentity<Peer>
+  readonly #triggers: PerIdentity<Peer>
 
   constructor(context: ServiceContext) {
     this.context = context
@@ -32,35 +33,35 @@ export class Shared {
     this.savedFilters = new SavedFilters(context)
     this.history = new History({ client: context.own, metricsUrl: context.settings.metricsUrl, system: context.system })
     this.#catalogues = new Catalogues(context.system)
+    const { system } = context
+    this.#registries = new PerIdentity(reached => openRegistryClient({ ...reached, system }))
+    this.#workers = new PerIdentity(reached => openPeer(reached, 'the worker of Kafka Connect', system))
+    this.#triggers = new PerIdentity(reached => openPeer(reached, 'the triggers service', system))
   }
 
   catalogueOf({ key }: Identity, client: Client): Catalogue {
     return this.#catalogues.of(key, client)
   }
 
-  /** With the credentials of the caller; null: there is none. */
-  registryOf({ key }: Identity, authorization: string | undefined): RegistryClient | null {
-    const { system, registryFor } = this.context
-    const reached = registryFor(authorization)
-    if (reached === null) return null
-    const known = this.#registries.get(key)
-    this.#registries.delete(key)
-    const isSame = known !== undefined && known.url === reached.url && known.authorization === reached.authorization
-    if (!isSame) known?.client.close()
-    const entry = isSame ? known : { client: openRegistryClient({ ...reached, system }), ...reached }
-    this.#registries.set(key, entry)
-    const [oldest, { client }] = this.#registries.entries().next().value!
-    if (this.#registries.size > mostRegistries) {
-      this.#registries.delete(oldest)
-      client.close()
-    }
-    return entry.client
+  /** With the credentials of the caller, here and below; null: there is none. */
+  registryOf(identity: Identity, authorization: string | undefined): RegistryClient | null {
+    return this.#registries.of(identity, this.context.registryFor(authorization))
+  }
+
+  workerOf(identity: Identity, authorization: string | undefined, client: Client): Peer | null {
+    const reached = this.context.connectFor(authorization)
+    const worker = this.#workers.of(identity, reached)
+    return worker === null || reached!.isOwn || !this.context.sessions.needsLogin ? worker : guarded(worker, client)
+  }
+
+  triggersOf(identity: Identity, authorization: string | undefined): Peer | null {
+    return this.#triggers.of(identity, this.context.triggersFor(authorization))
   }
 
   async close(): Promise<void> {
     this.history.close()
     await this.streams.close()
-    for (const { client } of this.#registries.values()) client.close()
+    for (const clients of [this.#registries, this.#workers, this.#triggers]) clients.close()
     await Promise.all([this.threads.close(), this.savedFilters.close()])
   }
 }

@@ -1,30 +1,9 @@
-/** HTTP to a registry: several addresses of which any will do, Basic credentials, TLS, and limits of time and size. Node's client is loaded when first used. */
-import type { IncomingMessage, RequestOptions } from 'node:http'
-import { notReached, parseLossless, type System, stringifyLossless } from '../base.ts'
+/** HTTP to a registry, whose failures are those of a serde. */
+import type { System } from '../base.ts'
+import { BadAddress, type JsonAddress, type JsonHttp, NoAnswer, openJsonHttp } from '../json-http.ts'
 import { SerdeError } from './types.ts'
 
-export interface RegistryAddress {
-  /** `http://host:8081`, several separated by commas; credentials may stand in front of the host. */
-  readonly url: string
-  readonly credentials?: { readonly user: string; readonly password: string } | undefined
-  /** The header, instead of credentials. */
-  readonly authorization?: string | undefined
-  /** Certificates in PEM that are trusted instead of the system's. */
-  readonly ca?: string | Buffer | undefined
-  /** It is this process, so that there is nobody to verify. */
-  readonly isOwn?: boolean | undefined
-  readonly timeoutMs?: number | undefined
-}
-
-interface Answer {
-  readonly status: number
-  readonly answer: unknown
-}
-
-export interface RegistryHttp {
-  ask(method: string, path: string, body: unknown): Promise<Answer>
-  close(): void
-}
+export type RegistryAddress = Omit<JsonAddress, 'named' | 'mediaType'>
 
 /** No address of the registry answered: what was asked may succeed later. */
 export class RegistryUnreachable extends SerdeError {
@@ -34,130 +13,20 @@ export class RegistryUnreachable extends SerdeError {
   }
 }
 
-const mediaType = 'application/vnd.schemaregistry.v1+json'
-const mostAnswerBytes = 2 ** 25
-const defaultTimeoutMs = 10_000
-
-interface Target {
-  readonly url: URL
-  readonly authorization: string | null
-}
-
-interface Agents {
-  readonly http: typeof import('node:http')
-  readonly https: typeof import('node:https')
-  readonly plain: import('node:http').Agent
-  readonly secure: import('node:https').Agent
-}
+const isRegistry = { named: 'the schema registry', mediaType: 'application/vnd.schemaregistry.v1+json' }
 
 /** Throws SerdeError if an address is not one. */
-export function openHttp(address: RegistryAddress, system: System): RegistryHttp {
-  const targets = address.url.split(',').map(each => targetOf(each.trim(), address))
-  const timeoutMs = address.timeoutMs ?? defaultTimeoutMs
-  let agents: Promise<Agents> | null = null
-  return {
-    async ask(method, path, body) {
-      agents ??= openAgents(address)
-      const opened = await agents
-      const text = body === undefined ? null : stringifyLossless(body)
-      let problem: unknown
-      for (const target of targets) {
-        try {
-          return await once(opened, target, { method, path, text, timeoutMs, system })
-        } catch (error) {
-          // What may have been done must not be done again by another.
-          if (method !== 'GET' && !notReached(error)) throw unanswered(target, error)
-          problem ??= unanswered(target, error)
-        }
-      }
-      throw problem
-    },
-    close() {
-      agents
-        ?.then(({ plain, secure }) => {
-          plain.destroy()
-          secure.destroy()
-        })
-        .catch(() => {})
-    },
-  }
-}
-
-function targetOf(text: string, { credentials, authorization: given }: RegistryAddress): Target {
-  const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol))
-    throw new SerdeError(`"${withoutSecret(text)}" is not the address of a registry, such as http://localhost:8081`)
-  const user = credentials?.user ?? decodeURIComponent(url.username)
-  const password = credentials?.password ?? decodeURIComponent(url.password)
-  url.username = url.password = ''
-  const authorization = given !== undefined ? given : user === '' ? null : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-  return { url, authorization }
-}
-
-function withoutSecret(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, '//…@')
-}
-
-async function openAgents({ ca, isOwn }: RegistryAddress): Promise<Agents> {
-  const [http, https] = await Promise.all([import('node:http'), import('node:https')])
-  const limits = { keepAlive: true, maxSockets: 8 }
-  return {
-    http,
-    https,
-    plain: new http.Agent(limits),
-    secure: new https.Agent({ ...limits, rejectUnauthorized: isOwn !== true, ...(ca === undefined ? {} : { ca }) }),
-  }
-}
-
-interface Call {
-  readonly method: string
-  readonly path: string
-  readonly text: string | null
-  readonly timeoutMs: number
-  readonly system: System
-}
-
-function once(agents: Agents, { url, authorization }: Target, { method, path, text, timeoutMs, system }: Call): Promise<Answer> {
-  const secure = url.protocol === 'https:'
-  const headers: Record<string, string> = { accept: `${mediaType}, application/json` }
-  if (authorization !== null) headers.authorization = authorization
-  if (text !== null) {
-    headers['content-type'] = mediaType
-    headers['content-length'] = String(Buffer.byteLength(text))
-  }
-  const options: RequestOptions = { method, headers, agent: secure ? agents.secure : agents.plain }
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  const target = `${url.origin}${url.pathname.replace(/\/$/, '')}${path}`
-  const request = (secure ? agents.https : agents.http).request(target, options, response => {
-    read(response).then(resolve, reject)
-  })
-  const timer = system.timers.after(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)))
-  request.on('error', reject)
-  request.end(text ?? undefined)
-  return promise.finally(() => timer.cancel())
-}
-
-async function read(response: IncomingMessage): Promise<Answer> {
-  const pieces: Buffer[] = []
-  let size = 0
-  for await (const piece of response as AsyncIterable<Buffer>) {
-    size += piece.length
-    if (size > mostAnswerBytes) throw new Error(`the answer has more than ${mostAnswerBytes} bytes`)
-    pieces.push(piece)
-  }
-  const status = response.statusCode ?? 0
-  const text = Buffer.concat(pieces).toString('utf8')
-  if (text === '') return { status, answer: null }
+export function openHttp(address: RegistryAddress, system: Pick<System, 'timers'>): JsonHttp {
   try {
-    return { status, answer: parseLossless(text) }
+    const { ask, close } = openJsonHttp({ ...address, ...isRegistry }, system)
+    return {
+      ask: (...call) =>
+        ask(...call).catch(error => {
+          throw error instanceof NoAnswer ? new RegistryUnreachable(error.message, error.cause) : error
+        }),
+      close,
+    }
   } catch (error) {
-    // An error page of something between is told by its status.
-    if (status >= 400) return { status, answer: null }
-    throw new Error(`the answer is not JSON: ${(error as Error).message}`, { cause: error })
+    throw error instanceof BadAddress ? new SerdeError(error.message) : error
   }
-}
-
-function unanswered({ url }: Target, error: unknown): RegistryUnreachable {
-  const { code, message } = error as NodeJS.ErrnoException
-  return new RegistryUnreachable(`the schema registry at ${url.origin} does not answer: ${message === '' ? code : message}`, error)
 }

@@ -22,7 +22,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     console: { idleMs: 1_800_000, mostMs: 43_200_000, oidc: null },
     rest: { mostInFlightBytes: 67_108_864, instanceTimeoutMs: 300_000, mostInstances: 100, streamIdleMs: 300_000 },
     triggers: { mostRunners: 8 },
-    connect: { properties: {}, advertisedUrl: null },
+    connect: { properties: {}, advertisedUrl: null, url: null, userInfo: null },
     metricsUrl: null,
     ...changes,
   }

@@ -18,6 +18,8 @@ const pages: readonly Found[] = [
   { kind: 'page', name: 'Topics', to: { to: '/topics' } },
   { kind: 'page', name: 'Groups', to: { to: '/groups' } },
   { kind: 'page', name: 'Schemas', to: { to: '/schemas' } },
+  { kind: 'page', name: 'Connectors', to: { to: '/connectors' } },
+  { kind: 'page', name: 'New connector', to: { to: '/create-connector' } },
   { kind: 'page', name: 'Transactions', to: { to: '/transactions' } },
   { kind: 'page', name: 'Access (ACLs)', to: { to: '/security/acls' } },
   { kind: 'page', name: 'Users', to: { to: '/security/users' } },

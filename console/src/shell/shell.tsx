@@ -15,6 +15,7 @@ const places = [
   { to: '/topics', title: 'Topics' },
   { to: '/groups', title: 'Groups' },
   { to: '/schemas', title: 'Schemas' },
+  { to: '/connectors', title: 'Connectors' },
   { to: '/transactions', title: 'Transactions' },
   { to: '/security', title: 'Security' },
   { to: '/brokers', title: 'Brokers' },

@@ -10,10 +10,13 @@ import css from './editor.module.css'
 interface EditorProps {
   label: string
   value: string
+  readOnly?: boolean
+  /** As tall as its text. */
+  tall?: boolean
   onChange: (value: string) => void
 }
 
-export default function Editor({ label, value, onChange }: EditorProps) {
+export default function Editor({ label, value, readOnly = false, tall = false, onChange }: EditorProps) {
   const place = useRef<HTMLDivElement>(null)
   const changed = useRef(onChange)
   changed.current = onChange
@@ -32,6 +35,7 @@ export default function Editor({ label, value, onChange }: EditorProps) {
           bracketMatching(),
           syntaxHighlighting(defaultHighlightStyle),
           EditorView.lineWrapping,
+          EditorState.readOnly.of(readOnly),
           EditorView.contentAttributes.of({ 'aria-label': label, 'aria-multiline': 'true' }),
           EditorView.updateListener.of(update => {
             if (update.docChanged) changed.current(update.state.doc.toString())
@@ -41,5 +45,5 @@ export default function Editor({ label, value, onChange }: EditorProps) {
     })
     return () => view.destroy()
   }, [])
-  return <div ref={place} className={css['editor']} />
+  return <div ref={place} className={`${css['editor']} ${tall ? css['tall'] : ''}`} />
 }

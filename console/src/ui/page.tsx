@@ -1,6 +1,7 @@
 /** The frame of a view: its name, the facts about it, what can be done, and its parts. */
 import { Link, type LinkProps } from '@tanstack/react-router'
 import { type ReactNode, useEffect } from 'react'
+import button from './button.module.css'
 import css from './page.module.css'
 
 interface PageProps {
@@ -46,6 +47,19 @@ export function Page({ title, facts = [], actions, tabs, children }: PageProps) 
       )}
       {children}
     </div>
+  )
+}
+
+/** A button that leads to another place. */
+export function LinkButton({
+  children,
+  kind = 'main',
+  ...to
+}: { children: ReactNode; kind?: 'main' | 'plain' } & Pick<LinkProps, 'to' | 'params' | 'search'>) {
+  return (
+    <Link {...(to as LinkProps)} className={`${button['button']} ${button[kind]} ${button['link']}`}>
+      {children}
+    </Link>
   )
 }
 

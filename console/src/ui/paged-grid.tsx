@@ -7,13 +7,16 @@ import { Failed, Loading } from './states.tsx'
 interface PagedGridProps<Row> extends Omit<GridProps<Row>, 'count' | 'rowAt' | 'keyOf' | 'onSight'> {
   pages: Pages<Row>
   keyOf: (row: Row) => string
+  /** The right without which it is refused. */
+  needs?: string
   /** Instead of a list that has no rows. */
   empty: ReactNode
 }
 
-export function PagedGrid<Row>({ pages: { first, total, rowAt, onSight }, keyOf, empty, ...rest }: PagedGridProps<Row>) {
+export function PagedGrid<Row>({ pages: { first, total, rowAt, onSight }, keyOf, needs, empty, ...rest }: PagedGridProps<Row>) {
   if (first.isPending) return <Loading />
-  if (first.isError && first.data === undefined) return <Failed error={first.error} retry={() => void first.refetch()} />
+  if (first.isError && first.data === undefined)
+    return <Failed error={first.error} retry={() => void first.refetch()} {...(needs === undefined ? {} : { needs })} />
   if (total === 0) return empty
   const keyAt = (index: number) => {
     const row = rowAt(index)

@@ -68,6 +68,15 @@ export function Failed({ error, retry, needs }: FailedProps) {
   )
 }
 
+/** What was tried in a view was refused; the view stays. */
+export function Refused({ error }: { error: Error }) {
+  return (
+    <p className={css['refused']} role="alert">
+      {error.message}
+    </p>
+  )
+}
+
 /** Of everything that is about ACLs. */
 export function NoAuthorizer() {
   return (

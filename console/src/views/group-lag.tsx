@@ -27,7 +27,7 @@ export function Lag() {
   return <GroupPartitions group={group} label={`Lag of ${group}`} columns={columns} above={<LagPlot group={group} />} />
 }
 
-function LagPlot({ group }: { group: string }) {
+export function LagPlot({ group }: { group: string }) {
   const history = useQuery({ ...asked('GET /groups/:group/history', { params: { group } }), refetchInterval: 10_000 })
   const lag = history.data?.lag
   if (lag === undefined) return null

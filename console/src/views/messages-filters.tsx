@@ -1,13 +1,12 @@
 /** Which records: where to begin, and conditions. They take effect together, in the URL. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { DropdownMenu } from 'radix-ui'
 import { type FormEvent, useState } from 'react'
 import { asked, call, hrefOf } from '../api.ts'
 import { type FilterName, filterNames } from '../router.tsx'
 import { Button, Field, Input, Select } from '../ui/button.tsx'
 import { Dialog, DialogForm } from '../ui/dialog.tsx'
-import menu from '../ui/menu.module.css'
+import { Menu } from '../ui/menu.tsx'
 import { Bar } from '../ui/page.tsx'
 import { Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
@@ -170,32 +169,19 @@ function FilterMenu({ topic }: { topic: string }) {
   const close = () => setShown(null)
   return (
     <>
-      <DropdownMenu.Root modal={false}>
-        <DropdownMenu.Trigger asChild>
-          <Button>Save ▾</Button>
-        </DropdownMenu.Trigger>
-        <DropdownMenu.Portal>
-          <DropdownMenu.Content className={menu['menu']} align="end" sideOffset={4}>
-            <DropdownMenu.Item className={menu['item']} asChild>
-              <a href={file('ndjson')} download>
-                All that match, as NDJSON
-              </a>
-            </DropdownMenu.Item>
-            <DropdownMenu.Item className={menu['item']} asChild>
-              <a href={file('csv')} download>
-                All that match, as CSV
-              </a>
-            </DropdownMenu.Item>
-            <DropdownMenu.Separator className={menu['line']} />
-            <DropdownMenu.Item className={menu['item']} onSelect={() => setShown('save')}>
-              Save this filter for all…
-            </DropdownMenu.Item>
-            <DropdownMenu.Item className={menu['item']} onSelect={() => setShown('saved')}>
-              Saved filters…
-            </DropdownMenu.Item>
-          </DropdownMenu.Content>
-        </DropdownMenu.Portal>
-      </DropdownMenu.Root>
+      <Menu
+        trigger="Save ▾"
+        groups={[
+          [
+            { title: 'All that match, as NDJSON', href: file('ndjson') },
+            { title: 'All that match, as CSV', href: file('csv') },
+          ],
+          [
+            { title: 'Save this filter for all…', onSelect: () => setShown('save') },
+            { title: 'Saved filters…', onSelect: () => setShown('saved') },
+          ],
+        ]}
+      />
       <SaveFilter topic={topic} wanted={wanted} open={shown === 'save'} onOpenChange={close} done={refresh} />
       <Dialog title={`Saved filters of ${topic}`} open={shown === 'saved'} onOpenChange={close} wide>
         <SavedFilters topic={topic} close={close} refresh={refresh} />

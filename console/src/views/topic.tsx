@@ -1,13 +1,12 @@
 /** What the parts of a topic have in common: its name, how large it is, and what destroys it. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Outlet, useNavigate } from '@tanstack/react-router'
-import { DropdownMenu } from 'radix-ui'
 import { useEffect, useRef, useState } from 'react'
 import { asked, call, type Output } from '../api.ts'
 import { bytes, count, counted, short } from '../format.ts'
-import { Button, Field, Input } from '../ui/button.tsx'
+import { Field, Input } from '../ui/button.tsx'
 import { ConfirmByName, Dialog, DialogForm } from '../ui/dialog.tsx'
-import menu from '../ui/menu.module.css'
+import { Menu } from '../ui/menu.tsx'
 import { Page } from '../ui/page.tsx'
 import { Failed } from '../ui/states.tsx'
 import { Produce } from './produce.tsx'
@@ -104,30 +103,18 @@ function More({ topic, partitions, records, allowed }: MoreProps) {
   const close = () => setShown(null)
   return (
     <>
-      <DropdownMenu.Root modal={false}>
-        <DropdownMenu.Trigger asChild>
-          <Button aria-label="More">⋯</Button>
-        </DropdownMenu.Trigger>
-        <DropdownMenu.Portal>
-          <DropdownMenu.Content className={menu['menu']} align="end" sideOffset={4}>
-            {allowed('ALTER') && (
-              <DropdownMenu.Item className={menu['item']} onSelect={() => setShown('partitions')}>
-                Add partitions…
-              </DropdownMenu.Item>
-            )}
-            {allowed('DELETE') && (
-              <>
-                <DropdownMenu.Item className={`${menu['item']} ${menu['bad']}`} onSelect={() => setShown('empty')}>
-                  Empty…
-                </DropdownMenu.Item>
-                <DropdownMenu.Item className={`${menu['item']} ${menu['bad']}`} onSelect={() => setShown('delete')}>
-                  Delete…
-                </DropdownMenu.Item>
-              </>
-            )}
-          </DropdownMenu.Content>
-        </DropdownMenu.Portal>
-      </DropdownMenu.Root>
+      <Menu
+        label="More"
+        groups={[
+          allowed('ALTER') ? [{ title: 'Add partitions…', onSelect: () => setShown('partitions') }] : [],
+          allowed('DELETE')
+            ? [
+                { title: 'Empty…', bad: true, onSelect: () => setShown('empty') },
+                { title: 'Delete…', bad: true, onSelect: () => setShown('delete') },
+              ]
+            : [],
+        ]}
+      />
       {shown === 'partitions' && <AddPartitions topic={topic} now={partitions} done={refresh} close={close} />}
       {shown === 'empty' && (
         <ConfirmByName title={`Empty ${topic}`} name={topic} action="Delete all records" onClose={close} onConfirm={empty}>

@@ -87,7 +87,12 @@ function connectSettings(config: BrokerConfig): ConnectSettings {
   const file = config.get('connect.worker.config')
   const group = config.get('connect.group.id')
   const properties = file === null ? {} : readClientConfig(file, 'connect.worker.config')
-  return { properties: { 'group.id': group, ...properties }, advertisedUrl: config.get('connect.advertised.url') || null }
+  return {
+    properties: { 'group.id': group, ...properties },
+    advertisedUrl: config.get('connect.advertised.url') || null,
+    url: config.get('connect.url') || null,
+    userInfo: config.get('connect.basic.auth.user.info'),
+  }
 }
 
 function openToAll(host: string): string {

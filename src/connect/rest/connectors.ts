@@ -77,6 +77,8 @@ async function partsOf({ herder }: Api, name: string, wanted: readonly string[])
     const parts: Record<string, unknown> = {}
     if (wanted.includes('status')) parts['status'] = await herder.status(name)
     if (wanted.includes('info')) parts['info'] = await herder.info(name)
+    // Not Kafka Connect's, which ignores what it does not know.
+    if (wanted.includes('history')) parts['history'] = herder.history(name)
     return parts
   } catch (error) {
     if (error instanceof HttpError && error.status === 404) return null

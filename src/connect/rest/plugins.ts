@@ -44,6 +44,14 @@ export function pluginRoutes(api: Api): void {
     return [...connectors, ...others().map(each => ({ class: each.class, type: each.type, version: ownVersion }))]
   })
 
+  // Not Kafka Connect's: what a form says of a connector, and begins with.
+  app.get('/connector-plugins/:plugin', { schema: { params: params.plugin } }, async ({ params: { plugin } }) => {
+    const found = plugins.lookUp(plugin)
+    if (found === null) throw notFound(`Unknown plugin ${plugin}.`)
+    const { name, classes, kind, version, summary, example } = await found.load()
+    return { class: name, aliases: classes, type: kind, version, summary, example }
+  })
+
   app.get('/connector-plugins/:plugin/config', { schema: { params: params.plugin } }, async ({ params: { plugin } }) => {
     const found = plugins.lookUp(plugin)
     if (found !== null) return keyInfos(await found.load())

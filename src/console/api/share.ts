@@ -3,9 +3,9 @@
  * limits. It does not tell which records a member holds, nor how often one was delivered.
  */
 import { Type } from 'typebox'
-import { type Client, ClientError } from '../../client.ts'
+import type { ClientError } from '../../client.ts'
 import { Digits, digitsOf, MaybeDigits, MaybeText, OfGroup, route } from '../route.ts'
-import { recordsIn } from './topics.ts'
+import { recordsOf } from './topics.ts'
 
 const deadLetterKey = 'errors.deadletterqueue.topic.name'
 /** Kafka's names, as the page shows them. */
@@ -72,16 +72,5 @@ const inHand = route({
     return { partitions, limits, deadLetters: topic === '' ? null : { topic, records: await recordsOf(client, topic) }, missing }
   },
 })
-
-async function recordsOf(client: Client, topic: string): Promise<string | null> {
-  try {
-    const [info] = await client.topics([topic])
-    const names = info!.partitions.map(({ partition }) => ({ topic, partition }))
-    return digitsOf((await recordsIn(names, client)).get(topic))
-  } catch (error) {
-    if (error instanceof ClientError) return null
-    throw error
-  }
-}
 
 export const shareRoutes = [inHand] as const

@@ -78,7 +78,7 @@ async function recordCounts(topics: readonly TopicState[], client: Pick<Client, 
 }
 
 /** End offsets less start offsets, by topic. */
-export async function recordsIn(partitions: readonly PartitionName[], client: Pick<Client, 'manyOffsets'>): Promise<Map<string, bigint>> {
+async function recordsIn(partitions: readonly PartitionName[], client: Pick<Client, 'manyOffsets'>): Promise<Map<string, bigint>> {
   const [starts, ends] = await Promise.all([client.manyOffsets(partitions, 'earliest'), client.manyOffsets(partitions, 'latest')])
   const counts = new Map<string, bigint>()
   for (const [topic, byPartition] of ends) {
@@ -87,6 +87,18 @@ export async function recordsIn(partitions: readonly PartitionName[], client: Pi
     counts.set(topic, count)
   }
   return counts
+}
+
+/** null: the topic is not there, or may not be seen. */
+export async function recordsOf(client: Client, topic: string): Promise<string | null> {
+  try {
+    const [info] = await client.topics([topic])
+    const names = info!.partitions.map(({ partition }) => ({ topic, partition }))
+    return digitsOf((await recordsIn(names, client)).get(topic))
+  } catch (error) {
+    if (error instanceof ClientError) return null
+    throw error
+  }
 }
 
 const one = route({

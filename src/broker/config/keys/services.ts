@@ -95,6 +95,13 @@ export const servicesKeys = {
     default: null,
     doc: "File with Kafka Connect's own keys (worker.properties): config.storage.topic, key.converter, plugin.path and others. What says how brokers and this worker are reached is ignored in it.",
   }),
+  'connect.url': string({
+    default: '',
+    doc: 'Workers of Kafka Connect that the console shows, such as http://connect:8083; several addresses are separated by commas. They may be workers of Java. Empty: the worker of the same process, if `services` names it, with the credentials of whoever asks.',
+  }),
+  'connect.basic.auth.user.info': password({
+    doc: 'User and password for connect.url, as user:password. Whoever uses them through the console needs DESCRIBE on the cluster, and ALTER to change something.',
+  }),
   'rest.port': port(8082, 'Port of the REST proxy.'),
   'schema.registry.url': string({
     default: '',

@@ -1,0 +1,116 @@
+/** One key of a configuration: what it means, its value, and what is wrong with it. */
+import { type ChangeEvent, useId } from 'react'
+import { Input, Select } from '../../ui/button.tsx'
+import css from './form.module.css'
+import type { Key } from './keys.ts'
+
+interface FieldProps {
+  declared: Key
+  value: string
+  /** Whether what is wrong is said already. */
+  tells: boolean
+  readOnly: boolean
+  onChange: (value: string) => void
+  /** It will not change for now. */
+  onDone: () => void
+}
+
+const numbers = new Set(['INT', 'SHORT', 'LONG'])
+const long = /\.(?:code|expression)$|query|schema$|template/
+
+export function KeyField({ declared, value, tells, readOnly, onChange, onDone }: FieldProps) {
+  const { name, doc, required, recommended } = declared
+  const id = useId()
+  const errors = tells ? declared.errors : []
+  const described = `${id}-doc${errors.length === 0 ? '' : ` ${id}-errors`}`
+  return (
+    <div className={css['field']}>
+      <div className={css['about']}>
+        <label htmlFor={id}>
+          {name}
+          {required && <span title="It must be given">&thinsp;*</span>}
+        </label>
+        <p id={`${id}-doc`} className={css['doc']} title={doc}>
+          {doc}
+        </p>
+      </div>
+      <div className={css['value']}>
+        <Value
+          id={id}
+          declared={declared}
+          value={value}
+          described={described}
+          invalid={errors.length > 0}
+          readOnly={readOnly}
+          onChange={onChange}
+          onDone={onDone}
+        />
+        {recommended.length > 0 && declared.type !== 'BOOLEAN' && (
+          <datalist id={`${id}-values`}>
+            {recommended.map(each => (
+              <option key={each} value={each} />
+            ))}
+          </datalist>
+        )}
+        {recommended.length > 0 && recommended.length <= 8 && <p className={css['hint']}>{recommended.join(', ')}</p>}
+        {errors.length > 0 && (
+          <ul id={`${id}-errors`} className={css['errors']}>
+            {errors.map(each => (
+              <li key={each}>{each}</li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </div>
+  )
+}
+
+interface ValueProps extends Omit<FieldProps, 'tells'> {
+  id: string
+  described: string
+  invalid: boolean
+}
+
+function Value({
+  id,
+  declared: { name, type, default: usual, recommended },
+  value,
+  described,
+  invalid,
+  readOnly,
+  onChange,
+  onDone,
+}: ValueProps) {
+  const common = { id, value, disabled: readOnly, 'aria-describedby': described, 'aria-invalid': invalid, onBlur: onDone }
+  const change = (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>) => onChange(event.target.value)
+  if (type === 'BOOLEAN')
+    return (
+      <Select {...common} onChange={change}>
+        <option value="">{`by default${usual === null ? '' : `: ${usual}`}`}</option>
+        <option>true</option>
+        <option>false</option>
+      </Select>
+    )
+  if (value.includes('\n') || long.test(name))
+    return (
+      <textarea
+        {...common}
+        className={css['text']}
+        rows={Math.min(Math.max(value.split('\n').length, 2), 16)}
+        spellCheck={false}
+        onChange={change}
+      />
+    )
+  return (
+    <Input
+      {...common}
+      type={type === 'PASSWORD' ? 'password' : 'text'}
+      inputMode={numbers.has(type ?? '') ? 'numeric' : 'text'}
+      placeholder={usual ?? ''}
+      onChange={change}
+      // A password that is stored is replaced as a whole.
+      onFocus={event => type === 'PASSWORD' && event.target.select()}
+      {...(recommended.length > 0 ? { list: `${id}-values` } : {})}
+    />
+  )
+}

@@ -1,0 +1,221 @@
+/** A configuration as a form, with what the worker says about it. */
+import { useMutation } from '@tanstack/react-query'
+import { lazy, Suspense, useState } from 'react'
+import { Button, Field, Input } from '../../ui/button.tsx'
+import { Failed, Loading, Refused } from '../../ui/states.tsx'
+import { type Config, check, type Draft, useCheck, useDraft, withName } from './draft.ts'
+import { KeyField } from './field.tsx'
+import css from './form.module.css'
+import { type Checked, isShownAtFirst, type Section, sectionsOf, unknownKeys } from './keys.ts'
+import { TransformSections } from './transform-sections.tsx'
+
+const Editor = lazy(() => import('../../ui/editor.tsx'))
+
+interface ConnectorFormProps {
+  /** null: it is to be chosen. */
+  name: string | null
+  className: string
+  summary?: string | null
+  config: Config
+  action: string
+  readOnly: boolean
+  onSave: (name: string, config: Config) => Promise<void>
+}
+
+export function ConnectorForm({ name: given, className, summary = null, config: before, action, readOnly, onSave }: ConnectorFormProps) {
+  const [name, setName] = useState(given ?? '')
+  const [isText, setIsText] = useState(false)
+  const draft = useDraft(before)
+  const checked = useCheck(className, withName(name, className, draft.settled))
+  const saving = useMutation({
+    async mutationFn() {
+      draft.settle()
+      const whole = withName(name, className, draft.config)
+      const { errors } = await check(className, whole)
+      if (errors > 0) throw new Error(`${errors === 1 ? 'One value is' : `${errors} values are`} not right. Nothing was saved.`)
+      await onSave(name, whole)
+    },
+  })
+  if (checked.isPending) return <Loading />
+  if (checked.isError) return <Failed error={checked.error} retry={() => void checked.refetch()} needs="ALTER on the cluster" />
+  return (
+    <form
+      className={css['form']}
+      onSubmit={event => {
+        event.preventDefault()
+        saving.mutate()
+      }}
+    >
+      <div className={css['scroll']}>
+        <div className={css['keys']}>
+          {summary !== null && <p className={css['summary']}>{sentence(summary)}</p>}
+          {given === null && (
+            <Field label="Name" hint="It cannot be changed later.">
+              {id => <Input id={id} value={name} required maxLength={200} onChange={event => setName(event.target.value)} autoFocus />}
+            </Field>
+          )}
+          {isText ? (
+            <AsText config={draft.config} readOnly={readOnly} onChange={draft.replace} />
+          ) : (
+            <Keys checked={checked.data} className={className} draft={draft} readOnly={readOnly} />
+          )}
+        </div>
+      </div>
+      <footer className={css['footer']}>
+        {saving.error !== null && <Refused error={saving.error} />}
+        <Button
+          onClick={() => {
+            setIsText(!isText)
+            draft.settle()
+          }}
+        >
+          {isText ? 'As a form' : 'As JSON'}
+        </Button>
+        {!readOnly && (
+          <Button type="submit" kind="main" disabled={saving.isPending || name === ''}>
+            {action}
+          </Button>
+        )}
+      </footer>
+    </form>
+  )
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`
+}
+
+interface KeysProps {
+  checked: Checked
+  className: string
+  draft: Draft
+  readOnly: boolean
+}
+
+function Keys({ checked, className, draft, readOnly }: KeysProps) {
+  const { sections, aliases } = sectionsOf(checked, className.slice(className.lastIndexOf('.') + 1))
+  const at = sections.findIndex(each => each.title === 'Records that cannot be processed')
+  const split = at < 0 ? sections.length : at
+  const own = { draft, readOnly }
+  return (
+    <>
+      {sections.slice(0, split).map(each => (
+        <KeySection key={each.title} section={each} {...own} />
+      ))}
+      <TransformSections aliases={aliases} {...own} />
+      {sections.slice(split).map(each => (
+        <KeySection key={each.title} section={each} {...own} />
+      ))}
+      <Others keys={unknownKeys(checked, draft.config)} {...own} />
+    </>
+  )
+}
+
+export interface SectionProps {
+  draft: Draft
+  readOnly: boolean
+}
+
+export function KeySection({ section: { title, keys }, draft, readOnly }: SectionProps & { section: Section }) {
+  const [all, setAll] = useState(false)
+  const shown = keys.filter(each => all || isShownAtFirst(each, draft.config))
+  const more = keys.length - shown.length
+  return (
+    <fieldset className={css['section']}>
+      <legend>{title}</legend>
+      {shown.map(each => (
+        <KeyField
+          key={each.name}
+          declared={each}
+          value={draft.config[each.name] ?? ''}
+          tells={draft.tells(each.name)}
+          readOnly={readOnly}
+          onChange={value => draft.change({ [each.name]: value }, each.type === 'BOOLEAN')}
+          onDone={() => draft.touch(each.name)}
+        />
+      ))}
+      {more > 0 && (
+        <Button small kind="quiet" className={css['more']!} onClick={() => setAll(true)}>
+          {more === 1 ? 'One more key' : `${more} more keys`}
+        </Button>
+      )}
+    </fieldset>
+  )
+}
+
+/** Such as those of the clients; the worker passes them on. */
+function Others({ keys, draft, readOnly }: SectionProps & { keys: readonly string[] }) {
+  const [added, setAdded] = useState<readonly string[]>([])
+  const [name, setName] = useState('')
+  const add = () => {
+    setAdded([...added, name.trim()])
+    setName('')
+  }
+  return (
+    <fieldset className={css['section']}>
+      <legend>Other keys</legend>
+      {[...new Set([...keys, ...added])].map(key => (
+        <div key={key} className={css['field']}>
+          <label htmlFor={`other-${key}`} className={css['about']}>
+            {key}
+          </label>
+          <Input
+            id={`other-${key}`}
+            value={draft.config[key] ?? ''}
+            disabled={readOnly}
+            onChange={event => draft.change({ [key]: event.target.value })}
+            onBlur={() => draft.touch(key)}
+          />
+        </div>
+      ))}
+      {!readOnly && (
+        <div className={css['adding']}>
+          <Input
+            aria-label="Another key"
+            placeholder="consumer.override.max.poll.records"
+            value={name}
+            onChange={event => setName(event.target.value)}
+          />
+          <Button small onClick={add} disabled={name.trim() === ''}>
+            Add
+          </Button>
+        </div>
+      )}
+    </fieldset>
+  )
+}
+
+/** Pasted configurations may have the form that Kafka Connect's own API takes. */
+function AsText({ config, readOnly, onChange }: { config: Config; readOnly: boolean; onChange: (config: Config) => void }) {
+  const [problem, setProblem] = useState<string | null>(null)
+  const read = (text: string) => {
+    try {
+      onChange(configIn(text))
+      setProblem(null)
+    } catch (error) {
+      setProblem((error as Error).message)
+    }
+  }
+  return (
+    <>
+      <Suspense fallback={<div className={css['waiting']} />}>
+        <Editor tall label="Configuration" value={JSON.stringify(config, null, 2)} readOnly={readOnly} onChange={read} />
+      </Suspense>
+      {problem !== null && (
+        <p role="alert" className={css['errors']}>
+          {problem}
+        </p>
+      )}
+    </>
+  )
+}
+
+/** Throws Error. */
+function configIn(text: string): Config {
+  const parsed = JSON.parse(text) as unknown
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('A JSON object with the keys is expected.')
+  const inner = (parsed as { config?: unknown }).config
+  const values = typeof inner === 'object' && inner !== null ? inner : parsed
+  const { name: _, ...rest } = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, value === null ? '' : String(value)]))
+  return rest
+}

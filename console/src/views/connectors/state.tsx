@@ -1,0 +1,28 @@
+/** The states of connectors and tasks, in words and shapes. */
+import { duration } from '../../format.ts'
+import { Mark, type Tone } from '../../ui/mark.tsx'
+
+const tones: Record<string, Tone> = { RUNNING: 'good', FAILED: 'bad', PAUSED: 'idle', STOPPED: 'idle' }
+
+export function State({ state, nextTryMs = null }: { state: string; nextTryMs?: number | null }) {
+  return <Mark tone={tones[state] ?? 'warn'}>{`${state.toLowerCase()}${nextTryMs === null ? '' : `, ${nextTry(nextTryMs)}`}`}</Mark>
+}
+
+interface WholeState {
+  state: string
+  tasks: number
+  failed: number
+  nextTryMs: number | null
+}
+
+/** Of a connector with its tasks: what has failed counts more than what runs. */
+export function ConnectorState({ state, tasks, failed, nextTryMs }: WholeState) {
+  if (failed === 0 || state === 'FAILED') return <State state={state} nextTryMs={nextTryMs} />
+  const said = `${failed} of ${tasks} ${tasks === 1 ? 'task' : 'tasks'} failed`
+  return <Mark tone="bad">{`${said}${nextTryMs === null ? '' : `, ${nextTry(nextTryMs)}`}`}</Mark>
+}
+
+export function nextTry(atMs: number): string {
+  const left = atMs - Date.now()
+  return left <= 1_000 ? 'tried again now' : `tried again in ${duration(Math.round(left / 1_000) * 1_000)}`
+}

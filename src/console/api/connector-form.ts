@@ -1,0 +1,126 @@
+/** What the form of a connector needs: which connectors there are, what their keys mean, and what is wrong with a configuration. All of it is the worker's word. */
+import { Type } from 'typebox'
+import { ifMissing, listOf, pathOf, recordOf, required, textOf } from '../connectors/worker.ts'
+import { MaybeText, route } from '../route.ts'
+import { OfConnector } from './connectors.ts'
+
+/** A worker refuses longer ones itself; here is what a person may have to wait for. */
+export const Config = Type.Record(Type.String({ maxLength: 1_000 }), Type.String({ maxLength: 262_144 }))
+const ClassName = Type.String({ minLength: 1, maxLength: 1_000 })
+
+const plugins = route({
+  method: 'GET',
+  path: '/connector-plugins',
+  response: Type.Object({
+    connectors: Type.Array(Type.Object({ class: Type.String(), kind: Type.String(), version: MaybeText })),
+    /** Classes. */
+    transforms: Type.Array(Type.String()),
+    predicates: Type.Array(Type.String()),
+  }),
+  async handle({ worker }) {
+    const all = listOf(await required(worker).ask('GET', '/connector-plugins?connectorsOnly=false')).map(each => {
+      const { class: name, type, version } = recordOf(each)
+      return { class: String(name), kind: String(type), version: textOf(version) }
+    })
+    const ofKind = (kind: string) => all.filter(each => each.kind === kind).map(each => each.class)
+    const found = all.filter(({ kind }) => kind === 'sink' || kind === 'source')
+    // Millrace has names of its own, beside those of the Java classes for which they stand.
+    const own = found.filter(each => !each.class.includes('.'))
+    const connectors = (own.length > 0 ? own : found).sort((a, b) => (a.class < b.class ? -1 : 1))
+    return { connectors, transforms: ofKind('transformation'), predicates: ofKind('predicate') }
+  },
+})
+
+const plugin = route({
+  method: 'GET',
+  path: '/connector-plugins/:class',
+  params: Type.Object({ class: ClassName }),
+  response: Type.Object({ summary: MaybeText, example: Type.Record(Type.String(), Type.String()) }),
+  async handle({ params, worker }) {
+    // A worker of Java has no such thing.
+    const found = recordOf(
+      await required(worker)
+        .ask('GET', `/connector-plugins/${encodeURIComponent(params.class)}`)
+        .catch(ifMissing),
+    )
+    const example = Object.entries(recordOf(found['example'])).map(([key, value]) => [key, String(value)] as const)
+    return { summary: textOf(found['summary']), example: Object.fromEntries(example) }
+  },
+})
+
+const check = route({
+  method: 'POST',
+  path: '/connector-plugins/:class/check',
+  params: Type.Object({ class: ClassName }),
+  body: Type.Object({ config: Config }),
+  response: Type.Object({
+    errors: Type.Integer(),
+    /** Of the keys that every connector has, in their order; the connector's own have none. */
+    groups: Type.Array(Type.String()),
+    keys: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        /** Kafka's names of types. null: no connector has such a key. */
+        type: MaybeText,
+        group: MaybeText,
+        required: Type.Boolean(),
+        default: MaybeText,
+        importance: Type.String(),
+        doc: Type.String(),
+        /** That fit. */
+        recommended: Type.Array(Type.String()),
+        errors: Type.Array(Type.String()),
+      }),
+    ),
+  }),
+  // Nothing is changed.
+  audit: () => null,
+  async handle({ params, body: { config }, worker }) {
+    const path = `/connector-plugins/${encodeURIComponent(params.class)}/config/validate`
+    const answer = recordOf(await required(worker).ask('PUT', path, config))
+    const keys = listOf(answer['configs']).map(each => {
+      const { definition, value } = recordOf(each)
+      const [declared, { name, recommended_values: recommended, errors }] = [recordOf(definition), recordOf(value)]
+      return {
+        name: String(name),
+        ...{ type: textOf(declared['type']), group: textOf(declared['group']), default: textOf(declared['default_value']) },
+        ...{ required: declared['required'] === true, importance: textOf(declared['importance']) ?? 'LOW' },
+        ...{
+          doc: textOf(declared['documentation']) ?? '',
+          recommended: listOf(recommended).map(String),
+          errors: listOf(errors).map(String),
+        },
+      }
+    })
+    return { errors: Number(answer['error_count']), groups: listOf(answer['groups']).map(String), keys }
+  },
+})
+
+const create = route({
+  method: 'POST',
+  path: '/connectors',
+  body: Type.Object({ name: Type.String({ minLength: 1, maxLength: 1_000 }), config: Config }),
+  response: Type.Object({}),
+  audit: ({ body: { name, config } }) => ({ connector: name, class: config['connector.class'] ?? null }),
+  async handle({ body: { name, config }, worker, catalogue }) {
+    await required(worker).ask('POST', '/connectors', { name, config })
+    catalogue.forgetConnectors()
+    return {}
+  },
+})
+
+const change = route({
+  method: 'PUT',
+  path: '/connectors/:connector/config',
+  params: OfConnector,
+  body: Type.Object({ config: Config }),
+  response: Type.Object({}),
+  audit: ({ body: { config } }) => ({ keys: Object.keys(config) }),
+  async handle({ params: { connector }, body: { config }, worker, catalogue }) {
+    await required(worker).ask('PUT', pathOf(connector, '/config'), config)
+    catalogue.forgetConnectors()
+    return {}
+  },
+})
+
+export const connectorFormRoutes = [plugins, plugin, check, create, change] as const
