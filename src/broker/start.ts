@@ -160,7 +160,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   }
   opened.push(() => broker.security.close())
   metadata.subscribe({ topicDeleted: ({ name }) => broker.metrics.forget(name) })
-  http?.setMetrics(exposition(broker))
+  http?.setMetrics(exposition(broker, options.moreMetrics))
   // Its pages need the parts that are closed next.
   opened.push(closeHttp)
   await home.join(broker)

@@ -2,10 +2,10 @@
 import { isLoopback, realSystem, splitList } from '../base.ts'
 import { openClient } from '../client.ts'
 import { openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
-import { jsonLogger } from '../logger.ts'
 import type { TlsFiles } from '../services.ts'
 import { readClientConfig } from './client-config.ts'
 import { bracketed, UsageError } from './output.ts'
+import { processLogger } from './process-logger.ts'
 import { followLauncher, onStopRequest } from './stop.ts'
 
 export interface ConnectWorkerFlags {
@@ -25,7 +25,7 @@ export async function connectWorker(files: readonly string[], { config, set = {}
   if (files.length > 0) delete properties['group.id']
   const worker = checked(() => workerConfig(properties))
   const connectors = files.map(file => connectorIn(file))
-  const logger = jsonLogger(logLevel)
+  const logger = processLogger({ level: logLevel, afterRejection: 'go on' })
   const reached = { bootstrap: worker.values['bootstrap.servers'], properties }
   const client = openClient({ ...reached, clientId: 'millrace-connect' })
   const { host, port, isEvery, isTls } = listenerOf(worker)

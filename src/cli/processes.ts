@@ -36,6 +36,8 @@ export interface SupervisorOptions {
   isLogged: boolean
   /** A user that the first process makes when it is ready. */
   servicesLogin: ServicesLogin | null
+  /** Lines for the page of metrics: of what is beside all processes. */
+  moreMetrics?: () => string
 }
 
 /** In bytes, on macOS; on Linux four more. */
@@ -154,7 +156,7 @@ export class Supervisor {
       yield text
       text = ''
     }
-    yield text
+    yield text + (this.#options.moreMetrics?.() ?? '')
   }
 }
 

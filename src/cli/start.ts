@@ -15,9 +15,10 @@ import {
   type StartOptions,
   startBroker,
 } from '../broker.ts'
-import { jsonLogger, type Logger, openLogSink } from '../logger.ts'
+import { type Logger, openLogSink } from '../logger.ts'
 import { defaultBootstrap } from './options.ts'
 import { bracketed, CommandFailed, UsageError } from './output.ts'
+import { fatalExitCode, processLogger } from './process-logger.ts'
 import { diskMessage } from './report.ts'
 import { beforeNextSignal, followLauncher, onStopRequest } from './stop.ts'
 import { packageVersion } from './version.ts'
@@ -34,9 +35,6 @@ export interface StartFlags {
   logLevel?: 'debug' | 'info' | 'warn' | 'error'
 }
 
-/** The broker cannot guarantee durability; a supervisor should restart it (EX_SOFTWARE of sysexits.h). */
-const fatalExitCode = 70
-
 export async function start(flags: StartFlags): Promise<void> {
   // The young generation is so small that dividing its collection among threads costs more than the collection itself (ADR 0007).
   setFlagsFromString('--no-parallel-scavenge')
@@ -45,7 +43,7 @@ export async function start(flags: StartFlags): Promise<void> {
   const beganMs = system.clock.monotonic()
   const level = flags.logLevel ?? 'info'
   const sink = openLogSink()
-  const logger = jsonLogger(level, sink)
+  const logger = processLogger({ level, sink, afterRejection: 'end' })
   let running: Stoppable | null = null
   let services: Stoppable | null = null
   onStopRequest(system, reason => {
@@ -68,10 +66,11 @@ export async function start(flags: StartFlags): Promise<void> {
   if (config.get('cluster') !== null) setFlagsFromString('--heap-growing-percent=200')
   const plan = config.get('services').length === 0 ? null : (await import('./services/plan.ts')).planIfWanted(config, system, logger)
   const servicesLogin = plan?.login ?? null
+  const moreMetrics = plan === null ? {} : { moreMetrics: plan.metrics }
   const count = processCount(config)
   if (count > 1) {
     const { Supervisor } = await import('./processes.ts')
-    const supervisor = new Supervisor({ system, config, count, logger, sink, level, isLogged: isLogged(), servicesLogin })
+    const supervisor = new Supervisor({ system, config, count, logger, sink, level, isLogged: isLogged(), servicesLogin, ...moreMetrics })
     running = supervisor
     const serving = await supervisor.start().catch(error => {
       throw explained(error)
@@ -81,7 +80,7 @@ export async function start(flags: StartFlags): Promise<void> {
     return
   }
   if (isLogged()) logStart(config, logger)
-  const { ports, httpPort, broker } = (running = await startOrExplain({ config, system, logger }))
+  const { ports, httpPort, broker } = (running = await startOrExplain({ config, system, logger, ...moreMetrics }))
   announce(config, { ports: [ports], httpPort, shortage: broker.log.space.shortage }, logger, system.clock.monotonic() - beganMs)
   if (servicesLogin !== null) await makeUser(broker, servicesLogin, logger)
   services = (await plan?.start(ports, httpPort, { system, logger, level })) ?? null

@@ -34,28 +34,40 @@ test('the registry answers over a new broker, and creates its topic compacted', 
 })
 
 /** `millrace start`, with the log that it writes; `ports`: of console, registry and REST proxy. */
-function start(directory: string, ports: number, ...more: string[]) {
+function start(directory: string, ports: number, more: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
   const sets = ['console', 'registry', 'rest'].flatMap(name => ['--set', `${name}.port=${ports}`])
   const flags = ['--data', directory, '--port', '0', '--http', 'none', ...sets, ...more]
   const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), 'start', ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   const lines: string[] = []
   createInterface({ input: child.stderr }).on('line', line => lines.push(line))
   return { child, lines }
 }
 
+/** Loaded into all processes: one that is sent SIGUSR2 misses a failure. */
+const failing = { NODE_OPTIONS: `--import=data:text/javascript,process.on('SIGUSR2',()=>Promise.reject(new%20Error('planted')))` }
+
 test('`millrace start` runs the services beside the broker, and restarts them, and stops them with it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-services-'))
-  const { child, lines } = start(directory, 0)
+  const { child, lines } = start(directory, 0, ['--http', '127.0.0.1:0'], failing)
   try {
     const ready = await eventually(() => lines.find(line => line.includes('the services are ready')) ?? false, attempts)
     const { ports, pid } = JSON.parse(ready) as { ports: Record<string, number>; pid: number }
     assert.deepEqual(Object.keys(ports).sort(), ['console', 'registry', 'rest'])
     const ask = () => fetch(`http://127.0.0.1:${ports['registry']}/subjects`).then(response => response.status)
     assert.equal(await ask(), 200)
+    const { metrics } = JSON.parse(lines.find(line => line.includes('the broker is ready'))!) as { metrics: string }
+    const counts = async () => (await (await fetch(metrics)).text()).match(/(?<=^millrace_services_\w+ )\d+$/gm)?.join()
+    assert.equal(await counts(), '0,0')
+    process.kill(pid, 'SIGUSR2')
+    await eventually(() => lines.some(line => line.includes('Error: planted')), attempts)
+    assert.equal(await ask(), 200)
+    assert.equal(await counts(), '0,1')
     process.kill(pid, 'SIGKILL')
     await eventually(() => lines.filter(line => line.includes('the services are ready')).length === 2, attempts)
+    assert.equal(await counts(), '1,1')
     const ended = once(child, 'exit')
     child.kill('SIGTERM')
     assert.deepEqual(await ended, [0, null])
@@ -73,7 +85,7 @@ test('several broker processes have one services process, and where all its port
   taken.listen(0, '127.0.0.1')
   await once(taken, 'listening')
   const { port } = taken.address() as AddressInfo
-  const { child, lines } = start(directory, port, '--processes', '2')
+  const { child, lines } = start(directory, port, ['--processes', '2'])
   try {
     await eventually(() => lines.some(line => line.includes('no service could start')), attempts)
     const reasons = lines

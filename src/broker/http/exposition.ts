@@ -25,7 +25,8 @@ export interface Exposition {
   close(): void
 }
 
-export function exposition(broker: Broker): Exposition {
+/** `more`: further lines. */
+export function exposition(broker: Broker, more = () => ''): Exposition {
   const { clock } = broker.system
   const runtime = new Registry()
   collectDefaultMetrics({ register: runtime })
@@ -42,7 +43,7 @@ export function exposition(broker: Broker): Exposition {
       const idle = { share: recent.idleShare(nowMs, cpuMs()), ms: nowMs - begin.ms - (cpuMs() - begin.cpuMs) }
       yield* inPieces(page, turns, writeBroker(page, broker, recent, idle))
       yield* inPieces(page, turns, writeGroups(page, await readGroups(broker, ages)))
-      yield await runtime.metrics()
+      yield (await runtime.metrics()) + more()
     },
     close: () => runtime.clear(),
   }

@@ -29,6 +29,8 @@ export interface StartOptions {
   openLink?: (options: LinkOptions) => Promise<Link>
   /** So are the turns of the event loop. */
   watchTurns?: typeof watchTurns
+  /** Lines for the page of metrics, in Prometheus' text format. */
+  moreMetrics?: () => string
   /** The log can no longer guarantee durability (an fsync failed): the process must end and recover. */
   onFatal(error: Error): void
 }

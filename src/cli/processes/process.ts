@@ -5,8 +5,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { realSystem } from '../../base.ts'
 import { BrokerConfig, type Exposition, exposition, type RunningBroker } from '../../broker.ts'
-import { jsonLogger, type Logger, silentLogger } from '../../logger.ts'
+import { type Logger, silentLogger } from '../../logger.ts'
 import { UsageError } from '../output.ts'
+import { processLogger } from '../process-logger.ts'
 import { announce, logStart, makeUser, startOrExplain } from '../start.ts'
 import { type AwayOrder, mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
 
@@ -49,7 +50,7 @@ async function start({ values, level, isLogged, clusterId, metadataSocket, direc
   // It may have ended before this program could notice.
   if (!process.connected) process.exit(0)
   const beganMs = system.clock.monotonic()
-  logger = jsonLogger(level)
+  logger = processLogger({ level, afterRejection: 'end' })
   try {
     const config = new BrokerConfig(new Map(values))
     if (isLogged) logStart(config, logger)

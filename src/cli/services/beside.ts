@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { System, Timer } from '../../base.ts'
 import type { Logger } from '../../logger.ts'
 import type { ServiceName } from '../../services.ts'
+import type { ServicesCounts } from './counts.ts'
 import { allPortsTaken, type ServicesOrder, type ServicesReport } from './messages.ts'
 
 const pausesMs = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000] as const
@@ -20,6 +21,8 @@ export interface BesideOptions {
   readonly system: Pick<System, 'clock' | 'timers'>
   readonly order: ServicesOrder
   readonly logger: Logger
+  /** Counted on. */
+  readonly counts: ServicesCounts
 }
 
 export class ServicesProcess {
@@ -36,7 +39,7 @@ export class ServicesProcess {
 
   /** Resolves when it has opened what it can, or has ended before. Does not reject. */
   start(): Promise<ReadonlyMap<ServiceName, number>> {
-    return new Promise(resolve => this.#launch(({ ports }) => resolve(new Map(ports))))
+    return new Promise(resolve => this.#launch(ports => resolve(new Map(ports))))
   }
 
   async close(): Promise<void> {
@@ -57,15 +60,18 @@ export class ServicesProcess {
     this.#child?.kill('SIGKILL')
   }
 
-  #launch(ready: (report: ServicesReport) => void): void {
-    const { order, system } = this.#options
+  #launch(ready: (ports: readonly (readonly [ServiceName, number])[]) => void): void {
+    const { order, system, counts } = this.#options
     this.#begunMs = system.clock.monotonic()
     const child = fork(program, [], { execArgv: nodeFlags, serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#child = child
     child.on('error', () => {})
-    child.once('message', ready)
+    child.on('message', (report: ServicesReport) => {
+      if (report.type === 'ready') ready(report.ports)
+      else counts.unhandled++
+    })
     child.once('exit', (code, signal) => {
-      ready({ ports: [] })
+      ready([])
       this.#child = null
       if (code !== allPortsTaken) this.#again(signal ?? `exit code ${code}`)
     })
@@ -76,7 +82,8 @@ export class ServicesProcess {
 
   #again(how: string): void {
     if (this.#isStopping) return
-    const { system, logger } = this.#options
+    const { system, logger, counts } = this.#options
+    counts.restarts++
     if (system.clock.monotonic() - this.#begunMs >= steadyMs) this.#endsInARow = 0
     const pauseMs = pausesMs[Math.min(this.#endsInARow++, pausesMs.length - 1)]!
     logger.warn({ how, pauseMs }, 'the services process has ended and is started again')

@@ -10,7 +10,11 @@ export interface ServicesOrder {
 /** The exit code of a services process whose ports are all taken: another one would find them taken, too. */
 export const allPortsTaken = 75
 
-export interface ServicesReport {
-  /** Of the services that run. */
-  readonly ports: readonly (readonly [ServiceName, number])[]
-}
+export type ServicesReport =
+  | {
+      readonly type: 'ready'
+      /** Of the services that run. */
+      readonly ports: readonly (readonly [ServiceName, number])[]
+    }
+  /** A failure that nothing handled; the process goes on. */
+  | { readonly type: 'unhandled' }

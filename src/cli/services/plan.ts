@@ -7,17 +7,20 @@ import { bracketed, UsageError } from '../output.ts'
 import type { LogLevel } from '../processes/messages.ts'
 import type { Stoppable } from '../start.ts'
 import type { BesideOptions } from './beside.ts'
+import { type ServicesCounts, servicesMetrics } from './counts.ts'
 import { loginToMake, ownBroker } from './own-broker.ts'
 import { servicesSettings } from './settings.ts'
 
 export interface ServicesPlan {
   /** The user that the broker has to make first; null: none. */
   readonly login: ServicesLogin | null
+  /** Of the services process, for the broker's page. */
+  metrics(): string
   /** `ports`: of the broker, by listener name; `httpPort`: of its metrics. Resolves when the process has been launched. */
   start(
     ports: ReadonlyMap<string, number>,
     httpPort: number | null,
-    options: Omit<BesideOptions, 'order'> & { level: LogLevel },
+    options: Omit<BesideOptions, 'order' | 'counts'> & { level: LogLevel },
   ): Promise<Stoppable>
 }
 
@@ -47,12 +50,14 @@ export function planServices(config: BrokerConfig, system: System): ServicesPlan
   const settingsFor = (ports: ReadonlyMap<string, number>, httpPort: number | null) =>
     servicesSettings(config, ownBroker(config, ports, httpPort, login, system))
   settingsFor(new Map(), null)
+  const counts: ServicesCounts = { restarts: 0, unhandled: 0 }
   return {
     login,
+    metrics: () => servicesMetrics(counts),
     async start(ports, httpPort, { level, ...options }) {
       const settings = settingsFor(ports, httpPort)
       const { ServicesProcess } = await import('./beside.ts')
-      const services = new ServicesProcess({ ...options, order: { settings, level: config.get('services.log.level') ?? level } })
+      const services = new ServicesProcess({ ...options, counts, order: { settings, level: config.get('services.log.level') ?? level } })
       void services.start().then(running => {
         if (process.stdout.isTTY) process.stdout.write(banner(running, settings))
       })

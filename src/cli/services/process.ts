@@ -5,8 +5,8 @@
  */
 import { enableCompileCache } from 'node:module'
 import { realSystem } from '../../base.ts'
-import { jsonLogger } from '../../logger.ts'
 import type { RunningServices } from '../../services.ts'
+import { processLogger } from '../process-logger.ts'
 import { allPortsTaken, type ServicesOrder, type ServicesReport } from './messages.ts'
 
 const mostStopMs = 5_000
@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal
 process.on('disconnect', stop)
 
 async function start({ settings, level }: ServicesOrder): Promise<void> {
-  const logger = jsonLogger(level)
+  const logger = processLogger({ level, afterRejection: 'go on', onRejection: () => report({ type: 'unhandled' }) })
   try {
     enableCompileCache()
     const { startServices } = await import('../../services.ts')
@@ -32,12 +32,15 @@ async function start({ settings, level }: ServicesOrder): Promise<void> {
       process.exit(withoutPort.length === settings.services.length ? allPortsTaken : 1)
     }
     logger.info({ pid: process.pid, ports: Object.fromEntries(ports) }, 'the services are ready')
-    const report: ServicesReport = { ports: [...ports] }
-    process.send?.(report, () => {})
+    report({ type: 'ready', ports: [...ports] })
   } catch (error) {
     logger.error({ err: error }, 'the services cannot start')
     process.exit(1)
   }
+}
+
+function report(what: ServicesReport): void {
+  process.send?.(what, () => {})
 }
 
 function stop(): void {
