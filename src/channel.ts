@@ -7,3 +7,4 @@ export { ClientError, mayPass, settled, toClientError } from './channel/errors.t
 export { type Link, type LinkOptions, openLink } from './channel/link.ts'
 export { type ClientProperties, connectionSecurity } from './channel/security.ts'
 export { sendOver } from './channel/send.ts'
+export type { TokenLogin } from './channel/token-login.ts'

@@ -4,7 +4,7 @@
  * Hides the client library (its options, retries, callbacks and nested errors). Results are plain data: offsets and timestamps
  * are bigints, keys and values are bytes, and every failure is a {@link ClientError} with Kafka's error name.
  */
-export { ClientError, type ClientProperties, mayPass } from './channel.ts'
+export { ClientError, type ClientProperties, mayPass, type TokenLogin } from './channel.ts'
 export type {
   Acl,
   AclFilter,

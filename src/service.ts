@@ -7,7 +7,7 @@ import type { System } from './base.ts'
 import type { Client, ClientProperties } from './client.ts'
 import type { HttpSettings } from './http.ts'
 import type { Logger } from './logger.ts'
-import type { LoginWays, OidcSettings, Sessions } from './sessions.ts'
+import type { Acting, LoginWays, OidcSettings, Sessions } from './sessions.ts'
 
 export type ServiceName = 'connect' | 'console' | 'registry' | 'rest' | 'triggers'
 
@@ -90,6 +90,8 @@ export interface ServiceContext {
   readonly sessions: Sessions
   /** Acts as the services' own principal, for what nobody asks for: to follow a topic, to store what was allowed. */
   readonly own: Client
+  /** The same as other principals. */
+  readonly acting: Acting
   /** With the credentials of a caller, as the Authorization header has them. null: there is no registry. */
   registryFor(authorization: string | undefined): RegistryReached | null
   /** A worker of Kafka Connect in the same way; null: there is none. */

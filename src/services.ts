@@ -9,7 +9,7 @@ import { type System, settledWithin } from './base.ts'
 import { openClient } from './client.ts'
 import type { Logger } from './logger.ts'
 import type { RegistryReached, Service, ServiceContext, ServiceName, ServicesSettings } from './service.ts'
-import { openSessions } from './sessions.ts'
+import { openActing, openSessions } from './sessions.ts'
 
 export type { TlsFiles } from './http.ts'
 export type { ConnectSettings, ServiceName, ServicesSettings } from './service.ts'
@@ -41,13 +41,14 @@ export async function startServices(settings: ServicesSettings, system: System, 
   const { bootstrap, properties, ownProperties, login, services } = settings
   const own = openClient({ bootstrap, properties: ownProperties, clientId: 'millrace-services' })
   const sessions = openSessions({ bootstrap, properties, ways: login, system })
+  const acting = openActing({ bootstrap, ownProperties, own, system, logger })
   const running = new Map<ServiceName, Service>()
   const withoutPort: ServiceName[] = []
   const elsewhere: { readonly [N in ServiceName]?: Elsewhere } = { registry: settings.registry, connect: settings.connect }
   const reach = (name: ServiceName) => (authorization: string | undefined) =>
     reached(settings, elsewhere[name] ?? nowhere, running.get(name)?.port, authorization)
   const context: ServiceContext = {
-    ...{ settings, sessions, own, system, logger },
+    ...{ settings, sessions, own, acting, system, logger },
     ...{ registryFor: reach('registry'), connectFor: reach('connect'), triggersFor: reach('triggers') },
   }
   const open = async (name: ServiceName) => {
@@ -70,6 +71,7 @@ export async function startServices(settings: ServicesSettings, system: System, 
         servicesCloseMs,
         Array.from(running, ([name, each]) => closed(name, each.close())),
       )
+      acting.close()
       await settledWithin(system.timers, clientsCloseMs, [closed('sessions', sessions.close()), closed('client', own.close())])
     },
   }

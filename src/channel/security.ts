@@ -5,10 +5,11 @@
  * Checks everything that can be checked before connecting; errors name the property and contain no secrets.
  */
 import { createSecureContext, type ConnectionOptions as TlsOptions } from 'node:tls'
-import type { FileSystem } from '../base.ts'
+import type { FileSystem, System } from '../base.ts'
 import { certificatesOfStore, identityOfStore, parseJaas, pemCertificates, pemIdentity, refuseJks } from '../formats.ts'
 import { ClientError } from './errors.ts'
 import { bearerToken } from './oauth.ts'
+import { type Authenticate, type TokenLogin, tokenAuthentication } from './token-login.ts'
 
 /** As in Kafka's client.properties. */
 export type ClientProperties = Readonly<Record<string, string>>
@@ -26,14 +27,21 @@ interface SaslOptions {
   password?: string
   token?: string | (() => Promise<string>)
   authBytesValidator?: (answer: Buffer, callback: (error: Error | null, answer?: Buffer) => void) => void
+  /** Instead of the library's own. */
+  authenticate?: Authenticate
 }
 
 const protocols = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
 const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const
 const tlsVersions = ['TLSv1.2', 'TLSv1.3'] as const
 
-/** `hosts`: of the bootstrap servers. Throws ClientError INVALID. */
-export function connectionSecurity(properties: ClientProperties, hosts: readonly string[], files: FileSystem): ConnectionSecurity {
+/** `hosts`: of the bootstrap servers. `delegationToken`: instead of a user name and a password. Throws ClientError INVALID. */
+export function connectionSecurity(
+  properties: ClientProperties,
+  hosts: readonly string[],
+  { files, random }: Pick<System, 'files' | 'random'>,
+  delegationToken?: () => TokenLogin,
+): ConnectionSecurity {
   const protocol = (properties['security.protocol'] ?? 'PLAINTEXT').trim().toUpperCase()
   if (!protocols.includes(protocol))
     throw bad('security.protocol', `${protocol} is not supported; it must be one of ${protocols.join(', ')}`)
@@ -43,7 +51,7 @@ export function connectionSecurity(properties: ClientProperties, hosts: readonly
     // A server name is for names: TLS forbids addresses there.
     security.tlsServerName = hosts.every(host => !/^[\d.]+$|:/.test(host))
   }
-  if (protocol.startsWith('SASL')) security.sasl = saslOptions(properties, files)
+  if (protocol.startsWith('SASL')) security.sasl = saslOptions(properties, { files, random }, delegationToken)
   return security
 }
 
@@ -130,7 +138,11 @@ function versions(properties: ClientProperties): TlsOptions {
   return { minVersion: known[0]!, maxVersion: known.at(-1)! }
 }
 
-function saslOptions(properties: ClientProperties, files: FileSystem): SaslOptions {
+function saslOptions(
+  properties: ClientProperties,
+  { files, random }: Pick<System, 'files' | 'random'>,
+  delegationToken?: () => TokenLogin,
+): SaslOptions {
   const jaas = properties['sasl.jaas.config']
   const login = jaas === undefined ? null : reading('sasl.jaas.config', () => parseJaas(jaas))
   const mechanism = properties['sasl.mechanism'] ?? properties['sasl.mechanisms'] ?? mechanismOf(login?.module)
@@ -144,11 +156,16 @@ function saslOptions(properties: ClientProperties, files: FileSystem): SaslOptio
   if (known === 'OAUTHBEARER') {
     return { mechanism: known, token: bearerToken(properties, login?.options ?? new Map(), files), authBytesValidator: refuseBearer }
   }
+  const byToken = (token: () => TokenLogin): SaslOptions => {
+    if (known === 'PLAIN') throw bad('sasl.mechanism', 'with a delegation token it must be SCRAM-SHA-256 or SCRAM-SHA-512')
+    return { mechanism: known, authenticate: tokenAuthentication(token, random) }
+  }
+  if (delegationToken !== undefined) return byToken(delegationToken)
   const username = login?.options.get('username') ?? properties['sasl.username']
   const password = login?.options.get('password') ?? properties['sasl.password']
-  if (login?.options.get('tokenauth') === 'true') throw bad('sasl.jaas.config', 'logging in with a delegation token is not supported here')
   if (username === undefined) throw bad('sasl.jaas.config', `${known} needs a username`)
   if (password === undefined) throw bad('sasl.jaas.config', `${known} needs a password`)
+  if (login?.options.get('tokenauth')?.toLowerCase() === 'true') return byToken(() => ({ tokenId: username, hmac: password }))
   return { mechanism: known, username, password }
 }
 

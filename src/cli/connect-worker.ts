@@ -3,6 +3,7 @@ import { isLoopback, realSystem, splitList } from '../base.ts'
 import { openClient } from '../client.ts'
 import { openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
 import type { TlsFiles } from '../services.ts'
+import { openActing } from '../sessions.ts'
 import { readClientConfig } from './client-config.ts'
 import { bracketed, UsageError } from './output.ts'
 import { processLogger } from './process-logger.ts'
@@ -28,9 +29,10 @@ export async function connectWorker(files: readonly string[], { config, set = {}
   const logger = processLogger({ level: logLevel, afterRejection: 'go on' })
   const reached = { bootstrap: worker.values['bootstrap.servers'], properties }
   const client = openClient({ ...reached, clientId: 'millrace-connect' })
+  const acting = openActing({ bootstrap: reached.bootstrap, ownProperties: properties, own: client, system, logger })
   const { host, port, isEvery, isTls } = listenerOf(worker)
   const opened = await openWorker({
-    ...{ worker, reached, client, system, logger },
+    ...{ worker, reached, client, acting, system, logger },
     http: {
       ...limits,
       host,
@@ -49,7 +51,10 @@ export async function connectWorker(files: readonly string[], { config, set = {}
   logger.info({ url: opened.url, group: worker.values['group.id'], bootstrap: reached.bootstrap }, 'the worker is ready')
   onStopRequest(system, reason => {
     logger.info({ reason }, 'shutting down')
-    const closing = opened.close().then(() => client.close())
+    const closing = opened.close().then(() => {
+      acting.close()
+      return client.close()
+    })
     closing.finally(() => process.exit(0))
   })
   for (const { name, settings } of connectors) await opened.herder.put(name, settings)

@@ -1,7 +1,7 @@
 /** The interface of a client; see `../client.ts`. */
 
 import type { FileSystem } from '../base.ts'
-import type { ClientError, ClientProperties } from '../channel.ts'
+import type { ClientError, ClientProperties, TokenLogin } from '../channel.ts'
 import type { Administration, PartitionName, ProducerPlace } from './administration.ts'
 import type {
   ClassicGroups,
@@ -53,6 +53,8 @@ export interface ClientOptions {
   properties?: ClientProperties
   /** The newest token, instead of `sasl.oauthbearer.token`: asked for at each login. */
   token?: () => string
+  /** The newest delegation token, instead of a user name and password: asked for at each login. `properties` say by which SCRAM. */
+  delegationToken?: () => TokenLogin
   /** The file system with the key stores that `properties` name; default: this machine's. */
   files?: FileSystem
   /** Timeout of a request. Default: 30 s, as in Kafka's clients. */

@@ -117,8 +117,8 @@ export function openClient(options: ClientOptions): Client {
   return client
 }
 
-function securityOf({ properties, token }: ClientOptions, hosts: readonly string[], { files }: System) {
-  const security = connectionSecurity(properties ?? {}, hosts, files)
+function securityOf({ properties, token, delegationToken }: ClientOptions, hosts: readonly string[], system: System) {
+  const security = connectionSecurity(properties ?? {}, hosts, system, delegationToken)
   if (token !== undefined && security.sasl !== undefined) security.sasl.token = async () => token()
   return security
 }

@@ -1,5 +1,6 @@
 /** The keys that every connector has, with Kafka Connect's groups and words; those of a connector itself are in its definition. */
 import { boolean, choice, type Declarations, int, linearRegExp, list, long, short, string, type ValuesOf } from '../base.ts'
+import { principalProblem } from '../sessions.ts'
 import { nonEmpty } from './plugin-config.ts'
 
 export const groups = {
@@ -58,6 +59,12 @@ const common = {
     default: null,
     importance: 'low',
     doc: 'Converter between the format of headers in Kafka and that of Kafka Connect; by default that of the worker.',
+  }),
+  principal: string({
+    default: null,
+    importance: 'low',
+    check: principalProblem,
+    doc: "Kafka user as whom the clients of the connector's tasks act, as User:name; by default the worker's. The worker's user needs CREATE_TOKENS on it.",
   }),
   'config.action.reload': choice(['none', 'restart'], {
     default: 'restart',

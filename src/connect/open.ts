@@ -5,6 +5,7 @@ import { type Client, openClient } from '../client.ts'
 import { closeHttpApp, type ErrorBody, HttpError, type HttpSettings, listen, openHttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
 import type { RegistryReached, Service, ServiceContext } from '../service.ts'
+import type { Acting } from '../sessions.ts'
 import { type Demand, demandRights } from './access.ts'
 import { Membership } from './group/member.ts'
 import type { ProtocolName } from './group/protocol.ts'
@@ -34,6 +35,8 @@ export interface WorkerOptions {
   readonly reached: Reached
   /** With these. Not closed with the worker. */
   readonly client: Client
+  /** As other principals. Not closed with the worker either. */
+  readonly acting: Acting
   readonly http: HttpSettings & { readonly host: string; readonly port: number }
   /** Under which other workers reach this one; null: as it listens. */
   readonly advertisedUrl: string | null
@@ -50,13 +53,14 @@ export interface OpenWorker extends Service {
 }
 
 /** The service beside others. */
-export function openConnect({ settings, sessions, own, registryFor, system, logger }: ServiceContext): Promise<Service> {
+export function openConnect({ settings, sessions, own, acting, registryFor, system, logger }: ServiceContext): Promise<Service> {
   const { bootstrap, ownProperties, properties, host, ports, connect } = settings
   const needsLogin = (properties['security.protocol'] ?? '').trim().toUpperCase().startsWith('SASL')
   return openWorker({
     worker: workerConfig({ 'group.id': 'connect-cluster', ...connect.properties, 'bootstrap.servers': bootstrap }),
     reached: { bootstrap, properties: ownProperties },
     client: own,
+    acting,
     http: { ...settings, host, port: ports.connect },
     advertisedUrl: connect.advertisedUrl,
     demand: needsLogin ? demandRights(sessions, system) : null,
@@ -72,14 +76,14 @@ function basicLogin(properties: Readonly<Record<string, string>>): string | unde
 }
 
 export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
-  const { worker, http, system, logger, client } = options
+  const { worker, http, system, logger, client, acting } = options
   const levels = new Levels(logger, () => system.clock.now())
   const plugins = await Plugins.open(worker.values['plugin.path'], system.files)
   // What is written before there is a herder is read by it when it begins.
   let changed: (change: ConfigChange) => void = () => {}
   const stores = await openStores(options, change => changed(change))
   const registry = () => options.registry()
-  const herder = new Herder({ worker, ...stores, plugins, levels, client, registry, system })
+  const herder = new Herder({ worker, ...stores, plugins, levels, client, acting, registry, system })
   changed = herder.changed
   const advertisedHost = options.advertisedUrl === null ? reachedAs(http.host) : new URL(options.advertisedUrl).hostname
   const app = await openHttpApp({
@@ -105,7 +109,7 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
   const group = openGroup(options, url, herder, levels)
   const runtime = new Runtime({
     workerId: `${bracketed(new URL(url).hostname.replace(/^\[|\]$/g, ''))}:${new URL(url).port || port}`,
-    ...{ worker, reached: options.reached, plugins, statuses: stores.statuses, offsets: stores.offsets, levels, system },
+    ...{ worker, reached: options.reached, acting, plugins, statuses: stores.statuses, offsets: stores.offsets, levels, system },
     registry,
     generation: () => group.generation,
     tasksMade: herder.tellings.tasksMade,

@@ -6,6 +6,7 @@
 import { parseLossless, readValues, type System, settledWithin, stringifyLossless } from '../base.ts'
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
+import type { Acting, Actor } from '../sessions.ts'
 import { commonKeys } from './connector-keys.ts'
 import { Healing, type HealingSettings } from './healing.ts'
 import type { Levels } from './levels.ts'
@@ -26,6 +27,8 @@ export interface RuntimeOptions {
   readonly workerId: string
   readonly worker: WorkerConfig
   readonly reached: Reached
+  /** As the principals of connectors. */
+  readonly acting: Acting
   /** Of schemas; null: there is none. */
   registry(): RegistryReached | null
   readonly plugins: Plugins
@@ -61,6 +64,8 @@ interface RunningTask {
   readonly healing: Healing
   paused: boolean
   host: TaskHost | null
+  /** Its principal; null: the worker's user. */
+  actor: Actor | null
   turn: number
   unwatch(): void
 }
@@ -199,7 +204,7 @@ export class Runtime {
     const healing = this.#healing(before?.healing.history ?? statuses.task(id)?.history ?? [])
     const logger = loggerOf(id.connector)
     const task: RunningTask = {
-      ...{ id, config: merged, connectorConfig, version: plugin?.version ?? ownVersion, healing, host: null, turn: 0 },
+      ...{ id, config: merged, connectorConfig, version: plugin?.version ?? ownVersion, healing, host: null, actor: null, turn: 0 },
       kind,
       paused: target === 'PAUSED',
       unwatch: levels.watch(() => task.host?.level(levels.lowest(logger))),
@@ -216,17 +221,36 @@ export class Runtime {
     task.healing.began()
     try {
       const transactionalId = task.kind === 'source' ? await this.#options.transactional(task.id) : null
-      if (task.turn !== turn || this.#tasks.get(nameOfTask(task.id)) !== task) return
+      const actor = await this.#actorOf(task)
+      if (task.turn !== turn || this.#tasks.get(nameOfTask(task.id)) !== task) return actor?.release()
       const isAlone = worker.values['group.id'] === null
-      const offsetsTopic = isAlone ? null : (task.config['offsets.storage.topic'] ?? worker.values['offset.storage.topic'])
+      // The worker's offsets are stored by whoever may write there.
+      const common = actor !== null && transactionalId === null ? null : worker.values['offset.storage.topic']
+      const offsetsTopic = isAlone ? null : (task.config['offsets.storage.topic'] ?? common)
       const order = {
-        ...{ connector, task: number, kind: task.kind, config: task.config, worker, reached, registry, paused: task.paused },
+        ...{ connector, task: number, kind: task.kind, config: task.config, worker, registry, paused: task.paused },
+        ...{ reached: actor === null ? reached : { ...reached, properties: actor.properties }, token: actor?.token() ?? null },
         ...{ level: levels.lowest(loggerOf(connector)), transactionalId, offsetsTopic },
       }
-      task.host = new TaskHost(order, this.#events(task, turn), system)
+      const host = new TaskHost(order, this.#events(task, turn), system)
+      if (actor !== null) actor.onToken = token => host.token(token)
+      Object.assign(task, { host, actor })
     } catch (error) {
       this.#failed(task, traceOf(error))
     }
+  }
+
+  async #actorOf({ config }: RunningTask): Promise<Actor | null> {
+    const { principal } = await resolveProviders(config, this.#options.system, this.#options.worker.properties)
+    return principal === undefined ? null : this.#options.acting.as(principal)
+  }
+
+  /** Its thread is what goes on meanwhile. */
+  #letGo(task: RunningTask): TaskHost | null {
+    const { host, actor } = task
+    actor?.release()
+    Object.assign(task, { host: null, actor: null })
+    return host
   }
 
   #events(task: RunningTask, turn: number) {
@@ -262,7 +286,7 @@ export class Runtime {
   }
 
   #failed(task: RunningTask, trace: string): void {
-    task.host = null
+    this.#letGo(task)
     const retryMs = task.healing.failed(trace, () => {
       this.#putTask(task, 'RESTARTING', null)
       void this.#launch(task)
@@ -285,7 +309,7 @@ export class Runtime {
     task.turn++
     task.healing.stop()
     task.unwatch()
-    const byItself = (await task.host?.stop()) ?? true
+    const byItself = (await this.#letGo(task)?.stop()) ?? true
     if (!byItself) this.#log.warn({ ...id }, 'a task did not end in time (task.shutdown.graceful.timeout.ms)')
     if (state !== null) this.#putTask(task, state, null)
     this.metrics.forget(id)
@@ -302,9 +326,7 @@ export class Runtime {
     task.turn++
     task.healing.stop()
     this.#putTask(task, 'RESTARTING', null)
-    const { host } = task
-    task.host = null
-    await host?.stop()
+    await this.#letGo(task)?.stop()
     if (this.#tasks.get(nameOfTask(id)) === task) await this.#launch(task)
   }
 

@@ -6,6 +6,7 @@
 import { type ConfigKey, InvalidConfig, readValue, type System } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
+import { type Acting, CannotAct } from '../sessions.ts'
 import { commonKeys, groupOf, groups, requiredKeys, sinkProblems } from './connector-keys.ts'
 import { converterKeys, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
@@ -58,6 +59,7 @@ interface Described {
 export interface ValidateOptions {
   readonly plugins: Plugins
   readonly worker: WorkerConfig
+  readonly acting: Acting
   /** Of schemas; null: there is none. */
   registry(): RegistryReached | null
   readonly system: System
@@ -65,7 +67,7 @@ export interface ValidateOptions {
 
 const checkMs = 30_000
 
-export async function validate(config: Config, { plugins, worker, registry, system }: ValidateOptions): Promise<ConfigInfos> {
+export async function validate(config: Config, { plugins, worker, acting, registry, system }: ValidateOptions): Promise<ConfigInfos> {
   const errors = new Map<string, string[]>()
   const add = (key: string, error: string) => errors.set(key, [...(errors.get(key) ?? []), error])
   const resolved = await resolve(config, { system, worker }, add)
@@ -89,6 +91,8 @@ export async function validate(config: Config, { plugins, worker, registry, syst
   for (const [key, problems] of definition.kind === 'sink' ? sinkProblems(resolved) : sourceProblems(definition, values, resolved, worker))
     for (const problem of problems) add(key, problem)
   for (const [key, problem] of forbiddenOverrides(resolved, worker)) add(key, problem)
+  const refused = errors.has('principal') ? null : await principalRefused(resolved, acting)
+  if (refused !== null) add('principal', refused)
   const asMap = new Map(Object.entries(resolved))
   for (const problems of [converterProblems(asMap, { system, registry: registry() }), await transformProblems(asMap, { system })])
     for (const [key, some] of problems) for (const problem of some) if (!errors.get(key)?.includes(problem)) add(key, problem)
@@ -156,6 +160,22 @@ function sourceProblems(
   else if (definition.exactlyOnce?.(values as never) !== true)
     problems.set('exactly.once.support', ['The connector does not support exactly-once semantics with the provided configuration.'])
   return problems
+}
+
+/** Why the connector's tasks cannot act as its principal; null: they can, or it has none. */
+async function principalRefused(config: Readonly<Record<string, string>>, acting: Acting): Promise<string | null> {
+  const { principal } = config
+  if (principal === undefined) return null
+  if (Object.keys(config).some(key => /^(?:producer|consumer)\.override\.sasl\./.test(key)))
+    return 'A connector has either a principal or a login of its own in producer.override.sasl.* and consumer.override.sasl.*'
+  try {
+    const actor = await acting.as(principal)
+    actor?.release()
+    return null
+  } catch (error) {
+    if (error instanceof CannotAct) return error.message
+    throw error
+  }
 }
 
 const logins: readonly string[] = ['security.protocol', 'sasl.jaas.config', 'sasl.mechanism']

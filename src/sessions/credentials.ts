@@ -71,3 +71,10 @@ export function principalOf(credentials: Credentials, subjectClaim: string): str
   }
   return 'User:(token)'
 }
+
+/** Of whoever brings credentials of their own. With TLS and no SASL, a certificate would be the services' own login. */
+export function withoutLogin(properties: ClientProperties): ClientProperties {
+  const isCertificateLogin = (properties['security.protocol'] ?? '').trim().toUpperCase() === 'SSL'
+  const own = isCertificateLogin ? /^(?:sasl\.|ssl\.(?:keystore|key|certificate)\.)/ : /^sasl\./
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !own.test(name)))
+}

@@ -1,6 +1,6 @@
 /** One partition is enough for what people configure, and gives all writes one order. Tables that are not about one thing may have more. */
 import type { System, Timer } from '../base.ts'
-import { type Client, ClientError } from '../client.ts'
+import { type Client, ClientError, type Placed } from '../client.ts'
 import type { Logger } from '../logger.ts'
 
 export interface TableRecord {
@@ -30,6 +30,8 @@ export interface TopicTable {
   readonly position: bigint
   /** null: a tombstone. Resolves to its offset when it is durable and has been applied here. Rejects with ClientError. */
   write(key: Buffer, value: Buffer | null): Promise<bigint>
+  /** Several, in one request. */
+  writeAll(records: readonly Pick<TableRecord, 'key' | 'value'>[]): Promise<void>
   /** Resolves when all that is durable now has been applied here. */
   catchUp(): Promise<void>
   close(): Promise<void>
@@ -118,12 +120,22 @@ class Follower implements TopicTable {
   }
 
   async write(key: Buffer, value: Buffer | null): Promise<bigint> {
-    const { client, topic } = this.#options
-    const only = this.#positions.size === 1 ? 0 : undefined
-    const [placed] = await client.send(topic, [{ key, value, partition: only }], { acks: 'all' })
+    const [placed] = await this.#send([{ key, value }])
     const { partition, offset } = placed!
     await this.#reached(new Map([[partition, offset + 1n]]))
     return offset
+  }
+
+  async writeAll(records: readonly Pick<TableRecord, 'key' | 'value'>[]): Promise<void> {
+    await this.#send(records)
+    await this.catchUp()
+  }
+
+  #send(records: readonly Pick<TableRecord, 'key' | 'value'>[]): Promise<Placed[]> {
+    const { client, topic } = this.#options
+    const only = this.#positions.size === 1 ? 0 : undefined
+    const sent = records.map(({ key, value }) => ({ key, value, partition: only }))
+    return client.send(topic, sent, { acks: 'all' })
   }
 
   async catchUp(): Promise<void> {

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { realSystem } from '../../src/base.ts'
-import { type Client, openClient, type ReceivedRecord } from '../../src/client.ts'
+import { type Client, type ClientProperties, openClient, type ReceivedRecord } from '../../src/client.ts'
 import { openWorker, workerConfig } from '../../src/connect.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { startBroker } from '../../src/millrace.ts'
+import { openActing } from '../../src/sessions.ts'
 
 const plugin = fileURLToPath(new URL('./plugin.ts', import.meta.url))
 
@@ -57,21 +58,30 @@ export interface Workers extends AsyncDisposable {
 /** What goes wrong is seen in the output of the test. */
 const logger = { ...silentLogger, error: (details: object, message: string) => console.error(message, details) }
 
-export async function startWorkers(): Promise<Workers> {
-  const broker = await startBroker({ memory: true, config: { 'num.partitions': 2 } })
+export interface WorkersOptions {
+  readonly config?: Readonly<Record<string, string>>
+  /** The listener of the broker by which workers reach it, and how. */
+  readonly login?: { readonly listener: string; readonly properties: ClientProperties }
+}
+
+export async function startWorkers({ config: own = {}, login }: WorkersOptions = {}): Promise<Workers> {
+  const broker = await startBroker({ memory: true, config: { 'num.partitions': 2, ...own } })
   const client = openClient({ bootstrap: broker.address })
+  const bootstrap = login === undefined ? broker.address : `127.0.0.1:${broker.ports.get(login.listener)}`
+  const reached = { bootstrap, properties: login?.properties ?? {} }
+  const workersClient = login === undefined ? client : openClient(reached)
+  const acting = openActing({ bootstrap, ownProperties: reached.properties, own: workersClient, system: realSystem(), logger })
   const directory = mkdtempSync(join(tmpdir(), 'connect-'))
   const running = new Set<TestWorker>()
   return {
     client,
     directory,
     async start(config = {}) {
-      const properties: Record<string, string> = { ...quick, ...config, 'bootstrap.servers': broker.address }
+      const properties: Record<string, string> = { ...quick, ...config, 'bootstrap.servers': bootstrap }
       if (properties['group.id'] === '') delete properties['group.id']
       const opened = await openWorker({
         worker: workerConfig(properties),
-        reached: { bootstrap: broker.address, properties: {} },
-        client,
+        ...{ reached, client: workersClient, acting },
         http: {
           ...{ host: '127.0.0.1', port: 0, allowedHosts: [], corsOrigins: [], trustedProxies: [], tls: null },
           ...{ mostBodyBytes: 1_048_576, mostConnections: 100, requestTimeoutMs: 60_000 },
@@ -102,7 +112,8 @@ export async function startWorkers(): Promise<Workers> {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(Array.from(running, worker => worker.close()))
-      await client.close()
+      acting.close()
+      await Promise.all([client.close(), workersClient.close()])
       await broker.close()
       rmSync(directory, { recursive: true, force: true })
     },

@@ -129,7 +129,7 @@ export class Peers {
       port,
       clientId: clientIdOf(self.id),
       // Read again for each connection: the configuration and the files that it names may change.
-      security: connectionSecurity(ownLogin(config), [host], system.files),
+      security: connectionSecurity(ownLogin(config), [host], system),
       clusterId: self.clusterId,
       brokerId,
       connectTimeoutMs,

@@ -8,9 +8,10 @@ import type { System } from '../../base.ts'
 import { type BrokerConfig, isEveryAddress, type Listener, listenerValue, type ServicesLogin, servicesUser } from '../../broker.ts'
 import type { ClientProperties } from '../../client.ts'
 import { certificatesOfStore, pemCertificates } from '../../formats.ts'
+import { withoutLogin } from '../../sessions.ts'
 import { readClientConfig } from '../client-config.ts'
 import { bracketed, UsageError } from '../output.ts'
-import { loginWays, passwordMechanisms, type Reached, servicesListener, withoutLogin } from './settings.ts'
+import { loginWays, passwordMechanisms, type Reached, servicesListener } from './settings.ts'
 
 const passwordBytes = 32
 

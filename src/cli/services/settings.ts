@@ -17,13 +17,6 @@ export interface Reached {
   readonly metricsUrl: string | null
 }
 
-/** Of the people who use the services: each of them brings credentials. With TLS and no SASL, a certificate would be the services' own login. */
-export function withoutLogin(properties: ClientProperties): ClientProperties {
-  const isCertificateLogin = (properties['security.protocol'] ?? '').trim().toUpperCase() === 'SSL'
-  const own = isCertificateLogin ? /^(?:sasl\.|ssl\.(?:keystore|key|certificate)\.)/ : /^sasl\./
-  return Object.fromEntries(Object.entries(properties).filter(([name]) => !own.test(name)))
-}
-
 /** `own`: the mechanism of the services' own login; it says most about a broker that somebody else runs. */
 export function loginWays(config: BrokerConfig, offered: readonly string[], subjectClaim: string): LoginWays {
   const mechanisms = config.get('services.sasl.mechanisms') ?? offered

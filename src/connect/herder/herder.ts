@@ -7,6 +7,7 @@
 import type { System } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import type { RegistryReached } from '../../service.ts'
+import type { Acting } from '../../sessions.ts'
 import type { GroupMember } from '../group/member.ts'
 import { type Levels, levelNamed } from '../levels.ts'
 import { nameOfTask, type TaskId, type Work } from '../names.ts'
@@ -32,6 +33,7 @@ export interface HerderOptions {
   readonly plugins: Plugins
   readonly levels: Levels
   readonly client: Client
+  readonly acting: Acting
   /** Of schemas; null: there is none. */
   registry(): RegistryReached | null
   readonly system: System

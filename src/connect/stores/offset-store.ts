@@ -77,7 +77,9 @@ export async function openOffsetStore(options: StoreOptions): Promise<OffsetStor
     find: (connector, partitions) => table.find(connector, partitions),
     keyOf: (connector, partition) => table.keyOf(connector, partition),
     async write(connector, changes) {
-      for (const { partition, offset } of changes) await topic.write(table.keyOf(connector, partition), encodeOffset(offset))
+      await topic.writeAll(
+        changes.map(({ partition, offset }) => ({ key: table.keyOf(connector, partition), value: encodeOffset(offset) })),
+      )
     },
     catchUp: () => topic.catchUp(),
     close: () => topic.close(),

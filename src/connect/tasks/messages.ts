@@ -1,5 +1,5 @@
 /** What a worker and the thread of one of its tasks tell each other: plain data. */
-import type { ClientProperties } from '../../client.ts'
+import type { ClientProperties, TokenLogin } from '../../client.ts'
 import type { RegistryReached } from '../../service.ts'
 import type { WorkerConfig } from '../worker-config.ts'
 
@@ -20,6 +20,8 @@ export interface TaskOrder {
   readonly config: Readonly<Record<string, string>>
   readonly worker: WorkerConfig
   readonly reached: Reached
+  /** Of the connector's principal; null: the clients log in as `reached` says. */
+  readonly token: TokenLogin | null
   readonly registry: RegistryReached | null
   readonly paused: boolean
   readonly level: LogLevel
@@ -32,6 +34,7 @@ export interface TaskOrder {
 export type ToTask =
   | { readonly kind: 'pause' | 'resume' | 'stop' }
   | { readonly kind: 'level'; readonly level: LogLevel }
+  | { readonly kind: 'token'; readonly token: TokenLogin }
   | { readonly kind: 'answer'; readonly id: number; readonly text: string; readonly error: string | null }
 
 export type FromTask =

@@ -1,6 +1,7 @@
 /** One task as its worker sees it: a thread with a limited heap, which is asked to end, and made to if it does not. */
 import { Worker } from 'node:worker_threads'
 import { type System, settledWithin } from '../../base.ts'
+import type { TokenLogin } from '../../client.ts'
 import { nameOfTask } from '../names.ts'
 import type { FromTask, LogLevel, TaskOrder, ToTask } from './messages.ts'
 
@@ -50,6 +51,11 @@ export class TaskHost {
 
   level(level: LogLevel): void {
     this.#tell({ kind: 'level', level })
+  }
+
+  /** For its next login. */
+  token(token: TokenLogin): void {
+    this.#tell({ kind: 'token', token })
   }
 
   /** Resolves when nothing of it runs any more. Whether it ended by itself: what it had was written. */

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { realSystem } from '../../base.ts'
 import { openClient } from '../../client.ts'
+import { withoutLogin } from '../../sessions.ts'
 import { Plugins } from '../plugins.ts'
 import { resolveProviders } from '../providers.ts'
 import { clientProperties, withPrefix } from '../worker-config.ts'
@@ -21,6 +22,7 @@ const control = new Control(order.paused)
 const tell = (message: FromTask) => port.postMessage(message)
 const log = new TaskLog(order.level, tell)
 const metrics = new TaskMetrics()
+let { token } = order
 const asked = new Map<number, { resolve(text: string): void; reject(error: Error): void }>()
 
 port.on('message', (message: ToTask) => {
@@ -32,6 +34,9 @@ port.on('message', (message: ToTask) => {
     case 'stop':
       control.stop()
       system.timers.after(order.worker.values['task.shutdown.graceful.timeout.ms'] * 0.6, () => control.giveUp())
+      break
+    case 'token':
+      token = message.token
       break
     case 'level':
       log.level = message.level
@@ -64,12 +69,15 @@ async function main(): Promise<void> {
   const config = await resolveProviders(order.config, system, order.worker.properties)
   const { connector, task, worker, reached, kind } = order
   const overrides = withPrefix(config, kind === 'sink' ? 'consumer.override.' : 'producer.override.')
-  const own = clientProperties(withPrefix(worker.properties, kind === 'sink' ? 'consumer.' : 'producer.'))
+  const inherited = clientProperties(withPrefix(worker.properties, kind === 'sink' ? 'consumer.' : 'producer.'))
+  // Whoever acts as somebody else does not log in as the worker's clients do.
+  const own = token === null ? inherited : withoutLogin(inherited)
   await using client = openClient({
     bootstrap: overrides['bootstrap.servers'] ?? reached.bootstrap,
     properties: { ...reached.properties, ...own, ...clientProperties(overrides) },
     clientId: `connector-${kind === 'sink' ? 'consumer' : 'producer'}-${connector}-${task}`,
     timeoutMs: requestTimeoutMs,
+    ...(token === null ? {} : { delegationToken: () => token! }),
   })
   const plugins = await Plugins.open(worker.values['plugin.path'], system.files)
   const definition = await plugins.find(config['connector.class'] ?? '').load()
