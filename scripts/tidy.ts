@@ -35,7 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
   mirror: ['base', 'protocol', 'client'],
   serde: ['base', 'protocol', 'json-http'],
   expr: ['base'],
-  sessions: ['base', 'logger', 'jwt', 'client'],
+  sessions: ['base', 'formats', 'logger', 'jwt', 'client'],
   'topic-table': ['base', 'logger', 'client'],
   connector: ['base'],
   connectors: ['base', 'connector', 'formats', 'client', 'serde'],

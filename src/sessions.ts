@@ -5,7 +5,7 @@
  * these, so that the broker's ACLs decide. Hides the pool of clients and its bounds, how often a login may be tried, and that verified passwords are
  * remembered only as keyed hashes.
  */
-export { type Acting, type Actor, CannotAct, mayActAs, openActing, principalProblem } from './sessions/acting.ts'
+export { type Acting, type Actor, CannotAct, openActing, principalProblem } from './sessions/acting.ts'
 export { type Credentials, Unauthorized, withoutLogin } from './sessions/credentials.ts'
 export { type Login, Logins } from './sessions/logins.ts'
 export { Oidc, type OidcRequest, type OidcSettings, type OidcTokens } from './sessions/oidc.ts'

@@ -25,6 +25,8 @@ export interface Actor {
 export interface Acting {
   /** null: the services' own user. Throws {@link CannotAct}, and ClientError if no broker answers. */
   as(principal: string): Promise<Actor | null>
+  /** Whether whoever asks, with this client, may have work done as it: it is their own, or they may ALTER the cluster, and so make any user what they like. */
+  mayUse(principal: string, asking: Identity, client: Pick<Client, 'clusterRights'>): Promise<boolean>
   close(): void
 }
 
@@ -44,11 +46,6 @@ export interface ActingOptions {
   readonly own: Client
   readonly system: Pick<System, 'clock' | 'timers'>
   readonly logger: Pick<Logger, 'warn'>
-}
-
-/** Whether whoever asks may have work done as `principal`: it is their own, or they may ALTER the cluster, and so make any user what they like. */
-export async function mayActAs({ principal: own }: Identity, client: Pick<Client, 'clusterRights'>, principal: string): Promise<boolean> {
-  return principal === own || (await client.clusterRights()).has('ALTER')
 }
 
 /** Why this is no principal; null: it is one. */
@@ -116,6 +113,10 @@ class Tokens implements Acting {
     kept.actors.add(actor)
     this.#renewLater(kept, kept.renewAtMs - this.#now())
     return actor
+  }
+
+  async mayUse(principal: string, { principal: own }: Identity, client: Pick<Client, 'clusterRights'>): Promise<boolean> {
+    return principal === own || (await client.clusterRights()).has('ALTER')
   }
 
   close(): void {
