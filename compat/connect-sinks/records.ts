@@ -2,6 +2,9 @@
 import { Decimal, decimal, logical, type Schema, type SinkRecord, struct } from '../../src/connector.ts'
 
 export const topic = 'website-events'
+export const partitions = 3
+/** In each partition. */
+export const records = Math.ceil(Number(process.env['COMPAT_SINK_RECORDS'] ?? 1_000_000) / partitions)
 
 const optional = (schema: Schema): Schema => ({ ...schema, optional: true })
 
@@ -55,12 +58,9 @@ export function recordAt(partition: number, offset: number): SinkRecord {
 
 /** Which records were seen how often. */
 export class Seen {
-  readonly #times: Uint8Array[]
   #strange = 0
 
-  constructor(partitions: number, records: number) {
-    this.#times = Array.from({ length: partitions }, () => new Uint8Array(records))
-  }
+  readonly #times = Array.from({ length: partitions }, () => new Uint8Array(records))
 
   add(partition: number, n: number): void {
     const times = this.#times[partition]
@@ -72,10 +72,15 @@ export class Seen {
   requireOnce(): void {
     let lost = 0
     let more = 0
-    for (const times of this.#times)
-      for (const each of times)
+    const where: string[] = []
+    for (const [partition, times] of this.#times.entries())
+      for (const [n, each] of times.entries()) {
         if (each === 0) lost++
         else if (each > 1) more++
-    if (lost + more + this.#strange > 0) throw new Error(`${lost} lost, ${more} more than once, ${this.#strange} that nobody wrote`)
+        // Where it begins and ends is what explains it.
+        if (where.length < 10 && (each === 1) !== ((times[n - 1] ?? 1) === 1)) where.push(`${partition}/${n} ${each}x`)
+      }
+    if (lost + more + this.#strange > 0)
+      throw new Error(`${lost} lost, ${more} more than once, ${this.#strange} that nobody wrote; from ${where.join(', ')}`)
   }
 }

@@ -1,9 +1,11 @@
 /**
- * The sinks of this package against the real servers: `npm run compat -- connect-sinks`. `SINKS=s3,hdfs` runs these only; `SINK_RECORDS` is the number of
- * records in each of three partitions. Each sink is killed with `kill -9` while it writes, and so is its target; then every record must be there, once.
+ * The sinks of this package against the real servers: `npm run compat -- connect-sinks`. `COMPAT_SINKS=s3,hdfs` runs these only; `COMPAT_SINK_RECORDS` is the
+ * number of records, a million by default. A `millrace connect` process runs each sink and is killed with `kill -9` while it writes, and so is its target; then
+ * every record must be there, once.
  */
 import { Missing } from '../support/cache.ts'
 import type { Report, Suite } from '../support/suite.ts'
+import { openStage, type Stage } from './stage.ts'
 import { mariadbSystem, postgresSystem, redisSystem } from './systems/databases.ts'
 import { hbaseSystem, opentsdbSystem } from './systems/hbase.ts'
 import { hdfsSystem } from './systems/hdfs.ts'
@@ -29,24 +31,31 @@ const systems: readonly System[] = [
 export const connectSinks: Suite = {
   folder: 'connect-sinks',
   clients: systems.map(each => each.name),
-  async run(_, report) {
-    const wanted = process.env['SINKS']?.split(',')
-    for (const system of systems) if (wanted === undefined || wanted.includes(system.name)) await runSystem(system, report)
+  async run({ bootstrap }, report) {
+    const wanted = process.env['COMPAT_SINKS']?.split(',')
+    const stage = await openStage(bootstrap)
+    try {
+      for (const system of systems)
+        if (wanted === undefined || wanted.includes(system.name)) await runSystem(system, stage, report)
+        else report({ client: system.name, name: 'all', outcome: 'skip', detail: 'not chosen (COMPAT_SINKS)' })
+    } finally {
+      await stage.close()
+    }
   },
 }
 
 /** One whose server cannot be had does not keep the others from running. */
-async function runSystem({ name: client, run }: System, report: Report): Promise<void> {
+async function runSystem({ name: client, run }: System, stage: Stage, report: Report): Promise<void> {
   try {
     await run(async (name, work) => {
       const began = performance.now()
       try {
-        await work()
-        report({ client, name, outcome: 'ok', detail: `(${Math.round(performance.now() - began)} ms)` })
+        const told = (await work()) ?? `${Math.round(performance.now() - began)} ms`
+        report({ client, name, outcome: 'ok', detail: `(${told})` })
       } catch (error) {
         report({ client, name, outcome: 'FAIL', detail: (error as Error).message.replace(/\s+/g, ' ').slice(0, 400) })
       }
-    })
+    }, stage)
   } catch (error) {
     report({ client, name: 'all', outcome: error instanceof Missing ? 'skip' : 'FAIL', detail: (error as Error).message })
   }

@@ -35,6 +35,12 @@ const user = 'millrace'
 const bucket = 'millrace'
 const commandWithinSeconds = 60
 
+/** The database alone, with its password. */
+export async function startPostgres(): Promise<{ readonly postgres: RestorableStore; readonly password: string; remove(): Promise<void> }> {
+  const postgres = await Postgres.start(await freePorts(1))
+  return { postgres, password, remove: () => postgres.remove() }
+}
+
 export async function startStores(): Promise<Stores> {
   const kind = chosenKind()
   const port = await freePorts(1 + kind.ports)

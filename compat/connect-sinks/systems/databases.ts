@@ -7,10 +7,10 @@ import pg from 'pg'
 import { type SinkRecord, type SourceRecord, type Struct, struct } from '../../../src/connector.ts'
 import { Missing } from '../../support/cache.ts'
 import { accepts, freePorts, must, start, until } from '../../support/run.ts'
-import { type Stores, startStores } from '../../support/stores.ts'
-import { drive, partitions, records } from '../drive.ts'
+import { type RestorableStore, startPostgres } from '../../support/stores.ts'
 import { openSource, openTask, plainRecord } from '../open.ts'
 import { large, recordAt, Seen, topic } from '../records.ts'
+import type { Stage } from '../stage.ts'
 import type { Judge, System } from './system.ts'
 
 const creating = { 'auto.create': 'true', 'auto.evolve': 'true', 'retry.backoff.ms': '300', 'max.retries': '200', 'batch.size': '500' }
@@ -20,18 +20,17 @@ type Row = Record<string, unknown>
 
 export const postgresSystem: System = {
   name: 'postgresql',
-  async run(judge) {
-    const stores = await startStores()
+  async run(judge, stage) {
+    const { postgres, password, remove } = await startPostgres()
     try {
-      await judgePostgres(stores, judge)
+      await judgePostgres(postgres, password, judge, stage)
     } finally {
-      await stores.remove()
+      await remove()
     }
   },
 }
 
-async function judgePostgres({ postgres, env }: Stores, judge: Judge): Promise<void> {
-  const password = env['PGPASSWORD']!
+async function judgePostgres(postgres: RestorableStore, password: string, judge: Judge, stage: Stage): Promise<void> {
   const url = `postgresql://127.0.0.1:${postgres.port}/postgres`
   const base = { 'connection.url': `jdbc:${url}`, 'connection.user': 'millrace', 'connection.password': password, ...creating }
   const ask = async (sql: string): Promise<Row[]> => {
@@ -48,10 +47,11 @@ async function judgePostgres({ postgres, env }: Stores, judge: Judge): Promise<v
     await postgres.restart()
   }
   await judge('each-once', async () => {
-    await drive({ connector: 'jdbc', config: base, kills: 4, harm: crash })
-    const seen = new Seen(partitions, records)
+    const told = await stage.drive({ connector: 'jdbc', config: base, kills: 4, harm: crash })
+    const seen = new Seen()
     for (const { partition, n } of await ask(`select partition, n from "${topic}"`)) seen.add(Number(partition), Number(n))
     seen.requireOnce()
+    return told
   })
   await judge('types', async () => {
     const [row] = await ask(
@@ -212,7 +212,7 @@ class Source {
 
 export const mariadbSystem: System = {
   name: 'mariadb',
-  async run(judge) {
+  async run(judge, stage) {
     const program = '/usr/sbin/mariadbd'
     if (!existsSync(program)) throw new Missing('MariaDB is missing (apt-get install mariadb-server)')
     const port = await freePorts(1)
@@ -224,7 +224,7 @@ export const mariadbSystem: System = {
     const args = ['--no-defaults', `--datadir=${at}/data`, `--port=${port}`, '--bind-address=127.0.0.1', `--socket=${at}/socket`, ...user]
     const server = await Restartable.start(port, () => start(program, args, join(at, 'log')))
     try {
-      await judgeMariadb(port, server, judge)
+      await judgeMariadb(port, server, judge, stage)
     } finally {
       await server.kill()
       rmSync(at, { recursive: true, force: true })
@@ -232,7 +232,7 @@ export const mariadbSystem: System = {
   },
 }
 
-async function judgeMariadb(port: number, server: Restartable, judge: Judge): Promise<void> {
+async function judgeMariadb(port: number, server: Restartable, judge: Judge, stage: Stage): Promise<void> {
   const { createConnection } = await import('mysql2/promise')
   const ask = async (sql: string, database?: string): Promise<Row[]> => {
     const numbers = { supportBigNumbers: true, bigNumberStrings: true, dateStrings: true }
@@ -250,8 +250,8 @@ async function judgeMariadb(port: number, server: Restartable, judge: Judge): Pr
   await ask('create database if not exists events character set utf8mb4')
   const base = { 'connection.url': `jdbc:mysql://127.0.0.1:${port}/events`, 'connection.user': 'root', ...creating }
   await judge('each-once', async () => {
-    await drive({ connector: 'jdbc', config: base, kills: 3, harm: () => server.restart() })
-    const seen = new Seen(partitions, records)
+    const told = await stage.drive({ connector: 'jdbc', config: base, kills: 3, harm: () => server.restart() })
+    const seen = new Seen()
     for (const { partition, n } of await ask(`select \`partition\`, n from \`${topic}\``, 'events')) seen.add(Number(partition), Number(n))
     seen.requireOnce()
     const [row] = await ask(
@@ -272,6 +272,7 @@ async function judgeMariadb(port: number, server: Restartable, judge: Judge): Pr
         kind: 'click',
       },
     )
+    return told
   })
   await judge('upsert-delete-refused', async () => {
     const refused: string[] = []
@@ -294,7 +295,7 @@ async function judgeMariadb(port: number, server: Restartable, judge: Judge): Pr
 
 export const redisSystem: System = {
   name: 'redis',
-  async run(judge) {
+  async run(judge, stage) {
     const program = '/usr/bin/redis-server'
     if (!existsSync(program)) throw new Missing('Redis is missing (apt-get install redis-server)')
     const port = await freePorts(1)
@@ -319,10 +320,15 @@ export const redisSystem: System = {
     const { createClient } = await import('redis')
     try {
       await judge('each-once', async () => {
-        await drive({ connector: 'redis', config: { 'redis.uri': url, 'redis.command': 'XADD' }, kills: 3, harm: () => server.restart() })
+        const told = await stage.drive({
+          connector: 'redis',
+          config: { 'redis.uri': url, 'redis.command': 'XADD' },
+          kills: 3,
+          harm: () => server.restart(),
+        })
         const client = createClient({ url })
         await client.connect()
-        const seen = new Seen(partitions, records)
+        const seen = new Seen()
         for (let from = '-'; ; ) {
           const entries = (await client.xRange(topic, from, '+', { COUNT: 1_000 })) ?? []
           for (const { message } of entries) seen.add(Number(message['partition']), Number(message['n']))
@@ -331,6 +337,7 @@ export const redisSystem: System = {
         }
         client.destroy()
         seen.requireOnce()
+        return told
       })
       await judge('hashes', async () => {
         const task = await openTask('redis', { 'redis.uri': url, 'redis.command': 'HSET', 'redis.key': 'h' })

@@ -2,25 +2,24 @@
 import assert from 'node:assert/strict'
 import { struct } from '../../../src/connector.ts'
 import { freePorts } from '../../support/run.ts'
-import { drive, partitions, records } from '../drive.ts'
 import { openTask, plainRecord } from '../open.ts'
 import { startPeer } from '../peers.ts'
-import { large, Seen, topic } from '../records.ts'
+import { large, records, Seen, topic } from '../records.ts'
 import type { System } from './system.ts'
 
 const creating = { 'auto.create.tables': 'true', 'auto.create.column.families': 'true' }
 
 export const hbaseSystem: System = {
   name: 'hbase',
-  async run(judge) {
+  async run(judge, stage) {
     const first = await freePorts(3)
     const peer = await startPeer('hbase', [first, first + 1, first + 2])
     const url = `http://127.0.0.1:${first + 1}`
     const base = { 'hbase.rest.url': url, ...creating }
     try {
       await judge('once-by-row', async () => {
-        await drive({ connector: 'hbase', config: base, kills: 3 })
-        const seen = new Seen(partitions, records)
+        const told = await stage.drive({ connector: 'hbase', config: base, kills: 3 })
+        const seen = new Seen()
         for (const [key, cells] of await scan(url, topic)) {
           seen.add(cells['cf:partition']!.readInt32BE(), Number(cells['cf:n']!.readBigInt64BE()))
           if (key.toString() !== '1-7') continue
@@ -32,6 +31,7 @@ export const hbaseSystem: System = {
           assert.equal(cells['inner:list']!.toString(), '[7,-1]')
         }
         seen.requireOnce()
+        return told
       })
       await judge('deletes-in-order', async () => {
         const task = await openTask('hbase', base)
@@ -73,7 +73,7 @@ export const hbaseSystem: System = {
 
 export const opentsdbSystem: System = {
   name: 'opentsdb',
-  async run(judge) {
+  async run(judge, stage) {
     const first = await freePorts(4)
     const hbase = await startPeer('hbase', [first, first + 1, first + 2])
     try {
@@ -83,8 +83,8 @@ export const opentsdbSystem: System = {
       const config = { 'connection.url': url, 'metric.name': 'compat.n', 'metric.value': '${value.n}', 'metric.tags': tags }
       try {
         await judge('once-by-point', async () => {
-          await drive({ connector: 'opentsdb', config, kills: 2, harm: () => peer.killAndStart() })
-          const seen = new Seen(partitions, records)
+          const told = await stage.drive({ connector: 'opentsdb', config, kills: 2, harm: () => peer.killAndStart() })
+          const seen = new Seen()
           const query = `${url}/api/query?start=1764475100000&end=${1_764_475_300_000 + records}&ms=true&m=sum:compat.n%7Bpartition=*,kind=*%7D`
           const series = (await (await fetch(query)).json()) as { tags: { partition: string }; dps: Record<string, number> }[]
           for (const {
@@ -96,6 +96,7 @@ export const opentsdbSystem: System = {
               seen.add(Number(partition), value)
             }
           seen.requireOnce()
+          return told
         })
         await judge('refused-points', async () => {
           const refused: string[] = []

@@ -1,32 +1,32 @@
 /** HDFS over WebHDFS: JSON, by field. */
 import { freePorts } from '../../support/run.ts'
-import { drive, partitions, records } from '../drive.ts'
 import { startPeer } from '../peers.ts'
 import { Seen } from '../records.ts'
 import type { System } from './system.ts'
 
 export const hdfsSystem: System = {
   name: 'hdfs',
-  async run(judge) {
+  async run(judge, stage) {
     const first = await freePorts(2)
     const peer = await startPeer('hdfs', [first, first + 1, 1])
     const url = `http://127.0.0.1:${first + 1}`
     const base = { 'hdfs.url': url, 'hdfs.user': 'root', 'flush.size': '3000', 'rotate.schedule.interval.ms': '1000' }
     try {
       await judge('json-by-field-once', async () => {
-        await drive({
+        const told = await stage.drive({
           connector: 'hdfs',
           config: { ...base, 'topics.dir': 'json', 'partitioner.class': 'field', 'partition.field.name': 'kind' },
           kills: 4,
           harm: () => peer.killAndStart(),
         })
-        const seen = new Seen(partitions, records)
+        const seen = new Seen()
         for await (const body of files(url, '/json'))
           for (const line of body.toString().trim().split('\n')) {
             const { partition, n } = JSON.parse(line) as { partition: number; n: number }
             seen.add(partition, n)
           }
         seen.requireOnce()
+        return told
       })
     } finally {
       await peer.stop()

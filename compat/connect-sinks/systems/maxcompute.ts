@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePorts } from '../../support/run.ts'
-import { drive, partitions, records } from '../drive.ts'
 import { openTask } from '../open.ts'
 import { startPeer } from '../peers.ts'
 import { large, recordAt, Seen, topic } from '../records.ts'
@@ -29,7 +28,7 @@ const columns = Object.entries(types).map(([name, type]) => ({ name, type }))
 
 export const maxcomputeSystem: System = {
   name: 'maxcompute',
-  async run(judge) {
+  async run(judge, stage) {
     const port = await freePorts(1)
     const directory = mkdtempSync(join(tmpdir(), 'millrace-maxcompute-tables-'))
     const tables = { p: { events: { columns, partitionKeys: [{ name: 'pt', type: 'string' }] }, whole: { columns, partitionKeys: [] } } }
@@ -47,8 +46,12 @@ export const maxcomputeSystem: System = {
     const committed = async () => (await (await fetch(`${url}/_committed`)).json()) as Record<string, unknown[][]>
     try {
       await judge('once-by-session', async () => {
-        await drive({ connector: 'maxcompute', config: { ...base, 'session.directory': join(directory, 'sessions') }, kills: 4 })
-        const seen = new Seen(partitions, records)
+        const told = await stage.drive({
+          connector: 'maxcompute',
+          config: { ...base, 'session.directory': join(directory, 'sessions') },
+          kills: 4,
+        })
+        const seen = new Seen()
         const tables = await committed()
         assert.deepEqual(
           Object.keys(tables).sort(),
@@ -56,6 +59,7 @@ export const maxcomputeSystem: System = {
         )
         for (const [partition, n] of Object.values(tables).flat() as [number, number][]) seen.add(partition, n)
         seen.requireOnce()
+        return told
       })
       await judge('types', async () => {
         const { tunnel_endpoint: _, partition: __, ...rest } = base

@@ -7,7 +7,6 @@ import { MongoClient } from 'mongodb'
 import { struct } from '../../../src/connector.ts'
 import { cached, needs } from '../../support/cache.ts'
 import { accepts, freePorts, must, start, until } from '../../support/run.ts'
-import { drive, partitions, records } from '../drive.ts'
 import { openTask, plainRecord } from '../open.ts'
 import { large, Seen, topic } from '../records.ts'
 import type { System } from './system.ts'
@@ -16,7 +15,7 @@ const ferret = 'github.com/FerretDB/FerretDB/cmd/ferretdb@v1.24.2'
 
 export const mongodbSystem: System = {
   name: 'mongodb',
-  async run(judge) {
+  async run(judge, stage) {
     await needs('go', 'it builds FerretDB')
     const program = await cached('ferretdb', ferret, async at => {
       await must('go', ['install', '-ldflags=-s -w', ferret], { seconds: 3_000, env: { GOBIN: at, GOTOOLCHAIN: 'local' } })
@@ -46,8 +45,13 @@ export const mongodbSystem: System = {
     const client = new MongoClient(uri)
     try {
       await judge('each-once', async () => {
-        await drive({ connector: 'mongodb', config: { 'connection.uri': uri, database: 'events' }, kills: 3, harm: restart })
-        const seen = new Seen(partitions, records)
+        const told = await stage.drive({
+          connector: 'mongodb',
+          config: { 'connection.uri': uri, database: 'events' },
+          kills: 3,
+          harm: restart,
+        })
+        const seen = new Seen()
         const collection = client.db('events').collection(topic)
         for await (const { partition, n } of collection.find({}, { projection: { partition: 1, n: 1 } }))
           seen.add(Number(partition), Number(n))
@@ -57,6 +61,7 @@ export const mongodbSystem: System = {
         assert.equal(document!['text'], 'Grüße 世界 🎈 "7"')
         assert.deepEqual(document!['at'], new Date('2025-11-30T04:00:00.007Z'))
         assert.deepEqual(Buffer.from(document!['raw'].buffer), Buffer.from([0, 255, 7]))
+        return told
       })
       await judge('delete-on-null', async () => {
         const config = {

@@ -5,7 +5,6 @@ import { parquetReadObjects } from 'hyparquet'
 import { uncompressSync } from 'snappy'
 import { chosenKind, ObjectServer } from '../../support/object-servers.ts'
 import { freePorts } from '../../support/run.ts'
-import { drive, partitions, records } from '../drive.ts'
 import { Seen, topic } from '../records.ts'
 import type { System } from './system.ts'
 
@@ -13,7 +12,7 @@ const login = { user: 'millrace', password: 'millrace-secret', bucket: 'events' 
 
 export const s3System: System = {
   name: 's3',
-  async run(judge) {
+  async run(judge, stage) {
     const kind = chosenKind()
     const server = await ObjectServer.start(kind, await freePorts(kind.ports), login)
     const endpoint = `http://127.0.0.1:${server.port}`
@@ -38,14 +37,20 @@ export const s3System: System = {
     }
     try {
       await judge('json-gzip-once', async () => {
-        await drive({ connector: 's3', config: { ...base, 'topics.dir': 'json', 's3.compression.type': 'gzip' }, kills: 4, harm })
-        const seen = new Seen(partitions, records)
+        const told = await stage.drive({
+          connector: 's3',
+          config: { ...base, 'topics.dir': 'json', 's3.compression.type': 'gzip' },
+          kills: 4,
+          harm,
+        })
+        const seen = new Seen()
         for await (const body of objects(client, `json/${topic}/`))
           for (const line of gunzipSync(body).toString().trim().split('\n')) {
             const { partition, n } = JSON.parse(line) as { partition: number; n: number }
             seen.add(partition, n)
           }
         seen.requireOnce()
+        return told
       })
       await judge('parquet-by-field-once', async () => {
         const config = {
@@ -55,11 +60,12 @@ export const s3System: System = {
           'partitioner.class': 'field',
           'partition.field.name': 'kind',
         }
-        await drive({ connector: 's3', config, kills: 4, harm })
-        const seen = new Seen(partitions, records)
+        const told = await stage.drive({ connector: 's3', config, kills: 4, harm })
+        const seen = new Seen()
         for await (const body of objects(client, `parquet/${topic}/`))
           for (const row of await rowsOf(body)) seen.add(row['partition'] as number, Number(row['n']))
         seen.requireOnce()
+        return told
       })
     } finally {
       client.destroy()

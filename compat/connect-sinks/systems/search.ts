@@ -1,14 +1,13 @@
 /** Elasticsearch and OpenSearch: documents by their place, by key, updated, and refused by a mapping. */
 import assert from 'node:assert/strict'
 import { freePorts } from '../../support/run.ts'
-import { drive, partitions, records } from '../drive.ts'
 import { startPeer } from '../peers.ts'
-import { recordAt, topic } from '../records.ts'
+import { partitions, recordAt, records, topic } from '../records.ts'
 import type { System } from './system.ts'
 
 export const searchSystems: readonly System[] = ['elasticsearch', 'opensearch'].map(name => ({
   name,
-  async run(judge) {
+  async run(judge, stage) {
     const first = await freePorts(2)
     const peer = await startPeer(name, [first, first + 1])
     const url = `http://127.0.0.1:${peer.port}`
@@ -21,7 +20,12 @@ export const searchSystems: readonly System[] = ['elasticsearch', 'opensearch'].
     }
     try {
       await judge('once-by-place', async () => {
-        await drive({ connector: 'elasticsearch', config: { ...base, 'key.ignore': 'true' }, kills: 3, harm: () => peer.killAndStart() })
+        const told = await stage.drive({
+          connector: 'elasticsearch',
+          config: { ...base, 'key.ignore': 'true' },
+          kills: 3,
+          harm: () => peer.killAndStart(),
+        })
         await requireAll(url)
         const { _source: found } = JSON.parse(exactly(await text(`${url}/${topic}/_doc/${topic}+1+7`))) as {
           _source: Record<string, unknown>
@@ -32,16 +36,19 @@ export const searchSystems: readonly System[] = ['elasticsearch', 'opensearch'].
         assert.equal(found['text'], value['text'])
         assert.equal(found['at'], '2025-11-30T04:00:00.007Z')
         assert.equal(found['nothing'], null)
+        return told
       })
       await judge('once-by-key', async () => {
         await fetch(`${url}/${topic}`, { method: 'DELETE' })
-        await drive({ connector: 'elasticsearch', config: base, kills: 3 })
+        const told = await stage.drive({ connector: 'elasticsearch', config: base, kills: 3 })
         await requireAll(url)
+        return told
       })
       await judge('upsert', async () => {
         await fetch(`${url}/${topic}`, { method: 'DELETE' })
-        await drive({ connector: 'elasticsearch', config: { ...base, 'write.method': 'upsert' }, kills: 1 })
+        const told = await stage.drive({ connector: 'elasticsearch', config: { ...base, 'write.method': 'upsert' }, kills: 1 })
         await requireAll(url)
+        return told
       })
     } finally {
       await peer.stop()
