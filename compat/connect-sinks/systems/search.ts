@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { freePorts } from '../../support/run.ts'
 import { startPeer } from '../peers.ts'
 import { partitions, recordAt, records, topic } from '../records.ts'
+import { judgeRecords } from './search-records.ts'
 import type { System } from './system.ts'
 
 export const searchSystems: readonly System[] = ['elasticsearch', 'opensearch'].map(name => ({
@@ -50,6 +51,8 @@ export const searchSystems: readonly System[] = ['elasticsearch', 'opensearch'].
         await requireAll(url)
         return told
       })
+      // Elasticsearch has data streams in parts that are not under the Apache License.
+      await judgeRecords(url, base, judge, name === 'opensearch')
     } finally {
       await peer.stop()
     }
