@@ -46,6 +46,7 @@ class MemoryStorage implements Storage<MemoryFile> {
   }
 
   async remember({ partition }: TopicPartition, ends: readonly bigint[]): Promise<void> {
+    this.fail('remember')
     this.ends.set(partition, ends)
   }
 
@@ -198,6 +199,39 @@ test('what the wall clock completed is completed there again, when its offsets w
     numbers.sort((one, other) => one - other),
     kinds.map((_, offset) => offset),
   )
+})
+
+test('what was completed by number is completed there again, though the wall clock would have ended it before', async () => {
+  const config = { 'flush.size': '3', 'rotate.schedule.interval.ms': '60000' }
+  const crashed = opened(config)
+  await crashed.task.opened([{ topic: 'events', partition: 0 }])
+  // Completes 0 to 2 and 3 to 5; no commit arrives.
+  await crashed.task.put(range(0, 7))
+  const again = opened(config, crashed.storage)
+  await again.task.opened([{ topic: 'events', partition: 0 }])
+  await again.task.put(range(0, 2))
+  again.context.nowMs = 60_000
+  assert.deepEqual(await again.task.flush(), [{ topic: 'events', partition: 0, offset: 0n }])
+  await again.task.put(range(2, 8))
+  again.context.nowMs = 120_000
+  assert.deepEqual(await again.task.flush(), [{ topic: 'events', partition: 0, offset: 8n }])
+  assert.deepEqual(
+    [...crashed.storage.files.keys()].map(name => name.replace('events/partition=0/events+0+', '')),
+    ['0.json', '3.json', '6.json'],
+  )
+  assert.deepEqual(
+    [...crashed.storage.files.values()].map(text => text.match(/\d+/g)!.join()),
+    ['0,1,2', '3,4,5', '6,7'],
+  )
+})
+
+test('an end that cannot be noted keeps its files from being completed, and takes no more records', async () => {
+  const { task, storage, context } = opened({ 'flush.size': '3', 'rotate.schedule.interval.ms': '60000' })
+  storage.failures.set('remember', 2)
+  context.nowMs = 1
+  assert.equal(await putPatiently(task, range(0, 5)), 2)
+  assert.deepEqual([...storage.files.values()], ['{"n":0}\n{"n":1}\n{"n":2}\n'])
+  assert.deepEqual(storage.ends.get(0), [2n])
 })
 
 test('files are completed by size', async () => {

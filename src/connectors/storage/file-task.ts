@@ -2,8 +2,8 @@
  * The task of every sink of files: sorts records into files, decides when files are complete, and says which offsets may be committed.
  *
  * Offsets are committed only behind complete files. A record that is put again, after a RetriableError, is known by its offset and left out. Files end where
- * their records say, so that after a crash the same files are written again. Where the wall clock or the lack of memory ends them, the storage is told
- * before, and they end there again.
+ * their records say, so that after a crash the same files are written again. Where the wall clock or the lack of memory may end them, the storage is told of
+ * every end before, and they end there again: also of those that the records say, because the clock must not end a file before them then.
  */
 import { DataError, type Offsets, type SinkContext, type SinkRecord, type SinkTask, type TopicPartition } from '../../connector.ts'
 import { needsOtherFile, projected } from '../formats/compatibility.ts'
@@ -46,6 +46,8 @@ export class FileTask<F extends OpenFile> implements SinkTask {
   readonly #generations = new Map<string, Generation<F>>()
   /** Bytes in memory, of all files. */
   #held = 0
+  /** Whether files may end where their records do not say it. For lack of memory: from the first time on. */
+  #notesEnds: boolean
 
   constructor(config: StorageConfig, context: SinkContext, storage: Storage<F>, options: FileTaskOptions) {
     this.#config = config
@@ -57,13 +59,13 @@ export class FileTask<F extends OpenFile> implements SinkTask {
     this.#extension = this.#format.name === 'bytes' ? extension.replace('.bin', config['format.bytearray.extension']) : extension
     this.#partitioner = openPartitioner(config)
     this.#offset = zoneOffset(config['timezone'])
+    this.#notesEnds = config['rotate.schedule.interval.ms'] > 0
   }
 
   async opened(partitions: readonly TopicPartition[]): Promise<void> {
     await this.#storage.opened(partitions)
     for (const { topic, partition } of partitions) {
-      const ends = (await this.#storage.recall?.({ topic, partition })) ?? []
-      this.#generationOf(topic, partition).ends.push(...ends)
+      this.#generationOf(topic, partition).ends = (await this.#storage.recall?.({ topic, partition })) ?? []
     }
   }
 
@@ -221,14 +223,14 @@ export class FileTask<F extends OpenFile> implements SinkTask {
 
   /** In an earlier run, between the record before this one and this one. */
   #wasOver(generation: Generation<F>, { original }: SinkRecord): boolean {
-    const end = generation.endFrom(generation.first)
+    const end = generation.knownEnd
     return end !== null && end < original.offset
   }
 
   #afterwards(generation: Generation<F>, piece: OpenPiece<F> | null): Promise<void> | null {
     const most = this.#config['rotate.bytes']
     const isFull = generation.count >= this.#config['flush.size']! || (most > 0 && generation.size >= most)
-    if (generation.count > 0 && (isFull || generation.endFrom(generation.first) === generation.next! - 1n)) return this.#end(generation)
+    if (generation.count > 0 && (isFull || generation.knownEnd === generation.next! - 1n)) return this.#end(generation)
     if (piece?.encoder.isDue === true) return this.#drain(piece)
     return this.#held > this.#config['max.buffered.bytes'] ? this.#relieve() : null
   }
@@ -244,6 +246,8 @@ export class FileTask<F extends OpenFile> implements SinkTask {
   }
 
   async #end(generation: Generation<F>): Promise<void> {
+    generation.isEnding = true
+    if (!generation.isNoted) await this.#note(generation)
     const held = generation.held
     const { count } = generation
     await generation.end(this.#storage)
@@ -252,14 +256,22 @@ export class FileTask<F extends OpenFile> implements SinkTask {
     this.#context.count('records_completed', count)
   }
 
-  /** Where the records do not say it. While what an earlier run has published is written again, its ends count. */
-  async #endNow(generation: Generation<F>): Promise<void> {
-    if (generation.endFrom(generation.first) !== null) return
+  /** Whoever writes it again ends it there. */
+  async #note(generation: Generation<F>): Promise<void> {
     const { topic, partition, ends } = generation
     const end = generation.next! - 1n
-    const kept = [...ends, end].slice(-mostEnds)
-    await this.#storage.remember?.({ topic, partition }, kept)
-    ends.splice(0, ends.length, ...kept)
+    if (this.#notesEnds && !ends.includes(end)) {
+      const kept = [...ends, end].sort((one, other) => (one < other ? -1 : 1)).slice(-mostEnds)
+      await this.#storage.remember?.({ topic, partition }, kept)
+      generation.ends = kept
+    }
+    generation.isNoted = true
+  }
+
+  /** Where the records do not say it. While what an earlier run has published is written again, its ends count. */
+  async #endNow(generation: Generation<F>): Promise<void> {
+    if (generation.knownEnd !== null) return
+    this.#notesEnds = true
     await this.#end(generation)
   }
 
@@ -271,7 +283,7 @@ export class FileTask<F extends OpenFile> implements SinkTask {
     this.#measure()
     for (const generation of largest) {
       if (this.#held <= most) return
-      if (generation.count === 0 || generation.endFrom(generation.first) !== null) continue
+      if (generation.count === 0 || generation.knownEnd !== null) continue
       const { topic, partition } = generation
       this.#context.log.warn({ topic, partition, held: this.#held }, 'files are completed early, because max.buffered.bytes is reached')
       this.#context.count('files_completed_early')

@@ -1,7 +1,7 @@
 /**
  * The open files of one partition: a generation. Its files hold all records from one offset to another and are completed together, so that an offset is
- * either in complete files or is read again. Where a generation ends depends on its records only (their number, size, times and schemas), therefore what
- * was cut off in the middle is written again under the same names.
+ * either in complete files or is read again. Where a generation ends depends on its records only (their number, size, times and schemas), or is noted before,
+ * therefore what was cut off in the middle is written again under the same names.
  */
 import type { Schema, SinkRecord } from '../../connector.ts'
 import type { Encoder } from '../formats/encoder.ts'
@@ -34,8 +34,12 @@ export class Generation<F extends OpenFile> {
   isEnding = false
   /** When the schedule completes it next, by the wall clock. */
   scheduledMs = Number.POSITIVE_INFINITY
-  /** Ends that the records do not say, of this and earlier runs, in order. */
-  readonly ends: bigint[] = []
+  /** Its end is known to whoever writes it again. */
+  isNoted = false
+  /** Where this and earlier runs ended generations, in order. */
+  #ends: readonly bigint[] = []
+  /** Of those, the first that may still be ahead. */
+  #ahead = 0
 
   /** On the monotonic clock. */
   readonly openedMs: number
@@ -51,15 +55,24 @@ export class Generation<F extends OpenFile> {
     return this.count > 0 ? this.first : this.next
   }
 
+  get ends(): readonly bigint[] {
+    return this.#ends
+  }
+
+  set ends(ends: readonly bigint[]) {
+    this.#ends = ends
+    this.#ahead = 0
+  }
+
   /** Where an earlier run ended the generation that is being written again; null: it did not. */
-  endFrom(offset: bigint): bigint | null {
-    return this.ends.find(end => end >= offset) ?? null
+  get knownEnd(): bigint | null {
+    while (this.#ahead < this.#ends.length && this.#ends[this.#ahead]! < this.first) this.#ahead++
+    return this.#ends[this.#ahead] ?? null
   }
 
   /** Of earlier runs, as far as they were not reached. */
   forgetEnds(): void {
-    const known = this.ends.filter(end => this.next !== null && end < this.next)
-    this.ends.splice(0, this.ends.length, ...known)
+    this.ends = this.#ends.filter(end => this.next !== null && end < this.next)
   }
 
   get held(): number {
@@ -100,5 +113,6 @@ export class Generation<F extends OpenFile> {
     this.firstTime = null
     this.directory = null
     this.isEnding = false
+    this.isNoted = false
   }
 }
