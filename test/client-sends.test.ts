@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openClient } from '../src/client.ts'
 import { startBroker } from '../src/millrace.ts'
+import { longestTurnDuring } from './support/processor-time.ts'
 
 const value = Buffer.from('x')
 /** Its hash is in the tests of Kafka's Utils.murmur2. */
@@ -25,4 +26,54 @@ test('records go to the partitions that Kafka would choose by their keys; those 
     assert.deepEqual(sent.map(({ partition }) => partition).sort(), expected)
   }
   await assert.rejects(client.send('plain', [{ key: null, value, partition: 3 }]), /plain has no partition 3; its partitions are 0 to 2/)
+})
+
+const kilobyte = (number: number) => ({ key: null, value: Buffer.alloc(1_024, String(number % 10)) })
+
+test('more records than a batch may have are sent in several, in their order, and what comes after them stays behind them', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  await client.createTopic({ name: 'one', partitions: 1 })
+  const many = Array.from({ length: 5_000 }, (_, number) => kilobyte(number))
+  const [placed, sent, last] = await Promise.all([
+    client.send('one', many),
+    client.sendEach('one', many),
+    client.sendEach('one', [{ key: null, value }]),
+  ])
+  assert.ok(placed.length > 1)
+  assert.deepEqual(placed[0], { partition: 0, offset: 0n })
+  assert.deepEqual(
+    sent,
+    many.map((_, number) => ({ partition: 0, offset: 5_000n + BigInt(number) })),
+  )
+  assert.deepEqual(last, [{ partition: 0, offset: 10_000n }])
+  let at = 0
+  const all = { topic: 'one', from: new Map([[0, 0n]]), until: new Map([[0, 10_001n]]) }
+  for await (const records of client.read(all))
+    for (const record of records) assert.equal(record.value![0], at++ === 10_000 ? value[0] : 48 + ((at - 1) % 10))
+  assert.equal(at, 10_001)
+})
+
+test('a topic that takes less gets less at once; a record that is too large for it does not affect the others', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  await client.createTopic({ name: 'small', partitions: 1, configs: new Map([['max.message.bytes', '10000']]) })
+  const records = Array.from({ length: 100 }, (_, number) => kilobyte(number))
+  await client.send('small', records)
+  const sent = await client.sendEach('small', [...records, { key: null, value: Buffer.alloc(20_000) }, ...records])
+  assert.deepEqual(
+    sent.map(each => (each instanceof Error ? each.code : Number(each.offset))),
+    [...records.map((_, at) => 100 + at), 'MESSAGE_TOO_LARGE', ...records.map((_, at) => 200 + at)],
+  )
+})
+
+test('a hundred thousand records do not hold up the event loop', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  await client.createTopic({ name: 'wide', partitions: 4 })
+  await client.send('wide', [{ key: null, value }])
+  const records = Array.from({ length: 100_000 }, (_, number) => ({ key: Buffer.from(String(number)), value }))
+  const { outcome, longestMs } = await longestTurnDuring(() => client.sendEach('wide', records))
+  assert.equal(outcome.filter(each => each instanceof Error).length, 0)
+  assert.ok(longestMs < 60, `${longestMs} ms of processor time`)
 })

@@ -3,7 +3,7 @@
  * needs only one connection.
  */
 import { promisify } from 'node:util'
-import { realSystem, type System, type Timer } from '../base.ts'
+import { realSystem, type System, type Timer, Turns } from '../base.ts'
 import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
 import { Admin, kGetApi, kGetBootstrapConnection } from '../library.ts'
 import { administration } from './administer.ts'
@@ -59,7 +59,7 @@ export function openClient(options: ClientOptions): Client {
     return part
   }
   const admin = lazily(() => keep(new Admin(base)))
-  const sender = lazily(() => keep(new RecordSender(base)))
+  const sender = lazily(() => keep(new RecordSender(base, new Turns(system))))
   const requests = lazily(() => new Requests(admin(), system))
   // Fetches wait at the broker, and what comes behind them on the same connection waits as well.
   const reader = lazily(() => new Requests(keep(new Admin(base)), system))

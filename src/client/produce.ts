@@ -5,7 +5,9 @@
  * partition is sent by itself here. It is tried again until a failover, or the restart of a broker, is over; as in Kafka's producer, a sequence number
  * keeps an attempt whose answer was lost from being stored twice.
  */
+
 import type { Base, MessageToProduce, ProducerOptions } from '@platformatic/kafka'
+import type { Turns } from '../base.ts'
 import { ClientError, toClientError } from '../channel.ts'
 import { compatibilityPartitioner, findErrorBy, ProduceAcks, Producer } from '../library.ts'
 import type { Placed, ProduceOptions, RecordToSend, Sent } from './types.ts'
@@ -13,54 +15,79 @@ import type { Placed, ProduceOptions, RecordToSend, Sent } from './types.ts'
 const retryMs = { first: 20, last: 250 }
 const retryForMs = 10_000
 
+/** Of records for one partition, with where they are among all records. */
+interface Share {
+  readonly messages: MessageToProduce[]
+  readonly indexes: number[]
+  /** The first message of each batch. */
+  readonly starts: number[]
+  /** Of the last batch. */
+  bytes: number
+}
+
+/**
+ * What goes to a partition together: less than a broker takes by default (`message.max.bytes`), and no more than can be encoded without holding up the
+ * event loop. A topic that takes less refuses it, and then it is divided.
+ */
+const batch = { bytes: 900_000, records: 1_000 }
+/** Of a record without its key, value and headers, and of a header without its name and value. */
+const overhead = { record: 40, header: 10 }
+
 export class RecordSender {
   readonly #producer: Producer
+  readonly #turns: Turns
   /** By topic, where the next record without a key goes. */
-  readonly #turns = new Map<string, number>()
+  readonly #next = new Map<string, number>()
+  /** By topic, what takes more than one batch and is still being sent: others wait, so that records keep their order. */
+  readonly #long = new Map<string, Promise<unknown>>()
 
-  constructor(options: ProducerOptions<Buffer, Buffer, Buffer, Buffer>) {
+  constructor(options: ProducerOptions<Buffer, Buffer, Buffer, Buffer>, turns: Turns) {
     this.#producer = new Producer({ ...options, retries: retryForMs / retryMs.last, retryDelay: pauseBefore })
+    this.#turns = turns
   }
 
-  async send(topic: string, records: readonly RecordToSend[], options: ProduceOptions): Promise<Placed[]> {
-    if (records.length === 0) return []
-    const byPartition = Map.groupBy(await this.#placed(topic, records), ({ partition }) => partition)
-    const sending = Array.from(byPartition.values(), messages => this.#sendTogether(messages, options))
-    // If one fails, the others go on: nothing is under way when the caller hears of it.
-    await Promise.allSettled(sending)
-    const offsets = (await Promise.all(sending)).flatMap(sent => sent.offsets ?? [])
-    return offsets.map(({ partition, offset }) => ({ partition, offset }))
+  send(topic: string, records: readonly RecordToSend[], options: ProduceOptions): Promise<Placed[]> {
+    return this.#inOrder(topic, records, async () => {
+      if (records.length === 0) return []
+      const { shares, refused } = await this.#divide(topic, records)
+      for (const error of refused.values()) throw error
+      const placed: Placed[] = []
+      const sending = shares.map(share =>
+        this.#sendShare(share, options, (_from, _to, outcome) => {
+          if (outcome instanceof Error) throw outcome
+          if (outcome !== null) placed.push(outcome)
+          return true
+        }),
+      )
+      // If one fails, the others go on: nothing is under way when the caller hears of it.
+      await Promise.allSettled(sending)
+      await Promise.all(sending)
+      return placed
+    })
   }
 
   /** As `send`, with an outcome for each record. */
-  async sendEach(topic: string, records: readonly RecordToSend[], options: ProduceOptions, bootstrap: string): Promise<Sent[]> {
-    const outcomes = new Array<Sent>(records.length)
-    const count = await this.#partitionCount(topic)
-    if (count === 0) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `topic not found: ${topic}`)
-    const shares = new Map<number, { messages: MessageToProduce[]; indexes: number[] }>()
-    for (const [index, record] of records.entries()) {
-      const partition = record.partition ?? this.#choose(topic, record, count)
-      if (partition < 0 || partition >= count) {
-        outcomes[index] = noPartition(topic, partition, count)
-        continue
-      }
-      let share = shares.get(partition)
-      if (share === undefined) shares.set(partition, (share = { messages: [], indexes: [] }))
-      share.messages.push(toMessage(topic, record, partition))
-      share.indexes.push(index)
-    }
-    const sendShare = async (partition: number, { messages, indexes }: { messages: MessageToProduce[]; indexes: number[] }) => {
-      try {
-        const { offsets } = await this.#sendTogether(messages, options)
-        const base = offsets?.[0]?.offset ?? -1n
-        for (const [at, index] of indexes.entries()) outcomes[index] = { partition, offset: base < 0n ? -1n : base + BigInt(at) }
-      } catch (error) {
-        const told = toClientError(error, bootstrap)
-        for (const index of indexes) outcomes[index] = told
-      }
-    }
-    await Promise.all(Array.from(shares, ([partition, share]) => sendShare(partition, share)))
-    return outcomes
+  sendEach(topic: string, records: readonly RecordToSend[], options: ProduceOptions, bootstrap: string): Promise<Sent[]> {
+    return this.#inOrder(topic, records, async () => {
+      const { shares, refused } = await this.#divide(topic, records)
+      const outcomes = new Array<Sent>(records.length)
+      for (const [index, error] of refused) outcomes[index] = error
+      await Promise.all(
+        shares.map(share =>
+          this.#sendShare(share, options, (from, to, outcome) => {
+            const { messages, indexes } = share
+            const error = outcome instanceof Error ? toClientError(outcome, bootstrap) : null
+            const concernsAll = error !== null && !ofRecords.has(error.code)
+            const { partition } = messages[0]!
+            const base = error === null ? ((outcome as Placed | null)?.offset ?? -1n) : 0n
+            for (let at = from; at < (concernsAll ? messages.length : to); at++)
+              outcomes[indexes[at]!] = error ?? { partition: partition!, offset: base < 0n ? -1n : base + BigInt(at - from) }
+            return !concernsAll
+          }),
+        ),
+      )
+      return outcomes
+    })
   }
 
   close(): Promise<void> {
@@ -81,26 +108,114 @@ export class RecordSender {
     })
   }
 
+  /**
+   * In batches, one after the other, so that one that has to be sent again stays in front of the next. `sent`: what became of the messages `from` to `to`
+   * (not included): where the first is, if the broker says so. When it returns false, the others are not sent.
+   */
+  async #sendShare(
+    { messages, starts }: Share,
+    options: ProduceOptions,
+    sent: (from: number, to: number, outcome: Placed | null | Error) => boolean,
+  ): Promise<void> {
+    const waiting = starts.map((from, at) => ({ from, to: starts[at + 1] ?? messages.length })).reverse()
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const { from, to } = next
+      if (from > 0 && this.#turns.over) await this.#turns.next()
+      const together = to - from === messages.length ? messages : messages.slice(from, to)
+      try {
+        const { offsets } = await this.#sendTogether(together, options)
+        const [place] = offsets ?? []
+        if (!sent(from, to, place === undefined ? null : { partition: place.partition, offset: place.offset })) return
+      } catch (error) {
+        if (to - from > 1 && tooLarge.some(name => findErrorBy(error as Error, 'apiId', name) !== null)) {
+          const middle = from + ((to - from) >> 1)
+          waiting.push({ from: middle, to }, { from, to: middle })
+        } else if (!sent(from, to, error as Error)) return
+      }
+    }
+  }
+
+  /** Behind what is long; what is not is sent at once. */
+  async #inOrder<T>(topic: string, records: readonly RecordToSend[], work: () => Promise<T>): Promise<T> {
+    const before = this.#long.get(topic)
+    if (!isLong(records)) {
+      if (before !== undefined) await before
+      return work()
+    }
+    const done = before === undefined ? work() : before.then(work)
+    const ended = done.then(
+      () => {},
+      () => {},
+    )
+    this.#long.set(topic, ended)
+    try {
+      return await done
+    } finally {
+      if (this.#long.get(topic) === ended) this.#long.delete(topic)
+    }
+  }
+
   async #partitionCount(topic: string): Promise<number> {
     const { topics } = await this.#producer.metadata({ topics: [topic], autocreateTopics: true })
     return topics.get(topic)?.partitionsCount ?? 0
   }
 
-  /** The library would use the partition modulo the number of partitions, and the record would go to the wrong one. */
-  async #placed(topic: string, records: readonly RecordToSend[]): Promise<MessageToProduce[]> {
+  /** By partition. The library would use the partition modulo the number of partitions, and the record would go to the wrong one. */
+  async #divide(topic: string, records: readonly RecordToSend[]): Promise<{ shares: Share[]; refused: Map<number, ClientError> }> {
     const count = await this.#partitionCount(topic)
-    const highest = records.reduce((max, { partition }) => Math.max(max, partition ?? -1), -1)
-    if (highest >= count) throw noPartition(topic, highest, count)
-    return records.map(record => toMessage(topic, record, record.partition ?? this.#choose(topic, record, count)))
+    if (count === 0) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `topic not found: ${topic}`)
+    const shares = new Map<number, Share>()
+    const refused = new Map<number, ClientError>()
+    const isSliced = records.length > batch.records
+    for (const [index, record] of records.entries()) {
+      if (isSliced && this.#turns.over) await this.#turns.next()
+      const partition = record.partition ?? this.#choose(topic, record, count)
+      if (partition < 0 || partition >= count) {
+        refused.set(index, noPartition(topic, partition, count))
+        continue
+      }
+      let share = shares.get(partition)
+      if (share === undefined) shares.set(partition, (share = { messages: [], indexes: [], starts: [0], bytes: 0 }))
+      const size = sizeOf(record)
+      const { length } = share.messages
+      const isFull = share.bytes + size > batch.bytes || length - share.starts.at(-1)! === batch.records
+      if (isFull && length > 0) {
+        share.starts.push(length)
+        share.bytes = 0
+      }
+      share.bytes += size
+      share.messages.push(toMessage(topic, record, partition))
+      share.indexes.push(index)
+    }
+    return { shares: [...shares.values()], refused }
   }
 
   /** As Kafka's producers do with a key. */
   #choose(topic: string, { key }: RecordToSend, count: number): number {
     if (key !== null) return compatibilityPartitioner({ topic }, key) % count
-    const turn = this.#turns.get(topic) ?? 0
-    this.#turns.set(topic, turn + 1)
+    const turn = this.#next.get(topic) ?? 0
+    this.#next.set(topic, turn + 1)
     return turn % count
   }
+}
+
+/** Of a batch. */
+const tooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'] as const
+/** Refusals of a batch that say nothing of the next one. */
+const ofRecords: ReadonlySet<string> = new Set([...tooLarge, 'INVALID_RECORD', 'INVALID_TIMESTAMP', 'CORRUPT_MESSAGE'])
+
+function isLong(records: readonly RecordToSend[]): boolean {
+  if (records.length > batch.records) return true
+  let bytes = 0
+  for (const record of records) bytes += sizeOf(record)
+  return bytes > batch.bytes
+}
+
+/** At most. */
+function sizeOf({ key, value, headers = [] }: RecordToSend): number {
+  let bytes = overhead.record + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const header of headers) bytes += overhead.header + header.key.length + (header.value?.length ?? 0)
+  return bytes
 }
 
 function noPartition(topic: string, partition: number, count: number): ClientError {
