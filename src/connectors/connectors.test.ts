@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
-import { valuesOf } from './sink.testing.ts'
+import { valuesOf } from './task.testing.ts'
 
 const definitions = await Promise.all(connectors.map(async listed => [listed, await listed.load()] as const))
 const problems = async ({ check, config }: ConnectorDefinition, given: Readonly<Record<string, string>>) =>

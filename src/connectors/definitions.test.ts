@@ -7,9 +7,9 @@ import { http } from './http/http.ts'
 import { jdbc } from './jdbc/jdbc.ts'
 import { maxcompute } from './maxcompute/maxcompute.ts'
 import { mongodb } from './mongodb/mongodb.ts'
-import { openSink, valuesOf } from './opened-sink.testing.ts'
 import { opentsdb } from './opentsdb/opentsdb.ts'
 import { redis } from './redis/redis.ts'
+import { openSink, valuesOf } from './task.testing.ts'
 
 const required: readonly (readonly [definition: SinkDefinition, keys: readonly string[]])[] = [
   [hbase, ['hbase.rest.url']],
@@ -25,7 +25,7 @@ const required: readonly (readonly [definition: SinkDefinition, keys: readonly s
 test('the example of each sink is valid, and what is missing is named', async () => {
   for (const [definition, keys] of required) {
     const problems = async (config: Readonly<Record<string, string>>) => [
-      ...(await definition.check!(await valuesOf(definition, config))).keys(),
+      ...(await definition.check!(valuesOf(definition.config, config))).keys(),
     ]
     assert.deepEqual(await problems(definition.example), [], definition.name)
     for (const key of keys) {
@@ -66,7 +66,11 @@ const wrong: readonly (readonly [definition: SinkDefinition, key: string, value:
 
 test('values that cannot be are refused by their keys', async () => {
   for (const [definition, key, value] of wrong)
-    await assert.rejects(valuesOf(definition, { ...definition.example, [key]: value }), { name: 'InvalidConfig', key }, `${key}=${value}`)
+    assert.throws(
+      () => valuesOf(definition.config, { ...definition.example, [key]: value }),
+      { name: 'InvalidConfig', key },
+      `${key}=${value}`,
+    )
 })
 
 test('keys that do not go together are refused', async () => {
@@ -81,7 +85,7 @@ test('keys that do not go together are refused', async () => {
     [redis, { 'redis.command': 'XADD', 'redis.key': '' }, 'redis.key'],
   ]
   for (const [definition, changed, key] of together) {
-    const problems = await definition.check!(await valuesOf(definition, { ...definition.example, ...changed }))
+    const problems = await definition.check!(valuesOf(definition.config, { ...definition.example, ...changed }))
     assert.ok(problems.has(key), `${definition.name}: ${key} in ${[...problems.keys()]}`)
   }
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ConnectValue, DataError, Decimal, decimal, logical, type Schema, type SinkTask, struct } from '../../connector.ts'
-import { type Given, sinkRecord, TestContext, valuesOf } from '../sink.testing.ts'
+import { type Given, sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
 import { FakeSearch, type Fault } from './elasticsearch.testing.ts'
 import { elasticsearch } from './sink.ts'
 
@@ -33,7 +33,7 @@ async function opened(config: Record<string, string>, work: (it: It) => Promise<
 
 const byPlace = { 'key.ignore': 'true' }
 const record = (offset: number, key: ConnectValue, value: ConnectValue = struct([['n', offset]]), more: Partial<Given> = {}) =>
-  sinkRecord({ offset, key, value, ...more })
+  sinkRecord({ topic: 'events', timestampMs: 0, offset, key, value, ...more })
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => record(from + index, `k${from + index}`))
 const sources = (fake: FakeSearch) => Object.fromEntries([...fake.documents].map(([key, { source }]) => [key, source]))
 
@@ -71,7 +71,7 @@ test('all digits arrive', () =>
       ['day', 20422],
       ['at', 1764475200123n],
     ])
-    await task.put([record(0, null, value, { schema })])
+    await task.put([record(0, null, value, { valueSchema: schema })])
     await task.flush()
     assert.equal(
       sources(fake)['events/events+0+0'],
@@ -271,7 +271,7 @@ test('indices by topic and date, made with a mapping from the schema', () =>
         ['inner', struct([['yes', true]])],
         ['tags', [1]],
       ])
-      const more = { schema, topic: 'Web.Events', timestampMs: Date.UTC(2026, 10, 30, 23, 59) }
+      const more = { valueSchema: schema, topic: 'Web.Events', timestampMs: Date.UTC(2026, 10, 30, 23, 59) }
       await task.put([record(0, null, value, more)])
       await task.flush()
       assert.deepEqual([...fake.documents.keys()], ['web.events-2026.11.30/Web.Events+0+0'])

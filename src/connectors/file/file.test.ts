@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../../base.ts'
-import { RetriableError, type SourceContext, type SourceTask, struct } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../sink.testing.ts'
+import { RetriableError, type SourceTask, struct } from '../../connector.ts'
+import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
 import { fileSink } from './sink.ts'
 import { fileSource } from './source.ts'
 
@@ -68,11 +68,8 @@ test('a full disk: the same records are put again, and none is twice', async () 
 })
 
 async function openSource(at: TestContext, position: bigint | null = null, config: Record<string, string> = {}): Promise<SourceTask> {
-  const source: SourceContext = Object.assign(Object.create(at) as TestContext, {
-    storedOffsets: async () => [position === null ? null : struct([['position', position]])],
-    reconfigure() {},
-  })
-  return await fileSource.open(valuesOf(fileSource.config, { file: path, topic: 't', ...config }), source)
+  if (position !== null) at.offsets.set(JSON.stringify({ filename: path }), struct([['position', position]]))
+  return await fileSource.open(valuesOf(fileSource.config, { file: path, topic: 't', ...config }), at)
 }
 
 test('complete lines are read, each with the position behind it', async () => {

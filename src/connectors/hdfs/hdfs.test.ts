@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RetriableError, type SinkRecord, type SinkTask, struct } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../sink.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
 import { FakeHdfs, type Fault } from './hdfs.testing.ts'
 import { hdfs } from './sink.ts'
 
@@ -31,6 +31,8 @@ async function withFake(work: (fake: FakeHdfs) => Promise<void>): Promise<void> 
 const range = (from: number, to: number, more: object = {}) =>
   Array.from({ length: to - from }, (_, index) =>
     sinkRecord({
+      topic: 'events',
+      timestampMs: 0,
       offset: from + index,
       value: struct([
         ['n', from + index],
@@ -69,6 +71,8 @@ test('a task goes on behind the highest offset that is there, and removes what a
     // Not complete, but written already.
     await task.put([
       sinkRecord({
+        topic: 'events',
+        timestampMs: 0,
         offset: 3,
         value: struct([
           ['k', 'a'],
@@ -145,7 +149,7 @@ test('a first write that may have been done goes to another file; a later one fa
   withFake(async fake => {
     const { task } = await openTask(fake, { 'hdfs.append.bytes': '65536', 'flush.size': '100' })
     fake.faults.push({ on: /^DATA CREATE/, fault: 'lost', left: 1 })
-    const large = (offset: number) => [sinkRecord({ offset, value: 'x'.repeat(2 ** 20) })]
+    const large = (offset: number) => [sinkRecord({ topic: 'events', timestampMs: 0, offset, value: 'x'.repeat(2 ** 20) })]
     assert.equal(await putPatiently(task, large(0)), 1)
     await task.put(large(1))
     assert.deepEqual(

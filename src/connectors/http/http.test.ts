@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { struct } from '../../connector.ts'
 import { startServer } from '../http-server.testing.ts'
-import { openSink, sinkRecord } from '../opened-sink.testing.ts'
+import { openSink, sinkRecord } from '../task.testing.ts'
 import { http } from './http.ts'
 
 const event = (offset: bigint, n: number | bigint) => sinkRecord({ offset, key: `k/${offset}`, value: struct([['n', n]]) })

@@ -5,7 +5,7 @@ import avsc from 'avsc'
 import { parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { type ConnectValue, Decimal, decimal, logical, type Schema, type SinkRecord, type SinkTask, struct } from '../../connector.ts'
 import { FakeS3 } from '../s3/s3.testing.ts'
-import { sinkRecord, TestContext, valuesOf } from '../sink.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
 import { FakeCatalogue, type Fault } from './catalog.testing.ts'
 import { iceberg } from './sink.ts'
 
@@ -76,7 +76,7 @@ async function rowsOf({ catalogue, objects }: It, name = 'db.events'): Promise<R
 }
 
 const record = (offset: number, value: ConnectValue, more: Partial<Parameters<typeof sinkRecord>[0]> = {}) =>
-  sinkRecord({ offset, value, ...more })
+  sinkRecord({ topic: 'events', timestampMs: 0, offset, value, ...more })
 const range = (from: number, to: number, partition = 0): SinkRecord[] =>
   Array.from({ length: to - from }, (_, index) => record(from + index, struct([['n', from + index]]), { partition }))
 const numbers = (rows: readonly Row[]) => rows.map(row => Number(row['n'])).sort((one, other) => one - other)
@@ -107,7 +107,11 @@ test('a table is made from the first record, with types, and rows are committed 
         ['tags', ['a']],
         ['inner', struct([['x', 1]])],
       ])
-    await task.put([record(0, value('a'), { schema }), record(1, value('b'), { schema }), record(2, value(null), { schema })])
+    await task.put([
+      record(0, value('a'), { valueSchema: schema }),
+      record(1, value('b'), { valueSchema: schema }),
+      record(2, value(null), { valueSchema: schema }),
+    ])
     assert.deepEqual(await task.flush(), [{ topic: 'events', partition: 0, offset: 3n }])
     const table = it.catalogue.tables.get('db.events')!
     assert.deepEqual(
@@ -215,7 +219,7 @@ test('new fields become columns, numbers become wider; rows before have null', (
         { name: 'more', schema: { type: 'string' } },
       ],
     }
-    await task.put([record(0, struct([['n', 0]]), { schema: one })])
+    await task.put([record(0, struct([['n', 0]]), { valueSchema: one })])
     await task.put([
       record(
         1,
@@ -223,10 +227,10 @@ test('new fields become columns, numbers become wider; rows before have null', (
           ['n', 1n],
           ['more', 'x'],
         ]),
-        { schema: two },
+        { valueSchema: two },
       ),
     ])
-    await task.put([record(2, struct([['n', 2]]), { schema: one })])
+    await task.put([record(2, struct([['n', 2]]), { valueSchema: one })])
     await task.flush()
     const table = it.catalogue.tables.get('db.events')!
     assert.deepEqual(

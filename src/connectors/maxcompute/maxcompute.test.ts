@@ -6,7 +6,7 @@ import { Reader } from 'protobufjs'
 import { crc32c, memoryFileSystem, realSystem } from '../../base.ts'
 import { Decimal, logical, struct } from '../../connector.ts'
 import { type Answered, type Asked, startServer } from '../http-server.testing.ts'
-import { openSink, partition0, sinkRecord } from '../opened-sink.testing.ts'
+import { openSink, partition0, sinkRecord, TestContext as TaskContext } from '../task.testing.ts'
 import { maxcompute } from './maxcompute.ts'
 
 interface Column {
@@ -334,7 +334,7 @@ test('a worker that ends between a commit and its end leaves nothing out and wri
   const config = { ...tunnel.config, table: 't', partition_window_type: 'NONE', 'session.directory': '/sessions' }
   const written: bigint[] = []
   for (const kind of ['before', 'after']) {
-    const dying = await openSink(maxcompute, config, system)
+    const dying = await openSink(maxcompute, config, new TaskContext(system))
     await dying.task.opened!([partition0])
     const from = dying.sought[0]?.offset ?? 0n
     written.push(from, from + 1n)
@@ -342,7 +342,7 @@ test('a worker that ends between a commit and its end leaves nothing out and wri
     breaks = kind
     await assert.rejects(dying.task.flush(), { name: 'RetriableError' })
     breaks = ''
-    const next = await openSink(maxcompute, config, system)
+    const next = await openSink(maxcompute, config, new TaskContext(system))
     await next.task.opened!([partition0])
     assert.deepEqual(next.sought, [{ topic: 't', partition: 0, offset: from + 2n }], kind)
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Binary, Decimal128, type Document, Long, ObjectId, UUID } from 'mongodb'
 import { Decimal, logical, struct } from '../../connector.ts'
-import { openSink, sinkRecord, valuesOf } from '../opened-sink.testing.ts'
+import { openSink, sinkRecord, valuesOf } from '../task.testing.ts'
 import { Documents } from './documents.ts'
 import type { Config } from './keys.ts'
 import { mongodb } from './mongodb.ts'
@@ -10,7 +10,7 @@ import { mongodb } from './mongodb.ts'
 const base = { 'connection.uri': 'mongodb://127.0.0.1:1', database: 'd' }
 const now = new Date(1_000)
 const documents = async (config: Readonly<Record<string, string>> = {}) =>
-  new Documents((await valuesOf(mongodb, { ...base, ...config })) as Config, { Binary, Decimal128, Long, ObjectId, UUID }, () => now)
+  new Documents(valuesOf(mongodb.config, { ...base, ...config }) as Config, { Binary, Decimal128, Long, ObjectId, UUID }, () => now)
 
 const record = sinkRecord({
   offset: 7n,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { struct } from '../../connector.ts'
 import { startServer } from '../http-server.testing.ts'
-import { openSink, sinkRecord } from '../opened-sink.testing.ts'
+import { openSink, sinkRecord } from '../task.testing.ts'
 import { opentsdb } from './opentsdb.ts'
 
 interface SentPoint {
@@ -119,7 +119,7 @@ test('points that the daemon refuses are reported, each with its reason', async 
   await task.put(['a', 'bad', 'c', 'bad', 'e'].map((host, index) => event(BigInt(index), host, index)))
   assert.equal(server.asked.length, 3)
   assert.deepEqual(
-    reported.map(({ record, message }) => [record.offset, message]),
+    reported.map(({ record, error }) => [record.offset, error.message]),
     [
       [1n, 'OpenTSDB refuses the point: Unable to parse value'],
       [3n, 'OpenTSDB refuses the point: Unable to parse value'],

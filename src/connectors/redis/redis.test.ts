@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { struct } from '../../connector.ts'
-import { openSink, partition0, sinkRecord } from '../opened-sink.testing.ts'
+import { openSink, partition0, sinkRecord } from '../task.testing.ts'
 import { redis } from './redis.ts'
 
 /** Speaks RESP2: transactions, strings and what the test answers; remembers all commands but those of the connection. */

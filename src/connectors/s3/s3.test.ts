@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { parquetReadObjects } from 'hyparquet'
 import { RetriableError, type SinkRecord, type SinkTask, struct } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../sink.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
 import { FakeS3, type Fault } from './s3.testing.ts'
 import { s3 } from './sink.ts'
 
@@ -29,7 +29,9 @@ async function opened(config: Record<string, string>, work: (it: { task: SinkTas
 }
 
 const range = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, index) => sinkRecord({ offset: from + index, value: struct([['n', from + index]]) }))
+  Array.from({ length: to - from }, (_, index) =>
+    sinkRecord({ topic: 'events', timestampMs: 0, offset: from + index, value: struct([['n', from + index]]) }),
+  )
 
 async function putPatiently(task: SinkTask, records: readonly SinkRecord[]): Promise<number> {
   for (let attempt = 0; ; attempt++)
@@ -66,7 +68,7 @@ test('parquet is read back', () =>
     )
   }))
 
-const large = (offset: number) => sinkRecord({ offset, value: 'x'.repeat(2 ** 20) })
+const large = (offset: number) => sinkRecord({ topic: 'events', timestampMs: 0, offset, value: 'x'.repeat(2 ** 20) })
 
 test('large objects go in parts, and nobody sees them before they are complete', () =>
   opened({ 'flush.size': '12', 's3.part.size': String(5 * 2 ** 20) }, async ({ task, fake }) => {

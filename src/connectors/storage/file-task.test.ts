@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ConnectValue, RetriableError, type Schema, type SinkRecord, struct, type TopicPartition } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../sink.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
 import { FileTask } from './file-task.ts'
 import { storageKeys } from './keys.ts'
 import type { Finished, OpenFile, Piece, Storage } from './storage.ts'
@@ -74,7 +74,7 @@ function opened(config: Record<string, string>, storage = new MemoryStorage()) {
 }
 
 const record = (offset: number, value: ConnectValue = struct([['n', offset]]), more: Partial<Parameters<typeof sinkRecord>[0]> = {}) =>
-  sinkRecord({ offset, value, ...more })
+  sinkRecord({ topic: 'events', timestampMs: 0, offset, value, ...more })
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => record(from + index))
 
 /** As the worker does: again, until it is taken. */
@@ -283,7 +283,7 @@ test('another schema begins other files; with BACKWARD an older record is brough
   const one: Schema = { type: 'struct', name: 'E', version: 1, fields: [{ name: 'n', schema: { type: 'int32' } }] }
   const two: Schema = { ...one, version: 2, fields: [...one.fields!, { name: 'm', schema: { type: 'string', optional: true } }] }
   const records = [one, two, one, two].map((schema, offset) =>
-    record(offset, struct([['n', offset], ...(schema === two ? [['m', 'x'] as const] : [])]), { schema }),
+    record(offset, struct([['n', offset], ...(schema === two ? [['m', 'x'] as const] : [])]), { valueSchema: schema }),
   )
   const none = opened({ 'flush.size': '4', 'format.class': 'csv' })
   await none.task.put(records)
@@ -300,12 +300,12 @@ test('a record that cannot be written is reported, and the others are written', 
   const { task, storage, context } = opened({ 'format.class': 'csv' })
   const schema: Schema = { type: 'struct', fields: [{ name: 'n', schema: { type: 'int32' } }] }
   await task.put([
-    record(0, struct([['n', null]]), { schema }),
-    record(1, struct([['n', 1]]), { schema }),
+    record(0, struct([['n', null]]), { valueSchema: schema }),
+    record(1, struct([['n', 1]]), { valueSchema: schema }),
     record(2, null),
-    record(3, 'text', { schema: { type: 'string' } }),
-    record(4, struct([['n', 4]]), { schema }),
-    record(5, struct([['n', 5]]), { schema }),
+    record(3, 'text', { valueSchema: { type: 'string' } }),
+    record(4, struct([['n', 4]]), { valueSchema: schema }),
+    record(5, struct([['n', 5]]), { valueSchema: schema }),
   ])
   assert.deepEqual([...storage.files], [['events/partition=0/events+0+1.csv', 'n\r\n1\r\n4\r\n5\r\n']])
   assert.deepEqual(
@@ -348,7 +348,7 @@ test('partitions that others read are forgotten, and read from the start of thei
 test('records of two topics that a transform leads to one do not overwrite each other', async () => {
   const { task, storage } = opened({ 'flush.size': '1' })
   for (const topic of ['a', 'b']) {
-    const one = sinkRecord({ topic, offset: 0, value: 'x' })
+    const one = sinkRecord({ topic, timestampMs: 0, offset: 0, value: 'x' })
     await task.put([{ ...one, topic: 'all' }])
   }
   assert.deepEqual([...storage.files.keys()], ['all/partition=0/a+0+0.json', 'all/partition=0/b+0+0.json'])
