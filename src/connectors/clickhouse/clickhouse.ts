@@ -23,7 +23,7 @@ import { Batches } from '../batches/batches.ts'
 import { firstProblem, pairOf } from '../entries.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
-import { jsonOf, typedValue } from '../values/json.ts'
+import { jsonText, typedValue } from '../values/json.ts'
 import { parsed } from '../values/parsed.ts'
 
 const pairsProblem = (text: string) =>
@@ -84,7 +84,10 @@ async function connect(config: Config) {
     // What it would say is thrown as well.
     log: { level: ClickHouseLogLevel.OFF },
     // int64 and decimals with all their digits.
-    json: { parse: text => parseLossless(text) as never, stringify: value => stringifyLossless(value) },
+    json: {
+      parse: text => parseLossless(text) as never,
+      stringify: value => (value instanceof RowText ? value.text : stringifyLossless(value)),
+    },
     clickhouse_settings: {
       date_time_input_format: 'best_effort',
       // Errors come as statuses, and not in the middle of an answer.
@@ -105,7 +108,7 @@ const ofCaller: ReadonlySet<number> = new Set([15, 16, 46, 47, 48, 50, 60, 62, 8
 
 interface Row {
   readonly record: SinkRecord
-  readonly values: unknown
+  readonly values: RowText
 }
 
 class ClickHouseTask implements SinkTask {
@@ -195,11 +198,22 @@ function quoted(name: string): string {
   return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``
 }
 
+/** JSON as it is sent: no digit of a decimal goes through a float. */
+class RowText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 /** Of a struct, or of a text that is a JSON object. */
-function rowOf(record: SinkRecord): unknown {
+function rowOf(record: SinkRecord): RowText {
   const { value } = record
-  const row = typeof value === 'string' || Buffer.isBuffer(value) ? parsed(value.toString()) : jsonOf(typedValue(record))
-  if (typeof row !== 'object' || row === null || Array.isArray(row))
+  const isText = typeof value === 'string' || Buffer.isBuffer(value)
+  const text = isText ? value.toString() : jsonText(typedValue(record))
+  const row = isText ? parsed(text) : value
+  if (typeof row !== 'object' || row === null || Array.isArray(row) || !text.trimStart().startsWith('{'))
     throw new DataError('the value has no fields: it must be a struct or a JSON object')
-  return row
+  return new RowText(text)
 }

@@ -1,8 +1,8 @@
 /** What a record becomes: an operation of a bulk request, with its id, its version and its document. */
 import { stringifyLossless } from '../../base.ts'
 import { type ConnectValue, DataError, isStruct, type SinkRecord } from '../../connector.ts'
-import { type JsonStyle, jsonText } from '../formats/json-text.ts'
 import { fieldAt } from '../storage/record-field.ts'
+import { type JsonStyle, jsonText } from '../values/json.ts'
 import { type ElasticsearchConfig, isDataStream } from './keys.ts'
 
 export interface Operation {
@@ -94,7 +94,7 @@ function versionOf(config: ElasticsearchConfig, record: SinkRecord): { version: 
 
 function documentOf(record: SinkRecord, style: JsonStyle, timeFields: readonly string[] | null): string {
   const { value, valueSchema } = record
-  const text = isStruct(value) || value instanceof Map ? jsonText(value, valueSchema, style) : ''
+  const text = isStruct(value) || value instanceof Map ? jsonText({ schema: valueSchema, value }, style) : ''
   if (!text.startsWith('{')) throw new DataError('a document has fields; the value has none')
   if (timeFields === null || fieldAt(value, valueSchema, '@timestamp') !== null) return text
   const time = timeOf(record, timeFields, style)
@@ -106,7 +106,7 @@ function timeOf(record: SinkRecord, fields: readonly string[], style: JsonStyle)
   if (fields.length === 0) return record.timestampMs === null ? null : String(record.timestampMs)
   for (const name of fields) {
     const found = fieldAt(record.value, record.valueSchema, name)
-    if (found !== null && found.value !== null) return jsonText(found.value, found.schema, style)
+    if (found !== null && found.value !== null) return jsonText(found, style)
   }
   return null
 }

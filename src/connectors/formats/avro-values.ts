@@ -1,8 +1,8 @@
 /** Values in Avro's binary encoding: a schema is turned into a function once, which writes each value of it. */
 import { type ConnectValue, isStruct, type Schema } from '../../connector.ts'
+import { twosComplement } from '../values/numbers.ts'
 import type { AvroOutput } from './avro-output.ts'
 import { below, floatOf, integerOf, isDecimal, longOf, presentOr, refuse, unscaledOf } from './checked.ts'
-import { twosComplement } from './numbers.ts'
 
 /** Throws DataError that names the field; what it has written until then is to be cut off. */
 export type AvroWriter = (output: AvroOutput, value: ConnectValue | undefined, at: string) => void

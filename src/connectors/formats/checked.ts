@@ -1,6 +1,6 @@
 /** Whether values are what their schemas say: what a format is about to write is checked before it is written, and the error names the field. */
 import { type ConnectValue, DataError, Decimal, isStruct, logical, type Schema } from '../../connector.ts'
-import { rescaled } from './numbers.ts'
+import { rescaled } from '../values/numbers.ts'
 
 const ranges: Readonly<Record<string, readonly [number, number]>> = {
   int8: [-(2 ** 7), 2 ** 7 - 1],

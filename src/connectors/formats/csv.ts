@@ -3,9 +3,9 @@
  * empty string as `""`.
  */
 import { type ConnectValue, DataError, isStruct, type Schema, type Struct } from '../../connector.ts'
+import { type JsonStyle, jsonText } from '../values/json.ts'
 import { presentOr } from './checked.ts'
 import type { Body, Format, FormatOptions } from './format.ts'
-import { type JsonStyle, jsonText } from './json-text.ts'
 import { Lines } from './lines.ts'
 
 export const csv: Format = {
@@ -45,6 +45,6 @@ function openCsv(schema: Schema, { csvDelimiter, csvHeader, decimals }: FormatOp
 
 function cellOf(value: ConnectValue, schema: Schema, style: JsonStyle): string {
   if (typeof value === 'string') return value
-  const text = jsonText(value, schema, style)
+  const text = jsonText({ schema, value }, style)
   return text.startsWith('"') ? (JSON.parse(text) as string) : text
 }

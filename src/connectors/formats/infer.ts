@@ -6,7 +6,7 @@
  * fit begins another file. The same records always give the same schema.
  */
 import { type ConnectValue, Decimal, isStruct, type Schema, type Struct, struct } from '../../connector.ts'
-import { type JsonStyle, jsonText } from './json-text.ts'
+import { type JsonStyle, jsonText } from '../values/json.ts'
 import { sameSchema } from './same-schema.ts'
 
 const text: Schema = { type: 'string', optional: true }
@@ -80,7 +80,7 @@ export function conformed(value: ConnectValue | undefined, schema: Schema): Conn
   if (value === null || value === undefined) return null
   switch (schema.type) {
     case 'string':
-      return typeof value === 'string' ? value : value instanceof Decimal ? String(value) : jsonText(value, null, style)
+      return typeof value === 'string' ? value : value instanceof Decimal ? String(value) : jsonText({ schema: null, value }, style)
     case 'int64':
       return BigInt(value as number | bigint)
     case 'float64':

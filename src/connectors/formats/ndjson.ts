@@ -1,6 +1,7 @@
 /** One JSON document per line. */
+
+import { type JsonStyle, jsonText } from '../values/json.ts'
 import type { Body, Format } from './format.ts'
-import { type JsonStyle, jsonText } from './json-text.ts'
 import { Lines } from './lines.ts'
 
 export const ndjson: Format = {
@@ -18,7 +19,7 @@ export const ndjson: Format = {
     const style: JsonStyle = { decimals: options.decimals, times: 'numbers', maps: 'pairs' }
     const lines = new Lines()
     return {
-      add: (value, schema) => lines.add(Buffer.from(`${jsonText(value, schema, style)}\n`)),
+      add: (value, schema) => lines.add(Buffer.from(`${jsonText({ schema, value }, style)}\n`)),
       take: () => lines.take(),
       end: () => lines.take(),
     }

@@ -1,10 +1,10 @@
 /** Values of records as columns of Iceberg's tables have them. */
 import { type ConnectValue, DataError, Decimal, isStruct } from '../../connector.ts'
 import { below, longOf, refuse } from '../formats/checked.ts'
-import { type JsonStyle, jsonText } from '../formats/json-text.ts'
-import { rescaled } from '../formats/numbers.ts'
 import type { ParquetColumns } from '../formats/parquet.ts'
 import type { ParquetValue } from '../formats/parquet-values.ts'
+import { type JsonStyle, jsonText } from '../values/json.ts'
+import { rescaled } from '../values/numbers.ts'
 import { decimalOf, elementsOf, type IcebergField, type IcebergType, type StructType } from './types.ts'
 
 export type Convert = (value: ConnectValue | undefined) => ParquetValue
@@ -71,7 +71,7 @@ function scalarOf(type: string, at: string): (value: Exclude<ConnectValue, null>
     case 'double':
       return value => (typeof value === 'number' || typeof value === 'bigint' ? Number(value) : refuse(at, value, type))
     case 'string':
-      return value => (typeof value === 'string' ? value : jsonText(value, null, json))
+      return value => (typeof value === 'string' ? value : jsonText({ schema: null, value }, json))
     case 'binary':
       return value => (Buffer.isBuffer(value) ? value : refuse(at, value, type))
     case 'date':

@@ -1,43 +1,83 @@
 /**
- * Values as JSON and as text, without loss: int64 and decimals keep all digits, dates and times are ISO 8601, bytes are base64 in JSON, numbers that JSON
- * does not know (NaN, Infinity) are strings.
+ * Values as JSON and as text, without loss: a 64-bit integer and a decimal leave with all their digits, never through a float.
+ *
+ * What JSON cannot hold is written as Kafka's JsonConverter does it (bytes in base64, NaN and Infinity as strings) unless the style says otherwise.
  */
 import { isUtf8 } from 'node:buffer'
-import { stringifyLossless } from '../../base.ts'
-import { DataError, Decimal, isStruct, type Schema } from '../../connector.ts'
-import { fieldsOf, type Typed } from './select.ts'
+import { type ConnectValue, DataError, Decimal, isStruct, type Schema } from '../../connector.ts'
+import { twosComplement } from './numbers.ts'
+import type { Typed } from './select.ts'
 import { temporalOf, temporalText } from './temporal.ts'
 
-/** `JSON.rawJSON` is older than TypeScript's library for it. */
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): object }
-
-export function jsonText(typed: Typed): string {
-  return stringifyLossless(jsonOf(typed))
+export interface JsonStyle {
+  /** `base64` is JsonConverter's default: two's complement of the unscaled value, without the scale. */
+  readonly decimals: 'number' | 'string' | 'base64'
+  /** JsonConverter's numbers (days, ms), or ISO 8601, which targets recognize as dates. */
+  readonly times: 'numbers' | 'iso'
+  /** `pairs`: objects where keys are strings, otherwise `[[key, value]]`; `compact` the same with `[{key, value}]`; `entries`: always `[{key, value}]`. */
+  readonly maps: 'pairs' | 'compact' | 'entries'
 }
 
-/** For {@link stringifyLossless}: integers may be bigints. */
-export function jsonOf({ schema, value }: Typed): unknown {
-  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
-  if (typeof value === 'number' || typeof value === 'bigint') {
-    const time = temporalOf(schema, value)
-    if (time !== null) return temporalText(time)
-    return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+const usual: JsonStyle = { decimals: 'number', times: 'iso', maps: 'pairs' }
+
+export function jsonText({ schema, value }: Typed, style = usual): string {
+  return textWith(value, schema, style)
+}
+
+function textWith(value: ConnectValue | undefined, schema: Schema | null, style: JsonStyle): string {
+  if (value === null || value === undefined) {
+    return schema?.default === undefined || schema.default === null ? 'null' : textWith(schema.default, schema, style)
   }
-  if (Buffer.isBuffer(value)) return value.toString('base64')
-  if (value instanceof Decimal) return rawJSON(value.toString())
-  if (Array.isArray(value)) {
-    const items = schema?.items ?? null
-    return value.map(each => jsonOf({ schema: items, value: each }))
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value)
+    case 'boolean':
+      return value ? 'true' : 'false'
+    case 'number':
+    case 'bigint': {
+      const time = style.times === 'numbers' ? null : temporalOf(schema, value)
+      if (time !== null) return `"${temporalText(time)}"`
+      return typeof value === 'bigint' || Number.isFinite(value) ? String(value) : `"${value}"`
+    }
+    default:
+      return objectText(value, schema, style)
   }
-  // Keys that are no texts: pairs, as Kafka's JsonConverter has them.
-  if (value instanceof Map && [...value.keys()].some(key => typeof key !== 'string'))
-    return [...value].map(([key, each]) => [
-      jsonOf({ schema: schema?.keys ?? null, value: key }),
-      jsonOf({ schema: schema?.values ?? null, value: each }),
-    ])
-  const made: Record<string, unknown> = Object.create(null)
-  for (const [name, field] of fieldsOf({ schema, value })!) made[name] = jsonOf(field)
-  return made
+}
+
+function objectText(
+  value: Exclude<ConnectValue, null | string | boolean | number | bigint>,
+  schema: Schema | null,
+  style: JsonStyle,
+): string {
+  if (value instanceof Decimal) return decimalText(value, style)
+  if (Buffer.isBuffer(value)) return `"${value.toString('base64')}"`
+  if (Array.isArray(value)) return `[${value.map(each => textWith(each, schema?.items ?? null, style)).join(',')}]`
+  if (value instanceof Map) return mapText(value, schema, style)
+  const parts: string[] = []
+  if (schema?.fields !== undefined)
+    for (const field of schema.fields) parts.push(`${JSON.stringify(field.name)}:${textWith(value[field.name], field.schema, style)}`)
+  else for (const name of Object.keys(value)) parts.push(`${JSON.stringify(name)}:${textWith(value[name], schema?.values ?? null, style)}`)
+  return `{${parts.join(',')}}`
+}
+
+function mapText(map: Map<ConnectValue, ConnectValue>, schema: Schema | null, style: JsonStyle): string {
+  const keys = schema?.keys ?? null
+  const values = schema?.values ?? null
+  const parts: string[] = []
+  if (style.maps !== 'entries' && [...map.keys()].every(key => typeof key === 'string')) {
+    for (const [key, value] of map) parts.push(`${JSON.stringify(key)}:${textWith(value, values, style)}`)
+    return `{${parts.join(',')}}`
+  }
+  for (const [key, value] of map) {
+    const pair = [textWith(key, keys, style), textWith(value, values, style)] as const
+    parts.push(style.maps === 'pairs' ? `[${pair[0]},${pair[1]}]` : `{"key":${pair[0]},"value":${pair[1]}}`)
+  }
+  return `[${parts.join(',')}]`
+}
+
+function decimalText(value: Decimal, { decimals }: JsonStyle): string {
+  if (decimals === 'number') return value.toString()
+  return decimals === 'string' ? `"${value}"` : `"${twosComplement(value.unscaled).toString('base64')}"`
 }
 
 /** What stands in a name or a key; null for null. Bytes are text if they are UTF-8, and refused otherwise. */
