@@ -161,7 +161,7 @@ export async function openSource(
       const found: SourceRecord[] = []
       for (let poll = 0; poll < polls; poll++) found.push(...(await task.poll()))
       context.store(found)
-      await task.committed?.(found)
+      await task.committed?.(found, found.map(() => null))
       return found
     },
   }
