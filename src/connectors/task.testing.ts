@@ -161,7 +161,10 @@ export async function openSource(
       const found: SourceRecord[] = []
       for (let poll = 0; poll < polls; poll++) found.push(...(await task.poll()))
       context.store(found)
-      await task.committed?.(found, found.map(() => null))
+      await task.committed?.(
+        found,
+        found.map(() => null),
+      )
       return found
     },
   }
