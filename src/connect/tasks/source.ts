@@ -51,7 +51,7 @@ class SourceRun implements AsyncDisposable {
   readonly #client: Client
   readonly #topics: SourceTopics
   readonly #known = new Set<string>()
-  readonly #intervalMs: number
+  #intervalMs: number
   /** By partition of the source: the newest offset that is not stored. */
   readonly #offsets = new Map<string, { partition: Struct; offset: Struct }>()
   readonly #names = new WeakMap<Struct, string>()
@@ -85,6 +85,7 @@ class SourceRun implements AsyncDisposable {
     const { transactionalId } = order
     // Before it looks where to go on: an earlier instance cannot move that any more.
     if (transactionalId !== null) this.#writer = await this.#openWriter(transactionalId)
+    if (definition.acknowledges === true) this.#intervalMs = 0
     this.#task = await definition.open(readValues(definition.config, config) as never, this.#context())
     let closing: Promise<void> | null = null
     const close = () => (closing ??= this.#task.close().catch(error => this.#run.log.warn({ err: error }, 'a source could not be closed')))

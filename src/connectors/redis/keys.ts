@@ -1,23 +1,12 @@
 /** The keys of the Redis sink: those of Redis' own connector. */
-import { boolean, choice, int, long, password, string, type ValuesOf } from '../../connector.ts'
+import { boolean, choice, int, long, string, type ValuesOf } from '../../connector.ts'
 import { templateProblem } from '../template/template.ts'
+import { connectionKeys } from './connection.ts'
 
 export const commands = ['XADD', 'HSET', 'SET', 'JSONSET', 'JSONMERGE', 'SADD', 'ZADD', 'LPUSH', 'RPUSH', 'TSADD', 'DEL'] as const
 
 export const keys = {
-  'redis.uri': string({
-    default: '',
-    check: uriProblem,
-    doc: 'The server: `redis://host:6379/0`, with TLS `rediss://…`. Default: by `redis.host` and `redis.port`.',
-  }),
-  'redis.host': string({ default: 'localhost', importance: 'high', doc: 'Host of the server.' }),
-  'redis.port': int({ default: 6_379, min: 1, max: 65_535, importance: 'high', doc: 'Port of the server.' }),
-  'redis.username': string({ default: '', doc: 'User name.' }),
-  'redis.password': password({ doc: 'Password.' }),
-  'redis.tls': boolean({ default: false, doc: 'Whether the connection uses TLS.' }),
-  'redis.insecure': boolean({ default: false, doc: "Whether the server's certificate is not checked." }),
-  'redis.cacert': string({ default: '', doc: 'PEM file of the authorities that are trusted.' }),
-  'redis.timeout': long({ default: 60, min: 1, max: 86_400, doc: 'How many seconds a command may take.' }),
+  ...connectionKeys,
   'redis.command': choice(commands, {
     default: 'XADD',
     ignoreCase: true,
@@ -45,10 +34,3 @@ export const keys = {
 } as const
 
 export type Config = ValuesOf<typeof keys>
-
-function uriProblem(text: string): string | null {
-  if (text === '') return null
-  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return 'must be a URL that begins with redis:// or rediss://'
-  // A URL is shown to everybody.
-  return new URL(text).password === '' ? null : 'must not have a password: set redis.password, which is never shown'
-}

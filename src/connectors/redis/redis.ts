@@ -18,6 +18,7 @@ import { Batches } from '../batches/batches.ts'
 import { NextOffsets } from '../next-offsets.ts'
 import { requireNone } from '../required.ts'
 import { type Command, Commands } from './commands.ts'
+import { type Client, connect, isPassing, isReply, sortedError } from './connection.ts'
 import { type Config, keys } from './keys.ts'
 
 function check(config: Config): Map<string, string> {
@@ -46,11 +47,6 @@ interface Sent {
   readonly record: SinkRecord
   readonly command: Command
 }
-
-type Client = Awaited<ReturnType<typeof connect>>
-
-/** What Redis says of a command that it cannot do now; everything else is about the command. */
-const passingReply = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|OOM|NOREPLICAS|MISCONF|UNKILLABLE|FAILOVER)\b/
 
 class RedisTask implements SinkTask {
   readonly #config: Config
@@ -136,7 +132,7 @@ class RedisTask implements SinkTask {
   }
 
   #refuse(sent: Sent | null, error: Error, refused: Map<SinkRecord, DataError>): void {
-    if (sent === null || !isReply(error) || passingReply.test(error.message)) throw error
+    if (sent === null || !isReply(error) || isPassing(error)) throw error
     refused.set(sent.record, new DataError(`Redis refuses the record: ${error.message}`, error))
   }
 
@@ -155,7 +151,7 @@ class RedisTask implements SinkTask {
     try {
       if (this.#client === null || !this.#client.isReady) {
         this.#disconnect()
-        this.#client = await connect(this.#config, this.#context)
+        this.#client = await connect(this.#config, this.#context.system)
         // The transaction before may have been done, although its end was not heard.
         this.#next.set(await this.#storedOffsets(this.#client, this.#next.all()))
       }
@@ -165,14 +161,10 @@ class RedisTask implements SinkTask {
     }
   }
 
-  /** Errors of the connection pass, and some that Redis answers with. */
   #sorted(error: Error): Error {
-    if (error instanceof DataError || error instanceof RetriableError) return error
-    const isConnection =
-      !isReply(error) && ('code' in error || /Closed|Offline|Timeout|Disconnects|Abort|Reconnect/.test(error.constructor.name))
-    if (!isConnection && !(isReply(error) && passingReply.test(error.message))) return error
-    this.#disconnect()
-    return new RetriableError(`Redis: ${error.message}`, { cause: error })
+    const sorted = sortedError(error)
+    if (sorted instanceof RetriableError && sorted !== error) this.#disconnect()
+    return sorted
   }
 
   #disconnect(): void {
@@ -192,32 +184,4 @@ class RedisTask implements SinkTask {
   async close(): Promise<void> {
     this.#disconnect()
   }
-}
-
-async function connect(config: Config, context: SinkContext) {
-  const { createClient } = await import('redis')
-  const seconds = config['redis.timeout']
-  const isSecure = config['redis.tls'] || config['redis.uri'].startsWith('rediss:')
-  const ca = config['redis.cacert'] === '' ? null : context.system.files.readFile(config['redis.cacert'])
-  const url =
-    config['redis.uri'] === '' ? `${isSecure ? 'rediss' : 'redis'}://${config['redis.host']}:${config['redis.port']}` : config['redis.uri']
-  const tls = isSecure ? { tls: true as const, rejectUnauthorized: !config['redis.insecure'], ...(ca !== null && { ca }) } : {}
-  const client = createClient({
-    url,
-    ...(config['redis.username'] !== '' && { username: config['redis.username'] }),
-    ...(config['redis.password'] !== null && { password: config['redis.password'] }),
-    socket: { ...tls, connectTimeout: seconds * 1_000, socketTimeout: seconds * 1_000, reconnectStrategy: false },
-    disableOfflineQueue: true,
-    // Answers are the same with both; older servers have only this one.
-    RESP: 2,
-  })
-  // Without a listener an error of an idle connection would end the process; the next command fails.
-  client.on('error', () => {})
-  await client.connect()
-  return client
-}
-
-/** That Redis has answered with; by name, because the library is loaded late. */
-function isReply(error: Error): boolean {
-  return ['ErrorReply', 'SimpleError', 'BlobError', 'MultiErrorReply'].includes(error.constructor.name)
 }
