@@ -99,6 +99,12 @@ export const connectors: readonly ListedConnector[] = [
     kind: 'sink',
     load: async () => (await import('./connectors/redis/redis.ts')).redis,
   },
+  {
+    name: 'redis-streams',
+    classes: ['com.redis.kafka.connect.RedisStreamSourceConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/redis-streams/redis-streams.ts')).redisStreams,
+  },
   { name: 'files', classes: [], kind: 'source', load: async () => (await import('./connectors/files/files.ts')).files },
   {
     name: 'postgresql-cdc',
