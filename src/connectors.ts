@@ -100,6 +100,12 @@ export const connectors: readonly ListedConnector[] = [
     load: async () => (await import('./connectors/redis/redis.ts')).redis,
   },
   {
+    name: 'http-source',
+    classes: ['com.github.castorm.kafka.connect.http.HttpSourceConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/http-source/http-source.ts')).httpSource,
+  },
+  {
     name: 'redis-streams',
     classes: ['com.redis.kafka.connect.RedisStreamSourceConnector'],
     kind: 'source',
