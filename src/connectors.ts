@@ -111,6 +111,12 @@ export const connectors: readonly ListedConnector[] = [
     kind: 'source',
     load: async () => (await import('./connectors/redis-streams/redis-streams.ts')).redisStreams,
   },
+  {
+    name: 'mqtt',
+    classes: ['io.confluent.connect.mqtt.MqttSourceConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/mqtt/mqtt.ts')).mqtt,
+  },
   { name: 'files', classes: [], kind: 'source', load: async () => (await import('./connectors/files/files.ts')).files },
   {
     name: 'postgresql-cdc',

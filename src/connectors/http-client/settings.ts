@@ -27,6 +27,7 @@ export const httpKeys = {
 } as const
 
 type HttpConfig = ValuesOf<typeof httpKeys>
+type TlsConfig = Pick<HttpConfig, 'ssl.ca.location' | 'ssl.certificate.location' | 'ssl.key.location' | 'ssl.key.password' | 'ssl.verify'>
 
 export function openHttpClient(
   config: HttpConfig,
@@ -36,7 +37,7 @@ export function openHttpClient(
 }
 
 /** Throws if a file is missing. */
-function tlsOf(config: HttpConfig, system: System): TlsSettings {
+export function tlsOf(config: TlsConfig, system: System): TlsSettings {
   const file = (key: 'ssl.ca.location' | 'ssl.certificate.location' | 'ssl.key.location') => {
     const path = config[key]
     if (path === null) return undefined
