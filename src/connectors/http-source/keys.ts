@@ -113,7 +113,7 @@ export const keys = {
 
 export type Config = ValuesOf<typeof keys>
 
-export function pointerProblem(text: string): string | null {
+function pointerProblem(text: string): string | null {
   return pointerOf(text) === null ? 'must be a JSON pointer, such as /items' : null
 }
 
