@@ -25,7 +25,9 @@ export async function tryConnector(file: string, flags: TryFlags): Promise<void>
   const worker = flags.worker === undefined ? {} : readConfig(system, flags.worker, '--worker')
   try {
     const config = await resolveProviders(given, system, worker)
-    const preview = await openPreview(config, await resolveProviders(worker, system, worker), { system, schemas: flags.schemas === true })
+    const preview = await openPreview(config, await resolveProviders(worker, system, worker), {
+      ...{ system, schemas: flags.schemas === true, registry: null },
+    })
     try {
       await run(preview, samples(system, config, flags), isSink(config))
     } finally {

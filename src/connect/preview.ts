@@ -1,7 +1,7 @@
 /** What a configuration makes of single records, without a worker: converters and transforms, but neither a source nor a target. */
 import { InvalidConfig, parseLossless, type System } from '../base.ts'
 import { type ConnectRecord, type ConnectValue, DataError, type Header, type Schema, type SinkRecord } from '../connector.ts'
-import type { RawHeader } from './converters/converter.ts'
+import type { DefaultRegistry, RawHeader } from './converters/converter.ts'
 import { schemaToJson } from './converters/json-envelope.ts'
 import { type JsonRules, readJson, writeJson } from './converters/json-values.ts'
 import { type Converter, type HeaderConverter, openConverter, openHeaderConverter } from './converters.ts'
@@ -21,11 +21,16 @@ export interface SampleRecord {
 
 export type Stage = 'KEY_CONVERTER' | 'VALUE_CONVERTER' | 'HEADER_CONVERTER' | 'TRANSFORMATION'
 
-/** `json` is for people, on one line. */
-export type Previewed =
+type Outcome =
   | { readonly kind: 'written'; readonly json: string }
   | { readonly kind: 'dropped' }
   | { readonly kind: 'failed'; readonly stage: Stage; readonly message: string }
+
+/** `json` and `before` are for people, on one line. */
+export type Previewed = Outcome & {
+  /** What the converters have read, before the transforms; null: they could not. */
+  readonly before: string | null
+}
 
 export interface Preview {
   /** Of a sink: what its target is given. */
@@ -39,6 +44,8 @@ export interface PreviewOptions {
   readonly system: System
   /** Whether schemas are shown as well. */
   readonly schemas: boolean
+  /** Of converters that name none. */
+  readonly registry: DefaultRegistry | null
 }
 
 const defaults: Readonly<Record<string, string>> = {
@@ -52,10 +59,10 @@ const defaults: Readonly<Record<string, string>> = {
 export async function openPreview(
   config: Readonly<Record<string, string>>,
   worker: Readonly<Record<string, string>>,
-  { system, schemas }: PreviewOptions,
+  { system, schemas, registry }: PreviewOptions,
 ): Promise<Preview> {
   const merged = withConverters(config, worker)
-  const resources = { system, registry: null }
+  const resources = { system, registry }
   const opened: { close?(): void }[] = []
   const open = <T extends { close?(): void }>(each: T): T => {
     opened.push(each)
@@ -117,7 +124,7 @@ class Steps {
   }
 
   sink(raw: SampleRecord): Promise<Previewed> {
-    return told(async () => {
+    return told(async read => {
       const { topic, partition, offset, timestampMs } = raw
       const { key, value, header } = this.#parts
       const one = await at('KEY_CONVERTER', () => key.toConnect(topic, raw.key, raw.headers))
@@ -140,13 +147,14 @@ class Steps {
         timestampType: 'CREATE_TIME',
         headers,
       }
+      read(this.#shown(record))
       const changed = await at('TRANSFORMATION', () => this.#parts.transforms.apply(record))
       return changed === null ? null : this.#shown(changed)
     })
   }
 
   source(raw: SampleRecord): Promise<Previewed> {
-    return told(async () => {
+    return told(async read => {
       const { topic, timestampMs } = raw
       const given = (bytes: Buffer | null): ConnectValue =>
         bytes === null ? null : readJson(null, parseLossless(bytes.toString('utf8')), rules)
@@ -165,6 +173,7 @@ class Steps {
         timestampMs,
         headers,
       }
+      read(this.#shown(record))
       const changed = await at('TRANSFORMATION', () => this.#parts.transforms.apply(record))
       return changed === null ? null : this.#written(changed)
     })
@@ -198,13 +207,16 @@ class Steps {
   }
 }
 
-async function told(work: () => Promise<string | null>): Promise<Previewed> {
+async function told(work: (read: (before: string) => void) => Promise<string | null>): Promise<Previewed> {
+  let before: string | null = null
   try {
-    const json = await work()
-    return json === null ? { kind: 'dropped' } : { kind: 'written', json }
+    const json = await work(read => {
+      before = read
+    })
+    return json === null ? { kind: 'dropped', before } : { kind: 'written', json, before }
   } catch (error) {
     if (!(error instanceof Failed)) throw error
-    return { kind: 'failed', stage: error.stage, message: error.message }
+    return { kind: 'failed', stage: error.stage, message: error.message, before }
   }
 }
 

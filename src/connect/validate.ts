@@ -8,7 +8,7 @@ import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import { type Acting, CannotAct } from '../sessions.ts'
 import { commonKeys, groupOf, groups, requiredKeys, sinkProblems } from './connector-keys.ts'
-import { converterKeys, converterProblems } from './converters.ts'
+import { converterClasses, converterKeys, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
 import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
@@ -235,7 +235,7 @@ function infosOf(
   const infoOf = (key: string, value: string | null): ValueInfo => ({
     name: key,
     value,
-    recommended_values: recommended.get(key) ?? described.get(key)?.declared.words ?? [],
+    recommended_values: recommended.get(key) ?? converterNames(key) ?? described.get(key)?.declared.words ?? [],
     errors: errors.get(key) ?? [],
     visible: true,
   })
@@ -253,6 +253,20 @@ function infosOf(
     groups: [...new Set(Array.from(described.values(), each => each.group).filter(each => each !== null))],
     configs,
   }
+}
+
+/** null: the key names none. */
+function converterNames(key: string): string[] | null {
+  if (!/^(?:key|value|header)\.converter$/.test(key)) return null
+  const fits = ({ short, forHeaders }: { short: string; forHeaders: boolean }) =>
+    key.startsWith('header') ? forHeaders : short !== 'simple'
+  return [
+    ...new Set(
+      converterClasses()
+        .filter(fits)
+        .map(each => each.short),
+    ),
+  ]
 }
 
 const isMissing = (error: string) => error.startsWith('Missing required configuration')

@@ -1,7 +1,7 @@
 /** What people do with the console, in a real browser: the main job of each view, and that each view can be used by everybody. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions } from 'playwright-core'
 import { realSystem, type System } from '../../src/base.ts'
 import { type AclOperation, type Client, openClient } from '../../src/client.ts'
 import { silentLogger } from '../../src/logger.ts'
@@ -10,11 +10,22 @@ import { type RunningServices, startServices } from '../../src/services.ts'
 import { eventually } from '../cluster/two-brokers.ts'
 import { authorizer, startSecured } from '../security/support.ts'
 import { settingsFor } from '../services/settings.ts'
-import { accessible, buildConsole, loadAxe, openBrowser, violationsOf } from './browser.ts'
+import {
+  accessible,
+  buildConsole,
+  loadAxe,
+  openBrowser,
+  openPage as openPageOf,
+  patienceMs,
+  problemsOf,
+  soon,
+  type View,
+  violationsOf,
+  visit,
+} from './browser.ts'
 import { openTransaction } from './raw.ts'
 import { fillSample, userSchema } from './sample.ts'
 
-const patienceMs = 120_000
 const browser: Browser | string = await openBrowser()
 const skip = typeof browser === 'string' ? browser : false
 const options = { skip, timeout: 3 * patienceMs }
@@ -51,33 +62,7 @@ function withQuickLooks(system: System): System {
   return { ...system, timers: { after: (ms, run) => timers.after(isLook(ms) ? 1_000 : ms, run), soon: timers.soon } }
 }
 
-/** A page, and what it complained of. Its clock is put forward where the page itself would wait. */
-async function openPage(path: string, context: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
-  const page = await (browser as Browser).newPage(context)
-  page.setDefaultTimeout(patienceMs)
-  await page.clock.install()
-  const complaints: string[] = []
-  page.on('console', message => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-  })
-  page.on('pageerror', error => complaints.push(error.message))
-  await page.goto(base + path)
-  return { page, complaints }
-}
-
-/** The page asks for news every so many seconds. */
-function soon(page: Page, done: () => Promise<boolean>): Promise<true> {
-  return eventually(async () => {
-    if (await done()) return true
-    await page.clock.fastForward(10_000)
-    return false
-  }, 1_000)
-}
-
-/** Another place of the application, as a click on a link leads there: without loading the page again. */
-function visit(page: Page, path: string): Promise<unknown> {
-  return page.evaluate(`history.pushState({}, '', ${JSON.stringify(path)})`)
-}
+const openPage = (path: string, context: BrowserContextOptions = {}) => openPageOf(browser as Browser, base + path, context)
 
 test(
   'who has never seen Kafka creates a topic, produces, watches live, finds a record, resets a group and reads its lag',
@@ -275,8 +260,7 @@ test('a topic gets more partitions, is emptied, and deleted, each by its name', 
   await page.close()
 })
 
-/** Nothing that a view shows is on the one before it. */
-const views: readonly [path: string, shows: string][] = [
+const views: readonly View[] = [
   ['/', 'Without leader'],
   ['/topics', 'Internal topics'],
   ['/topics/orders/messages?cel=true&open=0%3A0', 'Headers (1)'],
@@ -309,36 +293,9 @@ const views: readonly [path: string, shows: string][] = [
   ['/nowhere', 'There is no such page'],
 ]
 
-/** Colours change with a transition, and axe reads them as they are. */
-const colorsSettled = `Promise.allSettled(
-  document.getAnimations().filter(each => each instanceof CSSTransition).map(each => each.finished))`
-const excessOf = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
-
 test('every view is accessible, in light and dark, and fits a narrow screen', { skip, timeout: 6 * patienceMs }, async () => {
   const { page } = await openPage('/nowhere', { bypassCSP: true })
-  await loadAxe(page)
-  const problems: string[] = []
-  const run = async (path: string, how: string, rules: object) => {
-    for (const { id, nodes } of await violationsOf(page, rules)) problems.push(`${how} ${path}: ${id} at ${nodes[0]!.html.slice(0, 200)}`)
-  }
-  for (const [path, shows] of views) {
-    await visit(page, path)
-    await page.getByText(shows).first().waitFor()
-    await run(path, 'light', accessible)
-    await page.emulateMedia({ colorScheme: 'dark' })
-    // As text: these sources are not checked as those of a page.
-    await page.evaluate(colorsSettled)
-    await run(path, 'dark', { type: 'rule', values: ['color-contrast'] })
-    await page.setViewportSize({ width: 360, height: 720 })
-    // What is drawn, such as a plot, follows the width a moment later.
-    await page.waitForFunction(`${excessOf} <= 0`, null, { timeout: 5_000 }).catch(async () => {
-      problems.push(`${path} is ${await page.evaluate(excessOf)} px too wide for a narrow screen`)
-    })
-    await page.setViewportSize({ width: 1280, height: 720 })
-    await page.emulateMedia({ colorScheme: 'light' })
-    await page.evaluate(colorsSettled)
-  }
-  assert.deepEqual(problems, [])
+  assert.deepEqual(await problemsOf(page, views), [])
   await page.close()
 })
 

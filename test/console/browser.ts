@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { eventually } from '../cluster/two-brokers.ts'
 
 const repository = join(import.meta.dirname, '../..')
 
@@ -48,4 +49,73 @@ export async function violationsOf(page: Page, rules: object) {
     rules,
   )
   return violations
+}
+
+export const patienceMs = 120_000
+
+/** A page, and what it complained of. Its clock is put forward where the page itself would wait. */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  context: BrowserContextOptions = {},
+): Promise<{ page: Page; complaints: string[] }> {
+  const page = await browser.newPage(context)
+  page.setDefaultTimeout(patienceMs)
+  await page.clock.install()
+  const complaints: string[] = []
+  page.on('console', message => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', error => complaints.push(error.message))
+  await page.goto(url)
+  return { page, complaints }
+}
+
+/** The page asks for news every so many seconds. */
+export function soon(page: Page, done: () => Promise<boolean>): Promise<true> {
+  return eventually(async () => {
+    if (await done()) return true
+    await page.clock.fastForward(10_000)
+    return false
+  }, 1_000)
+}
+
+/** Another place of the application, as a click on a link leads there: without loading the page again. */
+export function visit(page: Page, path: string): Promise<unknown> {
+  return page.evaluate(`history.pushState({}, '', ${JSON.stringify(path)})`)
+}
+
+/** Nothing that a view shows is on the one before it. */
+export type View = readonly [path: string, shows: string]
+
+/** Colours change with a transition, and axe reads them as they are. */
+const colorsSettled = `Promise.allSettled(
+  document.getAnimations().filter(each => each instanceof CSSTransition).map(each => each.finished))`
+const excessOf = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+
+/** What keeps somebody from using these views: in light and dark, and on a narrow screen. `page`: of the application, without its CSP. */
+export async function problemsOf(page: Page, views: readonly View[]): Promise<string[]> {
+  await loadAxe(page)
+  const problems: string[] = []
+  const run = async (path: string, how: string, rules: object) => {
+    for (const { id, nodes } of await violationsOf(page, rules)) problems.push(`${how} ${path}: ${id} at ${nodes[0]!.html.slice(0, 200)}`)
+  }
+  for (const [path, shows] of views) {
+    await visit(page, path)
+    await page.getByText(shows).first().waitFor()
+    await run(path, 'light', accessible)
+    await page.emulateMedia({ colorScheme: 'dark' })
+    // As text: these sources are not checked as those of a page.
+    await page.evaluate(colorsSettled)
+    await run(path, 'dark', { type: 'rule', values: ['color-contrast'] })
+    await page.setViewportSize({ width: 360, height: 720 })
+    // What is drawn, such as a plot, follows the width a moment later.
+    await page.waitForFunction(`${excessOf} <= 0`, null, { timeout: 5_000 }).catch(async () => {
+      problems.push(`${path} is ${await page.evaluate(excessOf)} px too wide for a narrow screen`)
+    })
+    await page.setViewportSize({ width: 1280, height: 720 })
+    await page.emulateMedia({ colorScheme: 'light' })
+    await page.evaluate(colorsSettled)
+  }
+  return problems
 }

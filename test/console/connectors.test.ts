@@ -87,3 +87,37 @@ test('why a task has failed, and when it is tried again, is told; secrets are no
   assert.equal((await hub.ask('POST', '/connectors/broken/tasks/7/restart', {})).status, 404)
   assert.equal((await hub.ask('DELETE', '/connectors/broken?confirm=broken')).status, 200)
 })
+
+test('what a configuration makes of real records is seen before it is used', async () => {
+  const made = (changes: Record<string, string>, topic = 'orders') =>
+    hub.ask('POST', '/connector-plugins/file-sink/preview', { config: { name: 'lines', ...sink(changes) }, topic, records: 3 })
+  const renamed = await made({
+    transforms: 'rename,mark',
+    'transforms.rename.type': 'org.apache.kafka.connect.transforms.ReplaceField$Value',
+    'transforms.rename.renames': 'id:order',
+    'transforms.mark.type': 'org.apache.kafka.connect.transforms.InsertField$Value',
+    'transforms.mark.static.field': 'secret',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Kafka's
+    'transforms.mark.static.value': '${env:HOME}',
+  })
+  assert.equal(renamed.status, 200, JSON.stringify(renamed.body))
+  const [{ partition, offset, before, after, problem }] = renamed.body.records
+  assert.deepEqual([partition, offset, problem, renamed.body.records.length], [0, '0', null, 1])
+  assert.match(before, /"value":\{"id":9007199254740993\}/, 'no digit is lost')
+  assert.match(after, /"order":9007199254740993/)
+  assert.match(after, /"secret":"\$\{env:HOME\}"/, 'what a provider gives is not shown')
+
+  const dropped = await made({ transforms: 'none', 'transforms.none.type': 'org.apache.kafka.connect.transforms.Filter' })
+  assert.deepEqual([dropped.body.records[0].after, dropped.body.records[0].problem], [null, null])
+  const endless = await made({
+    transforms: 'loop',
+    'transforms.loop.type': 'JavaScript',
+    'transforms.loop.code': 'function transform(record) { for (;;) {} }',
+  })
+  assert.match(endless.body.records[0].problem, /^TRANSFORMATION: loop: the script takes more than/)
+  const unread = await made({ 'value.converter': 'json', 'value.converter.schemas.enable': 'true' })
+  assert.match(unread.body.records[0].problem, /^VALUE_CONVERTER: /)
+  const wrong = await made({ transforms: 'what', 'transforms.what.type': 'Nothing' })
+  assert.deepEqual([wrong.status, /Class Nothing could not be found/.test(wrong.body.detail)], [400, true])
+  assert.equal((await made({}, 'nowhere')).status, 404)
+})

@@ -1,7 +1,7 @@
 /** What surrounds each view: where one is, where one can go, who one is, and whether the broker is there. */
 import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { asked } from '../api.ts'
 import { counted } from '../format.ts'
 import { applyTheme, storedTheme, type Theme } from '../theme.ts'
@@ -39,6 +39,12 @@ export function Shell() {
     window.addEventListener('keydown', listen)
     return () => window.removeEventListener('keydown', listen)
   }, [])
+  const nav = useRef<HTMLElement>(null)
+  // Where the places stand side by side, not all of them are in sight.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the place is what has changed
+  useEffect(() => {
+    nav.current?.querySelector('[aria-current=page]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [place])
   const away = session.isError
   return (
     <div className={css['shell']}>
@@ -62,7 +68,7 @@ export function Shell() {
         {session.data?.needsLogin === true && <User principal={session.data.principal} />}
         <ThemeChoice />
       </header>
-      <nav className={css['nav']} aria-label="Places">
+      <nav ref={nav} className={css['nav']} aria-label="Places">
         {places.map(({ to, title }) => (
           <Link key={to} to={to} className={css['place']} activeOptions={{ exact: to === '/' }} activeProps={{ 'aria-current': 'page' }}>
             {title}

@@ -24,7 +24,18 @@ const columns: readonly Column<GroupPartition>[] = [
 
 export function Lag() {
   const { group } = here.useParams()
-  return <GroupPartitions group={group} label={`Lag of ${group}`} columns={columns} above={<LagPlot group={group} />} />
+  return (
+    <GroupPartitions
+      group={group}
+      label={`Lag of ${group}`}
+      columns={columns}
+      above={
+        <div className={css['plots']}>
+          <LagPlot group={group} />
+        </div>
+      }
+    />
+  )
 }
 
 export function LagPlot({ group }: { group: string }) {
@@ -34,14 +45,12 @@ export function LagPlot({ group }: { group: string }) {
   if (lag.times.length < 2) return <p className={css['note']}>The plot of the lag begins within seconds: it is looked at every ten.</p>
   const age = Math.max(Date.now() - lag.times.at(-1)!, 0)
   return (
-    <div className={css['plots']}>
-      <Suspense fallback={<div className={css['waiting']} />}>
-        <Plot
-          title={`Lag of the last hour, in records; newest point ${duration(Math.round(age / 1000) * 1000)} old`}
-          series={[{ name: 'lag', ...lag }]}
-          format={value => count(Math.round(value))}
-        />
-      </Suspense>
-    </div>
+    <Suspense fallback={<div className={css['waiting']} />}>
+      <Plot
+        title={`Lag of the last hour, in records; newest point ${duration(Math.round(age / 1000) * 1000)} old`}
+        series={[{ name: 'lag', ...lag }]}
+        format={value => count(Math.round(value))}
+      />
+    </Suspense>
   )
 }

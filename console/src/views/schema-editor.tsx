@@ -5,6 +5,7 @@ import { lazy, type ReactNode, Suspense, useState } from 'react'
 import { call, type Input as InputOf, type Output } from '../api.ts'
 import { Button, Field, Input, Select } from '../ui/button.tsx'
 import { Dialog, DialogForm } from '../ui/dialog.tsx'
+import { prettyJson } from '../ui/pretty-json.ts'
 import css from './schemas.module.css'
 
 const Editor = lazy(() => import('../ui/editor.tsx'))
@@ -27,7 +28,8 @@ export function typeName(type: string): string {
 export function prettySchema({ type, schema }: { type: string; schema: string }): string {
   if (type === 'PROTOBUF') return schema
   try {
-    return JSON.stringify(JSON.parse(schema), null, 2)
+    JSON.parse(schema)
+    return prettyJson(schema)
   } catch {
     return schema
   }

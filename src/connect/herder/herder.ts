@@ -12,8 +12,10 @@ import type { GroupMember } from '../group/member.ts'
 import { type Levels, levelNamed } from '../levels.ts'
 import { nameOfTask, type TaskId, type Work } from '../names.ts'
 import type { Plugins } from '../plugins.ts'
+import { type PreviewRecord, previewRecords } from '../preview/host.ts'
+import type { Previewed } from '../preview.ts'
 import type { Runtime } from '../runtime.ts'
-import { type Config, type ConfigChange, entries, type RestartRequest, type TargetState } from '../stores/config-state.ts'
+import { type Config, type ConfigChange, entries, type RestartRequest, type TargetState, withoutNulls } from '../stores/config-state.ts'
 import { type ConfigStore, Deposed } from '../stores/config-store.ts'
 import type { OffsetStore } from '../stores/offset-store.ts'
 import type { Status, StatusStore } from '../stores/status-store.ts'
@@ -256,10 +258,22 @@ export class Herder implements GroupMember {
     return configs.state.tasks(name).map((config, task) => ({ id: { connector: name, task }, config: withoutSecrets(config, definition) }))
   }
 
-  /** What was shown as hidden is what the connector of this name has. */
+  /** What was shown as hidden is what the connector of this name has, here and below. */
   validate(config: Config): Promise<ConfigInfos> {
+    return validate(this.#whole(config), this.#options)
+  }
+
+  /** What the configuration makes of these records; nothing is written. Throws HttpError. */
+  preview(config: Config, records: readonly PreviewRecord[]): Promise<readonly Previewed[]> {
+    const { worker, registry, system } = this.#options
+    const { 'key.converter': key, 'value.converter': value } = worker.values
+    const own = { 'key.converter': key, 'value.converter': value, ...worker.properties }
+    return previewRecords({ config: withoutNulls(this.#whole(config)), worker: own, registry: registry(), records }, system)
+  }
+
+  #whole(config: Config): Config {
     const stored = typeof config['name'] === 'string' ? this.#options.configs.state.config(config['name']) : null
-    return validate(withSecrets(config, stored), this.#options)
+    return withSecrets(config, stored)
   }
 
   topics(name: string): string[] {

@@ -10,6 +10,25 @@ import { type Api, Properties, params, textsOf } from './api.ts'
 
 const Listing = Type.Object({ connectorsOnly: Type.Optional(Type.String()) })
 
+const Bytes = Type.Union([Type.String(), Type.Null()])
+const Digits = Type.String({ pattern: '^-?\\d{1,19}$' })
+const Preview = Type.Object({
+  config: Properties,
+  /** Bytes in base64. */
+  records: Type.Array(
+    Type.Object({
+      topic: Type.String(),
+      partition: Type.Integer(),
+      offset: Digits,
+      timestamp: Digits,
+      key: Bytes,
+      value: Bytes,
+      headers: Type.Array(Type.Object({ key: Type.String(), value: Bytes }), { maxItems: 1_000 }),
+    }),
+    { maxItems: 100 },
+  ),
+})
+
 interface Other {
   readonly class: string
   readonly type: string
@@ -58,6 +77,12 @@ export function pluginRoutes(api: Api): void {
     const other = others().find(each => each.class === plugin || each.class.endsWith(`.${plugin}`))
     if (other === undefined) throw notFound(`Unknown plugin ${plugin}.`)
     return Object.entries(other.keys).map(([key, declared], at) => keyInfo(key, declared, null, at + 1, false))
+  })
+
+  // Not Kafka Connect's: what a configuration makes of records that whoever asks has read.
+  app.post('/connector-plugins/:plugin/preview', { schema: { params: params.plugin, body: Preview } }, async request => {
+    const { config, records } = request.body
+    return { results: await api.herder.preview(textsOf(config), records) }
   })
 
   app.put(

@@ -1,7 +1,10 @@
 /** What the form of a connector needs: which connectors there are, what their keys mean, and what is wrong with a configuration. All of it is the worker's word. */
 import { Type } from 'typebox'
+import type { ReceivedRecord } from '../../client.ts'
+import { HttpError } from '../../http.ts'
+import { newestOf } from '../connectors/sample.ts'
 import { ifMissing, listOf, pathOf, recordOf, required, textOf } from '../connectors/worker.ts'
-import { MaybeText, route } from '../route.ts'
+import { MaybeText, route, TopicName } from '../route.ts'
 import { OfConnector } from './connectors.ts'
 
 /** A worker refuses longer ones itself; here is what a person may have to wait for. */
@@ -96,6 +99,62 @@ const check = route({
   },
 })
 
+const mostSampled = 20
+
+const preview = route({
+  method: 'POST',
+  path: '/connector-plugins/:class/preview',
+  params: Type.Object({ class: ClassName }),
+  body: Type.Object({ config: Config, topic: TopicName, records: Type.Integer({ minimum: 1, maximum: mostSampled }) }),
+  response: Type.Object({
+    records: Type.Array(
+      Type.Object({
+        partition: Type.Integer(),
+        offset: Type.String(),
+        /** JSON of what the converters have read; null: they could not. */
+        before: MaybeText,
+        /** JSON of what the connector gets; null: nothing. */
+        after: MaybeText,
+        /** Where and why it has failed; null: it has not. */
+        problem: MaybeText,
+      }),
+    ),
+  }),
+  // Nothing is changed.
+  audit: () => null,
+  /** The records are read with the rights of the caller; the worker reads none. */
+  async handle({ params, body: { config, topic, records: most }, client, worker, shared }) {
+    const peer = required(worker)
+    const found = await newestOf(client, topic, most, shared.context.system)
+    if (found.length === 0) return { records: [] }
+    const path = `/connector-plugins/${encodeURIComponent(params.class)}/preview`
+    const answer = recordOf(await peer.ask('POST', path, { config, records: found.map(inBase64) }).catch(noPreview))
+    const results = listOf(answer['results']).map(recordOf)
+    return {
+      records: found.map(({ partition, offset }, at) => {
+        const { before, kind, json, stage, message } = results[at] ?? {}
+        const problem = kind === 'failed' ? `${String(stage)}: ${String(message)}` : null
+        return { partition, offset: String(offset), before: textOf(before), after: textOf(json), problem }
+      }),
+    }
+  },
+})
+
+function inBase64({ topic, partition, offset, timestampMs, key, value, headers }: ReceivedRecord) {
+  const text = (bytes: Buffer | null) => bytes?.toString('base64') ?? null
+  return {
+    ...{ topic, partition, offset: String(offset), timestamp: String(timestampMs), key: text(key), value: text(value) },
+    headers: headers.map(each => ({ key: each.key.toString('utf8'), value: text(each.value) })),
+  }
+}
+
+/** A worker of Java has no such path. */
+function noPreview(error: unknown): never {
+  if (error instanceof HttpError && (error.status === 404 || error.status === 405))
+    throw new HttpError(501, 501, 'This worker has no preview; Millrace’s own has one')
+  throw error
+}
+
 const create = route({
   method: 'POST',
   path: '/connectors',
@@ -123,4 +182,4 @@ const change = route({
   },
 })
 
-export const connectorFormRoutes = [plugins, plugin, check, create, change] as const
+export const connectorFormRoutes = [plugins, plugin, check, preview, create, change] as const

@@ -65,7 +65,7 @@ export function CreateConnector() {
       facts={[kind]}
       actions={
         <LinkButton kind="plain" to="/create-connector" search={{}}>
-          Another one
+          Another system
         </LinkButton>
       }
     >

@@ -1,12 +1,13 @@
 /** A configuration as a form, with what the worker says about it. */
 import { useMutation } from '@tanstack/react-query'
 import { lazy, Suspense, useState } from 'react'
-import { Button, Field, Input } from '../../ui/button.tsx'
+import { Button, Input } from '../../ui/button.tsx'
 import { Failed, Loading, Refused } from '../../ui/states.tsx'
 import { type Config, check, type Draft, useCheck, useDraft, withName } from './draft.ts'
 import { KeyField } from './field.tsx'
 import css from './form.module.css'
 import { type Checked, isShownAtFirst, type Section, sectionsOf, unknownKeys } from './keys.ts'
+import { Preview } from './preview.tsx'
 import { TransformSections } from './transform-sections.tsx'
 
 const Editor = lazy(() => import('../../ui/editor.tsx'))
@@ -25,6 +26,7 @@ interface ConnectorFormProps {
 export function ConnectorForm({ name: given, className, summary = null, config: before, action, readOnly, onSave }: ConnectorFormProps) {
   const [name, setName] = useState(given ?? '')
   const [isText, setIsText] = useState(false)
+  const [previews, setPreviews] = useState(before['transforms'] !== undefined)
   const draft = useDraft(before)
   const checked = useCheck(className, withName(name, className, draft.settled))
   const saving = useMutation({
@@ -49,11 +51,7 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
       <div className={css['scroll']}>
         <div className={css['keys']}>
           {summary !== null && <p className={css['summary']}>{sentence(summary)}</p>}
-          {given === null && (
-            <Field label="Name" hint="It cannot be changed later.">
-              {id => <Input id={id} value={name} required maxLength={200} onChange={event => setName(event.target.value)} autoFocus />}
-            </Field>
-          )}
+          {given === null && <Name value={name} onChange={setName} />}
           {isText ? (
             <AsText config={draft.config} readOnly={readOnly} onChange={draft.replace} />
           ) : (
@@ -61,8 +59,12 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
           )}
         </div>
       </div>
+      {previews && !readOnly && (
+        <Preview className={className} config={withName(name, className, draft.settled)} close={() => setPreviews(false)} />
+      )}
       <footer className={css['footer']}>
         {saving.error !== null && <Refused error={saving.error} />}
+        {!readOnly && !previews && <Button onClick={() => setPreviews(true)}>Preview on real records</Button>}
         <Button
           onClick={() => {
             setIsText(!isText)
@@ -78,6 +80,30 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
         )}
       </footer>
     </form>
+  )
+}
+
+function Name({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  return (
+    <div className={`${css['section']} ${css['alone']}`}>
+      <div className={css['field']}>
+        <div className={css['about']}>
+          <label htmlFor="connector-name">name&thinsp;*</label>
+          <p className={css['doc']}>Of the connector. It cannot be changed later.</p>
+        </div>
+        <div className={css['value']}>
+          <Input
+            id="connector-name"
+            value={value}
+            required
+            maxLength={200}
+            placeholder="orders-to-archive"
+            onChange={event => onChange(event.target.value)}
+            autoFocus
+          />
+        </div>
+      </div>
+    </div>
   )
 }
 

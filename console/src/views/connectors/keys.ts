@@ -45,6 +45,9 @@ export function sectionsOf({ keys }: Checked, own: string): { sections: Section[
     const title = places.find(([pattern]) => pattern.test(key.name))?.[1] ?? (isCommon(key) ? others : own)
     byTitle.set(title, [...(byTitle.get(title) ?? []), key])
   }
+  const [topics] = byTitle.values()
+  // What is read comes first.
+  topics!.sort((a, b) => Number(b.name.startsWith('topics')) - Number(a.name.startsWith('topics')))
   const rest = byTitle.get(others)
   byTitle.delete(others)
   const sections = Array.from(byTitle, ([title, of]) => ({ title, keys: of })).filter(each => each.keys.length > 0)
@@ -67,7 +70,9 @@ function isCommon({ group }: Key): boolean {
 }
 
 export function isShownAtFirst({ name, required, importance, errors }: Key, config: Readonly<Record<string, string>>): boolean {
-  return required || importance === 'HIGH' || errors.length > 0 || (config[name] ?? '') !== ''
+  // Converters have many keys that hardly anybody changes.
+  const matters = importance === 'HIGH' && !/^(?:key|value|header)\.converter\./.test(name)
+  return required || matters || /^(?:key|value)\.converter$/.test(name) || errors.length > 0 || (config[name] ?? '') !== ''
 }
 
 /** In the configuration, but no key that the worker knows. */

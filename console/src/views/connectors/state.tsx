@@ -18,11 +18,11 @@ interface WholeState {
 /** Of a connector with its tasks: what has failed counts more than what runs. */
 export function ConnectorState({ state, tasks, failed, nextTryMs }: WholeState) {
   if (failed === 0 || state === 'FAILED') return <State state={state} nextTryMs={nextTryMs} />
-  const said = `${failed} of ${tasks} ${tasks === 1 ? 'task' : 'tasks'} failed`
+  const said = tasks === 1 ? 'its task failed' : `${failed} of ${tasks} tasks failed`
   return <Mark tone="bad">{`${said}${nextTryMs === null ? '' : `, ${nextTry(nextTryMs)}`}`}</Mark>
 }
 
 export function nextTry(atMs: number): string {
   const left = atMs - Date.now()
-  return left <= 1_000 ? 'tried again now' : `tried again in ${duration(Math.round(left / 1_000) * 1_000)}`
+  return left <= 1_000 ? 'next try now' : `next try in ${duration(Math.round(left / 1_000) * 1_000)}`
 }

@@ -11,7 +11,7 @@ import { Table } from '../../ui/table.tsx'
 import { LagPlot } from '../group-lag.tsx'
 import { useConnector } from './connector.tsx'
 import css from './connectors.module.css'
-import { State } from './state.tsx'
+import { nextTry, State } from './state.tsx'
 
 type Found = Output<'GET /connectors/:connector'>
 
@@ -145,7 +145,7 @@ function Failures({ found: { failures, tasks } }: { found: Found }) {
   ].sort((a, b) => Number(b.at) - Number(a.at))
   if (all.length === 0) return null
   return (
-    <section aria-label="Failures">
+    <div>
       <h2 className={css['heading']}>What has failed, and what became of it</h2>
       <Table
         label="Failures"
@@ -156,11 +156,16 @@ function Failures({ found: { failures, tasks } }: { found: Found }) {
           <span key="why" className={css['why']}>
             {reason}
           </span>,
-          retryMs === null ? 'left as it is' : `tried again after ${duration(retryMs)}`,
+          thenOf(Number(at), retryMs),
         ])}
       />
-    </section>
+    </div>
   )
+}
+
+function thenOf(atMs: number, retryMs: number | null): string {
+  if (retryMs === null) return 'left as it is'
+  return atMs + retryMs > Date.now() ? nextTry(atMs + retryMs) : `tried again after ${duration(retryMs)}`
 }
 
 function Topics({ topics }: { topics: readonly string[] }) {

@@ -1,0 +1,116 @@
+/** Connectors and triggers in a real browser: the main job of each view, and that each view can be used by everybody. */
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Browser, BrowserContextOptions } from 'playwright-core'
+import { eventually } from '../cluster/two-brokers.ts'
+import { buildConsole, openBrowser, openPage as openPageOf, patienceMs, problemsOf, soon, type View } from './browser.ts'
+import { type Hub, startHub } from './hub.testing.ts'
+
+const browser: Browser | string = await openBrowser()
+const skip = typeof browser === 'string' ? browser : false
+const options = { skip, timeout: 3 * patienceMs }
+
+let hub: Hub
+
+before(async () => {
+  if (skip !== false) return
+  buildConsole()
+  hub = await startHub()
+  await hub.client.createTopic({ name: 'orders', partitions: 1 })
+  await hub.client.send('orders', [{ key: Buffer.from('u-1'), value: Buffer.from('{"id":9007199254740993,"card":"4111"}') }])
+})
+after(async () => {
+  if (typeof browser === 'string') return
+  await browser.close()
+  await hub[Symbol.asyncDispose]()
+})
+
+const openPage = (path: string, context: BrowserContextOptions = {}) => openPageOf(browser as Browser, hub.base + path, context)
+
+test('a connector is made by a form, with a transform that is seen on real records, and carries them', options, async () => {
+  const { page, complaints } = await openPage('/connectors')
+  await page.getByRole('link', { name: 'New connector' }).click()
+  await page.getByRole('link', { name: 'file-sink' }).click()
+  await page.getByLabel('name', { exact: false }).first().fill('lines')
+  await page.getByLabel('file', { exact: true }).fill(join(hub.directory, 'lines.txt'))
+  await page.getByLabel('tasks.max', { exact: true }).fill('many')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('values are not right').waitFor()
+  await page.getByText('Not a number of type INT').waitFor()
+  await page.getByLabel('tasks.max', { exact: true }).fill('1')
+  await page.getByLabel('topics', { exact: true }).fill('orders')
+
+  await page.getByLabel('Add a transform').selectOption({ label: 'ReplaceField$Value' })
+  await page.getByRole('button', { name: 'Preview on real records' }).click()
+  await page
+    .getByRole('button', { name: /more keys/ })
+    .nth(2)
+    .waitFor()
+  await page
+    .getByRole('group', { name: '1. replaceField' })
+    .getByRole('button', { name: /more key/ })
+    .click()
+  await page.getByLabel('transforms.replaceField.exclude').fill('card')
+  await page.getByLabel('transforms.replaceField.exclude').press('Tab')
+  const after = page.getByRole('region', { name: 'What the connector gets' })
+  await after.getByText('9007199254740993').waitFor()
+  await page.waitForFunction(`!document.querySelector('[aria-label="What the connector gets"]').textContent.includes('4111')`)
+  assert.match((await page.getByRole('region', { name: 'As it is read' }).textContent()) ?? '', /4111/)
+
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.waitForURL(/\/connectors\/lines\/status$/)
+  await soon(page, async () => (await page.getByText('running').count()) > 1)
+  const file = join(hub.directory, 'lines.txt')
+  await eventually(async () => existsSync(file) && readFileSync(file, 'utf8') === '{"id":9007199254740993}\n', 1_000)
+  await page.getByRole('button', { name: 'Pause' }).click()
+  await soon(page, async () => (await page.getByRole('button', { name: 'Resume' }).count()) === 1)
+  await page.getByRole('button', { name: 'More', exact: true }).click()
+  await page.getByRole('menuitem', { name: 'Stop, to change offsets' }).click()
+  await page.getByRole('link', { name: 'Offsets' }).click()
+  await soon(page, async () => (await page.getByRole('button', { name: 'Reset offsets' }).count()) === 1)
+  await page.getByText('{"kafka_offset":1}').waitFor()
+  await page.getByRole('button', { name: 'Reset offsets' }).click()
+  await page.getByLabel('Type lines to confirm').fill('lines')
+  await page.getByRole('button', { name: 'Reset the offsets' }).click()
+  await page.getByText('It has no offsets yet').waitFor()
+  await page.getByRole('button', { name: 'More', exact: true }).click()
+  await page.getByRole('menuitem', { name: 'Delete…' }).click()
+  await page.getByLabel('Type lines to confirm').fill('lines')
+  await page.getByRole('button', { name: 'Delete the connector' }).click()
+  await page.waitForURL(/\/connectors$/)
+  await page.getByText('There are no connectors yet').waitFor()
+  assert.deepEqual(
+    complaints.filter(each => !/status of 400|status of 404/.test(each)),
+    [],
+  )
+  await page.close()
+})
+
+test('why a connector has failed is seen at once, also on a narrow screen', options, async () => {
+  const config = { topics: 'orders', file: join(hub.directory, 'no/such/lines.txt'), 'value.converter.schemas.enable': 'false' }
+  const whole = { 'connector.class': 'file-sink', 'key.converter': 'string', 'value.converter': 'json', ...config }
+  await eventually(async () => (await hub.ask('POST', '/connectors', { name: 'broken', config: whole })).status === 200, 400)
+  const { page } = await openPage('/connectors', { viewport: { width: 360, height: 720 } })
+  await soon(page, async () => (await page.getByText('its task failed, next try in').count()) === 1)
+  await page.getByRole('link', { name: 'broken' }).click()
+  await page.getByRole('region', { name: 'Why task 0 has failed' }).getByText('ENOENT').first().waitFor()
+  await page.close()
+})
+
+const views: readonly View[] = [
+  ['/connectors', 'next try in'],
+  ['/connectors/broken/status', 'What has failed, and what became of it'],
+  ['/connectors/broken/config', 'Records that cannot be processed'],
+  ['/connectors/broken/offsets', 'Offsets change only while it is stopped'],
+  ['/create-connector', 'From another system into topics'],
+  ['/create-connector?class=elasticsearch', 'connection.url'],
+  ['/connectors/nothing/status', 'nothing not found'],
+]
+
+test('every view is accessible, in light and dark, and fits a narrow screen', { skip, timeout: 6 * patienceMs }, async () => {
+  const { page } = await openPage('/nowhere', { bypassCSP: true })
+  assert.deepEqual(await problemsOf(page, views), [])
+  await page.close()
+})
