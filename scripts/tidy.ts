@@ -39,6 +39,7 @@ const mayImport: Record<string, readonly string[]> = {
   'topic-table': ['base', 'logger', 'client'],
   connector: ['base'],
   connectors: ['base', 'connector', 'formats', 'client', 'serde'],
+  samples: ['client'],
   service: ['base', 'logger', 'client', 'http', 'sessions'],
   connect: [
     'base',
@@ -47,6 +48,7 @@ const mayImport: Record<string, readonly string[]> = {
     'logger',
     'client',
     'http',
+    'samples',
     'sessions',
     'topic-table',
     'service',
@@ -56,7 +58,7 @@ const mayImport: Record<string, readonly string[]> = {
     'connectors',
   ],
   registry: ['base', 'logger', 'client', 'http', 'sessions', 'topic-table', 'service'],
-  console: ['base', 'protocol', 'logger', 'client', 'serde', 'expr', 'http', 'json-http', 'sessions', 'topic-table', 'service'],
+  console: ['base', 'protocol', 'logger', 'client', 'serde', 'expr', 'http', 'json-http', 'samples', 'sessions', 'topic-table', 'service'],
   rest: ['base', 'logger', 'client', 'http', 'sessions', 'serde', 'service'],
   triggers: [
     'base',
@@ -64,6 +66,7 @@ const mayImport: Record<string, readonly string[]> = {
     'logger',
     'client',
     'http',
+    'samples',
     'sessions',
     'topic-table',
     'service',

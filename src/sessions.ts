@@ -6,7 +6,7 @@
  * remembered only as keyed hashes.
  */
 export { type Acting, type Actor, CannotAct, openActing, principalProblem } from './sessions/acting.ts'
-export { type Credentials, Unauthorized, withoutLogin } from './sessions/credentials.ts'
+export { basicLogin, type Credentials, Unauthorized, withoutLogin } from './sessions/credentials.ts'
 export { type Login, Logins } from './sessions/logins.ts'
 export { Oidc, type OidcRequest, type OidcSettings, type OidcTokens } from './sessions/oidc.ts'
 export { seal, unseal } from './sessions/seal.ts'

@@ -5,7 +5,7 @@ import { type Client, openClient } from '../client.ts'
 import { closeHttpApp, type ErrorBody, HttpError, type HttpSettings, listen, openHttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
 import type { RegistryReached, Service, ServiceContext } from '../service.ts'
-import type { Acting } from '../sessions.ts'
+import { type Acting, basicLogin } from '../sessions.ts'
 import { type Demand, demandRights } from './access.ts'
 import { Membership } from './group/member.ts'
 import type { ProtocolName } from './group/protocol.ts'
@@ -68,11 +68,6 @@ export function openConnect({ settings, sessions, own, acting, registryFor, syst
     system,
     logger,
   })
-}
-
-function basicLogin(properties: Readonly<Record<string, string>>): string | undefined {
-  const { 'sasl.username': user, 'sasl.password': password } = properties
-  return user === undefined || password === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
 export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {

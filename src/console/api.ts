@@ -16,6 +16,8 @@ import { shareRoutes } from './api/share.ts'
 import { topicGroupRoutes } from './api/topic-groups.ts'
 import { topicRoutes } from './api/topics.ts'
 import { transactionRoutes } from './api/transactions.ts'
+import { triggerTestRoutes } from './api/trigger-tests.ts'
+import { triggerRoutes } from './api/triggers.ts'
 import type { Route } from './route.ts'
 
 export type { Problem } from './problem.ts'
@@ -38,6 +40,8 @@ const all = [
   ...connectorFormRoutes,
   ...securityRoutes,
   ...transactionRoutes,
+  ...triggerRoutes,
+  ...triggerTestRoutes,
 ] as const
 
 /** By `GET /topics`. */

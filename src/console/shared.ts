@@ -3,7 +3,7 @@ import { Turns } from '../base.ts'
 import type { Client } from '../client.ts'
 import { openRegistryClient, type RegistryClient } from '../serde.ts'
 import type { ServiceContext } from '../service.ts'
-import type { Identity } from '../sessions.ts'
+import { basicLogin, type Identity } from '../sessions.ts'
 import { type Catalogue, Catalogues } from './catalogue.ts'
 import { History } from './history/history.ts'
 import { SearchThreads } from './messages/threads.ts'
@@ -11,6 +11,9 @@ import { guarded, openPeer, type Peer } from './peers.ts'
 import { PerIdentity } from './per-identity.ts'
 import { SavedFilters } from './saved-filters.ts'
 import { Streams } from './streams.ts'
+
+/** The services themselves; no key of a person is like this. */
+const ofServices: Identity = { principal: 'User:millrace-services', key: 'services' }
 
 export class Shared {
   readonly context: ServiceContext
@@ -31,12 +34,14 @@ export class Shared {
     this.turns = new Turns(context.system)
     this.threads = new SearchThreads(context.system)
     this.savedFilters = new SavedFilters(context)
-    this.history = new History({ client: context.own, metricsUrl: context.settings.metricsUrl, system: context.system })
     this.#catalogues = new Catalogues(context.system)
-    const { system } = context
+    const { system, own, settings } = context
     this.#registries = new PerIdentity(reached => openRegistryClient({ ...reached, system }))
     this.#workers = new PerIdentity(reached => openPeer(reached, 'the worker of Kafka Connect', system))
     this.#triggers = new PerIdentity(reached => openPeer(reached, 'the triggers service', system))
+    const authorization = basicLogin(settings.ownProperties)
+    const triggers = () => this.#triggers.of(ofServices, context.triggersFor(authorization))
+    this.history = new History({ client: own, metricsUrl: settings.metricsUrl, triggers, system })
   }
 
   catalogueOf({ key }: Identity, client: Client): Catalogue {

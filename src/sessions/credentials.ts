@@ -78,3 +78,9 @@ export function withoutLogin(properties: ClientProperties): ClientProperties {
   const own = isCertificateLogin ? /^(?:sasl\.|ssl\.(?:keystore|key|certificate)\.)/ : /^sasl\./
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !own.test(name)))
 }
+
+/** Of a client with a password, as it would say it to a service over HTTP; undefined: it has none. */
+export function basicLogin(properties: Readonly<Record<string, string>>): string | undefined {
+  const { 'sasl.username': user, 'sasl.password': password } = properties
+  return user === undefined || password === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+}

@@ -36,6 +36,15 @@ const Target = Type.Union([
   Type.Object({ url: Type.String({ pattern: '^https?://[^\\s/?#@]+', maxLength: 2_000 }) }, exactly),
 ])
 
+export const Filter = Type.Union(
+  [
+    Type.Null(),
+    Type.Object({ Filters: Type.Array(Type.Object({ Pattern: Type.String() }, exactly)) }, exactly),
+    Type.Object({ cel: Type.String({ minLength: 1 }) }, exactly),
+  ],
+  { default: null },
+)
+
 export const Definition = Type.Object(
   {
     description: Type.String({ maxLength: 1_000, default: '' }),
@@ -68,14 +77,7 @@ export const Definition = Type.Object(
       },
       { ...exactly, default: {} },
     ),
-    filter: Type.Union(
-      [
-        Type.Null(),
-        Type.Object({ Filters: Type.Array(Type.Object({ Pattern: Type.String() }, exactly)) }, exactly),
-        Type.Object({ cel: Type.String({ minLength: 1 }) }, exactly),
-      ],
-      { default: null },
-    ),
+    filter: Filter,
     onFailure: Type.Union([Type.Null(), Target], { default: null }),
     output: Type.Union(
       [

@@ -1,5 +1,5 @@
 /** Calls of a function that are no trigger's: to see whether it can be loaded, and what it does with an event. */
-import type { System } from '../base.ts'
+import { parseLossless, type System } from '../base.ts'
 import type { ReceivedRecord } from '../client.ts'
 import { functionFile, openCallee, Unavailable } from './callee.ts'
 import type { Definition } from './definition.ts'
@@ -68,7 +68,7 @@ export class FunctionTests {
     // What was written last may still be on its way.
     await new Promise<void>(resolve => void this.#system.timers.after(20, resolve))
     callee.close()
-    return { event: JSON.parse(event), result, error, durationMs, isCold, output }
+    return { event: parseLossless(event), result, error, durationMs, isCold, output }
   }
 
   #id(name: string): string {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Browser, BrowserContextOptions } from 'playwright-core'
-import { realSystem, type System } from '../../src/base.ts'
+import { realSystem } from '../../src/base.ts'
 import { type AclOperation, type Client, openClient } from '../../src/client.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
@@ -22,6 +22,7 @@ import {
   type View,
   violationsOf,
   visit,
+  withQuickLooks,
 } from './browser.ts'
 import { openTransaction } from './raw.ts'
 import { fillSample, userSchema } from './sample.ts'
@@ -54,13 +55,6 @@ after(async () => {
   await services.close()
   await broker.close()
 })
-
-/** The services look at groups every ten seconds, for which no test waits. */
-function withQuickLooks(system: System): System {
-  const isLook = (ms: number) => ms > 9_000 && ms <= 10_000
-  const { timers } = system
-  return { ...system, timers: { after: (ms, run) => timers.after(isLook(ms) ? 1_000 : ms, run), soon: timers.soon } }
-}
 
 const openPage = (path: string, context: BrowserContextOptions = {}) => openPageOf(browser as Browser, base + path, context)
 

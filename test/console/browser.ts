@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { System } from '../../src/base.ts'
 import { eventually } from '../cluster/two-brokers.ts'
 
 const repository = join(import.meta.dirname, '../..')
@@ -49,6 +50,13 @@ export async function violationsOf(page: Page, rules: object) {
     rules,
   )
   return violations
+}
+
+/** The services look at groups every ten seconds, for which no test waits. */
+export function withQuickLooks(system: System): System {
+  const isLook = (ms: number) => ms > 9_000 && ms <= 10_000
+  const { timers } = system
+  return { ...system, timers: { after: (ms, run) => timers.after(isLook(ms) ? 1_000 : ms, run), soon: timers.soon } }
 }
 
 export const patienceMs = 120_000

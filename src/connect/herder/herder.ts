@@ -6,13 +6,14 @@
  */
 import type { System } from '../../base.ts'
 import type { Client } from '../../client.ts'
+import type { Sample } from '../../samples.ts'
 import type { RegistryReached } from '../../service.ts'
 import type { Acting } from '../../sessions.ts'
 import type { GroupMember } from '../group/member.ts'
 import { type Levels, levelNamed } from '../levels.ts'
 import { nameOfTask, type TaskId, type Work } from '../names.ts'
 import type { Plugins } from '../plugins.ts'
-import { type PreviewRecord, previewRecords } from '../preview/host.ts'
+import { previewRecords } from '../preview/host.ts'
 import type { Previewed } from '../preview.ts'
 import type { Runtime } from '../runtime.ts'
 import { type Config, type ConfigChange, entries, type RestartRequest, type TargetState, withoutNulls } from '../stores/config-state.ts'
@@ -264,7 +265,7 @@ export class Herder implements GroupMember {
   }
 
   /** What the configuration makes of these records; nothing is written. Throws HttpError. */
-  preview(config: Config, records: readonly PreviewRecord[]): Promise<readonly Previewed[]> {
+  preview(config: Config, records: readonly Sample[]): Promise<readonly Previewed[]> {
     const { worker, registry, system } = this.#options
     const { 'key.converter': key, 'value.converter': value } = worker.values
     const own = { 'key.converter': key, 'value.converter': value, ...worker.properties }

@@ -2,27 +2,17 @@
 import { Worker } from 'node:worker_threads'
 import type { System } from '../../base.ts'
 import { HttpError } from '../../http.ts'
+import type { Sample } from '../../samples.ts'
 import type { DefaultRegistry } from '../converters/converter.ts'
 import { badRequest } from '../herder/errors.ts'
 import type { Previewed } from '../preview.ts'
-
-/** As it comes by the API; bytes are in base64, 64-bit numbers digits. */
-export interface PreviewRecord {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: string
-  readonly timestamp: string
-  readonly key: string | null
-  readonly value: string | null
-  readonly headers: readonly { readonly key: string; readonly value: string | null }[]
-}
 
 export interface PreviewOrder {
   readonly config: Readonly<Record<string, string>>
   /** Of the worker, whose converters count where the connector names none. */
   readonly worker: Readonly<Record<string, string>>
   readonly registry: DefaultRegistry | null
-  readonly records: readonly PreviewRecord[]
+  readonly records: readonly Sample[]
 }
 
 export type PreviewAnswer = { readonly results: readonly Previewed[] } | { readonly invalid: string }

@@ -1,6 +1,7 @@
 /** The thread of one preview: converters and scripts of strangers run here, as they do in the threads of tasks. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { InvalidConfig, realSystem } from '../../base.ts'
+import { fromSample } from '../../samples.ts'
 import { openPreview, type Previewed } from '../preview.ts'
 import { resolveProviders } from '../providers.ts'
 import type { PreviewAnswer, PreviewOrder } from './host.ts'
@@ -12,13 +13,7 @@ async function run(): Promise<PreviewAnswer> {
   try {
     const preview = await openPreview(await withSecretsOfConverters(), order.worker, { system, schemas: false, registry: order.registry })
     const results: Previewed[] = []
-    for (const { topic, partition, offset, timestamp, key, value, headers } of order.records) {
-      const sample = {
-        ...{ topic, partition, offset: BigInt(offset), timestampMs: BigInt(timestamp), key: bytesOf(key), value: bytesOf(value) },
-        headers: headers.map(each => ({ key: Buffer.from(each.key), value: bytesOf(each.value) })),
-      }
-      results.push(await preview.sink(sample))
-    }
+    for (const sample of order.records) results.push(await preview.sink(fromSample(sample)))
     return { results }
   } catch (error) {
     if (error instanceof InvalidConfig) return { invalid: error.message }
@@ -31,10 +26,6 @@ async function withSecretsOfConverters(): Promise<Record<string, string>> {
   const entries = Object.entries(order.config)
   const ofConverters = entries.filter(([key]) => /^(?:key|value|header)\.converter\./.test(key))
   return { ...order.config, ...(await resolveProviders(Object.fromEntries(ofConverters), system, order.worker)) }
-}
-
-function bytesOf(text: string | null): Buffer | null {
-  return text === null ? null : Buffer.from(text, 'base64')
 }
 
 run().then(answer => {

@@ -1,6 +1,7 @@
 /** `/connector-plugins`: which connectors, converters and transforms there are, their keys, and whether a configuration is right. */
 import { Type } from 'typebox'
 import type { Declarations } from '../../base.ts'
+import { Samples } from '../../samples.ts'
 import { converterClasses } from '../converters.ts'
 import { badRequest, notFound } from '../herder/errors.ts'
 import { ownVersion } from '../plugins.ts'
@@ -10,24 +11,7 @@ import { type Api, Properties, params, textsOf } from './api.ts'
 
 const Listing = Type.Object({ connectorsOnly: Type.Optional(Type.String()) })
 
-const Bytes = Type.Union([Type.String(), Type.Null()])
-const Digits = Type.String({ pattern: '^-?\\d{1,19}$' })
-const Preview = Type.Object({
-  config: Properties,
-  /** Bytes in base64. */
-  records: Type.Array(
-    Type.Object({
-      topic: Type.String(),
-      partition: Type.Integer(),
-      offset: Digits,
-      timestamp: Digits,
-      key: Bytes,
-      value: Bytes,
-      headers: Type.Array(Type.Object({ key: Type.String(), value: Bytes }), { maxItems: 1_000 }),
-    }),
-    { maxItems: 100 },
-  ),
-})
+const Preview = Type.Object({ config: Properties, records: Samples })
 
 interface Other {
   readonly class: string

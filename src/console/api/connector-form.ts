@@ -1,9 +1,9 @@
 /** What the form of a connector needs: which connectors there are, what their keys mean, and what is wrong with a configuration. All of it is the worker's word. */
 import { Type } from 'typebox'
-import type { ReceivedRecord } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import { newestOf } from '../connectors/sample.ts'
+import { toSample } from '../../samples.ts'
 import { ifMissing, listOf, pathOf, recordOf, required, textOf } from '../connectors/worker.ts'
+import { newestOf } from '../newest.ts'
 import { MaybeText, route, TopicName } from '../route.ts'
 import { OfConnector } from './connectors.ts'
 
@@ -128,7 +128,7 @@ const preview = route({
     const found = await newestOf(client, topic, most, shared.context.system)
     if (found.length === 0) return { records: [] }
     const path = `/connector-plugins/${encodeURIComponent(params.class)}/preview`
-    const answer = recordOf(await peer.ask('POST', path, { config, records: found.map(inBase64) }).catch(noPreview))
+    const answer = recordOf(await peer.ask('POST', path, { config, records: found.map(toSample) }).catch(noPreview))
     const results = listOf(answer['results']).map(recordOf)
     return {
       records: found.map(({ partition, offset }, at) => {
@@ -139,14 +139,6 @@ const preview = route({
     }
   },
 })
-
-function inBase64({ topic, partition, offset, timestampMs, key, value, headers }: ReceivedRecord) {
-  const text = (bytes: Buffer | null) => bytes?.toString('base64') ?? null
-  return {
-    ...{ topic, partition, offset: String(offset), timestamp: String(timestampMs), key: text(key), value: text(value) },
-    headers: headers.map(each => ({ key: each.key.toString('utf8'), value: text(each.value) })),
-  }
-}
 
 /** A worker of Java has no such path. */
 function noPreview(error: unknown): never {

@@ -4,9 +4,12 @@
  */
 import type { System, Timer } from '../../base.ts'
 import { type Client, everyPartition } from '../../client.ts'
+import type { Peer } from '../peers.ts'
+import { listTriggers } from '../triggers/service.ts'
 import { GroupHistory } from './groups.ts'
 import { type Reading, readPage } from './page.ts'
 import { Ring } from './ring.ts'
+import { mostTriggers, TriggerHistory } from './triggers.ts'
 
 const everyMs = 10_000
 /** A look may take so much of the time, but what is shown should not be older than a minute. */
@@ -36,11 +39,14 @@ export interface HistoryOptions {
   /** Acts as the services' own principal. */
   readonly client: Client
   readonly metricsUrl: string | null
+  /** As the services' own principal; null: there are none here. */
+  triggers(): Peer | null
   readonly system: Pick<System, 'clock' | 'timers'>
 }
 
 export class History {
   readonly groups = new GroupHistory(points)
+  readonly triggers = new TriggerHistory(points)
   readonly series = Object.fromEntries(seriesNames.map(name => [name, new Ring(points)])) as Record<SeriesName, Ring>
   /** Why the last look failed; null: it did not. */
   problem: string | null = null
@@ -66,6 +72,7 @@ export class History {
     try {
       await this.#readCluster()
       await this.groups.look(this.#options.client, clock.now())
+      await this.#readTriggers()
       this.problem = null
     } catch (error) {
       this.problem = (error as Error).message
@@ -84,6 +91,14 @@ export class History {
     for (const name of seriesNames) this.series[name].add(nowMs, this.#valueOf(name, reading, atMs))
     this.#before = { reading, atMs }
     this.latest = reading
+  }
+
+  async #readTriggers(): Promise<void> {
+    const service = this.#options.triggers()
+    if (service === null) return
+    const { triggers } = await listTriggers(service, { limit: mostTriggers })
+    const { clock } = this.#options.system
+    this.triggers.look(triggers, clock.now(), clock.monotonic())
   }
 
   #valueOf(name: SeriesName, reading: Reading, atMs: number): number | null {

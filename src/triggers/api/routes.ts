@@ -1,17 +1,20 @@
 /** The API of triggers: create, list, show, change, delete, versions, roll-back, test, logs, metrics, and filters. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { stringifyLossless } from '../../base.ts'
 import { compileEventPattern } from '../../expr.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
+import { fromSample, Samples } from '../../samples.ts'
 import type { Identity, Sessions } from '../../sessions.ts'
 import { parseDefinition } from '../check.ts'
-import type { Definition } from '../definition.ts'
+import { type Definition, Filter } from '../definition.ts'
 import { withoutSecrets } from '../sink.ts'
 import type { TriggerStore, Version } from '../store.ts'
 import { type FunctionTests, sampleEvent } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
 import { requireAccess } from './access.ts'
 import { readLogs } from './read-logs.ts'
+import { eventWith, verdicts } from './samples.ts'
 
 export interface TriggersApi {
   readonly app: HttpApp
@@ -133,10 +136,11 @@ function callRoutes(api: TriggersApi): void {
     version: Type.Optional(VersionNumber),
     event: Type.Optional(Type.Unknown({ description: 'As the function gets it; by default one is made up' })),
     definition: Type.Optional(AnyObject),
+    records: Type.Optional(Samples),
   })
   app.post('/triggers/:name/test', { schema: { params: OfName, body } }, async request => {
     const { name } = request.params
-    const { version, event, definition: given } = request.body
+    const { version, event, definition: given, records } = request.body
     let definition: Definition
     // What is being written may be tried before it is a trigger.
     if (given !== undefined) {
@@ -147,7 +151,17 @@ function callRoutes(api: TriggersApi): void {
       await allow(api, request, found)
       definition = found.definition!
     }
-    return tests.run(name, definition, event === undefined ? sampleEvent(name, definition, context) : JSON.stringify(event))
+    const made = () =>
+      records === undefined || records.length === 0
+        ? sampleEvent(name, definition, context)
+        : eventWith(definition, records.map(fromSample), context)
+    return tests.run(name, definition, event === undefined ? made() : stringifyLossless(event))
+  })
+  // The filter of a trigger, over records that whoever asks has read.
+  const sampled = Type.Object({ filter: Filter, records: Samples })
+  app.post('/filter/records', { schema: { body: sampled } }, async request => {
+    const { filter, records } = request.body
+    return { records: await verdicts(filter, records.map(fromSample), context) }
   })
   const filter = Type.Object({ pattern: Type.Unknown(), event: Type.Unknown() })
   app.post('/filter', { schema: { body: filter } }, async request => {
@@ -220,7 +234,7 @@ async function shown(api: TriggersApi, version: Version) {
 function rowOf(api: TriggersApi, name: string) {
   const version = requireTrigger(api, name)
   const { topics, topicPattern, envelope, enabled, function: called } = version.definition!
-  const { state, calls, errors, givenUp } = statusOf(api, version)
+  const { state, reason, calls, errors, givenUp, seconds, throttles, records, ageMs } = statusOf(api, version)
   const kind = 'url' in called ? called.url : called.language
   const failed = Object.values(errors).reduce((sum, count) => sum + count, 0)
   return {
@@ -231,8 +245,14 @@ function rowOf(api: TriggersApi, name: string) {
     topics: topics ?? [topicPattern!],
     envelope,
     function: kind,
+    reason,
     calls,
     errors: failed,
     givenUp,
+    /** In the function. */
+    seconds,
+    throttles,
+    records,
+    ageMs,
   }
 }

@@ -1,6 +1,6 @@
 /** Some of the newest records of a topic, as they are stored, for a preview. */
-import type { System } from '../../base.ts'
-import type { Client, ReceivedRecord } from '../../client.ts'
+import type { System } from '../base.ts'
+import type { Client, ReceivedRecord } from '../client.ts'
 
 /** Of a topic with more, some. */
 const mostPartitions = 32
