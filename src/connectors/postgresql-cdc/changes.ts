@@ -14,7 +14,7 @@ import {
   type RowChange,
   type Truncate,
 } from './pgoutput.ts'
-import { offsetOf, type Position, type Within } from './position.ts'
+import { offsetOf, type Position, type Reading, type Within } from './position.ts'
 import type { Draft, NextInTransaction, Records, Whence } from './records.ts'
 import type { Frame } from './replication.ts'
 import type { DescribedTable, Tables } from './tables.ts'
@@ -28,11 +28,25 @@ interface Transaction {
   origin: Whence['origin']
 }
 
-/** A row that was added to the table of signals. */
-export interface SeenRow {
-  readonly table: string
-  readonly names: readonly string[]
-  readonly cells: readonly Cell[]
+/** What snapshots and signals hear of the stream, in its order. */
+export interface Listener {
+  /** For offsets. */
+  readonly reading: Reading | null
+  readonly markPrefix: string
+  /** Records of a chunk that is whole. */
+  marked(content: string): Draft[]
+  changed(table: string, columns: readonly string[], rows: readonly (readonly Cell[] | null)[]): void
+  truncated(table: string): void
+  sent(xid: number): void
+  /** A row of the table of signals. */
+  signal(columns: readonly string[], cells: readonly Cell[]): Promise<void>
+}
+
+interface Described {
+  readonly name: string
+  /** null: it is not captured. */
+  readonly table: DescribedTable | null
+  readonly columns: readonly string[]
 }
 
 const noTransaction: NextInTransaction = () => null
@@ -43,7 +57,8 @@ export class Changes {
   readonly #records: Records
   readonly #isPrefix: (prefix: string) => boolean
   readonly #sourcePartition: Struct
-  readonly #relations = new Map<number, { readonly table: DescribedTable; readonly names: readonly string[] } | null>()
+  readonly #relations = new Map<number, Described>()
+  readonly #listener: Listener
   #position: Position
   #resumed: Position
   #transaction: Transaction | null = null
@@ -52,7 +67,8 @@ export class Changes {
   #messages = 0
   #previousCommit: bigint | null = null
 
-  constructor(config: Config, tables: Tables, records: Records, position: Position) {
+  constructor(config: Config, tables: Tables, records: Records, position: Position, listener: Listener) {
+    this.#listener = listener
     this.#config = config
     this.#tables = tables
     this.#records = records
@@ -62,11 +78,7 @@ export class Changes {
   }
 
   get position(): Position {
-    return this.#position
-  }
-
-  get isWithin(): boolean {
-    return this.#transaction !== null
+    return { ...this.#position, reading: this.#listener.reading }
   }
 
   /** Adds its records to `out`. */
@@ -95,9 +107,10 @@ export class Changes {
     await this.#change(message, frame.lsn, out)
   }
 
-  async #described(relation: Extract<Message, { kind: 'relation' }>) {
-    if (!this.#tables.isCaptured(relation.schema, relation.table)) return null
-    return { table: await this.#tables.described(relation), names: relation.columns.map(({ name }) => name) }
+  async #described(relation: Extract<Message, { kind: 'relation' }>): Promise<Described> {
+    const { schema, table } = relation
+    const described = this.#tables.isCaptured(schema, table) ? await this.#tables.described(relation) : null
+    return { name: `${schema}.${table}`, table: described, columns: relation.columns.map(({ name }) => name) }
   }
 
   #advance(commit: bigint): void {
@@ -127,6 +140,7 @@ export class Changes {
     this.#position = position
     this.#previousCommit = endLsn
     this.#transaction = null
+    this.#listener.sent(begin.xid)
   }
 
   #open(): Transaction {
@@ -138,48 +152,67 @@ export class Changes {
     const transaction = this.#open()
     this.#messages = lsn === this.#lsn ? this.#messages + 1 : 1
     this.#lsn = lsn
-    const drafts = await this.#drafts(message, lsn, transaction)
-    const skipped = this.#doneOf(transaction, lsn, drafts.length)
+    const isDone = this.#isDone(transaction, lsn)
+    const before = this.#listener.reading
+    if (!isDone) await this.#tell(message)
+    const drafts = await this.#drafts(message, lsn, transaction, isDone)
+    const skipped = isDone ? drafts.length : this.#doneOf(transaction, lsn, drafts.length)
     const after: Within = { transaction: transaction.begin.finalLsn, lsn, messages: this.#messages, records: 0 }
     for (let at = skipped; at < drafts.length; at++) {
       const isLast = at === drafts.length - 1
       const within = isLast ? after : { ...after, messages: this.#messages - 1, records: at + 1 }
-      this.#add(out, drafts[at]!, { ...this.#position, within })
+      this.#add(out, drafts[at]!, { ...this.#position, within }, isLast ? this.#listener.reading : before)
     }
     if (transaction.done === null) this.#position = { ...this.#position, within: after }
   }
 
-  /** How many records of this message were made before. */
+  /** What a snapshot and signals make of it comes before its records. */
+  async #tell(message: RowChange | Truncate | LogicalMessage): Promise<void> {
+    if (message.kind === 'message') return
+    if (message.kind === 'truncate') {
+      for (const id of message.relations) this.#listener.truncated(this.#relation(id).name)
+      return
+    }
+    const { name, columns } = this.#relation(message.relation)
+    this.#listener.changed(name, columns, [message.before, message.after])
+    if (message.kind === 'insert' && name === this.#config['signal.data.collection']) await this.#listener.signal(columns, message.after!)
+  }
+
+  #isDone({ done }: Transaction, lsn: bigint): boolean {
+    return done !== null && (lsn < done.lsn || (lsn === done.lsn && this.#messages <= done.messages))
+  }
+
+  /** How many records of this message, which is not wholly done, were made before. */
   #doneOf(transaction: Transaction, lsn: bigint, records: number): number {
     const { done } = transaction
     if (done === null) return 0
-    if (lsn < done.lsn || (lsn === done.lsn && this.#messages <= done.messages)) return records
     transaction.done = null
     return lsn === done.lsn && this.#messages === done.messages + 1 ? Math.min(done.records, records) : 0
   }
 
-  async #drafts(message: RowChange | Truncate | LogicalMessage, lsn: bigint, transaction: Transaction): Promise<Draft[]> {
+  async #drafts(message: RowChange | Truncate | LogicalMessage, lsn: bigint, transaction: Transaction, isDone: boolean): Promise<Draft[]> {
     const { begin, events, origin } = transaction
     const whence: Whence = {
       ...{ lsn, xid: begin.xid, micros: begin.committedMicros, origin },
       ...{ previousCommit: this.#previousCommit ?? this.#position.commit, snapshot: 'false' },
     }
     const nextOf = (table: string): NextInTransaction => (events === null ? noTransaction : () => events.next(`${begin.xid}:${lsn}`, table))
+    if (message.kind === 'message' && message.prefix === this.#listener.markPrefix)
+      return isDone ? [] : this.#listener.marked(message.content.toString())
     if (message.kind === 'message')
       return this.#isPrefix(message.prefix) ? [this.#records.message(message, whence, nextOf('LOGICAL_DECODING_MESSAGE'))] : []
     if (message.kind === 'truncate')
       return message.relations.flatMap(id => {
-        const captured = this.#relation(id)?.table.captured
+        const captured = this.#relation(id).table?.captured
         return captured === undefined ? [] : this.#records.truncate(captured, whence, nextOf(captured.name))
       })
-    const known = this.#relation(message.relation)
-    if (known === null) return []
-    const { table } = known
+    const { table } = this.#relation(message.relation)
+    if (table === null) return []
     if (message.after !== null && !table.fits(message.after)) await table.fit(message.after)
     return this.#rowDrafts(message, table, whence, nextOf(table.captured.name))
   }
 
-  #relation(id: number) {
+  #relation(id: number): Described {
     const known = this.#relations.get(id)
     if (known === undefined) throw new MalformedInput(`a change is of the relation ${id}, which was not described`)
     return known
@@ -217,14 +250,14 @@ export class Changes {
     this.#add(out, this.#records.heartbeat(), this.#position)
   }
 
-  #add(out: SourceRecord[], draft: Draft, position: Position): void {
+  #add(out: SourceRecord[], draft: Draft, position: Position, reading: Reading | null = this.#listener.reading): void {
     const begin = this.#transaction?.begin ?? null
     out.push({
       ...draft,
       partition: null,
       timestampMs: null,
       sourcePartition: this.#sourcePartition,
-      sourceOffset: offsetOf(position, begin?.xid ?? null, begin?.committedMicros ?? null),
+      sourceOffset: offsetOf({ ...position, reading }, begin?.xid ?? null, begin?.committedMicros ?? null),
     })
   }
 }

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { readValues, realSystem } from '../../base.ts'
 import type { SourceRecord, Struct } from '../../connector.ts'
 import type { PostgresType, Table, TableColumn } from './catalog.ts'
-import { Changes } from './changes.ts'
+import { Changes, type Listener } from './changes.ts'
 import { type Config, keys } from './keys.ts'
-import { type Position, positionOf } from './position.ts'
+import { type Position, positionOf, start } from './position.ts'
 import { postgresSource, Records } from './records.ts'
 import type { Frame } from './replication.ts'
 import { type Lookup, Tables } from './tables.ts'
@@ -25,7 +25,7 @@ export const recorded: readonly Frame[] = realSystem()
       : { kind: 'data', lsn: BigInt(first), body: Buffer.from(second, 'base64') }
   })
 
-export const begin: Position = { commit: 26_421_928n, within: null, message: 0n }
+export const begin: Position = { ...start, commit: 26_421_928n }
 
 export function configOf(given: Readonly<Record<string, string>>): Config {
   return readValues(keys, { 'topic.prefix': 'shop', 'database.dbname': 'lab', ...given })
@@ -73,15 +73,25 @@ export class FakeCatalog implements Lookup {
   }
 }
 
+const deaf: Listener = {
+  reading: null,
+  markPrefix: 'none',
+  marked: () => [],
+  changed() {},
+  truncated() {},
+  sent() {},
+  async signal() {},
+}
+
 export function changesOf(
   config: Config,
   offset: Struct | null = null,
   catalog: Lookup = new FakeCatalog(),
-  warnings: string[] = [],
+  listener: Listener = deaf,
 ): Changes {
-  const tables = new Tables(config, catalog, postgresSource, (_, message) => warnings.push(message))
+  const tables = new Tables(config, catalog, postgresSource, () => {})
   const position = offset === null ? begin : positionOf(offset)!
-  return new Changes(config, tables, new Records(config, 'test', () => 1_796_000_000_000), position)
+  return new Changes(config, tables, new Records(config, 'test', () => 1_796_000_000_000), position, listener)
 }
 
 /** Those that the server sends from there: whole transactions that end after it, and messages. */

@@ -5,11 +5,14 @@ import { included } from '../change-data/lists.ts'
 import { Catalog } from './catalog.ts'
 import { Changes } from './changes.ts'
 import { ask, connect } from './connection.ts'
+import { IncrementalSnapshot, markPrefix } from './incremental.ts'
 import type { Config } from './keys.ts'
 import { lsnText } from './lsn.ts'
-import { offsetOf, type Position } from './position.ts'
+import type { Cell } from './pgoutput.ts'
+import { offsetOf, type Position, type Reading, start } from './position.ts'
 import { postgresSource, Records } from './records.ts'
 import { ReplicationStream } from './replication.ts'
+import { obey } from './signals.ts'
 import {
   createPassingSlot,
   createSlot,
@@ -25,6 +28,8 @@ import { enterSnapshot, readSnapshot, type SnapshotTable } from './snapshot.ts'
 import { Tables } from './tables.ts'
 
 const version = 'millrace'
+/** The first that sends logical messages, which incremental snapshots need. */
+const messagesSince = 140_000
 const defaultQueueBytes = 4_194_304
 
 export class Session {
@@ -39,6 +44,9 @@ export class Session {
   #snapshot: AsyncGenerator<SourceRecord[]> | null = null
   #snapshotClient: Client | null = null
   #changes: Changes | null = null
+  #incremental: IncrementalSnapshot | null = null
+  /** What was left to read when records were last safe. */
+  #safeReading: Reading | null = null
   #stream: ReplicationStream | null = null
   /** All records that were handed on are safe. */
   #isSafe = true
@@ -80,21 +88,21 @@ export class Session {
     const found = await findSlot(this.#sql, this.#config)
     const slot = found?.isLost === true ? null : found
     const mode = this.#config['snapshot.mode']
+    if (this.#position?.isOfSnapshot === true && (slot === null || this.#serverVersion < messagesSince)) this.#position = null
     if (this.#position !== null && slot === null) {
       if (mode !== 'when_needed') throw new Error(lostChanges(this.#config, this.#position, found !== null))
       this.#position = null
     }
     if (found?.isLost === true) await dropSlot(this.#sql, this.#config)
-    const isDue = mode === 'always' ? this.#changes === null && this.#position === null : this.#position === null
     const replication = await this.#connect('replication')
-    if (isDue && mode !== 'no_data' && mode !== 'never') {
+    if (this.#position === null && mode !== 'no_data' && mode !== 'never') {
       await this.#beginSnapshot(replication, slot !== null)
       return
     }
     if (slot === null) {
       const { lsn } = await createSlot(replication, this.#config, this.#serverVersion)
-      this.#position = { commit: lsn, within: null, message: 0n }
-    } else this.#position ??= { commit: slot.confirmed, within: null, message: 0n }
+      this.#position = { ...start, commit: lsn }
+    } else this.#position ??= { ...start, commit: slot.confirmed }
     await this.#startStream(replication)
   }
 
@@ -133,11 +141,12 @@ export class Session {
   }
 
   async *#readSnapshot(client: Client, exported: ExportedSnapshot, tables: readonly SnapshotTable[]): AsyncGenerator<SourceRecord[]> {
-    const after: Position = { commit: exported.lsn, within: null, message: 0n }
+    const after: Position = { ...start, commit: exported.lsn }
     const micros = BigInt(Math.floor(this.#context.system.clock.now())) * 1_000n
-    const offset = (isLast: boolean): Struct => {
-      const made = offsetOf(after, null, micros)
-      if (!isLast) made['snapshot'] = 'INITIAL'
+    const offset = (reading: Reading | null, isLast: boolean): Struct => {
+      if (isLast) return offsetOf(after, null, micros)
+      const made = offsetOf({ ...after, reading: this.#serverVersion < messagesSince ? null : reading }, null, micros)
+      made['snapshot'] = 'INITIAL'
       return made
     }
     yield* readSnapshot({
@@ -154,19 +163,61 @@ export class Session {
       slot: this.#config['slot.name'],
       publication: this.#config['publication.name'],
       from: position.commit,
-      logicalMessages: this.#serverVersion >= 140_000,
+      logicalMessages: this.#serverVersion >= messagesSince,
       mostBytes: this.#config['max.queue.size.in.bytes'] || defaultQueueBytes,
       statusMs: this.#config['status.update.interval.ms'],
     })
-    this.#changes = new Changes(this.#config, this.#tables, this.#records, position)
+    const incremental = this.#incrementalSnapshot(position)
+    this.#incremental = incremental
+    this.#changes = new Changes(this.#config, this.#tables, this.#records, position, {
+      get reading() {
+        return incremental.reading
+      },
+      markPrefix,
+      marked: content => incremental.marked(content),
+      changed: (table, columns, rows) => incremental.changed(table, columns, rows),
+      truncated: table => incremental.truncated(table),
+      sent: xid => incremental.sent(xid),
+      signal: (columns, cells) => this.#signal(incremental, columns, cells),
+    })
     this.#context.log.info({ lsn: lsnText(position.commit) }, 'the stream of changes begins')
+  }
+
+  #incrementalSnapshot(position: Position): IncrementalSnapshot {
+    const { system, log } = this.#context
+    const now = () => BigInt(Math.floor(system.clock.now())) * 1_000n
+    const whence = () => ({ lsn: null, xid: null, micros: now(), previousCommit: null, snapshot: 'incremental', origin: null }) as const
+    return new IncrementalSnapshot(
+      {
+        ...{ client: this.#sql, system, log, chunkRows: this.#config['incremental.snapshot.chunk.size'] },
+        tableNow: async name => {
+          const captured = (await this.#tables.captured()).find(each => `${each.schema}.${each.name}` === name)
+          const table = captured === undefined ? null : await this.#tables.now(captured.schema, captured.name)
+          return table === null || table.key.length === 0 ? null : table
+        },
+        read: (table, row) => this.#records.read(table.captured, row, whence()),
+      },
+      position.reading,
+    )
+  }
+
+  async #signal(incremental: IncrementalSnapshot, columns: readonly string[], cells: readonly Cell[]): Promise<void> {
+    const [id, type, data] = ['id', 'type', 'data'].map(name => cells[columns.indexOf(name)])
+    const { log } = this.#context
+    if (typeof id !== 'string' || typeof type !== 'string' || (typeof data !== 'string' && data !== null))
+      return log.warn({ table: this.#config['signal.data.collection'] }, 'the table of signals must have the columns id, type and data')
+    if (type === 'execute-snapshot' && this.#serverVersion < messagesSince)
+      return log.warn({ signal: id }, 'incremental snapshots need PostgreSQL 14')
+    const captured = async () => (await this.#tables.captured()).map(({ schema, name }) => `${schema}.${name}`)
+    await obey({ id, type, data }, incremental, captured, log)
   }
 
   async poll(): Promise<SourceRecord[]> {
     await this.#measure()
     const records = this.#snapshot !== null ? await this.#pollSnapshot(this.#snapshot) : await this.#pollStream()
     if (records.length > 0) this.#isSafe = false
-    else this.#confirm()
+    // A snapshot that was asked for, and that no stored offset knows of, must be asked for again after a crash.
+    else if (this.#incremental?.reading === null || this.#incremental?.reading === this.#safeReading) this.#confirm()
     return records
   }
 
@@ -188,6 +239,7 @@ export class Session {
       await this.#wait(this.#config['poll.interval.ms'])
       return out
     }
+    await this.#incremental?.step()
     const most = this.#config['max.batch.size']
     for (let frame = stream.take(); ; frame = stream.take()) {
       if (frame === null) {
@@ -235,6 +287,7 @@ export class Session {
   /** What was handed on is in Kafka. */
   committed(): void {
     this.#isSafe = true
+    this.#safeReading = this.#incremental?.reading ?? null
     this.#confirm()
   }
 

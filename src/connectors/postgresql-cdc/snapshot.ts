@@ -5,12 +5,27 @@ import type { SnapshotMark } from '../change-data/envelope.ts'
 import type { CapturedTable } from './captured-table.ts'
 import type { Table } from './catalog.ts'
 import { ask, askText, quoted } from './connection.ts'
+import type { Reading } from './position.ts'
 import type { Draft, Records, Whence } from './records.ts'
 import type { ExportedSnapshot } from './slot.ts'
 
 export interface SnapshotTable {
   readonly table: Table
   readonly captured: CapturedTable
+  /** Columns by which its rows can be told apart and put in order; none: a snapshot of it cannot go on after an interruption. */
+  readonly key: readonly string[]
+}
+
+export function keyCells({ table, key }: SnapshotTable, row: readonly (string | null)[]): (string | null)[] {
+  return key.map(name => row[table.columns.findIndex(column => column.name === name)]!)
+}
+
+/** null: the table is empty. */
+export async function greatestKey(client: Client, { table, key }: SnapshotTable): Promise<readonly (string | null)[] | null> {
+  const names = key.map(name => quoted(name))
+  const order = names.map(name => `${name} desc`).join(', ')
+  const [row] = await askText(client, `select ${names.join(', ')} from ${quoted(table.schema, table.name)} order by ${order} limit 1`)
+  return row ?? null
 }
 
 export interface SnapshotOptions {
@@ -21,8 +36,8 @@ export interface SnapshotOptions {
   readonly mostRows: number
   readonly micros: bigint
   readonly sourcePartition: Struct
-  /** `isLast`: the snapshot is done with this record. */
-  offset(isLast: boolean): Struct
+  /** `reading`: what is left after a record; null: all, because it cannot be told. `isLast`: the snapshot is done with it. */
+  offset(reading: Reading | null, isLast: boolean): Struct
 }
 
 const fewestRows = 16
@@ -38,18 +53,18 @@ export async function enterSnapshot(client: Client, { name }: ExportedSnapshot):
 /** Of a client that has entered it. Batches of records; the last one ends the snapshot. */
 export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<SourceRecord[]> {
   const { client, records, exported, micros } = options
-  const finish = (draft: Draft, isLast: boolean): SourceRecord => ({
+  const finish = (draft: Draft, reading: Reading | null, isLast: boolean): SourceRecord => ({
     ...draft,
     partition: null,
     timestampMs: null,
     sourcePartition: options.sourcePartition,
-    sourceOffset: options.offset(isLast),
+    sourceOffset: options.offset(reading, isLast),
   })
   /** Each row waits for the next one, which tells whether it is the last of its table. */
-  let held: { captured: CapturedTable; row: (string | null)[]; isFirst: boolean } | null = null
+  let held: { read: SnapshotTable; row: (string | null)[]; isFirst: boolean; left: Reading | null } | null = null
   let isVeryFirst = true
   const made = (isLastOfTable: boolean, isLast: boolean): SourceRecord => {
-    const { captured, row, isFirst } = held!
+    const { read, row, isFirst, left } = held!
     const mark: SnapshotMark = isLast
       ? 'last'
       : isVeryFirst
@@ -61,15 +76,19 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<So
             : 'true'
     isVeryFirst = false
     const whence: Whence = { lsn: exported.lsn, xid: null, micros, previousCommit: null, snapshot: mark, origin: null }
-    return finish(records.read(captured, row, whence), isLast)
+    return finish(records.read(read.captured, row, whence), left === null ? null : { ...left, after: keyCells(read, row) }, isLast)
   }
-  for (const { table, captured } of options.tables) {
+  // What cannot go on after an interruption comes first.
+  const tables = [...options.tables].sort((one, other) => Math.min(one.key.length, 1) - Math.min(other.key.length, 1))
+  for (const [at, read] of tables.entries()) {
     let isFirst = true
-    for await (const rows of rowsOf(client, table, options.mostRows)) {
+    const names = tables.slice(at).map(({ captured }) => ({ name: captured.name, condition: '' }))
+    const left = read.key.length === 0 ? null : { ...unread, tables: names, upTo: await greatestKey(client, read) }
+    for await (const rows of rowsOf(client, read, options.mostRows)) {
       const batch: SourceRecord[] = []
       for (const row of rows) {
         if (held !== null) batch.push(made(isFirst, false))
-        held = { captured, row, isFirst }
+        held = { read, row, isFirst, left }
         isFirst = false
       }
       if (batch.length > 0) yield batch
@@ -79,11 +98,18 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<So
   yield held === null ? [] : [made(true, true)]
 }
 
+const unread: Reading = { tables: [], after: null, upTo: null, again: [], isEnd: false, isPaused: false }
+
 /** As many at once as have about a megabyte. */
-async function* rowsOf(client: Client, { schema, name, columns }: Table, mostRows: number): AsyncGenerator<(string | null)[][]> {
+async function* rowsOf(
+  client: Client,
+  { table: { schema, name, columns }, key }: SnapshotTable,
+  mostRows: number,
+): AsyncGenerator<(string | null)[][]> {
   if (columns.length === 0) return
   const selected = columns.map(column => quoted(column.name)).join(', ')
-  await ask(client, `declare millrace_snapshot no scroll cursor for select ${selected} from ${quoted(schema, name)}`)
+  const order = key.length === 0 ? '' : ` order by ${key.map(column => quoted(column)).join(', ')}`
+  await ask(client, `declare millrace_snapshot no scroll cursor for select ${selected} from ${quoted(schema, name)}${order}`)
   for (let wanted = Math.min(fewestRows, mostRows); ; ) {
     const rows = await askText(client, `fetch ${wanted} from millrace_snapshot`)
     if (rows.length > 0) yield rows

@@ -2,9 +2,10 @@
 import type { Schema } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
 import { CapturedTable, keyOf, type TableOptions } from './captured-table.ts'
-import type { Catalog, Table, TableColumn } from './catalog.ts'
+import type { Catalog, TableColumn } from './catalog.ts'
 import type { Config } from './keys.ts'
 import type { Cell, Relation } from './pgoutput.ts'
+import type { SnapshotTable } from './snapshot.ts'
 
 /** What it asks of the catalogue. */
 export type Lookup = Pick<Catalog, 'tables' | 'table' | 'columns' | 'forgetTypes'>
@@ -35,10 +36,11 @@ export class Tables {
   }
 
   /** As it is now; null: it is gone. */
-  async now(schema: string, name: string): Promise<{ readonly table: Table; readonly captured: CapturedTable } | null> {
+  async now(schema: string, name: string): Promise<SnapshotTable | null> {
     const table = await this.#catalog.table(schema, name)
     if (table === null) return null
-    return { table, captured: new CapturedTable(schema, name, table.columns, keyOf(table, this.#config, null), this.#options) }
+    const key = table.primaryKey.length > 0 ? table.primaryKey : table.uniqueKey
+    return { table, key, captured: new CapturedTable(schema, name, table.columns, keyOf(table, this.#config, null), this.#options) }
   }
 
   /** As the stream describes it. What the stream does not tell, the catalogue does, which may be younger. */
