@@ -9,6 +9,7 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cdc } from './cdc/suite.ts'
 import { cli } from './cli/suite.ts'
 import { clusterBehaviour } from './cluster-behaviour/suite.ts'
 import { connect } from './connect/suite.ts'
@@ -45,6 +46,7 @@ const suites: readonly Suite[] = [
   streams,
   connect,
   connectSinks,
+  cdc,
   python,
   kcat,
   go,

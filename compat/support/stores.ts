@@ -66,25 +66,35 @@ export async function startStores(): Promise<Stores> {
   }
 }
 
+/** PostgreSQL alone, with settings such as `wal_level=logical`. */
+export async function startPostgres(
+  settings: readonly string[] = [],
+): Promise<RestorableStore & { readonly user: string; readonly password: string; remove(): Promise<void> }> {
+  const postgres = await Postgres.start(await freePorts(1), settings)
+  return Object.assign(postgres, { user, password })
+}
+
 class Postgres implements RestorableStore {
   readonly port: number
+  readonly #settings: readonly string[]
   readonly #directory: string
   readonly #bin: string
   /** How a command runs as a user who is not root: PostgreSQL refuses root. */
   readonly #as: readonly string[]
 
-  static async start(port: number): Promise<Postgres> {
+  static async start(port: number, settings: readonly string[] = []): Promise<Postgres> {
     const root = '/usr/lib/postgresql'
     const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined
     if (version === undefined) throw new Missing('PostgreSQL is missing (apt-get install postgresql)')
-    const postgres = new Postgres(port, join(root, version, 'bin'))
+    const postgres = new Postgres(port, join(root, version, 'bin'), settings)
     await postgres.#init()
     await postgres.restart()
     return postgres
   }
 
-  private constructor(port: number, bin: string) {
+  private constructor(port: number, bin: string, settings: readonly string[]) {
     this.port = port
+    this.#settings = settings
     this.#bin = bin
     this.#directory = mkdtempSync(join(tmpdir(), 'millrace-postgres-'))
     process.on('exit', () => this.#endAtOnce())
@@ -162,7 +172,8 @@ class Postgres implements RestorableStore {
   }
 
   async restart(): Promise<void> {
-    const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${this.#directory}`
+    const own = ['listen_addresses=127.0.0.1', `unix_socket_directories=${this.#directory}`, ...this.#settings]
+    const options = `-p ${this.port} ${own.map(setting => `-c ${setting}`).join(' ')}`
     await this.#run('pg_ctl', ['-D', this.#data, '-l', join(this.#directory, 'log'), '-w', '-s', '-o', options, 'start'])
   }
 

@@ -96,7 +96,7 @@ export async function validate(config: Config, { plugins, worker, acting, regist
   const asMap = new Map(Object.entries(resolved))
   for (const problems of [converterProblems(asMap, { system, registry: registry() }), await transformProblems(asMap, { system })])
     for (const [key, some] of problems) for (const problem of some) if (!errors.get(key)?.includes(problem)) add(key, problem)
-  await checkOwn(definition, values, errors, add, system)
+  await checkOwn(definition, values, resolved, errors, add, system)
   const recommended = errors.size === 0 ? await recommendedBy(definition, values) : new Map<string, readonly string[]>()
   return infosOf(name, described, config, resolved, errors, recommended)
 }
@@ -195,6 +195,7 @@ function* forbiddenOverrides(config: Readonly<Record<string, string>>, { values 
 async function checkOwn(
   definition: ConnectorDefinition,
   values: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, string>>,
   errors: ReadonlyMap<string, string[]>,
   add: (key: string, error: string) => void,
   { timers }: System,
@@ -204,7 +205,7 @@ async function checkOwn(
     timers.after(checkMs, () => resolve(new Map([['connector.class', 'The connector did not check its configuration in time']])))
   })
   try {
-    const checking = Promise.resolve(definition.check(values as never))
+    const checking = Promise.resolve(definition.check(values as never, given))
     for (const [key, problem] of await Promise.race([checking, late])) add(key, problem)
   } catch (error) {
     add('connector.class', `The connector could not check its configuration: ${(error as Error).message}`)

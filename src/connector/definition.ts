@@ -14,8 +14,14 @@ export interface ConnectorBasics<D extends Declarations> {
   readonly example: Readonly<Record<string, string>>
   /** Its own keys; those that every connector has are the worker's. */
   readonly config: D
-  /** What the keys alone cannot say: by key, why it is refused. May ask the target, for a few seconds. */
-  readonly check?: (config: ValuesOf<D>) => Promise<ReadonlyMap<string, string>> | ReadonlyMap<string, string>
+  /**
+   * What the keys alone cannot say: by key, why it is refused. May ask the target, for a few seconds. `given`: the configuration as it was written, with keys
+   * that are not declared.
+   */
+  readonly check?: (
+    config: ValuesOf<D>,
+    given?: Readonly<Record<string, string>>,
+  ) => Promise<ReadonlyMap<string, string>> | ReadonlyMap<string, string>
   /** Values that fit, by key, for forms. */
   readonly recommend?: (config: ValuesOf<D>) => Promise<ReadonlyMap<string, readonly string[]>>
 }

@@ -92,10 +92,10 @@ const transactionBlock: Schema = {
   optional: true,
 }
 
-/** `row` is optional. */
-export function envelopeSchema(topic: string, row: Schema, source: Schema): Schema {
+/** `prefix`: of its name. `row` is optional. */
+export function envelopeSchema(prefix: string, row: Schema, source: Schema): Schema {
   return structSchema(
-    `${topic}.Envelope`,
+    `${prefix}.Envelope`,
     2,
     ['before', row],
     ['after', row],

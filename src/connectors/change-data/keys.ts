@@ -102,6 +102,11 @@ export const changeDataKeys = {
     doc: 'How often a lost connection is made anew before the task fails. -1: as often as it takes.',
   }),
   'retriable.restart.connector.wait.ms': accepted('the worker waits, longer each time'),
+  'schema.name.adjustment.mode': choice(['none', 'avro'], {
+    default: 'none',
+    doc: 'Whether names of schemas are made such as Avro allows: what it does not allow becomes `_`.',
+  }),
+  'field.name.adjustment.mode': choice(['none', 'avro'], { default: 'none', doc: 'The same for names of fields.' }),
   'max.queue.size': accepted('records are made when they are asked for; max.queue.size.in.bytes counts'),
   'snapshot.max.threads': accepted('a snapshot has one connection'),
   'topic.cache.size': accepted('the names of topics are few'),

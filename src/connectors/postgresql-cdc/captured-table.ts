@@ -3,7 +3,7 @@ import { type ConnectValue, DataError, type Schema, type Struct, struct } from '
 import { envelopeSchema } from '../change-data/envelope.ts'
 import { keyColumns } from '../change-data/keys.ts'
 import type { ColumnType } from '../change-data/modes.ts'
-import { topicName } from '../change-data/names.ts'
+import { adjusted, adjustedField, topicName } from '../change-data/names.ts'
 import type { Table, TableColumn } from './catalog.ts'
 import type { Config } from './keys.ts'
 import { type Cell, type Relation, unchanged } from './pgoutput.ts'
@@ -20,6 +20,8 @@ export interface TableOptions {
 
 interface Column {
   readonly name: string
+  /** Of records. */
+  readonly field: string
   /** In rows. */
   readonly index: number
   readonly type: ColumnType
@@ -46,8 +48,9 @@ export class CapturedTable {
     const known = columns.flatMap((column, index) => columnOf(column, index, config))
     this.#columns = known.filter(({ name }) => isColumnCaptured(`${this.name}.${name}`))
     this.#keys = key.flatMap(name => known.filter(column => column.name === name))
-    this.keySchema = this.#keys.length === 0 ? null : schemaOf(`${this.topic}.Key`, this.#keys)
-    this.valueSchema = envelopeSchema(this.topic, { ...schemaOf(`${this.topic}.Value`, this.#columns), optional: true }, source)
+    const prefix = adjusted(this.topic, config['schema.name.adjustment.mode'])
+    this.keySchema = this.#keys.length === 0 ? null : schemaOf(`${prefix}.Key`, this.#keys)
+    this.valueSchema = envelopeSchema(prefix, { ...schemaOf(`${prefix}.Value`, this.#columns), optional: true }, source)
   }
 
   /** null: there is no key, or the row does not have all of it. `isPart`: only what identifies the row is there. */
@@ -57,7 +60,7 @@ export class CapturedTable {
     for (const column of this.#keys) {
       const cell = cells[column.index]
       if (typeof cell !== 'string' && !(cell === null && column.isNullable)) return null
-      key[column.name] = cell === null ? null : column.type.read(cell)
+      key[column.field] = cell === null ? null : column.type.read(cell)
     }
     return key
   }
@@ -69,7 +72,7 @@ export class CapturedTable {
       const cell = cells[column.index]
       const known = cell === unchanged ? (old?.[column.index] ?? unchanged) : cell
       if (known === undefined) throw new DataError(`a row of ${this.name} has fewer values than the table has columns`)
-      row[column.name] = known === unchanged ? (column.type.unavailable ?? absent(column)) : this.#value(column, known)
+      row[column.field] = known === unchanged ? (column.type.unavailable ?? absent(column)) : this.#value(column, known)
     }
     return row
   }
@@ -105,11 +108,13 @@ function absent(column: Column): ConnectValue {
 
 function columnOf({ name, type, modifier, isNullable }: TableColumn, index: number, config: Config): Column[] {
   const made = typeOf(type, modifier, config)
-  return made === null ? [] : [{ name, index, type: made, isNullable, labels: type.labels === null ? null : new Set(type.labels) }]
+  if (made === null) return []
+  const field = adjustedField(name, config['field.name.adjustment.mode'])
+  return [{ name, field, index, type: made, isNullable, labels: type.labels === null ? null : new Set(type.labels) }]
 }
 
 function schemaOf(name: string, columns: readonly Column[]): Schema {
-  const fields = columns.map(({ name: field, type, isNullable }) => ({
+  const fields = columns.map(({ field, type, isNullable }) => ({
     name: field,
     schema: isNullable ? { ...type.schema, optional: true } : type.schema,
   }))

@@ -65,6 +65,9 @@ export const keys = {
   }),
   'message.prefix.include.list': patterns('Prefixes of logical messages (`pg_logical_emit_message`) to capture. Default: all.'),
   'message.prefix.exclude.list': patterns('Prefixes of logical messages not to capture.'),
+  'slot.max.retries': accepted('a lost connection is made anew as errors.max.retries says'),
+  'slot.retry.delay.ms': accepted('the worker waits, longer each time'),
+  'read.only': accepted('nothing is written to tables: marks of snapshots are logical messages'),
   'schema.refresh.mode': accepted('tables are looked up again when PostgreSQL says that they have changed'),
   'lsn.flush.mode': accepted('the server is told what is safe in Kafka after each commit'),
   'flush.lsn.source': boolean({

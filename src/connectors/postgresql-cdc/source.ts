@@ -4,6 +4,7 @@
  * Exactly once with transactions: an offset says exactly which record was the last one, and the server is told that changes are safe only after they are in Kafka.
  */
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
+import { unsupported } from '../change-data/unsupported.ts'
 import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
 import { PostgresTask } from './task.ts'
@@ -25,10 +26,12 @@ export const postgresqlCdc = defineSource({
     'table.include.list': 'public\\..*',
   },
   config: keys,
-  check: config => missing(config, required),
+  check: (config, given = {}) => new Map([...missing(config, required), ...unsupported(given, keys)]),
   exactlyOnce: config => config['snapshot.mode'] !== 'always',
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))
-    return new PostgresTask(config, context)
+    const task = new PostgresTask(config, context)
+    await task.begin()
+    return task
   },
 })

@@ -18,6 +18,16 @@ export class PostgresTask implements SourceTask {
     this.#context = context
   }
 
+  /** Connects, so that what is wrong is known at once, and a slot is there when the task says that it runs. A server that is away is waited for by {@link poll}. */
+  async begin(): Promise<void> {
+    try {
+      this.#session = await this.#open()
+    } catch (error) {
+      if (!(error instanceof RetriableError)) throw error
+      this.#context.log.warn({ err: error }, 'the database is not there yet')
+    }
+  }
+
   async poll(): Promise<readonly SourceRecord[]> {
     try {
       this.#session ??= await this.#open()
