@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, openClient, type ReceivedRecord } from '../../src/client.ts'
 import { distributed, Worker } from '../connect/worker.ts'
 import { unique, until } from '../support/kit.ts'
-import { startPostgres } from '../support/stores.ts'
+import { type StartedPostgres, startPostgres } from '../support/stores.ts'
 import type { Report, Suite } from '../support/suite.ts'
 import { type Address, Database, Load } from './tables.ts'
 import { type Envelope, type HistoryRow, judge } from './verdict.ts'
@@ -38,7 +38,8 @@ export const cdc: Suite = {
     const properties = { ...distributed(cluster, { 'bootstrap.servers': bootstrap }), ...converters, ...quick }
     const worker = await Worker.startMillrace(directory, 'worker', properties)
     try {
-      const cases = new Cases(postgres, new Database(postgres), kafka, worker)
+      const address = { port: postgres.postgres.port, user: postgres.user, password: postgres.password }
+      const cases = new Cases(postgres.postgres, address, kafka, worker)
       for (const name of ['kills', 'signals', 'idle'] as const) await tell(name, () => cases[name](), report)
     } finally {
       await worker.stop()
@@ -57,23 +58,25 @@ async function tell(name: string, work: () => Promise<string>, report: Report): 
   }
 }
 
-type Postgres = Awaited<ReturnType<typeof startPostgres>>
+type Postgres = StartedPostgres['postgres']
 
 class Cases {
   readonly #postgres: Postgres
+  readonly #address: Address
   readonly #database: Database
   readonly #kafka: Client
   readonly #worker: Worker
 
-  constructor(postgres: Postgres, database: Database, kafka: Client, worker: Worker) {
+  constructor(postgres: Postgres, address: Address, kafka: Client, worker: Worker) {
     this.#postgres = postgres
-    this.#database = database
+    this.#address = address
+    this.#database = new Database(address)
     this.#kafka = kafka
     this.#worker = worker
   }
 
   #config(prefix: string, more: Readonly<Record<string, string>> = {}): Record<string, string> {
-    const { port, user, password }: Address = this.#postgres
+    const { port, user, password } = this.#address
     return {
       'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
       'exactly.once.support': 'required',

@@ -35,10 +35,17 @@ const user = 'millrace'
 const bucket = 'millrace'
 const commandWithinSeconds = 60
 
-/** The database alone, with its password. */
-export async function startPostgres(): Promise<{ readonly postgres: RestorableStore; readonly password: string; remove(): Promise<void> }> {
-  const postgres = await Postgres.start(await freePorts(1))
-  return { postgres, password, remove: () => postgres.remove() }
+export interface StartedPostgres {
+  readonly postgres: RestorableStore
+  readonly user: string
+  readonly password: string
+  remove(): Promise<void>
+}
+
+/** The database alone, with settings such as `wal_level=logical`. */
+export async function startPostgres(settings: readonly string[] = []): Promise<StartedPostgres> {
+  const postgres = await Postgres.start(await freePorts(1), settings)
+  return { postgres, user, password, remove: () => postgres.remove() }
 }
 
 export async function startStores(): Promise<Stores> {
@@ -64,14 +71,6 @@ export async function startStores(): Promise<Stores> {
     await postgres.remove()
     throw error
   }
-}
-
-/** PostgreSQL alone, with settings such as `wal_level=logical`. */
-export async function startPostgres(
-  settings: readonly string[] = [],
-): Promise<RestorableStore & { readonly user: string; readonly password: string; remove(): Promise<void> }> {
-  const postgres = await Postgres.start(await freePorts(1), settings)
-  return Object.assign(postgres, { user, password })
 }
 
 class Postgres implements RestorableStore {
