@@ -26,7 +26,7 @@ function add(events: Map<string, Event[]>, key: string, ...more: Event[]): void 
 }
 
 /** By key, in the order of the history: rows are locked while it is written. */
-export function expectedEvents(history: readonly HistoryRow[], key: readonly string[]): Map<string, Event[]> {
+function expectedEvents(history: readonly HistoryRow[], key: readonly string[]): Map<string, Event[]> {
   const events = new Map<string, Event[]>()
   const keyOf = (row: Row) => key.map(name => row[name]).join()
   for (const { tx, op, old, new: made } of history) {
