@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Missing, repository } from '../support/cache.ts'
-import { must } from '../support/run.ts'
+import { accepts, must, type start, until } from '../support/run.ts'
 
 export interface Peer {
   /** The first of its ports. */
@@ -33,5 +33,36 @@ export async function startPeer(name: string, ports: readonly number[], more: re
       await must('bash', [join(folder, name, 'down.sh'), directory])
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** A server that listens on one port. */
+export class Restartable {
+  readonly #port: number
+  readonly #launch: () => ReturnType<typeof start>
+  #process: ReturnType<typeof start>
+
+  static async start(port: number, launch: () => ReturnType<typeof start>): Promise<Restartable> {
+    const server = new Restartable(port, launch)
+    await until(() => accepts(port), `the server on port ${port}`)
+    return server
+  }
+
+  private constructor(port: number, launch: () => ReturnType<typeof start>) {
+    this.#port = port
+    this.#launch = launch
+    this.#process = launch()
+  }
+
+  /** By SIGKILL. */
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL')
+    await until(async () => !(await accepts(this.#port)), `the end of the server on port ${this.#port}`)
+  }
+
+  async restart(): Promise<void> {
+    await this.kill()
+    this.#process = this.#launch()
+    await until(() => accepts(this.#port), `the server on port ${this.#port}`)
   }
 }

@@ -70,13 +70,22 @@ export class Seen {
 
   /** Throws unless each was seen once. */
   requireOnce(): void {
+    this.#require(1)
+  }
+
+  /** For targets that promise no more than that. */
+  requireNoneLost(): void {
+    this.#require(Number.POSITIVE_INFINITY)
+  }
+
+  #require(most: number): void {
     let lost = 0
     let more = 0
     const where: string[] = []
     for (const [partition, times] of this.#times.entries())
       for (const [n, each] of times.entries()) {
         if (each === 0) lost++
-        else if (each > 1) more++
+        else if (each > most) more++
         // Where it begins and ends is what explains it.
         if (where.length < 10 && (each === 1) !== ((times[n - 1] ?? 1) === 1)) where.push(`${partition}/${n} ${each}x`)
       }

@@ -6,9 +6,12 @@
 import { Missing } from '../support/cache.ts'
 import type { Report, Suite } from '../support/suite.ts'
 import { openStage, type Stage } from './stage.ts'
+import { clickhouseSystem } from './systems/clickhouse.ts'
 import { mariadbSystem, postgresSystem, redisSystem } from './systems/databases.ts'
 import { hbaseSystem, opentsdbSystem } from './systems/hbase.ts'
 import { hdfsSystem } from './systems/hdfs.ts'
+import { httpSystem } from './systems/http.ts'
+import { icebergSystem } from './systems/iceberg.ts'
 import { maxcomputeSystem } from './systems/maxcompute.ts'
 import { mongodbSystem } from './systems/mongodb.ts'
 import { s3System } from './systems/s3.ts'
@@ -17,6 +20,7 @@ import type { System } from './systems/system.ts'
 
 const systems: readonly System[] = [
   s3System,
+  icebergSystem,
   hdfsSystem,
   ...searchSystems,
   hbaseSystem,
@@ -26,6 +30,8 @@ const systems: readonly System[] = [
   mariadbSystem,
   mongodbSystem,
   redisSystem,
+  clickhouseSystem,
+  httpSystem,
 ]
 
 export const connectSinks: Suite = {

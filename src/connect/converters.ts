@@ -45,6 +45,11 @@ function find(which: Which, config: Config): ConverterDefinition {
   return found
 }
 
+/** In full, as Java has it. Throws InvalidConfig. */
+export function converterClassName(which: Which, config: Config): string {
+  return find(which, config).classes[0]
+}
+
 /** `config` is that of the connector, or of the worker where the connector names none: its key `key.converter` or `value.converter`, and what is under it. */
 export function openConverter(config: Config, isKey: boolean, resources: ConverterResources): Converter {
   return open(isKey ? 'key.converter' : 'value.converter', config, isKey, resources)

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { type SinkRecord, type SourceRecord, type Struct, struct } from '../../../src/connector.ts'
 import { Missing } from '../../support/cache.ts'
-import { accepts, freePorts, must, start, until } from '../../support/run.ts'
+import { freePorts, must, start } from '../../support/run.ts'
 import { type RestorableStore, startPostgres } from '../../support/stores.ts'
 import { openSource, openTask, plainRecord } from '../open.ts'
+import { Restartable } from '../peers.ts'
 import { large, recordAt, Seen, topic } from '../records.ts'
 import type { Stage } from '../stage.ts'
 import type { Judge, System } from './system.ts'
@@ -357,35 +358,4 @@ export const redisSystem: System = {
       rmSync(at, { recursive: true, force: true })
     }
   },
-}
-
-/** A server that listens on one port. */
-class Restartable {
-  readonly #port: number
-  readonly #launch: () => ReturnType<typeof start>
-  #process: ReturnType<typeof start>
-
-  static async start(port: number, launch: () => ReturnType<typeof start>): Promise<Restartable> {
-    const server = new Restartable(port, launch)
-    await until(() => accepts(port), `the server on port ${port}`)
-    return server
-  }
-
-  private constructor(port: number, launch: () => ReturnType<typeof start>) {
-    this.#port = port
-    this.#launch = launch
-    this.#process = launch()
-  }
-
-  /** By SIGKILL. */
-  async kill(): Promise<void> {
-    this.#process.kill('SIGKILL')
-    await until(async () => !(await accepts(this.#port)), `the end of the server on port ${this.#port}`)
-  }
-
-  async restart(): Promise<void> {
-    await this.kill()
-    this.#process = this.#launch()
-    await until(() => accepts(this.#port), `the server on port ${this.#port}`)
-  }
 }

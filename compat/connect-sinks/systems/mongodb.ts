@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { MongoClient } from 'mongodb'
 import { struct } from '../../../src/connector.ts'
 import { cached, needs } from '../../support/cache.ts'
-import { accepts, freePorts, must, start, until } from '../../support/run.ts'
+import { freePorts, must, start } from '../../support/run.ts'
 import { openTask, plainRecord } from '../open.ts'
+import { Restartable } from '../peers.ts'
 import { large, Seen, topic } from '../records.ts'
 import type { System } from './system.ts'
 
@@ -30,17 +31,7 @@ export const mongodbSystem: System = {
       '--telemetry=disable',
       `--state-dir=${at}`,
     ]
-    const launch = async () => {
-      const server = start(join(program, 'ferretdb'), args, join(at, 'log'))
-      await until(() => accepts(port), 'FerretDB')
-      return server
-    }
-    let server = await launch()
-    const restart = async () => {
-      server.kill('SIGKILL')
-      await until(async () => !(await accepts(port)), 'the end of FerretDB')
-      server = await launch()
-    }
+    const server = await Restartable.start(port, () => start(join(program, 'ferretdb'), args, join(at, 'log')))
     const uri = `mongodb://127.0.0.1:${port}`
     const client = new MongoClient(uri)
     try {
@@ -49,7 +40,7 @@ export const mongodbSystem: System = {
           connector: 'mongodb',
           config: { 'connection.uri': uri, database: 'events' },
           kills: 3,
-          harm: restart,
+          harm: () => server.restart(),
         })
         const seen = new Seen()
         const collection = client.db('events').collection(topic)
@@ -85,7 +76,7 @@ export const mongodbSystem: System = {
       })
     } finally {
       await client.close()
-      server.kill('SIGKILL')
+      await server.kill()
       rmSync(at, { recursive: true, force: true })
     }
   },

@@ -38,7 +38,7 @@ export class DeadLetters {
         key,
         value,
         timestampMs: timestampMs < 0n ? undefined : timestampMs,
-        headers: saysWhy ? [...headers, ...this.#why(where, error)] : headers,
+        headers: saysWhy ? [...headers, ...lacking(headers, this.#why(where, error))] : headers,
       },
     ])
   }
@@ -59,4 +59,9 @@ export class DeadLetters {
     ]
     return said.map(([name, text]) => ({ key: Buffer.from(prefix + name), value: Buffer.from(text) }))
   }
+}
+
+/** As in Kafka: a record that has been a dead letter before keeps what was said first. */
+function lacking(there: readonly RecordHeader[], more: readonly RecordHeader[]): RecordHeader[] {
+  return more.filter(({ key }) => !there.some(each => each.key.equals(key)))
 }

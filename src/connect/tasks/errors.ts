@@ -21,7 +21,7 @@ export type Stage =
 
 export interface Where {
   readonly stage: Stage
-  /** Of the converter, transform or connector, as the configuration names it. */
+  /** Java's, of the converter, the transform or the sink. */
   readonly className: string
   /** As it was read; null: of a source. */
   readonly raw: ReceivedRecord | null

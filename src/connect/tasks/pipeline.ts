@@ -3,7 +3,7 @@ import { later, type MaybePromise } from '../../base.ts'
 import type { Client, ReceivedRecord, RecordHeader, RecordToSend } from '../../client.ts'
 import type { Header, SinkRecord, SourceRecord } from '../../connector.ts'
 import type { SinkValues, SourceValues } from '../connector-keys.ts'
-import { type Converter, type HeaderConverter, openConverter, openHeaderConverter } from '../converters.ts'
+import { type Converter, converterClassName, type HeaderConverter, openConverter, openHeaderConverter } from '../converters.ts'
 import { openTransforms, type Transforms } from '../transforms.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Errors, skipped, type Where } from './errors.ts'
@@ -50,7 +50,12 @@ export async function openPipeline(run: TaskRun, values: SinkValues | SourceValu
     signal: control.stopSignal,
     count: metrics.count,
   })
-  return new Converting({ key, value, header }, transforms, errors, name => merged.get(name) ?? name)
+  const classNames = {
+    'key.converter': converterClassName('key.converter', merged),
+    'value.converter': converterClassName('value.converter', merged),
+    'header.converter': converterClassName('header.converter', merged),
+  }
+  return new Converting({ key, value, header }, transforms, errors, classNames)
 }
 
 async function deadLetters(client: Client, values: SinkValues, { connector, task }: TaskRun['order']): Promise<DeadLetters | null> {
@@ -100,13 +105,13 @@ class Converting implements Pipeline {
   readonly errors: Errors
   readonly #converters: Converters
   readonly #transforms: Transforms
-  readonly #className: (side: string) => string
+  readonly #classNames: Readonly<Record<Sides, string>>
 
-  constructor(converters: Converters, transforms: Transforms, errors: Errors, className: (side: string) => string) {
+  constructor(converters: Converters, transforms: Transforms, errors: Errors, classNames: Readonly<Record<Sides, string>>) {
     this.#converters = converters
     this.#transforms = transforms
     this.errors = errors
-    this.#className = className
+    this.#classNames = classNames
   }
 
   read(raw: ReceivedRecord): SinkRecord | null | Promise<SinkRecord | null> {
@@ -146,9 +151,7 @@ class Converting implements Pipeline {
   }
 
   #transformed<R extends SinkRecord | SourceRecord>(record: R, raw: ReceivedRecord | null): R | null | Promise<R | null> {
-    const done = this.errors.run({ stage: 'TRANSFORMATION', className: this.#className('transforms'), raw }, () =>
-      this.#transforms.apply(record),
-    )
+    const done = this.errors.run({ stage: 'TRANSFORMATION', className: 'transforms', raw }, () => this.#transforms.apply(record))
     if (done instanceof Promise) return done.then(each => (each === skipped ? null : each))
     return done === skipped ? null : done
   }
@@ -199,7 +202,7 @@ class Converting implements Pipeline {
   }
 
   #where(stage: Where['stage'], side: Sides, raw: ReceivedRecord | null): Where {
-    return { stage, className: this.#className(side), raw }
+    return { stage, className: this.#classNames[side], raw }
   }
 
   close(): void {

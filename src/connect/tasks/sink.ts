@@ -18,13 +18,15 @@ import {
 } from '../../connector.ts'
 import { commonKeys, type SinkValues } from '../connector-keys.ts'
 import { withPrefix } from '../worker-config.ts'
-import { pauseAfter, type Where } from './errors.ts'
+import { pauseAfter } from './errors.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
 import { SinkGroup } from './sink-group.ts'
 
 type SinkDefinition = Extract<ConnectorDefinition, { kind: 'sink' }>
 
+/** Kafka names it in dead letters, whatever the connector is. */
+const javaSinkTask = 'org.apache.kafka.connect.sink.SinkTask'
 const maxWaitMs = 500
 const idleMs = 1_000
 /** Well below the time that members have to join again. */
@@ -244,8 +246,7 @@ class SinkRun {
 
   #report(record: SinkRecord, error: unknown): Promise<void> {
     const raw = this.#raw.get(record.original) ?? null
-    const where: Where = { stage: 'TASK_PUT', className: this.#run.config['connector.class'] ?? this.#definition.name, raw }
-    return this.#pipeline.errors.report(where, error)
+    return this.#pipeline.errors.report({ stage: 'TASK_PUT', className: javaSinkTask, raw }, error)
   }
 
   /** Commits what is written. `mostMs`: so long a target that is away is waited for. */

@@ -18,6 +18,8 @@ export interface TaskEvents {
 }
 
 const endedMs = 500
+/** For records, which die young: with more, a task is no faster (6.9 µs per record with 6, 5.9 with 48 and with Node's own), and takes 60 MiB more. */
+const youngMb = 48
 
 export class TaskHost {
   readonly #thread: Worker
@@ -37,7 +39,7 @@ export class TaskHost {
     this.#thread = new Worker(new URL(file, import.meta.url), {
       workerData: order,
       name: nameOfTask(order).slice(0, 64),
-      resourceLimits: { maxOldGenerationSizeMb: heap },
+      resourceLimits: { maxOldGenerationSizeMb: heap, maxYoungGenerationSizeMb: youngMb },
     })
     this.#gone = new Promise(resolve => this.#thread.once('exit', () => resolve()))
     this.#thread.on('message', (message: FromTask) => this.#take(message))

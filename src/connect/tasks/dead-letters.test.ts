@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Client, RecordToSend } from '../../client.ts'
+import { DataError } from '../../connector.ts'
+import { DeadLetters } from './dead-letters.ts'
+
+async function letterOf(headers: [string, string][], saysWhy = true): Promise<RecordToSend> {
+  const sent: RecordToSend[] = []
+  const client = {
+    topics: async () => [],
+    async send(topic: string, records: readonly RecordToSend[]) {
+      assert.equal(topic, 'dead')
+      sent.push(...records)
+      return []
+    },
+  } as unknown as Client
+  const letters = await DeadLetters.open({ client, topic: 'dead', replicas: 1, connector: 'c', task: 2, saysWhy })
+  const raw = {
+    ...{ topic: 't', partition: 3, offset: 7n, timestampMs: -1n, key: null, value: Buffer.from([0xff]) },
+    headers: headers.map(([name, value]) => ({ key: Buffer.from(name), value: Buffer.from(value) })),
+  }
+  await letters.put({ stage: 'VALUE_CONVERTER', className: 'org.example.Converter', raw }, new DataError('broken'))
+  return sent[0]!
+}
+
+const textOf = ({ headers = [] }: RecordToSend) => headers.map(({ key, value }) => [key.toString(), String(value)])
+
+test('a dead letter has the bytes and headers of its record, and says why with the headers of Kafka', async () => {
+  const letter = await letterOf([['mine', 'x']])
+  assert.deepEqual([letter.key, letter.value, letter.timestampMs, letter.partition], [null, Buffer.from([0xff]), undefined, undefined])
+  const said = textOf(letter)
+  assert.deepEqual(said.slice(0, -1), [
+    ['mine', 'x'],
+    ['__connect.errors.topic', 't'],
+    ['__connect.errors.partition', '3'],
+    ['__connect.errors.offset', '7'],
+    ['__connect.errors.connector.name', 'c'],
+    ['__connect.errors.task.id', '2'],
+    ['__connect.errors.stage', 'VALUE_CONVERTER'],
+    ['__connect.errors.class.name', 'org.example.Converter'],
+    ['__connect.errors.exception.class.name', 'org.apache.kafka.connect.errors.DataException'],
+    ['__connect.errors.exception.message', 'broken'],
+  ])
+  assert.match(said.at(-1)![1]!, /^DataError: broken\n/)
+})
+
+test('what was said of an earlier failure is kept, and nothing is said if that is not wanted', async () => {
+  const said = textOf(await letterOf([['__connect.errors.topic', 'first']])).filter(([name]) => name === '__connect.errors.topic')
+  assert.deepEqual(said, [['__connect.errors.topic', 'first']])
+  assert.deepEqual(textOf(await letterOf([['mine', 'x']], false)), [['mine', 'x']])
+})
