@@ -19,7 +19,7 @@ const types = {
   text: 'string',
   raw: 'binary',
   nothing: 'string',
-  inner: 'string',
+  inner: 'struct<list:array<int>>',
   kind: 'varchar(10)',
   topic: 'string',
   offset: 'int',

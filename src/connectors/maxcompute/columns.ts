@@ -4,6 +4,7 @@ import { jsonText, textOf, typedKey, typedValue } from '../values/json.ts'
 import { fieldsOf, select, type Typed } from '../values/select.ts'
 import { floorDivide, microsOf } from '../values/temporal.ts'
 import type { Cell } from './record-stream.ts'
+import { type ColumnType, parseType } from './types.ts'
 
 export interface Column {
   readonly name: string
@@ -22,7 +23,8 @@ export class Columns {
     for (const name of mapping.keys())
       if (!columns.some(column => column.name.toLowerCase() === name)) throw new Error(`column.mapping: the table has no column ${name}`)
     this.#columns = columns.map(column => {
-      const encode = encoderOf(column.type)
+      const type = parseType(column.type)
+      const encode = type === null ? null : encoderOf(type)
       if (encode === null)
         throw new Error(`column ${column.name} has the type ${column.type}, which cannot be written; a string column takes objects as JSON`)
       return { column, encode, path: mapping.size === 0 ? null : (mapping.get(column.name.toLowerCase()) ?? missingPath) }
@@ -72,14 +74,17 @@ function metadataOf(record: SinkRecord, name: string): Typed | null {
 const integerBits: Readonly<Record<string, number>> = { tinyint: 8, smallint: 16, int: 32, bigint: 64 }
 
 /** null: no value can be made for this type. */
-function encoderOf(type: string): Encode | null {
-  const [name = '', length] = type.toLowerCase().split(/[(,)]/)
-  const bits = integerBits[name.trim()]
+function encoderOf({ name, length, parts }: ColumnType): Encode | null {
+  const bits = integerBits[name]
   if (bits !== undefined) return (typed, column) => ({ form: 'integer', value: integer(typed, bits, column) })
-  switch (name.trim()) {
+  switch (name) {
+    case 'array':
+    case 'map':
+    case 'struct':
+      return nested(name, parts)
     case 'double':
     case 'float':
-      return ({ value }, column) => ({ form: name.trim() as 'double' | 'float', value: double(value, column) })
+      return ({ value }, column) => ({ form: name, value: double(value, column) })
     case 'boolean':
       return ({ value }, column) => ({ form: 'boolean', value: bool(value, column) })
     case 'string':
@@ -88,7 +93,7 @@ function encoderOf(type: string): Encode | null {
       return typed => ({ form: 'bytes', value: bytes(typed) })
     case 'varchar':
     case 'char':
-      return (typed, column) => ({ form: 'bytes', value: limited(bytes(typed), Number(length), column) })
+      return (typed, column) => ({ form: 'bytes', value: limited(bytes(typed), length ?? Number.POSITIVE_INFINITY, column) })
     case 'decimal':
       return (typed, column) => ({ form: 'bytes', value: Buffer.from(decimal(typed, column)) })
     case 'datetime':
@@ -105,6 +110,58 @@ function encoderOf(type: string): Encode | null {
     default:
       return null
   }
+}
+
+function nested(name: 'array' | 'map' | 'struct', parts: ColumnType['parts']): Encode | null {
+  const encoders = parts.map(part => encoderOf(part.type))
+  if (encoders.includes(null)) return null
+  const [first, second] = encoders as Encode[]
+  switch (name) {
+    case 'array':
+      return first === undefined ? null : (typed, column) => ({ form: 'array', items: itemsOf(typed, column).map(orNull(first, column)) })
+    case 'map':
+      if (first === undefined || second === undefined) return null
+      return (typed, column) => {
+        const entries = entriesOf(typed, column)
+        return {
+          form: 'map',
+          keys: entries.map(([key]) => (key.value === null ? refuse(null, column, 'key of a map') : first(key, column))),
+          values: entries.map(([, value]) => value).map(orNull(second, column)),
+        }
+      }
+    case 'struct':
+      return (typed, column) => {
+        const fields = new Map(
+          (fieldsOf(typed) ?? refuse(typed.value, column, 'struct')).map(([field, value]) => [field.toLowerCase(), value]),
+        )
+        const missing: Typed = { schema: null, value: null }
+        const cells = parts.map((part, index) =>
+          orNull((encoders as Encode[])[index]!, `${column}.${part.name}`)(fields.get(part.name.toLowerCase()) ?? missing),
+        )
+        return { form: 'struct', fields: cells }
+      }
+  }
+}
+
+function orNull(encode: Encode, column: string): (typed: Typed) => Cell | null {
+  return typed => (typed.value === null ? null : encode(typed, column))
+}
+
+function itemsOf({ schema, value }: Typed, column: string): Typed[] {
+  if (!Array.isArray(value)) return refuse(value, column, 'array')
+  const items = schema?.items ?? null
+  return value.map(each => ({ schema: items, value: each }))
+}
+
+function entriesOf(typed: Typed, column: string): [key: Typed, value: Typed][] {
+  const { schema, value } = typed
+  if (value instanceof Map)
+    return Array.from(value, ([key, each]) => [
+      { schema: schema?.keys ?? null, value: key },
+      { schema: schema?.values ?? null, value: each },
+    ])
+  const fields = fieldsOf(typed) ?? refuse(value, column, 'map')
+  return fields.map(([name, each]) => [{ schema: null, value: name }, each])
 }
 
 function refuse(value: ConnectValue, column: string, what: string): never {

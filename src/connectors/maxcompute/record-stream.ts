@@ -23,6 +23,22 @@ export type Cell =
   | { readonly form: 'bytes'; readonly value: Buffer }
   /** Seconds since 1970, and the rest in ns. */
   | { readonly form: 'timestamp'; readonly seconds: bigint; readonly nanos: number }
+  | { readonly form: 'array'; readonly items: readonly (Cell | null)[] }
+  | { readonly form: 'map'; readonly keys: readonly Cell[]; readonly values: readonly (Cell | null)[] }
+  | { readonly form: 'struct'; readonly fields: readonly (Cell | null)[] }
+
+/** Arrays, maps, structs and timestamps have the tag of bytes, but no length. */
+const wireTypes: Readonly<Record<Cell['form'], number>> = {
+  integer: varint,
+  boolean: varint,
+  double: fixed64,
+  float: fixed32,
+  bytes: lengthDelimited,
+  timestamp: lengthDelimited,
+  array: lengthDelimited,
+  map: lengthDelimited,
+  struct: lengthDelimited,
+}
 
 export class RecordStream {
   #bytes: Buffer = Buffer.allocUnsafe(4 * 1024)
@@ -46,7 +62,10 @@ export class RecordStream {
     this.#summedSize = 0
     for (let index = 0; index < cells.length; index++) {
       const cell = cells[index]
-      if (cell) this.#writeCell(index + 1, cell)
+      if (!cell) continue
+      this.#sumUp(4, at => this.#summed.writeInt32LE(index + 1, at))
+      this.#tag(index + 1, wireTypes[cell.form])
+      this.#writeValue(cell)
     }
     const checksum = crc32c(this.#summed.subarray(0, this.#summedSize))
     this.#tag(endOfRecord, varint)
@@ -69,43 +88,58 @@ export class RecordStream {
     return whole
   }
 
-  #writeCell(index: number, cell: Cell): void {
-    this.#sumUp(4, at => this.#summed.writeInt32LE(index, at))
+  #writeValue(cell: Cell): void {
     switch (cell.form) {
       case 'integer':
-        this.#tag(index, varint)
         this.#long(cell.value)
         break
       case 'boolean':
         this.#sumUp(1, at => this.#summed.writeUInt8(cell.value ? 1 : 0, at))
-        this.#tag(index, varint)
         this.#varint(cell.value ? 1 : 0)
         break
       case 'double':
         this.#sumUp(8, at => this.#summed.writeDoubleLE(cell.value, at))
-        this.#tag(index, fixed64)
         this.#makeRoom(8)
         this.#size = this.#bytes.writeDoubleLE(cell.value, this.#size)
         break
       case 'float':
         this.#sumUp(4, at => this.#summed.writeFloatLE(cell.value, at))
-        this.#tag(index, fixed32)
         this.#makeRoom(4)
         this.#size = this.#bytes.writeFloatLE(cell.value, this.#size)
         break
       case 'bytes':
         this.#sumUp(cell.value.length, at => cell.value.copy(this.#summed, at))
-        this.#tag(index, lengthDelimited)
         this.#varint(cell.value.length)
         this.#makeRoom(cell.value.length)
         this.#size += cell.value.copy(this.#bytes, this.#size)
         break
       case 'timestamp':
-        // It has the tag of bytes, but no length.
-        this.#tag(index, lengthDelimited)
         this.#long(cell.seconds)
         this.#sumUp(4, at => this.#summed.writeInt32LE(cell.nanos, at))
         this.#zigzag(BigInt(cell.nanos))
+        break
+      case 'array':
+        this.#writeAll(cell.items)
+        break
+      case 'map':
+        this.#writeAll(cell.keys)
+        this.#writeAll(cell.values)
+        break
+      case 'struct':
+        this.#writeParts(cell.fields)
+    }
+  }
+
+  #writeAll(items: readonly (Cell | null)[]): void {
+    this.#varint(items.length)
+    this.#writeParts(items)
+  }
+
+  /** How many there are, and which of them are null, is not in the checksum. */
+  #writeParts(parts: readonly (Cell | null)[]): void {
+    for (const part of parts) {
+      this.#varint(part === null ? 1 : 0)
+      if (part !== null) this.#writeValue(part)
     }
   }
 
