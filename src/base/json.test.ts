@@ -18,6 +18,16 @@ test('every integer survives, whatever its size', () => {
   )
 })
 
+test('a long number is found wherever it stands', () => {
+  const large = '12345678901234567'
+  for (let before = 0; before < 40; before++)
+    for (const middle of ['', '12,', '1.5,', '123456789012345,', '"12.5",', '1234567,12.34567,']) {
+      const text = `["${'x'.repeat(before)}",${middle}${large}]`
+      assert.equal((parseLossless(text) as unknown[]).at(-1), BigInt(large), text)
+      assert.deepEqual(parseLossless(text.replace(large, '12345')), JSON.parse(text.replace(large, '12345')))
+    }
+})
+
 test('documents read as JSON.parse reads them, with and without long numbers, at once and in turns', async () => {
   await fc.assert(
     fc.asyncProperty(fc.json({ maxDepth: 6 }), fc.constantFrom('', ' ', '\n\t'), async (text, space) => {

@@ -26,7 +26,7 @@ const passedOn: ReaderLimits = { ...ofStrangers, depth: 1_000 }
  * Integers beyond ±2^53 become bigints. `inexact`, if given, decides what becomes of other numbers of which a double loses digits. Throws SyntaxError.
  */
 export function parseLossless(text: string, inexact?: (source: string) => unknown): unknown {
-  if (!longNumber.test(text)) {
+  if (!hasLongNumber(text)) {
     requireShallow(text)
     return JSON.parse(text)
   }
@@ -58,7 +58,25 @@ export function stringifyLossless(value: unknown, indent?: number): string {
   return JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? rawJSON(String(each)) : each), indent)
 }
 
+/** Looks at every 16th character, and asks the expression, which looks at all, only where digits are. */
+function hasLongNumber(text: string): boolean {
+  for (let at = 15; at < text.length; at += 16) {
+    if (!isOfNumber(text.charCodeAt(at))) continue
+    let first = at
+    while (first > at - 15 && isOfNumber(text.charCodeAt(first - 1))) first--
+    if (first === at - 15) return longNumber.test(text)
+    // The next run of 16 begins behind what is no digit.
+    at = first - 1
+  }
+  return false
+}
+
+function isOfNumber(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || code === 0x2e
+}
+
 function requireShallow(text: string): void {
+  if (!holdsMore(text, mostDepth)) return
   let depth = 0
   let inString = false
   for (let at = 0; at < text.length; at++) {
@@ -71,4 +89,12 @@ function requireShallow(text: string): void {
       if (++depth > mostDepth) throw new SyntaxError(`JSON is nested more than ${mostDepth} levels deep`)
     } else if (code === 0x7d || code === 0x5d) depth--
   }
+}
+
+/** Whether there are so many beginnings of objects and arrays, also within strings. */
+function holdsMore(text: string, most: number): boolean {
+  let count = 0
+  for (const begin of ['{', '['])
+    for (let at = text.indexOf(begin); at >= 0; at = text.indexOf(begin, at + 1)) if (++count > most) return true
+  return false
 }

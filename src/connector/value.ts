@@ -28,7 +28,7 @@ export type ConnectValue =
   | Map<ConnectValue, ConnectValue>
   | Struct
 
-/** Has no prototype, so that a field may be called `__proto__`; see {@link struct}. */
+/** Inherits nothing, so that a field may be called `__proto__`; see {@link struct}. */
 export interface Struct {
   [field: string]: ConnectValue
 }
@@ -53,9 +53,13 @@ export class Decimal {
   }
 }
 
+/** Objects without a prototype are dictionaries for V8; those of a class whose prototype has none are as fast as others. */
+const Fields = function Fields() {} as unknown as new () => Struct
+Object.defineProperty(Fields, 'prototype', { value: Object.freeze(Object.create(null)) })
+
 /** A Struct with these fields. */
 export function struct(fields: Iterable<readonly [name: string, value: ConnectValue]> = []): Struct {
-  const made: Struct = Object.create(null)
+  const made = new Fields()
   for (const [name, value] of fields) made[name] = value
   return made
 }

@@ -48,6 +48,12 @@ export const keys = {
     min: 256,
     doc: 'How large its body is, before compression. A daemon takes more than 8 KiB only with `tsd.http.request.enable_chunked`.',
   }),
+  'max.in.flight.requests': int({
+    default: 4,
+    min: 1,
+    max: 100,
+    doc: 'How many requests are made at the same time. The daemon answers when points are stored, which takes a while.',
+  }),
   'compression.type': choice(['none', 'gzip'], { default: 'none', doc: 'How the body is compressed.' }),
   sync: boolean({ default: true, doc: 'Whether the daemon answers when points are stored. Otherwise what it cannot store is lost.' }),
   'sync.timeout.ms': intMs({ default: 20_000, min: 0, doc: 'How long the daemon tries to store them; 0: for ever.' }),

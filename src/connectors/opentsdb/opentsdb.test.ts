@@ -160,3 +160,26 @@ test('a request is as large as it may be, and one that is refused as a whole is 
   assert.deepEqual(stored.map(({ tags }) => tags['host']).sort(), ['a', 'b', 'd', 'e', 'f'])
   await task.close()
 })
+
+test('several requests are made at the same time, but the points of one name and time keep their order', async t => {
+  let open = 0
+  let most = 0
+  const server = await startServer(t, async () => {
+    most = Math.max(most, ++open)
+    await new Promise(resolve => setImmediate(resolve))
+    open--
+    return { status: 204 }
+  })
+  const { task } = await openSink(opentsdb, { 'connection.url': server.url, 'batch.size': '1', ...templates })
+  await task.put(Array.from({ length: 12 }, (_, index) => event(BigInt(index), `h${index}`, index)))
+  assert(most > 1 && most <= 4, `${most} at once`)
+  most = 0
+  const before = server.asked.length
+  await task.put([1, 2, 3].map(value => event(BigInt(11 + value), 'same', value)))
+  assert.equal(most, 1)
+  assert.deepEqual(
+    server.asked.slice(before).map(({ body }) => pointsOf(body)[0]!.value),
+    [1, 2, 3],
+  )
+  await task.close()
+})

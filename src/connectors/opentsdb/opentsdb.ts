@@ -5,6 +5,7 @@
  * when all others of their batch are stored.
  */
 import { gzipSync } from 'node:zlib'
+import { severalAtOnce } from '../../base.ts'
 import { DataError, defineSink, RetriableError, type SinkContext, type SinkRecord, type SinkTask } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
 import { type HttpAnswer, type HttpClient, isSuccess, said } from '../http-client/http-client.ts'
@@ -84,7 +85,10 @@ class OpenTsdbTask implements SinkTask {
         refused.set(record, error)
       }
     }
-    for (const chunk of chunksOf(points, this.#config['batch.size'], this.#config['batch.bytes'])) await this.#send(chunk, refused)
+    const chunks = chunksOf(points, this.#config['batch.size'], this.#config['batch.bytes'])
+    // Of one point that comes twice, the later value counts.
+    const isRepeated = new Set(points.map(each => each.name)).size < points.length
+    await severalAtOnce(chunks, isRepeated ? 1 : this.#config['max.in.flight.requests'], chunk => this.#send(chunk, refused))
     // Only now: after a failure above, all are tried again.
     for (const [record, error] of refused) await this.#context.report(record, error)
   }

@@ -51,13 +51,50 @@ function objectText(
 ): string {
   if (value instanceof Decimal) return decimalText(value, style)
   if (Buffer.isBuffer(value)) return `"${value.toString('base64')}"`
+  if (schema === null && isPlain(value)) return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(each => textWith(each, schema?.items ?? null, style)).join(',')}]`
   if (value instanceof Map) return mapText(value, schema, style)
+  if (schema?.fields !== undefined) {
+    const heads = headsOf(schema)
+    let text = ''
+    for (let index = 0; index < heads.length; index++) {
+      const field = schema.fields[index]!
+      text += heads[index]! + textWith(value[field.name], field.schema, style)
+    }
+    return text === '' ? '{}' : `${text}}`
+  }
   const parts: string[] = []
-  if (schema?.fields !== undefined)
-    for (const field of schema.fields) parts.push(`${JSON.stringify(field.name)}:${textWith(value[field.name], field.schema, style)}`)
-  else for (const name of Object.keys(value)) parts.push(`${JSON.stringify(name)}:${textWith(value[name], schema?.values ?? null, style)}`)
+  for (const name of Object.keys(value)) parts.push(`${JSON.stringify(name)}:${textWith(value[name], schema?.values ?? null, style)}`)
   return `{${parts.join(',')}}`
+}
+
+/** By schema, what stands before each field: `{"name":`, `,"name":`. */
+const heads = new WeakMap<Schema, readonly string[]>()
+
+function headsOf(schema: Schema): readonly string[] {
+  const known = heads.get(schema)
+  if (known !== undefined) return known
+  const made = schema.fields!.map(({ name }, index) => `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`)
+  heads.set(schema, made)
+  return made
+}
+
+/** Whether it is the same as JSON in every style. */
+function isPlain(value: ConnectValue): boolean {
+  switch (typeof value) {
+    case 'bigint':
+      return false
+    case 'number':
+      return Number.isFinite(value)
+    case 'object':
+      if (value === null) return true
+      if (Array.isArray(value)) return value.every(isPlain)
+      if (!isStruct(value)) return false
+      for (const name in value) if (!isPlain(value[name]!)) return false
+      return true
+    default:
+      return true
+  }
 }
 
 function mapText(map: Map<ConnectValue, ConnectValue>, schema: Schema | null, style: JsonStyle): string {
