@@ -59,10 +59,16 @@ async function runSystem({ name: client, run }: System, stage: Stage, report: Re
         const told = (await work()) ?? `${Math.round(performance.now() - began)} ms`
         report({ client, name, outcome: 'ok', detail: `(${told})` })
       } catch (error) {
-        report({ client, name, outcome: 'FAIL', detail: (error as Error).message.replace(/\s+/g, ' ').slice(0, 400) })
+        report({ client, name, outcome: 'FAIL', detail: shortened((error as Error).message) })
       }
     }, stage)
   } catch (error) {
     report({ client, name: 'all', outcome: error instanceof Missing ? 'skip' : 'FAIL', detail: (error as Error).message })
   }
+}
+
+/** What was done stands at the beginning, and why it failed at the end. */
+function shortened(message: string): string {
+  const line = message.replace(/\s+/g, ' ')
+  return line.length <= 700 ? line : `${line.slice(0, 250)} … ${line.slice(-450)}`
 }

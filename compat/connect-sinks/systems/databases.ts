@@ -269,7 +269,7 @@ async function judgeMariadb(port: number, server: Restartable, judge: Judge, sta
         text: 'Grüße 世界 🎈 "7"',
         raw: Buffer.from([0, 255, 7]),
         nothing: null,
-        inner: '{"list":[7,-1]}',
+        inner: { list: [7, -1] },
         kind: 'click',
       },
     )

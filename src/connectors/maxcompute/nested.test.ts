@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DataError, struct } from '../../connector.ts'
-import { sinkRecord } from '../sink.testing.ts'
+import { sinkRecord } from '../task.testing.ts'
 import { Columns } from './columns.ts'
 import { RecordStream } from './record-stream.ts'
 import { parseType } from './types.ts'
@@ -28,7 +28,7 @@ test('arrays, maps and structs are written as the official SDK writes them', () 
     ],
   ])
   const stream = new RecordStream()
-  stream.write(columns.cellsOf(sinkRecord({ offset: 0, value })))
+  stream.write(columns.cellsOf(sinkRecord({ value })))
   // By pyodps 0.13.2; but checksums, which it extends by their sign, have 32 bits.
   const record = '0a03000201000512010001' + '6b01000a1a000e000200016101' + '80c0ff7fbdfa86dd09'
   assert.equal(stream.snapshot().toString('hex'), `${record}f0ffff7f02f8ffff7f80f2849e0a`)
@@ -43,7 +43,7 @@ test('what does not fit into a nested column is refused', () => {
     ['s', 7],
     ['s', struct([['tags', 'x']])],
   ] as const)
-    assert.throws(() => columns.cellsOf(sinkRecord({ offset: 0, value: struct([field as never]) })), DataError, JSON.stringify(field))
+    assert.throws(() => columns.cellsOf(sinkRecord({ value: struct([field as never]) })), DataError, JSON.stringify(field))
 })
 
 test('types are taken apart, or are no types', () => {
