@@ -116,7 +116,8 @@ export class Runtime {
       const { configs, version } = await this.#taskConfigs(connector.config)
       if (!isCurrent()) return
       this.#putConnector(name, connector, stateFor(connector.target), null, version)
-      if (connector.target !== 'STOPPED') await this.#options.tasksMade(name, configs)
+      // Whoever is paused is asked when it goes on, as by Kafka Connect.
+      if (connector.target === 'STARTED') await this.#options.tasksMade(name, configs)
     } catch (error) {
       if (!isCurrent()) return
       const trace = traceOf(error)
@@ -152,9 +153,8 @@ export class Runtime {
   setTarget(name: string, target: TargetState): void {
     const connector = this.#connectors.get(name)
     if (connector !== undefined && connector.target !== target) {
-      const wasStopped = connector.target === 'STOPPED'
       connector.target = target
-      if (wasStopped || this.#options.statuses.connector(name)?.state === 'FAILED') void this.#begin(name, connector)
+      if (target === 'STARTED' || this.#options.statuses.connector(name)?.state === 'FAILED') void this.#begin(name, connector)
       else this.#putConnector(name, connector, stateFor(target), null)
     }
     for (const task of this.#tasks.values()) {
