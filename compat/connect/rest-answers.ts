@@ -41,7 +41,11 @@ class Side {
     if (once !== undefined) await this.#settled(...once)
     const text = raw ?? (body === undefined ? undefined : JSON.stringify(body))
     for (let attempt = 0; ; attempt++) {
-      const response = await fetch(`http://${this.worker.id}${path}`, { method, headers, ...(text === undefined ? {} : { body: this.#mine(text) }) })
+      const response = await fetch(`http://${this.worker.id}${path}`, {
+        method,
+        headers,
+        ...(text === undefined ? {} : { body: this.#mine(text) }),
+      })
       const answer = { status: response.status, headers: headersOf(response, this.worker.id), body: this.#plain(await response.text()) }
       // Until the group has settled.
       const again = response.status === 409 && !JSON.stringify(answer.body).includes('already exists')
@@ -95,15 +99,30 @@ function headersOf(response: Response, id: string): Record<string, string> {
   const found: Record<string, string> = {}
   for (const name of ['content-type', 'location', 'allow']) {
     const value = response.headers.get(name)
-    if (value !== null) found[name] = value.replaceAll(id, '$WORKER').toLowerCase().replace(/;\s*charset=utf-8$/, '')
+    if (value !== null)
+      found[name] = value
+        .replaceAll(id, '$WORKER')
+        .toLowerCase()
+        .replace(/;\s*charset=utf-8$/, '')
   }
-  if (found['allow'] !== undefined) found['allow'] = found['allow'].split(/,\s*/).filter(each => !/head|options/.test(each)).sort().join(',')
+  if (found['allow'] !== undefined)
+    found['allow'] = found['allow']
+      .split(/,\s*/)
+      .filter(each => !/head|options/.test(each))
+      .sort()
+      .join(',')
   return found
 }
 
 /** By path within the answer. */
 function* differences(theirs: unknown, ours: unknown, at: string): Generator<string> {
-  if (typeof theirs === 'object' && theirs !== null && typeof ours === 'object' && ours !== null && Array.isArray(theirs) === Array.isArray(ours)) {
+  if (
+    typeof theirs === 'object' &&
+    theirs !== null &&
+    typeof ours === 'object' &&
+    ours !== null &&
+    Array.isArray(theirs) === Array.isArray(ours)
+  ) {
     const [a, b] = [byName(theirs), byName(ours)]
     for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) yield* differences(a[key], b[key], `${at}.${key}`)
   } else if (JSON.stringify(theirs) !== JSON.stringify(ours)) yield `${at}: ${shortened(theirs)} | ${shortened(ours)}`

@@ -10,7 +10,7 @@ export const connect: Suite = {
   clients: [client],
   async run({ bootstrap }, report) {
     const classPath = await connectClassPath()
-    for (const program of ['cases.ts', 'take-over.ts'])
+    for (const program of ['cases.ts', 'take-over.ts', 'rest-answers.ts'])
       await runProgram(client, report, process.execPath, [join(import.meta.dirname, program), bootstrap, classPath], { seconds: 500 })
   },
 }

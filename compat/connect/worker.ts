@@ -15,7 +15,11 @@ export const connectVersion = '4.4.0'
 /** Class path of the runtime with the file connectors, of which 4.3.1 is the newest at Maven Central; see src/AppInfoParser.java. */
 export async function connectClassPath(): Promise<string> {
   const own = ['connect-runtime', 'connect-json', 'connect-transforms'].map(name => `org.apache.kafka:${name}:${connectVersion}`)
-  const others = ['org.apache.kafka:connect-file:4.3.1', 'org.slf4j:slf4j-simple:1.7.36']
+  const others = [
+    'org.apache.kafka:connect-file:4.3.1',
+    'org.apache.logging.log4j:log4j-slf4j-impl:2.25.1',
+    'org.apache.logging.log4j:log4j-core:2.25.1',
+  ]
   const jars = await mavenJars(`connect-${connectVersion}`, [...own, ...others])
   const source = join(import.meta.dirname, 'src/AppInfoParser.java')
   const classes = await cached(`java-connect-${connectVersion}`, readFileSync(source, 'utf8'), async at => {
@@ -60,14 +64,7 @@ export class Worker {
     writeProperties(file('.properties'), { ...own, ...properties })
     for (const [index, each] of connectors.entries()) writeProperties(file(`-${index}.properties`), each)
     const main = `org.apache.kafka.connect.cli.${connectors.length > 0 ? 'ConnectStandalone' : 'ConnectDistributed'}`
-    const jvm = [
-      '-Xmx256m',
-      '-XX:+UseSerialGC',
-      '-XX:TieredStopAtLevel=1',
-      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-      '-cp',
-      classPath,
-    ]
+    const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.apache.logging.log4j.level=WARN', '-cp', classPath]
     const command = [...jvm, main, file('.properties'), ...connectors.map((_, index) => file(`-${index}.properties`))]
     const worker = new Worker(`127.0.0.1:${port}`, 'java', command, file('.output'))
     await worker.restart()
@@ -78,8 +75,7 @@ export class Worker {
   static async startMillrace(directory: string, name: string, properties: Properties) {
     const port = await freePorts(1)
     const file = join(directory, `${name}.properties`)
-    const plugin = join(import.meta.dirname, 'file-stream.ts')
-    writeProperties(file, { ...workerConfig, listeners: `http://127.0.0.1:${port}`, ...properties, 'plugin.path': plugin })
+    writeProperties(file, { ...workerConfig, listeners: `http://127.0.0.1:${port}`, ...properties })
     const command = [join(import.meta.dirname, '../../src/cli.ts'), 'connect', '--config', file]
     const worker = new Worker(`127.0.0.1:${port}`, process.execPath, command, join(directory, `${name}.output`))
     await worker.restart()

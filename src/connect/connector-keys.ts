@@ -1,5 +1,5 @@
 /** The keys that every connector has, with Kafka Connect's groups and words; those of a connector itself are in its definition. */
-import { boolean, choice, type Declarations, int, linearRegExp, list, long, short, string, type ValuesOf } from '../base.ts'
+import { boolean, choice, className, type Declarations, int, linearRegExp, list, long, short, string, type ValuesOf } from '../base.ts'
 import { principalProblem } from '../sessions.ts'
 import { nonEmpty } from './plugin-config.ts'
 
@@ -45,17 +45,17 @@ const common = {
     importance: 'low',
     doc: '(Deprecated) Whether a connector with more tasks than tasks.max fails.',
   }),
-  'key.converter': string({
+  'key.converter': className({
     default: null,
     importance: 'low',
     doc: 'Converter between the format of keys in Kafka and that of Kafka Connect; by default that of the worker.',
   }),
-  'value.converter': string({
+  'value.converter': className({
     default: null,
     importance: 'low',
     doc: 'Converter between the format of values in Kafka and that of Kafka Connect; by default that of the worker.',
   }),
-  'header.converter': string({
+  'header.converter': className({
     default: null,
     importance: 'low',
     doc: 'Converter between the format of headers in Kafka and that of Kafka Connect; by default that of the worker.',
@@ -75,13 +75,11 @@ const common = {
   transforms: list({
     default: '',
     importance: 'low',
-    check: unique('alias'),
     doc: 'Aliases for the transformations to be applied to records.',
   }),
-  predicates: list({ default: '', importance: 'low', check: unique('alias'), doc: 'Aliases for the predicates used by transformations.' }),
+  predicates: list({ default: '', importance: 'low', doc: 'Aliases for the predicates used by transformations.' }),
   'errors.retry.timeout': long({
     default: 0,
-    min: -1,
     doc: 'The maximum duration in milliseconds that a failed operation will be reattempted. The default is 0, which means no retries will be attempted. Use -1 for infinite retries.',
   }),
   'errors.retry.delay.max.ms': long({
@@ -92,6 +90,7 @@ const common = {
   'errors.tolerance': string({
     default: 'none',
     ...anyCase('none', 'all'),
+    check: text => (/^(?:none|all)$/i.test(text) ? null : 'String must be one of: none, all'),
     doc: "Behavior for tolerating errors during connector operation. 'none' is the default value and signals that any error will result in an immediate connector task failure; 'all' changes the behavior to skip over problematic records.",
   }),
   'errors.log.enable': boolean({ default: false, doc: 'If true, write each error and the details of the failed operation to the log.' }),
@@ -137,7 +136,7 @@ const source = {
   }),
   'transaction.boundary': string({
     default: 'poll',
-    ...anyCase('poll', 'interval', 'connector'),
+    ...anyCase('interval', 'poll', 'connector'),
     doc: 'poll: a transaction for each batch of records that a task provides; interval: one for each transaction.boundary.interval.ms.',
   }),
   'transaction.boundary.interval.ms': long({

@@ -19,6 +19,7 @@ export type LevelName = (typeof levelNames)[number]
 const weights: Readonly<Record<LevelName, number>> = { OFF: 4, FATAL: 3, ERROR: 3, WARN: 2, INFO: 1, DEBUG: 0, TRACE: 0, ALL: 0 }
 const ours: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 const root = 'root'
+const mostNames = 2_000
 
 /** null: there is no such level. */
 export function levelNamed(text: string): LevelName | null {
@@ -77,13 +78,19 @@ export class Levels {
     return this.#known.has(name) || this.#set.has(name) ? this.#of(name) : null
   }
 
+  /** Whether one more name would be too many: names are kept as long as this process. */
+  isTooMany(name: string): boolean {
+    return this.#set.size >= mostNames && !this.#set.has(name)
+  }
+
   /** The names of all loggers that it changes. */
   set(name: string, level: LevelName): string[] {
     const changed = { level, changedMs: this.#now() }
     const below = [...new Set([...this.#known, ...this.#set.keys()])].filter(each => each !== name && isBelow(each, name))
-    for (const each of [name, ...below]) this.#set.set(each, changed)
+    const others = [name, ...below].filter(each => this.#set.get(each)?.level !== level)
+    for (const each of others) this.#set.set(each, changed)
     for (const tell of this.#watching) tell()
-    return [name, ...below].sort()
+    return others.sort()
   }
 
   #of(name: string): Level {

@@ -189,6 +189,9 @@ async function addRoutes(api: Api): Promise<void> {
     if (methods === undefined) known.set(url, (methods = new Set()))
     for (const each of typeof method === 'string' ? [method] : method) methods.add(each)
   })
+  app.addHook('onRequest', async ({ headers: { accept = '*/*' }, url }) => {
+    if (!takesJson.test(accept) && !url.startsWith('/metrics')) throw new HttpError(406, 406, 'HTTP 406 Not Acceptable')
+  })
   app.setReplySerializer(payload => stringifyLossless(payload))
   serverRoutes(api)
   connectorRoutes(api)
@@ -200,8 +203,14 @@ async function addRoutes(api: Api): Promise<void> {
   refuseOtherMethods(app, new Map(Array.from(known, ([url, methods]) => [url, new Set(methods)])))
 }
 
+/** Of an `Accept` header. */
+const takesJson = /(?:^|,)\s*(?:\*|application)\/(?:\*|json)/i
+
 /** Kafka Connect's form. */
-const errorBody: ErrorBody = ({ code, message }) => ({ contentType: 'application/json', body: { error_code: code, message } })
+const errorBody: ErrorBody = ({ status, code, message }) => {
+  const words = status === 415 ? 'HTTP 415 Unsupported Media Type' : message.replace(/^(HTTP 404 Not Found): [\s\S]*/, '$1')
+  return { contentType: 'application/json', body: { error_code: code, message: words } }
+}
 
 function reachedAs(host: string): string {
   return host === '0.0.0.0' || host === '::' || host === '' ? hostname() : host

@@ -145,9 +145,10 @@ export class Runtime {
     const { plugins, system, worker } = this.#options
     const given = withoutNulls(config)
     const resolved = await resolveProviders(given, system, worker.properties)
-    const definition = await plugins.find(resolved['connector.class'] ?? '').load()
+    const plugin = plugins.find(resolved['connector.class'] ?? '')
+    const definition = await plugin.load()
     readValues(commonKeys[definition.kind], resolved)
-    return { configs: await makeTaskConfigs(definition, given, resolved), version: definition.version }
+    return { configs: await makeTaskConfigs(definition, given, resolved), version: plugin.version }
   }
 
   setTarget(name: string, target: TargetState): void {

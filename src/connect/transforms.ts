@@ -4,9 +4,19 @@
  * A configuration lists aliases in `transforms` and `predicates`, and says under `transforms.ALIAS.` and `predicates.ALIAS.` what each does. Types are Java's
  * class names, or short: `Cast$Value`.
  */
-import { boolean, className, type Declarations, InvalidConfig, parseValue, type System, splitList, string } from '../base.ts'
+import {
+  boolean,
+  type ConfigKey,
+  className,
+  type Declarations,
+  InvalidConfig,
+  parseValue,
+  type System,
+  splitList,
+  string,
+} from '../base.ts'
 import type { ConnectRecord } from '../connector.ts'
-import { type Config, missing, type PluginClass, prefixed, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
+import { type Config, missing, type PluginClass, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
 import { predicates, transforms } from './transforms/list.ts'
 import {
   keyPart,
@@ -89,30 +99,35 @@ function aliasesOf(kind: Kind, config: Config): string[] {
 }
 
 const implicit = {
-  predicate: string({ default: null, doc: 'The alias of a predicate: only records for which it holds are transformed.' }),
   negate: boolean({ default: false, doc: 'Whether those for which the predicate does not hold are transformed instead.' }),
+  predicate: string({ default: null, doc: 'The alias of a predicate: only records for which it holds are transformed.' }),
 }
 
 /** Keys of all aliases in this configuration, to be shown and checked. Of an alias whose type is unknown, the type only. */
-export function transformKeys(config: Config): Declarations {
-  const keys: Record<string, Declarations[string]> = {}
+export function transformKeys(config: Config): Map<string, { readonly declared: ConfigKey; readonly required: boolean }> {
+  const keys = new Map<string, { declared: ConfigKey; required: boolean }>()
+  const add = (prefix: string, declarations: Declarations, required: readonly string[]) => {
+    for (const [key, declared] of Object.entries(declarations)) keys.set(prefix + key, { declared, required: required.includes(key) })
+  }
   for (const kind of ['transforms', 'predicates'] as const) {
     for (const alias of aliasesOf(kind, config)) {
       const prefix = `${kind}.${alias}.`
       const noun = kind === 'transforms' ? 'transformation' : 'predicate'
-      keys[`${prefix}type`] = className({ default: null, importance: 'high', doc: `Class for the '${alias}' ${noun}.` })
-      if (kind === 'transforms') Object.assign(keys, prefixed(prefix, implicit))
-      Object.assign(keys, prefixed(prefix, keysIfFound(kind, config, alias)))
+      const type = className({ default: null, importance: 'high', doc: `Class for the '${alias}' ${noun}.` })
+      add(prefix, { type }, ['type'])
+      const found = definitionIfFound(kind, config, alias)
+      if (found !== null) add(prefix, found.keys, found.required)
+      if (kind === 'transforms') add(prefix, implicit, [])
     }
   }
   return keys
 }
 
-function keysIfFound(kind: Kind, config: Config, alias: string): Declarations {
+function definitionIfFound(kind: Kind, config: Config, alias: string): TransformDefinition | PredicateDefinition | null {
   try {
-    return find(kind, config, alias).definition.keys
+    return find(kind, config, alias).definition
   } catch (error) {
-    if (error instanceof InvalidConfig) return {}
+    if (error instanceof InvalidConfig) return null
     throw error
   }
 }

@@ -10,11 +10,12 @@ import { type Acting, CannotAct } from '../sessions.ts'
 import { commonKeys, groupOf, groups, requiredKeys, sinkProblems } from './connector-keys.ts'
 import { converterClasses, converterKeys, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
+import { formOf } from './key-forms.ts'
 import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
 import { type Config, withoutNulls } from './stores/config-state.ts'
-import { transformKeys, transformProblems } from './transforms.ts'
+import { transformClasses, transformKeys, transformProblems } from './transforms.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
 /** Kafka Connect's ConfigKeyInfo. */
@@ -74,7 +75,7 @@ export async function validate(config: Config, { plugins, worker, acting, regist
   const name = resolved['connector.class']
   if (name === undefined || name === '') throw badRequest('Connector config contains no connector type')
   const definition = await loadDefinition(plugins, name)
-  const described = describe(definition, resolved)
+  const described = describe(definition, resolved, worker)
   const values: Record<string, unknown> = {}
   for (const [key, { declared, required }] of described) {
     if (required && resolved[key] === undefined) add(key, missing(key).message)
@@ -126,15 +127,25 @@ async function resolve(
 }
 
 /** All keys that this configuration may have, in their order. */
-function describe(definition: ConnectorDefinition, config: Readonly<Record<string, string>>): Map<string, Described> {
+function describe(
+  definition: ConnectorDefinition,
+  config: Readonly<Record<string, string>>,
+  worker: WorkerConfig | null = null,
+): Map<string, Described> {
   const found = new Map<string, Described>()
   for (const [key, declared] of Object.entries<ConfigKey>(commonKeys[definition.kind]))
-    found.set(key, { declared, group: groupOf(key), required: requiredKeys.includes(key) })
+    found.set(key, { declared: withDefault(key, declared, worker), group: groupOf(key), required: requiredKeys.includes(key) })
   const asMap = new Map(Object.entries(config))
-  for (const [key, declared] of Object.entries(transformKeys(asMap))) found.set(key, { declared, group: aliasGroup(key), required: false })
+  for (const [key, { declared, required }] of transformKeys(asMap)) found.set(key, { declared, group: aliasGroup(key), required })
   for (const [key, declared] of Object.entries(converterKeys(asMap))) found.set(key, { declared, group: null, required: false })
   for (const [key, declared] of Object.entries(definition.config)) found.set(key, { declared, group: null, required: false })
   return found
+}
+
+/** A converter is the worker's if the connector has none. */
+function withDefault(key: string, declared: ConfigKey, worker: WorkerConfig | null): ConfigKey {
+  if (worker === null || !/^(?:key|value|header)\.converter$/.test(key)) return declared
+  return { ...declared, default: worker.values[key as 'key.converter' | 'value.converter' | 'header.converter'] }
 }
 
 function aliasGroup(key: string): string {
@@ -152,7 +163,7 @@ function sourceProblems(
   if (definition.kind !== 'source') return problems
   if ((config['transaction.boundary'] ?? 'poll').toLowerCase() === 'connector')
     problems.set('transaction.boundary', [
-      'The connector does not support connector-defined transaction boundaries with the given configuration.',
+      'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.',
     ])
   if ((config['exactly.once.support'] ?? 'requested').toLowerCase() !== 'required') return problems
   if (worker.values['exactly.once.source.support'].toLowerCase() !== 'enabled')
@@ -236,7 +247,7 @@ function infosOf(
   const infoOf = (key: string, value: string | null): ValueInfo => ({
     name: key,
     value,
-    recommended_values: recommended.get(key) ?? converterNames(key) ?? described.get(key)?.declared.words ?? [],
+    recommended_values: recommended.get(key) ?? converterNames(key) ?? described.get(key)?.declared.words ?? classesFor(key),
     errors: errors.get(key) ?? [],
     visible: true,
   })
@@ -270,6 +281,12 @@ function converterNames(key: string): string[] | null {
   ]
 }
 
+/** Of a transform or a predicate. */
+function classesFor(key: string): string[] {
+  const kind = /^(transforms|predicates)\.[^.]+\.type$/.exec(key)?.[1]
+  return kind === undefined ? [] : transformClasses(kind as 'transforms' | 'predicates').map(({ name }) => name)
+}
+
 const isMissing = (error: string) => error.startsWith('Missing required configuration')
 
 function shownValue(key: string, declared: ConfigKey, given: string | null | undefined, resolved: string | undefined): string | null {
@@ -285,6 +302,7 @@ function shownValue(key: string, declared: ConfigKey, given: string | null | und
 }
 
 export function keyInfo(name: string, declared: ConfigKey, group: string | null, order: number, required: boolean): KeyInfo {
+  const { title, width } = formOf(name)
   return {
     name,
     type: declared.type,
@@ -294,8 +312,8 @@ export function keyInfo(name: string, declared: ConfigKey, group: string | null,
     documentation: declared.doc,
     group,
     order_in_group: order,
-    width: 'MEDIUM',
-    display_name: name,
+    width,
+    display_name: title,
     dependents: [],
   }
 }
@@ -309,8 +327,9 @@ export function keyInfos(definition: ConnectorDefinition): KeyInfo[] {
 function keyInfosOf(described: ReadonlyMap<string, Described>): KeyInfo[] {
   const orders = new Map<string | null, number>()
   return Array.from(described, ([key, { declared, group, required }]) => {
-    const order = (orders.get(group) ?? 0) + 1
-    orders.set(group, order)
+    const order = formOf(key).order ?? (orders.get(group) ?? 0) + 1
+    // Behind a type there is room for its version, as in Kafka Connect.
+    orders.set(group, Math.max(order, 1))
     return keyInfo(key, declared, group, order, required)
   })
 }

@@ -25,6 +25,7 @@ export function loggerRoutes({ app, levels, herder }: Api): void {
       if (wanted === undefined || wanted === null) throw badRequest("Desired 'level' parameter was not specified in request.")
       const level = levelNamed(wanted)
       if (level === null) throw notFound(`invalid log level '${wanted}'.`)
+      if (levels.isTooMany(logger)) throw badRequest('Too many loggers have a level of their own.')
       if (scope.toLowerCase() !== 'cluster') return levels.set(logger, level)
       await herder.setClusterLevel(logger, level)
       return reply.code(204).send()

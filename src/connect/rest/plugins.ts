@@ -4,6 +4,7 @@ import type { Declarations } from '../../base.ts'
 import { Samples } from '../../samples.ts'
 import { converterClasses } from '../converters.ts'
 import { badRequest, notFound } from '../herder/errors.ts'
+import type { PluginClass } from '../plugin-config.ts'
 import { ownVersion } from '../plugins.ts'
 import { transformClasses } from '../transforms.ts'
 import { keyInfo, keyInfos } from '../validate.ts'
@@ -17,14 +18,16 @@ interface Other {
   readonly class: string
   readonly type: string
   readonly keys: Declarations
+  readonly required: readonly string[]
 }
 
 /** All but connectors, with Kafka Connect's names of their kinds. */
 function others(): Other[] {
-  const ofKind = (type: string) => (each: { readonly name: string; readonly keys: Declarations }) => ({
+  const ofKind = (type: string) => (each: PluginClass) => ({
     class: each.name,
     type,
     keys: each.keys,
+    required: each.required,
   })
   const converters = converterClasses()
   return [
@@ -60,7 +63,7 @@ export function pluginRoutes(api: Api): void {
     if (found !== null) return keyInfos(await found.load())
     const other = others().find(each => each.class === plugin || each.class.endsWith(`.${plugin}`))
     if (other === undefined) throw notFound(`Unknown plugin ${plugin}.`)
-    return Object.entries(other.keys).map(([key, declared], at) => keyInfo(key, declared, null, at + 1, false))
+    return Object.entries(other.keys).map(([key, declared], at) => keyInfo(key, declared, null, at + 1, other.required.includes(key)))
   })
 
   // Not Kafka Connect's: what a configuration makes of records that whoever asks has read.
