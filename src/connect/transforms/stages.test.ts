@@ -50,14 +50,14 @@ test('problems name their keys; all are reported at once', async () => {
   assert.match(first('transforms.c.type')!, /defining a predicate to be negated/)
   assert.match(first('transforms.d.target.type')!, /String must be one of: string, unix, Date, Time, Timestamp/)
   assert.match(first('predicates.p.pattern')!, /Invalid regex/)
-  const keys = Object.keys(transformKeys(config))
+  const keys = [...transformKeys(config).keys()]
   assert.deepEqual(
     keys.filter(key => key.startsWith('transforms.c.')),
-    ['type', 'predicate', 'negate', 'spec', 'replace.null.with.default'].map(key => `transforms.c.${key}`),
+    ['type', 'spec', 'replace.null.with.default', 'negate', 'predicate'].map(key => `transforms.c.${key}`),
   )
   assert.deepEqual(
     keys.filter(key => key.startsWith('transforms.b.')),
-    ['type', 'predicate', 'negate'].map(key => `transforms.b.${key}`),
+    ['type', 'negate', 'predicate'].map(key => `transforms.b.${key}`),
   )
   assert.match(
     (await refusal(() => openTransforms(configOf('Cast', { spec: 'int8' }), { system: testSystem })))!,
