@@ -6,11 +6,11 @@ export type TimeMode = 'adaptive' | 'adaptive_time_microseconds' | 'connect' | '
 export type BinaryMode = 'bytes' | 'base64' | 'base64-url-safe' | 'hex'
 
 /** How values of one column are written. */
-export interface ColumnType {
+export interface ColumnType<R = string> {
   /** Not optional. */
   readonly schema: Schema
-  /** Of text as the database writes it. Throws DataError or RangeError if it cannot be written so. */
-  read(text: string): ConnectValue
+  /** Of text as the database writes it, or what its driver makes of that. Throws DataError or RangeError if it cannot be written so. */
+  read(raw: R): ConnectValue
   /** Debezium's stand-in where a column that is NOT NULL has no value, as in the deleted row of a table whose replica identity is its key. */
   readonly absent: ConnectValue
   /** Stands for a value that the database did not send. null: there is no such. */

@@ -2,6 +2,7 @@
 import { MalformedInput } from '../../base.ts'
 import { type SourceRecord, type Struct, struct } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
+import type { Draft, NextInTransaction } from '../change-data/records.ts'
 import { TransactionEvents } from '../change-data/transactions.ts'
 import type { Config } from './keys.ts'
 import {
@@ -15,7 +16,7 @@ import {
   type Truncate,
 } from './pgoutput.ts'
 import { offsetOf, type Position, type Reading, type Within } from './position.ts'
-import type { Draft, NextInTransaction, Records, Whence } from './records.ts'
+import type { Records, Whence } from './records.ts'
 import type { Frame } from './replication.ts'
 import type { DescribedTable, Tables } from './tables.ts'
 
@@ -209,24 +210,13 @@ export class Changes {
     const { table } = this.#relation(message.relation)
     if (table === null) return []
     if (message.after !== null && !table.fits(message.after)) await table.fit(message.after)
-    return this.#rowDrafts(message, table, whence, nextOf(table.captured.name))
+    return this.#records.change(message, table.captured, whence, nextOf(table.captured.name))
   }
 
   #relation(id: number): Described {
     const known = this.#relations.get(id)
     if (known === undefined) throw new MalformedInput(`a change is of the relation ${id}, which was not described`)
     return known
-  }
-
-  #rowDrafts({ kind, before, beforeIs, after }: RowChange, { captured }: DescribedTable, whence: Whence, next: NextInTransaction): Draft[] {
-    switch (kind) {
-      case 'insert':
-        return this.#records.insert(captured, after!, whence, next)
-      case 'update':
-        return this.#records.update(captured, before, beforeIs === 'row', after!, whence, next)
-      case 'delete':
-        return this.#records.delete(captured, before!, whence, next)
-    }
   }
 
   /** A logical message outside of transactions is sent at its own place. */

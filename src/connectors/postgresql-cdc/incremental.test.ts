@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { realSystem } from '../../base.ts'
-import type { CapturedTable } from './captured-table.ts'
+import type { CapturedTable } from '../change-data/captured-table.ts'
+import { unchanged } from '../change-data/captured-table.ts'
+import type { Draft } from '../change-data/records.ts'
 import { IncrementalSnapshot } from './incremental.ts'
-import { type Cell, unchanged } from './pgoutput.ts'
+import type { Cell } from './pgoutput.ts'
 import type { Reading } from './position.ts'
-import type { Draft } from './records.ts'
 import { obey } from './signals.ts'
 
 /** A table of `id` and `text`, the marks that were set, and a snapshot over them. */

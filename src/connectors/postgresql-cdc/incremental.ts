@@ -8,10 +8,11 @@
 import type { Client } from 'pg'
 import type { System } from '../../base.ts'
 import type { TaskContext } from '../../connector.ts'
+import { unchanged } from '../change-data/captured-table.ts'
+import type { Draft } from '../change-data/records.ts'
 import { ask, askText, literal, quoted } from './connection.ts'
-import { type Cell, unchanged } from './pgoutput.ts'
+import type { Cell } from './pgoutput.ts'
 import type { Reading } from './position.ts'
-import type { Draft } from './records.ts'
 import { greatestKey, keyCells, type SnapshotTable } from './snapshot.ts'
 
 export const markPrefix = 'millrace-snapshot'

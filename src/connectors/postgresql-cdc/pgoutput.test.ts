@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MalformedInput } from '../../base.ts'
-import { decodeMessage, type RowChange, unchanged } from './pgoutput.ts'
+import { unchanged } from '../change-data/captured-table.ts'
+import { decodeMessage, type RowChange } from './pgoutput.ts'
 import { recorded } from './recorded.testing.ts'
 
 const bodies = recorded.flatMap(frame => (frame.kind === 'data' ? [frame.body] : []))

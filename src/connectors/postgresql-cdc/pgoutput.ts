@@ -5,11 +5,10 @@
  * Every size is checked before it is believed; what does not fit throws MalformedInput.
  */
 import { ByteReader, MalformedInput } from '../../base.ts'
+import { type Cell as CapturedCell, unchanged } from '../change-data/captured-table.ts'
 
-/** A value that is stored out of line and has not changed: the server does not send it. */
-export const unchanged = Symbol('unchanged')
 /** As text. */
-export type Cell = string | null | typeof unchanged
+export type Cell = CapturedCell<string>
 
 export interface RelationColumn {
   readonly name: string

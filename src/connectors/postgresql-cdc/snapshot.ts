@@ -1,12 +1,13 @@
 /** The rows that are there when the changes of a slot begin, read as of that moment. */
 import type { Client } from 'pg'
 import type { SourceRecord, Struct } from '../../connector.ts'
+import type { CapturedTable } from '../change-data/captured-table.ts'
 import type { SnapshotMark } from '../change-data/envelope.ts'
-import type { CapturedTable } from './captured-table.ts'
+import type { Draft } from '../change-data/records.ts'
 import type { Table } from './catalog.ts'
 import { ask, askText, quoted } from './connection.ts'
 import type { Reading } from './position.ts'
-import type { Draft, Records, Whence } from './records.ts'
+import type { Records, Whence } from './records.ts'
 import type { ExportedSnapshot } from './slot.ts'
 
 export interface SnapshotTable {

@@ -1,11 +1,13 @@
 /** Which tables are captured, and each as it is now, or was when the stream last spoke of it. */
 import type { Schema } from '../../connector.ts'
+import { CapturedTable, type TableOptions } from '../change-data/captured-table.ts'
+import { keyColumns } from '../change-data/keys.ts'
 import { included } from '../change-data/lists.ts'
-import { CapturedTable, keyOf, type TableOptions } from './captured-table.ts'
-import type { Catalog, TableColumn } from './catalog.ts'
+import type { Catalog, Table, TableColumn } from './catalog.ts'
 import type { Config } from './keys.ts'
 import type { Cell, Relation } from './pgoutput.ts'
 import type { SnapshotTable } from './snapshot.ts'
+import { typeOf } from './types.ts'
 
 /** What it asks of the catalogue. */
 export type Lookup = Pick<Catalog, 'tables' | 'table' | 'columns' | 'forgetTypes'>
@@ -40,7 +42,11 @@ export class Tables {
     const table = await this.#catalog.table(schema, name)
     if (table === null) return null
     const key = table.primaryKey.length > 0 ? table.primaryKey : table.uniqueKey
-    return { table, key, captured: new CapturedTable(schema, name, table.columns, keyOf(table, this.#config, null), this.#options) }
+    return {
+      table,
+      key,
+      captured: capturedTable(schema, name, table.columns, keyOf(table, this.#config, null), this.#config, this.#options),
+    }
   }
 
   /** As the stream describes it. What the stream does not tell, the catalogue does, which may be younger. */
@@ -61,7 +67,7 @@ export class Tables {
       return known === undefined ? !key.includes(column) : known.isNullable
     }
     const columns = await this.#catalog.columns(relation.columns.map(column => ({ ...column, isNullable: nullable(column.name) })))
-    return new DescribedTable(relation, columns, key, this.#options, this.#catalog)
+    return new DescribedTable(relation, columns, key, this.#config, this.#options, this.#catalog)
   }
 }
 
@@ -70,11 +76,20 @@ export class DescribedTable {
   readonly #relation: Relation
   #columns: readonly TableColumn[]
   readonly #key: readonly string[]
+  readonly #config: Config
   readonly #options: TableOptions
   readonly #catalog: Lookup
   #captured: CapturedTable
 
-  constructor(relation: Relation, columns: readonly TableColumn[], key: readonly string[], options: TableOptions, catalog: Lookup) {
+  constructor(
+    relation: Relation,
+    columns: readonly TableColumn[],
+    key: readonly string[],
+    config: Config,
+    options: TableOptions,
+    catalog: Lookup,
+  ) {
+    this.#config = config
     this.#relation = relation
     this.#columns = columns
     this.#key = key
@@ -84,7 +99,7 @@ export class DescribedTable {
   }
 
   #make(): CapturedTable {
-    return new CapturedTable(this.#relation.schema, this.#relation.table, this.#columns, this.#key, this.#options)
+    return capturedTable(this.#relation.schema, this.#relation.table, this.#columns, this.#key, this.#config, this.#options)
   }
 
   get captured(): CapturedTable {
@@ -112,4 +127,32 @@ export class DescribedTable {
       }
     }
   }
+}
+
+function capturedTable(
+  schema: string,
+  table: string,
+  columns: readonly TableColumn[],
+  key: readonly string[],
+  config: Config,
+  options: TableOptions,
+): CapturedTable {
+  const typed = columns.map(({ name, type, modifier, isNullable }) => ({
+    name,
+    type: typeOf(type, modifier, config),
+    isNullable,
+    labels: type.labels,
+  }))
+  return new CapturedTable(schema, table, typed, key, options)
+}
+
+/** The columns of the key: those that the configuration names, the primary key if deleted rows have it, or else what identifies rows. */
+function keyOf(table: Table, config: Config, relation: Relation | null): readonly string[] {
+  const named = keyColumns(config['message.key.columns']).get(`${table.schema}.${table.name}`.toLowerCase())
+  if (named !== undefined) return named
+  const identity = relation?.columns.filter(column => column.isIdentity).map(({ name }) => name) ?? null
+  const isIdentified = (names: readonly string[]) => identity === null || names.every(name => identity.includes(name))
+  if (table.primaryKey.length > 0 && (isIdentified(table.primaryKey) || relation?.identity === 'n')) return table.primaryKey
+  if (table.identityIndex.length > 0) return table.identityIndex
+  return table.primaryKey.length > 0 ? table.primaryKey : table.uniqueKey
 }

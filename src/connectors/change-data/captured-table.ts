@@ -1,16 +1,17 @@
 /** A captured table as its records show it: the topic, the schemas, and rows as keys and values. */
 import { type ConnectValue, DataError, type Schema, type Struct, struct } from '../../connector.ts'
-import { envelopeSchema } from '../change-data/envelope.ts'
-import { keyColumns } from '../change-data/keys.ts'
-import type { ColumnType } from '../change-data/modes.ts'
-import { adjusted, adjustedField, topicName } from '../change-data/names.ts'
-import type { Table, TableColumn } from './catalog.ts'
-import type { Config } from './keys.ts'
-import { type Cell, type Relation, unchanged } from './pgoutput.ts'
-import { typeOf } from './types.ts'
+import { envelopeSchema } from './envelope.ts'
+import type { ChangeDataConfig } from './keys.ts'
+import type { ColumnType } from './modes.ts'
+import { adjusted, adjustedField, topicName } from './names.ts'
+
+/** A value that the database did not send, because it has not changed. */
+export const unchanged = Symbol('unchanged')
+/** `R`: what values of the database are here: text, or what its driver makes of them. */
+export type Cell<R> = R | null | typeof unchanged
 
 export interface TableOptions {
-  readonly config: Config
+  readonly config: ChangeDataConfig
   /** By `schema.table.column`. */
   readonly isColumnCaptured: (name: string) => boolean
   readonly source: Schema
@@ -18,34 +19,45 @@ export interface TableOptions {
   warn(fields: object, message: string): void
 }
 
-interface Column {
+/** A column of the database. */
+export interface CapturedColumn<R> {
+  readonly name: string
+  /** null: values of its type are left out. */
+  readonly type: ColumnType<R> | null
+  readonly isNullable: boolean
+  /** Of an enum. */
+  readonly labels: readonly string[] | null
+}
+
+interface Column<R> {
   readonly name: string
   /** Of records. */
   readonly field: string
   /** In rows. */
   readonly index: number
-  readonly type: ColumnType
+  readonly type: ColumnType<R>
   readonly isNullable: boolean
-  readonly labels: ReadonlySet<string> | null
+  readonly labels: ReadonlySet<unknown> | null
 }
 
-export class CapturedTable {
+export class CapturedTable<R = string> {
   /** `schema.table` */
   readonly name: string
   readonly topic: string
   /** null: the table has no key. */
   readonly keySchema: Schema | null
   readonly valueSchema: Schema
-  readonly #columns: readonly Column[]
-  readonly #keys: readonly Column[]
+  readonly #columns: readonly Column<R>[]
+  readonly #keys: readonly Column<R>[]
   readonly #options: TableOptions
 
-  constructor(schema: string, table: string, columns: readonly TableColumn[], key: readonly string[], options: TableOptions) {
+  /** `key`: names of columns. */
+  constructor(schema: string, table: string, columns: readonly CapturedColumn<R>[], key: readonly string[], options: TableOptions) {
     const { config, isColumnCaptured, source } = options
     this.#options = options
     this.name = `${schema}.${table}`
     this.topic = topicName(config['topic.prefix'], schema, table)
-    const known = columns.flatMap((column, index) => columnOf(column, index, config))
+    const known = columns.flatMap((column, index) => columnOf(column, index, config['field.name.adjustment.mode']))
     this.#columns = known.filter(({ name }) => isColumnCaptured(`${this.name}.${name}`))
     this.#keys = key.flatMap(name => known.filter(column => column.name === name))
     const prefix = adjusted(this.topic, config['schema.name.adjustment.mode'])
@@ -54,19 +66,19 @@ export class CapturedTable {
   }
 
   /** null: there is no key, or the row does not have all of it. `isPart`: only what identifies the row is there. */
-  key(cells: readonly Cell[]): Struct | null {
+  key(cells: readonly Cell<R>[]): Struct | null {
     if (this.keySchema === null) return null
     const key = struct()
     for (const column of this.#keys) {
       const cell = cells[column.index]
-      if (typeof cell !== 'string' && !(cell === null && column.isNullable)) return null
+      if (cell === undefined || cell === unchanged || (cell === null && !column.isNullable)) return null
       key[column.field] = cell === null ? null : column.type.read(cell)
     }
     return key
   }
 
   /** `old`: the same row before, for large values that have not changed. */
-  row(cells: readonly Cell[], old: readonly Cell[] | null = null): Struct {
+  row(cells: readonly Cell<R>[], old: readonly Cell<R>[] | null = null): Struct {
     const row = struct()
     for (const column of this.#columns) {
       const cell = cells[column.index]
@@ -77,7 +89,7 @@ export class CapturedTable {
     return row
   }
 
-  #value(column: Column, cell: string | null): ConnectValue {
+  #value(column: Column<R>, cell: R | null): ConnectValue {
     if (cell === null) return absent(column)
     try {
       return column.type.read(cell)
@@ -92,7 +104,7 @@ export class CapturedTable {
   }
 
   /** Why a row of the stream does not fit what the catalogue says, which may be younger: null if it fits. */
-  misfit(cells: readonly Cell[]): { readonly nullable: string } | { readonly label: string } | null {
+  misfit(cells: readonly Cell<R>[]): { readonly nullable: string } | { readonly label: string } | null {
     for (const { index, isNullable, labels, name } of this.#columns) {
       const cell = cells[index]
       if (cell === null && !isNullable) return { nullable: name }
@@ -102,32 +114,19 @@ export class CapturedTable {
   }
 }
 
-function absent(column: Column): ConnectValue {
+function absent<R>(column: Column<R>): ConnectValue {
   return column.isNullable ? null : column.type.absent
 }
 
-function columnOf({ name, type, modifier, isNullable }: TableColumn, index: number, config: Config): Column[] {
-  const made = typeOf(type, modifier, config)
-  if (made === null) return []
-  const field = adjustedField(name, config['field.name.adjustment.mode'])
-  return [{ name, field, index, type: made, isNullable, labels: type.labels === null ? null : new Set(type.labels) }]
+function columnOf<R>({ name, type, isNullable, labels }: CapturedColumn<R>, index: number, mode: 'none' | 'avro'): Column<R>[] {
+  if (type === null) return []
+  return [{ name, field: adjustedField(name, mode), index, type, isNullable, labels: labels === null ? null : new Set<unknown>(labels) }]
 }
 
-function schemaOf(name: string, columns: readonly Column[]): Schema {
+function schemaOf<R>(name: string, columns: readonly Column<R>[]): Schema {
   const fields = columns.map(({ field, type, isNullable }) => ({
     name: field,
     schema: isNullable ? { ...type.schema, optional: true } : type.schema,
   }))
   return { type: 'struct', name, fields }
-}
-
-/** The columns of the key: those that the configuration names, the primary key if deleted rows have it, or else what identifies rows. */
-export function keyOf(table: Table, config: Config, relation: Relation | null): readonly string[] {
-  const named = keyColumns(config['message.key.columns']).get(`${table.schema}.${table.name}`.toLowerCase())
-  if (named !== undefined) return named
-  const identity = relation?.columns.filter(column => column.isIdentity).map(({ name }) => name) ?? null
-  const isIdentified = (names: readonly string[]) => identity === null || names.every(name => identity.includes(name))
-  if (table.primaryKey.length > 0 && (isIdentified(table.primaryKey) || relation?.identity === 'n')) return table.primaryKey
-  if (table.identityIndex.length > 0) return table.identityIndex
-  return table.primaryKey.length > 0 ? table.primaryKey : table.uniqueKey
 }
