@@ -124,4 +124,10 @@ export const connectors: readonly ListedConnector[] = [
     kind: 'source',
     load: async () => (await import('./connectors/postgresql-cdc/source.ts')).postgresqlCdc,
   },
+  {
+    name: 'mysql-cdc',
+    classes: ['io.debezium.connector.mysql.MySqlConnector', 'io.debezium.connector.mariadb.MariaDbConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/mysql-cdc/source.ts')).mysqlCdc,
+  },
 ]

@@ -3,7 +3,8 @@ import { boolean, choice, double, int, intBytes, intMs, list, ms, string, type V
 import { accepted } from '../storage/keys.ts'
 import { patternsProblem } from './lists.ts'
 
-const patterns = (doc: string) => list({ default: '', check: patternsProblem, allowed: 'regular expressions, comma-separated', doc })
+/** A list of regular expressions. */
+export const patterns = (doc: string) => list({ default: '', check: patternsProblem, allowed: 'regular expressions, comma-separated', doc })
 
 export const changeDataKeys = {
   'topic.prefix': string({

@@ -14,7 +14,6 @@ const families: readonly (readonly [pattern: RegExp, why: string])[] = [
     /^snapshot\.(?:select\.statement\.overrides|query\.mode|mode\.)/,
     'snapshots read whole tables; an incremental one takes additional-conditions',
   ],
-  [/^schema\.history\./, 'there is no topic of the history of schemas'],
   [/^(?:openlineage|guardrail|custom\.metric)\./, 'it is not there'],
 ]
 
@@ -22,9 +21,9 @@ const families: readonly (readonly [pattern: RegExp, why: string])[] = [
 const own =
   /^(?:database|schema|table|column|message|decimal|time|binary|hstore|interval|money|snapshot|incremental|slot|publication|publish|plugin|heartbeat|signal|topic|tombstones|skipped|skip|provide|lag|lsn|status|max|poll|unavailable|event|field|converters|post|custom|transaction|sourceinfo|notification|openlineage|guardrail|datatype|include|replica|xmin|read|binlog|gtid|connect|use|bigint|inconsistent|enable|min)\b/
 
-/** The worker's, which begin like that. */
+/** The worker's, which begin like that, and those of a topic that nothing needs here. */
 const workers =
-  /^(?:topic\.creation|topics|transaction\.boundary|transforms|predicates|errors|key\.converter|value\.converter|header\.converter)\b/
+  /^(?:schema\.history\.internal|topic\.creation|topics|transaction\.boundary|transforms|predicates|errors|key\.converter|value\.converter|header\.converter)\b/
 
 /** By key: why it is refused. */
 export function unsupported(given: Readonly<Record<string, string>>, declared: Declarations): Map<string, string> {

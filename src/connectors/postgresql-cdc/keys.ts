@@ -1,10 +1,7 @@
 /** Keys of change data capture from PostgreSQL, named as Debezium's. */
-import { boolean, choice, int, intMs, list, password, string, type ValuesOf } from '../../connector.ts'
-import { changeDataKeys, lagKeys } from '../change-data/keys.ts'
-import { patternsProblem } from '../change-data/lists.ts'
+import { boolean, choice, int, intMs, password, string, type ValuesOf } from '../../connector.ts'
+import { changeDataKeys, lagKeys, patterns } from '../change-data/keys.ts'
 import { accepted } from '../storage/keys.ts'
-
-const patterns = (doc: string) => list({ default: '', check: patternsProblem, allowed: 'regular expressions, comma-separated', doc })
 
 export const keys = {
   'database.hostname': string({ default: '', importance: 'high', doc: 'Where PostgreSQL runs.' }),

@@ -2,6 +2,7 @@
 import type { Client } from 'pg'
 import { type SourceContext, type SourceRecord, type Struct, struct } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
+import type { ChangeSession } from '../change-data/task.ts'
 import { Catalog } from './catalog.ts'
 import { Changes } from './changes.ts'
 import { ask, connect } from './connection.ts'
@@ -9,7 +10,7 @@ import { IncrementalSnapshot, markPrefix } from './incremental.ts'
 import type { Config } from './keys.ts'
 import { lsnText } from './lsn.ts'
 import type { Cell } from './pgoutput.ts'
-import { offsetOf, type Position, type Reading, start } from './position.ts'
+import { offsetOf, type Position, positionOf, type Reading, start } from './position.ts'
 import { postgresSource, Records } from './records.ts'
 import { ReplicationStream } from './replication.ts'
 import { obey } from './signals.ts'
@@ -32,7 +33,7 @@ const version = 'millrace'
 const messagesSince = 140_000
 const defaultQueueBytes = 4_194_304
 
-export class Session {
+export class Session implements ChangeSession<Position> {
   readonly #config: Config
   readonly #context: SourceContext
   readonly #clients: Client[] = []
@@ -223,7 +224,11 @@ export class Session {
 
   async #pollSnapshot(snapshot: AsyncGenerator<SourceRecord[]>): Promise<SourceRecord[]> {
     const { value, done } = await snapshot.next()
-    if (done !== true) return value
+    if (done !== true) {
+      const last = value.at(-1)
+      if (last !== undefined) this.#position = positionOf(last.sourceOffset)
+      return value
+    }
     this.#snapshot = null
     await this.#snapshotClient?.end()
     this.#context.log.info({}, 'the snapshot is done')

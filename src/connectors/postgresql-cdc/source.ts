@@ -4,10 +4,12 @@
  * Exactly once with transactions: an offset says exactly which record was the last one, and the server is told that changes are safe only after they are in Kafka.
  */
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
+import { ChangeTask } from '../change-data/task.ts'
 import { unsupported } from '../change-data/unsupported.ts'
 import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
-import { PostgresTask } from './task.ts'
+import { positionOf } from './position.ts'
+import { Session } from './session.ts'
 
 const required = ['database.hostname', 'database.user', 'database.dbname', 'topic.prefix']
 
@@ -30,7 +32,7 @@ export const postgresqlCdc = defineSource({
   exactlyOnce: config => config['snapshot.mode'] !== 'always',
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))
-    const task = new PostgresTask(config, context)
+    const task = new ChangeTask(config, context, positionOf, position => Session.open(config, context, position))
     await task.begin()
     return task
   },

@@ -1,24 +1,43 @@
 /** The task: a session with the server, made anew after each failure from where the last records were handed on. */
 import { RetriableError, type SourceContext, type SourceRecord, type SourceTask, type Struct, struct } from '../../connector.ts'
-import type { Config } from './keys.ts'
-import { type Position, positionOf } from './position.ts'
-import { Session } from './session.ts'
+import type { ChangeDataConfig } from './keys.ts'
 
-export class PostgresTask implements SourceTask {
-  readonly #config: Config
+/** Connections to one server, until they break. `P`: how far its changes are done. */
+export interface ChangeSession<P> {
+  /** From where to go on after the records that were handed on; null: a snapshot is not done. */
+  readonly position: P | null
+  poll(): Promise<readonly SourceRecord[]>
+  /** What was handed on is in Kafka. */
+  committed(): void
+  /** In order: the task will not go on soon. */
+  end(): Promise<void>
+  close(): Promise<void>
+}
+
+export class ChangeTask<P> implements SourceTask {
+  readonly #config: ChangeDataConfig
   readonly #context: SourceContext
-  #session: Session | null = null
-  /** undefined: not asked for yet; null: there is none. */
-  #position: Position | null | undefined
+  readonly #positionOf: (offset: Struct) => P | null
+  readonly #openSession: (position: P | null) => Promise<ChangeSession<P>>
+  #session: ChangeSession<P> | null = null
+  /** undefined: not asked for yet; null: there is none, or a snapshot was not finished. */
+  #position: P | null | undefined
   #failures = 0
   #isClosed = false
 
-  constructor(config: Config, context: SourceContext) {
+  constructor(
+    config: ChangeDataConfig,
+    context: SourceContext,
+    positionOf: (offset: Struct) => P | null,
+    openSession: (position: P | null) => Promise<ChangeSession<P>>,
+  ) {
     this.#config = config
     this.#context = context
+    this.#positionOf = positionOf
+    this.#openSession = openSession
   }
 
-  /** Connects, so that what is wrong is known at once, and a slot is there when the task says that it runs. A server that is away is waited for by {@link poll}. */
+  /** Connects, so that what is wrong is known at once, and nothing is missed once the task says that it runs. A server that is away is waited for by {@link poll}. */
   async begin(): Promise<void> {
     try {
       this.#session = await this.#open()
@@ -36,15 +55,17 @@ export class PostgresTask implements SourceTask {
       this.#failures = 0
       return records
     } catch (error) {
+      // What the session has made since is not handed on; that it must begin anew is.
+      if (this.#session?.position === null) this.#position = null
       await this.#close()
       if (this.#isClosed) return []
       throw this.#thrown(error)
     }
   }
 
-  async #open(): Promise<Session> {
+  async #open(): Promise<ChangeSession<P>> {
     if (this.#position === undefined) this.#position = await this.#stored()
-    const session = await Session.open(this.#config, this.#context, this.#position)
+    const session = await this.#openSession(this.#position)
     if (this.#isClosed) {
       await session.close()
       throw new Error('the task was closed')
@@ -52,10 +73,9 @@ export class PostgresTask implements SourceTask {
     return session
   }
 
-  /** Where it was stored to go on; null: nowhere, or a snapshot was not finished. */
-  async #stored(): Promise<Position | null> {
-    const [offset] = await this.#context.storedOffsets([partitionOf(this.#config)])
-    return offset === null || offset === undefined ? null : positionOf(offset)
+  async #stored(): Promise<P | null> {
+    const [offset] = await this.#context.storedOffsets([struct([['server', this.#config['topic.prefix']]])])
+    return offset === null || offset === undefined ? null : this.#positionOf(offset)
   }
 
   #thrown(error: unknown): unknown {
@@ -81,8 +101,4 @@ export class PostgresTask implements SourceTask {
     this.#session = null
     await session?.close()
   }
-}
-
-export function partitionOf(config: Config): Struct {
-  return struct([['server', config['topic.prefix']]])
 }

@@ -1,0 +1,176 @@
+/** Connections to one server, from the first look at it until they break: a snapshot if one is due, then the binlog. */
+import type { Connection } from 'mysql2/promise'
+import { RetriableError, type SourceContext, type SourceRecord, struct } from '../../connector.ts'
+import { included } from '../change-data/lists.ts'
+import type { ChangeSession } from '../change-data/task.ts'
+import { Binlog } from './binlog.ts'
+import { requireBinlog, type Server, tableOf } from './catalog.ts'
+import { Changes, Shapes } from './changes.ts'
+import { ask, connect, LostBinlog } from './connection.ts'
+import type { Config } from './keys.ts'
+import type { Place, Position } from './position.ts'
+import { enterSnapshot, readSnapshot } from './snapshot.ts'
+
+const defaultQueueBytes = 4_194_304
+
+export class Session implements ChangeSession<Position> {
+  readonly #config: Config
+  readonly #context: SourceContext
+  readonly #connections: Connection[] = []
+  #sql!: Connection
+  #server!: Server
+  #shapes!: Shapes
+  #position: Position | null
+  #snapshot: AsyncGenerator<SourceRecord[]> | null = null
+  #snapshotPlace: Place | null = null
+  #changes: Changes | null = null
+  #binlog: Binlog | null = null
+  #beatMs: number
+  #isFinished = false
+
+  /** `position`: null: a snapshot is due, if there are any. */
+  static async open(config: Config, context: SourceContext, position: Position | null): Promise<Session> {
+    const session = new Session(config, context, position)
+    try {
+      await session.#open()
+      return session
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+  }
+
+  private constructor(config: Config, context: SourceContext, position: Position | null) {
+    this.#config = config
+    this.#context = context
+    this.#position = position
+    this.#beatMs = context.system.clock.monotonic()
+  }
+
+  get position(): Position | null {
+    return this.#position
+  }
+
+  async #connect(): Promise<Connection> {
+    const connection = await connect(this.#config)
+    this.#connections.push(connection)
+    return connection
+  }
+
+  async #open(): Promise<void> {
+    const { system, log } = this.#context
+    this.#sql = await this.#connect()
+    this.#server = await requireBinlog(this.#sql)
+    this.#shapes = new Shapes(
+      this.#config,
+      this.#server,
+      () => system.clock.now(),
+      (fields, message) => log.warn(fields, message),
+    )
+    if (this.#position !== null) return this.#startBinlog()
+    const connection = await this.#connect()
+    const place = await enterSnapshot(connection, this.#server, this.#config)
+    const mode = this.#config['snapshot.mode']
+    if (mode === 'no_data' || mode === 'never') {
+      await ask(connection, 'commit')
+      this.#position = { place, rows: 0, records: 0 }
+      return this.#startBinlog()
+    }
+    log.info({ file: place.file, pos: place.pos }, 'a snapshot begins')
+    this.#snapshotPlace = place
+    this.#snapshot = readSnapshot({
+      ...{ connection, config: this.#config, shapes: this.#shapes, place, system },
+      isRead: included(this.#config['snapshot.include.collection.list'], []),
+      sourcePartition: struct([['server', this.#config['topic.prefix']]]),
+    })
+  }
+
+  async #startBinlog(): Promise<void> {
+    const position = this.#position!
+    const mostBytes = this.#config['max.queue.size.in.bytes'] || defaultQueueBytes
+    const id = this.#config['database.server.id'] || serverIdOf(this.#config['topic.prefix'])
+    this.#binlog = await Binlog.start(this.#config, this.#context.system, position.place, id, mostBytes)
+    this.#changes = new Changes(this.#config, this.#shapes, (database, name) => tableOf(this.#sql, database, name), position)
+    this.#context.log.info({ ...position.place }, 'the stream of changes begins')
+  }
+
+  async poll(): Promise<SourceRecord[]> {
+    try {
+      return this.#snapshot !== null ? await this.#pollSnapshot(this.#snapshot) : await this.#pollBinlog()
+    } catch (error) {
+      if (!(error instanceof LostBinlog)) throw error
+      if (this.#config['snapshot.mode'] !== 'when_needed') throw new Error(lostChanges(error, this.#position), { cause: error })
+      this.#position = null
+      throw new RetriableError('the server has dropped the binlog that is needed; all rows are read again', { cause: error })
+    }
+  }
+
+  async #pollSnapshot(snapshot: AsyncGenerator<SourceRecord[]>): Promise<SourceRecord[]> {
+    const { value, done } = await snapshot.next()
+    if (done !== true) return value
+    this.#snapshot = null
+    this.#position = { place: this.#snapshotPlace!, rows: 0, records: 0 }
+    this.#context.log.info({}, 'the snapshot is done')
+    if (this.#config['snapshot.mode'] === 'initial_only') this.#isFinished = true
+    else await this.#startBinlog()
+    return []
+  }
+
+  async #pollBinlog(): Promise<SourceRecord[]> {
+    const out: SourceRecord[] = []
+    const [binlog, changes] = [this.#binlog, this.#changes]
+    if (this.#isFinished || binlog === null || changes === null) {
+      await new Promise<void>(resolve => this.#context.system.timers.after(this.#config['poll.interval.ms'], resolve))
+      return out
+    }
+    const most = this.#config['max.batch.size']
+    for (let frame = binlog.take(); ; frame = binlog.take()) {
+      if (frame === null) {
+        if (out.length > 0) break
+        await binlog.arrival(Math.min(1_000, this.#config['poll.interval.ms']))
+        frame = binlog.take()
+        if (frame === null) break
+      }
+      await changes.take(frame, out)
+      if (out.length >= most) break
+    }
+    await this.#beat(changes, out)
+    this.#position = changes.position
+    if (changes.seconds !== null && out.length > 0)
+      this.#context.gauge('binlog_lag_ms', Math.max(0, this.#context.system.clock.now() - changes.seconds * 1_000))
+    return out
+  }
+
+  async #beat(changes: Changes, out: SourceRecord[]): Promise<void> {
+    const interval = this.#config['heartbeat.interval.ms']
+    const now = this.#context.system.clock.monotonic()
+    if (interval === 0 || now - this.#beatMs < interval) return
+    this.#beatMs = now
+    const query = this.#config['heartbeat.action.query']
+    if (query !== '') await ask(this.#sql, query)
+    changes.heartbeat(out)
+  }
+
+  /** The server need not know. */
+  committed(): void {}
+
+  async end(): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.#binlog?.close()
+    this.#binlog = null
+    for (const connection of this.#connections) connection.destroy()
+  }
+}
+
+/** Large, so that it is hardly one of a real server. */
+function serverIdOf(prefix: string): number {
+  let hash = 0
+  for (const character of prefix) hash = (Math.imul(hash, 31) + character.codePointAt(0)!) | 0
+  return 0x4000_0000 + (hash & 0x3fff_ffff)
+}
+
+function lostChanges({ message }: Error, position: Position | null): string {
+  const where = position === null ? '' : ` since ${position.place.gtids ?? `${position.place.file}:${position.place.pos}`}`
+  return `the changes${where} cannot be read any more: ${message}. To read all rows again, set snapshot.mode=when_needed`
+}

@@ -1,0 +1,38 @@
+/**
+ * Change data capture from MySQL and MariaDB: every row that is inserted, updated or deleted becomes a record, as Debezium's connector makes it, by the binlog.
+ *
+ * Exactly once with transactions: an offset says which transactions are done, by GTID or by position, and how many rows of the next one.
+ */
+import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
+import { ChangeTask } from '../change-data/task.ts'
+import { unsupported } from '../change-data/unsupported.ts'
+import { missing, requireNone } from '../required.ts'
+import { keys } from './keys.ts'
+import { positionOf } from './position.ts'
+import { Session } from './session.ts'
+
+const required = ['database.hostname', 'database.user', 'topic.prefix']
+
+export const mysqlCdc = defineSource({
+  name: 'mysql-cdc',
+  classes: ['io.debezium.connector.mysql.MySqlConnector', 'io.debezium.connector.mariadb.MariaDbConnector'],
+  version: '1',
+  summary: 'Captures every change of MySQL and MariaDB tables by the binlog, each once, with the records of Debezium.',
+  example: {
+    'database.hostname': '127.0.0.1',
+    'database.port': '3306',
+    'database.user': 'root',
+    'database.password': '${env:MYSQL_PWD}',
+    'topic.prefix': 'shop',
+    'database.include.list': 'inventory',
+  },
+  config: keys,
+  check: (config, given = {}) => new Map([...missing(config, required), ...unsupported(given, keys)]),
+  exactlyOnce: () => true,
+  async open(config, context: SourceContext): Promise<SourceTask> {
+    requireNone(missing(config, required))
+    const task = new ChangeTask(config, context, positionOf, position => Session.open(config, context, position))
+    await task.begin()
+    return task
+  },
+})
