@@ -27,7 +27,12 @@ export const mysqlCdc = defineSource({
     'database.include.list': 'inventory',
   },
   config: keys,
-  check: (config, given = {}) => new Map([...missing(config, required), ...unsupported(given, keys)]),
+  check(config, given = {}) {
+    const problems = new Map([...missing(config, required), ...unsupported(given, keys)])
+    if (config['signal.data.collection'] !== '')
+      problems.set('signal.data.collection', 'there are no signals and no incremental snapshots of MySQL')
+    return problems
+  },
   exactlyOnce: () => true,
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))
