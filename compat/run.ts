@@ -14,6 +14,7 @@ import { cli } from './cli/suite.ts'
 import { clusterBehaviour } from './cluster-behaviour/suite.ts'
 import { connect } from './connect/suite.ts'
 import { connectSinks } from './connect-sinks/suite.ts'
+import { dataHub } from './data-hub/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
 import { go } from './go/suite.ts'
@@ -37,7 +38,7 @@ import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 import { triggers } from './triggers/suite.ts'
 
-// dump-log runs after all suites that write; import, services, endurance and cluster-behaviour start their own brokers. The first two do it on disks: a cluster
+// dump-log runs after all suites that write; data-hub, import, services, endurance and cluster-behaviour start their own brokers. All but the last do it on disks: a cluster
 // has `npm run endurance -- --cluster`.
 const suites: readonly Suite[] = [
   kafkajs,
@@ -47,6 +48,7 @@ const suites: readonly Suite[] = [
   connect,
   connectSinks,
   cdc,
+  dataHub,
   python,
   kcat,
   go,

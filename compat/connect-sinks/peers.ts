@@ -1,5 +1,5 @@
 /** Real servers of the sinks, by the scripts of the peers beside this repository. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Missing, repository } from '../support/cache.ts'
@@ -8,6 +8,7 @@ import { accepts, must, type start, until } from '../support/run.ts'
 export interface Peer {
   /** The first of its ports. */
   readonly port: number
+  readonly pid: number
   /** SIGKILL, and a start with the same data. */
   killAndStart(): Promise<void>
   stop(): Promise<void>
@@ -25,6 +26,9 @@ export async function startPeer(name: string, ports: readonly number[], more: re
   await up()
   return {
     port: ports[0]!,
+    get pid() {
+      return Number(readFileSync(join(directory, 'pid'), 'utf8'))
+    },
     async killAndStart() {
       await must('bash', ['-c', `kill -9 "$(cat ${directory}/pid)"; rm ${directory}/pid`])
       await up()

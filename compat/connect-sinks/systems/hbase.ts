@@ -128,7 +128,7 @@ interface Rows {
 }
 
 /** All rows of a table. */
-async function scan(url: string, table: string): Promise<[key: Buffer, cells: Record<string, Buffer>][]> {
+export async function scan(url: string, table: string): Promise<[key: Buffer, cells: Record<string, Buffer>][]> {
   const opened = await fetch(`${url}/${table}/scanner`, {
     method: 'PUT',
     headers: { 'content-type': 'text/xml' },

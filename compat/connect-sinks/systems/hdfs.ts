@@ -34,7 +34,7 @@ export const hdfsSystem: System = {
   },
 }
 
-async function* files(url: string, folder: string): AsyncGenerator<Buffer> {
+export async function* files(url: string, folder: string): AsyncGenerator<Buffer> {
   const at = `${url}/webhdfs/v1${folder.split('/').map(encodeURIComponent).join('/')}`
   const listed = (await (await fetch(`${at}?op=LISTSTATUS&user.name=root`)).json()) as {
     FileStatuses: { FileStatus: { pathSuffix: string; type: string }[] }

@@ -44,7 +44,7 @@ export const s3System: System = {
           harm,
         })
         const seen = new Seen()
-        for await (const body of objects(client, `json/${topic}/`))
+        for await (const body of objects(client, login.bucket, `json/${topic}/`))
           for (const line of gunzipSync(body).toString().trim().split('\n')) {
             const { partition, n } = JSON.parse(line) as { partition: number; n: number }
             seen.add(partition, n)
@@ -62,8 +62,8 @@ export const s3System: System = {
         }
         const told = await stage.drive({ connector: 's3', config, kills: 4, harm })
         const seen = new Seen()
-        for await (const body of objects(client, `parquet/${topic}/`))
-          for (const row of await rowsOf(body)) seen.add(row['partition'] as number, Number(row['n']))
+        for await (const body of objects(client, login.bucket, `parquet/${topic}/`))
+          for (const row of await rowsOf(body, ['partition', 'n'])) seen.add(row['partition'] as number, Number(row['n']))
         seen.requireOnce()
         return told
       })
@@ -74,23 +74,23 @@ export const s3System: System = {
   },
 }
 
-async function rowsOf(body: Buffer): Promise<Record<string, unknown>[]> {
+export async function rowsOf(body: Buffer, columns: string[]): Promise<Record<string, unknown>[]> {
   const file = body.buffer.slice(body.byteOffset, body.byteOffset + body.length) as ArrayBuffer
   return await parquetReadObjects({
     file,
-    columns: ['partition', 'n'],
+    columns,
     compressors: { SNAPPY: page => uncompressSync(Buffer.from(page)) as Buffer },
   })
 }
 
-async function* objects(client: S3Client, prefix: string): AsyncGenerator<Buffer> {
+export async function* objects(client: S3Client, bucket: string, prefix: string): AsyncGenerator<Buffer> {
   let token: string | undefined
   do {
     const listed = await client.send(
-      new ListObjectsV2Command({ Bucket: login.bucket, Prefix: prefix, ...(token === undefined ? {} : { ContinuationToken: token }) }),
+      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token === undefined ? {} : { ContinuationToken: token }) }),
     )
     for (const { Key } of listed.Contents ?? []) {
-      const { Body } = await client.send(new GetObjectCommand({ Bucket: login.bucket, Key: Key! }))
+      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: Key! }))
       yield Buffer.from(await Body!.transformToByteArray())
     }
     token = listed.NextContinuationToken

@@ -1,0 +1,157 @@
+/**
+ * One topic of website events goes at the same time into Elasticsearch, HDFS, HBase, OpenTSDB, MaxCompute (a stub), S3 as Parquet, and through a function
+ * in Tencent's form into another topic, while the broker, the workers and the targets are killed and paused one after the other. In the end every target has
+ * every event of the topic.
+ *
+ * `npm run compat -- data-hub`; `HUB_SECONDS=3600` for an hour, `HUB_TARGETS=s3,hdfs` for some targets, `HUB_EVENTS` is the number of events per second, `HUB_SEED`
+ * chooses what breaks when.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { seededRandom } from '../../sim/world/random.ts'
+import { type Client, openClient } from '../../src/client.ts'
+import { type RunningBroker, startMillrace } from '../support/brokers.ts'
+import type { Report, Suite } from '../support/suite.ts'
+import { idsOf, partitions, topic, visits, Writer } from './events.ts'
+import { Workers } from './hub.ts'
+import type { Ids } from './ids.ts'
+import { pause, startTargets, type Target } from './targets.ts'
+
+const client = 'data-hub'
+const seconds = Number(process.env['HUB_SECONDS'] ?? 180)
+const perSecond = Number(process.env['HUB_EVENTS'] ?? 100)
+const seed = Number(process.env['HUB_SEED'] ?? Date.now() % 1_000_000)
+/** Something breaks so often. */
+const betweenSeconds = 15
+/** After the last break everything has to arrive within this time. */
+const arrivedWithinSeconds = 300
+
+export const dataHub: Suite = {
+  folder: 'data-hub',
+  clients: [client],
+  async run(_, report) {
+    const broker = await startMillrace({ 'offsets.topic.num.partitions': '5', 'transaction.state.log.num.partitions': '5' })
+    const kafka = openClient({ bootstrap: broker.bootstrap })
+    let targets: Target[] = []
+    let workers: Workers | null = null
+    try {
+      for (const name of [topic, visits]) await kafka.createTopic({ name, partitions })
+      targets = await startTargets(process.env['HUB_TARGETS']?.split(',') ?? null)
+      workers = await Workers.start(broker.bootstrap, 2)
+      await runHub({ broker, kafka, targets, workers }, report)
+    } finally {
+      await workers?.close()
+      await kafka.close()
+      for (const target of targets.toReversed()) await target.stop()
+      await broker.remove()
+    }
+  },
+}
+
+interface Hub {
+  readonly broker: RunningBroker
+  readonly kafka: Client
+  readonly targets: readonly Target[]
+  readonly workers: Workers
+}
+
+async function runHub(hub: Hub, report: Report): Promise<void> {
+  const { kafka, targets, workers } = hub
+  for (const { name, config } of targets)
+    await workers.ask('connect', 'PUT', `/connectors/${name}/config`, { topics: topic, 'tasks.max': '2', ...config })
+  await workers.ask('triggers', 'POST', '/triggers', { name: 'visits', ...trigger })
+  const writer = new Writer(kafka, perSecond)
+  const broken = await breakThings(hub)
+  const acknowledged = await writer.end()
+  const written = await idsOf(kafka, topic)
+  report({
+    client,
+    name: 'events',
+    outcome: written.count >= acknowledged && acknowledged > 0 ? 'ok' : 'FAIL',
+    detail: `(${written.count} in the topic, ${acknowledged} acknowledged, ${writer.failed} requests failed; in ${seconds} s, seed ${seed}: ${broken})`,
+  })
+  // Sorted out in one place: who is last does not get less time.
+  const end = performance.now() + arrivedWithinSeconds * 1_000
+  const places = [...targets, { name: 'function', ids: () => idsOf(kafka, visits) }]
+  for (const { name, ids } of places) {
+    try {
+      report({ client, name, outcome: 'ok', detail: await arrived(written, ids, end) })
+    } catch (error) {
+      report({ client, name, outcome: 'FAIL', detail: `${(error as Error).message}; ${await stateOf(workers, name)}` })
+    }
+  }
+}
+
+/** A function as Tencent's SCF runs it. With the offsets in the transaction of its output, each event is there once. */
+const trigger = {
+  topics: [topic],
+  envelope: 'scf',
+  start: 'oldest',
+  function: {
+    code: `export async function main_handler(event, context) {
+      return event.Records.map(({ Ckafka }) => {
+        const { id, user, page } = JSON.parse(Ckafka.msgBody)
+        return { key: user, value: JSON.stringify({ id, page: page.split('?')[0] }) }
+      })
+    }`,
+  },
+  output: { topic: visits, exactlyOnce: true },
+}
+
+async function arrived(written: Ids, ids: () => Promise<Ids>, end: number): Promise<string> {
+  for (;;) {
+    try {
+      const found = await ids()
+      found.requireThoseOf(written, 'once')
+      return `(${found.count} events, each once)`
+    } catch (error) {
+      if (performance.now() > end) throw error
+      await sleep(5_000)
+    }
+  }
+}
+
+async function stateOf(workers: Workers, name: string): Promise<string> {
+  if (name === 'function') return JSON.stringify(await workers.ask('triggers', 'GET', '/triggers/visits')).slice(0, 600)
+  return JSON.stringify(await workers.ask('connect', 'GET', `/connectors/${name}/status`)).slice(0, 600)
+}
+
+/** One thing after the other, each kind as often. Resolves to what was done. */
+async function breakThings({ broker, targets, workers }: Hub): Promise<string> {
+  const random = seededRandom(seed)
+  const any = () => random.below(workers.count)
+  const kinds: [string, () => Promise<void>][] = [
+    [
+      'kill -9 of a worker',
+      async () => {
+        const number = any()
+        await workers.kill(number)
+        await sleep(random.below(8_000))
+        await workers.restart(number)
+      },
+    ],
+    ['pause of a worker', () => pause(workers.pid(any()))],
+    [
+      'kill -9 of the broker',
+      async () => {
+        await broker.stop('SIGKILL')
+        await sleep(random.below(2_000))
+        await broker.restart()
+      },
+    ],
+    ...targets.map(({ name, harm, hurt }): [string, () => Promise<void>] => [`${harm} of ${name}`, hurt]),
+  ]
+  const times = new Map<string, number>()
+  const end = performance.now() + seconds * 1_000
+  const left = () => end - performance.now()
+  // From a random one on, each in its turn.
+  for (let nth = random.below(kinds.length); left() > betweenSeconds * 1_000; nth++) {
+    await sleep(betweenSeconds * (500 + random.below(500)))
+    const [name, harm] = kinds[nth % kinds.length]!
+    const began = performance.now()
+    await harm()
+    console.log(`    ${name}, ${((performance.now() - began) / 1_000).toFixed(1)} s; ${Math.round(left() / 1_000)} s left`)
+    times.set(name, (times.get(name) ?? 0) + 1)
+  }
+  await sleep(Math.max(0, left()))
+  return [...times].map(([name, count]) => `${name} ${count} times`).join(', ')
+}
