@@ -8,13 +8,14 @@ export const topic = 'website-events'
 export const visits = 'website-visits'
 export const partitions = 3
 
-/** OpenTSDB has one point for each time: that of an event is its own. */
-const firstMs = Date.parse('2026-01-01T00:00:00Z')
+/** OpenTSDB has one point for each time: that of an event is its own. Not too many in the row of an hour. */
+export const firstMs = Date.parse('2026-01-01T00:00:00Z')
+export const eachMs = 100
 const users = 500
 const pages = ['/', '/cart', '/search?q=世界', '/p/🎈', '/checkout']
 
 function eventAt(id: number) {
-  return { id, at: firstMs + id, user: `u${id % users}`, page: pages[id % pages.length], ms: (id * 7919) % 1_000 }
+  return { id, at: firstMs + id * eachMs, user: `u${id % users}`, page: pages[id % pages.length], ms: (id * 7919) % 1_000 }
 }
 
 export class Writer {

@@ -9,7 +9,7 @@ import { files } from '../connect-sinks/systems/hdfs.ts'
 import { objects, rowsOf } from '../connect-sinks/systems/s3.ts'
 import { chosenKind, ObjectServer } from '../support/object-servers.ts'
 import { freePorts } from '../support/run.ts'
-import { topic } from './events.ts'
+import { eachMs, firstMs, topic } from './events.ts'
 import { Ids } from './ids.ts'
 
 export interface Target {
@@ -147,8 +147,9 @@ async function hbase(): Promise<Target[]> {
       ...killed(tsd),
       async ids() {
         const ids = new Ids()
-        const query = `${tsdUrl}/api/query?start=2025-12-31-00:00:00&end=2026-01-02-00:00:00&tz=UTC&ms=true&m=sum:web.event`
-        const series = (await (await fetch(query)).json()) as { dps: Record<string, number> }[]
+        const response = await fetch(`${tsdUrl}/api/query?start=${firstMs}&end=${firstMs + 10_000_000 * eachMs}&ms=true&m=sum:web.event`)
+        if (!response.ok) throw new Error(await response.text())
+        const series = (await response.json()) as { dps: Record<string, number> }[]
         for (const { dps } of series) for (const id of Object.values(dps)) ids.add(id)
         return ids
       },
