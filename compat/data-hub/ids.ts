@@ -12,11 +12,11 @@ export class Ids {
     return this.#times.size
   }
 
-  /** Throws unless these are just the events of `topic`. `often`: how often an event of it may be here. */
-  requireThoseOf(topic: Ids, often: 'once' | 'at least once'): void {
+  /** Throws unless these are just the events of `topic`, each once. */
+  requireThoseOf(topic: Ids): void {
     const missing = [...topic.#times.keys()].filter(id => !this.#times.has(id))
     const strange = [...this.#times.keys()].filter(id => !topic.#times.has(id))
-    const more = often === 'once' ? [...this.#times].filter(([, times]) => times > 1).map(([id]) => id) : []
+    const more = [...this.#times].filter(([, times]) => times > 1).map(([id]) => id)
     const wrong = Object.entries({ missing, 'that nobody wrote': strange, 'more than once': more }).filter(([, ids]) => ids.length > 0)
     if (wrong.length === 0) return
     throw new Error(wrong.map(([what, ids]) => `${ids.length} ${what} (${ids.slice(0, 5).join()}…)`).join(', '))

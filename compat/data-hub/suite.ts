@@ -1,9 +1,9 @@
 /**
  * One topic of website events goes at the same time into Elasticsearch, HDFS, HBase, OpenTSDB, MaxCompute (a stub), S3 as Parquet, and through a function
- * in Tencent's form into another topic, while the broker, the workers and the targets are killed and paused one after the other. In the end every target has
- * every event of the topic.
+ * in Tencent's form into another topic; and the changes of PostgreSQL tables go into topics. Meanwhile the broker, the workers, the targets and PostgreSQL are
+ * killed and paused one after the other. In the end every target has every event of the topic, and the topics have every change, once.
  *
- * `npm run compat -- data-hub`; `HUB_SECONDS=3600` for an hour, `HUB_TARGETS=s3,hdfs` for some targets, `HUB_EVENTS` is the number of events per second, `HUB_SEED`
+ * `npm run compat -- data-hub`; `HUB_SECONDS=3600` for an hour, `HUB_TARGETS=s3,hdfs` for some targets (`postgresql` is the changes), `HUB_EVENTS` is the number of events per second, `HUB_SEED`
  * chooses what breaks when.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { seededRandom } from '../../sim/world/random.ts'
 import { type Client, openClient } from '../../src/client.ts'
 import { type RunningBroker, startMillrace } from '../support/brokers.ts'
 import type { Report, Suite } from '../support/suite.ts'
+import { Changes } from './changes.ts'
 import { idsOf, partitions, topic, visits, Writer } from './events.ts'
 import { Workers } from './hub.ts'
 import type { Ids } from './ids.ts'
@@ -31,16 +32,20 @@ export const dataHub: Suite = {
   async run(_, report) {
     const broker = await startMillrace({ 'offsets.topic.num.partitions': '5', 'transaction.state.log.num.partitions': '5' })
     const kafka = openClient({ bootstrap: broker.bootstrap })
+    const wanted = process.env['HUB_TARGETS']?.split(',') ?? null
     let targets: Target[] = []
+    let changes: Changes | null = null
     let workers: Workers | null = null
     try {
       for (const name of [topic, visits]) await kafka.createTopic({ name, partitions })
-      targets = await startTargets(process.env['HUB_TARGETS']?.split(',') ?? null)
+      targets = await startTargets(wanted)
+      if (wanted?.includes('postgresql') ?? true) changes = await Changes.start()
       workers = await Workers.start(broker.bootstrap, 2)
-      await runHub({ broker, kafka, targets, workers }, report)
+      await runHub({ broker, kafka, targets, changes, workers }, report)
     } finally {
       await workers?.close()
       await kafka.close()
+      await changes?.stop()
       for (const target of targets.toReversed()) await target.stop()
       await broker.remove()
     }
@@ -51,16 +56,20 @@ interface Hub {
   readonly broker: RunningBroker
   readonly kafka: Client
   readonly targets: readonly Target[]
+  readonly changes: Changes | null
   readonly workers: Workers
 }
 
 async function runHub(hub: Hub, report: Report): Promise<void> {
-  const { kafka, targets, workers } = hub
+  const { kafka, targets, changes, workers } = hub
   for (const { name, config } of targets)
     await workers.ask('connect', 'PUT', `/connectors/${name}/config`, { topics: topic, 'tasks.max': '2', ...config })
+  if (changes !== null) await workers.ask('connect', 'PUT', '/connectors/postgresql/config', changes.config)
   await workers.ask('triggers', 'POST', '/triggers', { name: 'visits', ...trigger })
   const writer = new Writer(kafka, perSecond)
+  changes?.begin()
   const broken = await breakThings(hub)
+  await changes?.end()
   const acknowledged = await writer.end()
   const written = await idsOf(kafka, topic)
   report({
@@ -69,12 +78,20 @@ async function runHub(hub: Hub, report: Report): Promise<void> {
     outcome: written.count >= acknowledged && acknowledged > 0 ? 'ok' : 'FAIL',
     detail: `(${written.count} in the topic, ${acknowledged} acknowledged, ${writer.failed} requests failed; in ${seconds} s, seed ${seed}: ${broken})`,
   })
-  // Sorted out in one place: who is last does not get less time.
   const end = performance.now() + arrivedWithinSeconds * 1_000
-  const places = [...targets, { name: 'function', ids: () => idsOf(kafka, visits) }]
-  for (const { name, ids } of places) {
+  const judgeIds = async (ids: () => Promise<Ids>) => {
+    const found = await ids()
+    found.requireThoseOf(written)
+    return `(${found.count} events, each once)`
+  }
+  const judges: [string, () => Promise<string>][] = [
+    ...targets.map(({ name, ids }): [string, () => Promise<string>] => [name, () => judgeIds(ids)]),
+    ['function', () => judgeIds(() => idsOf(kafka, visits))],
+    ...(changes === null ? [] : [['postgresql', () => changes.judge(kafka)] as [string, () => Promise<string>]]),
+  ]
+  for (const [name, judge] of judges) {
     try {
-      report({ client, name, outcome: 'ok', detail: await arrived(written, ids, end) })
+      report({ client, name, outcome: 'ok', detail: await patiently(judge, end) })
     } catch (error) {
       report({ client, name, outcome: 'FAIL', detail: `${(error as Error).message}; ${await stateOf(workers, name)}` })
     }
@@ -97,12 +114,11 @@ const trigger = {
   output: { topic: visits, exactlyOnce: true },
 }
 
-async function arrived(written: Ids, ids: () => Promise<Ids>, end: number): Promise<string> {
+/** What is still on its way at first is there before `end`. */
+async function patiently(judge: () => Promise<string>, end: number): Promise<string> {
   for (;;) {
     try {
-      const found = await ids()
-      found.requireThoseOf(written, 'once')
-      return `(${found.count} events, each once)`
+      return await judge()
     } catch (error) {
       if (performance.now() > end) throw error
       await sleep(5_000)
@@ -116,7 +132,7 @@ async function stateOf(workers: Workers, name: string): Promise<string> {
 }
 
 /** One thing after the other, each kind as often. Resolves to what was done. */
-async function breakThings({ broker, targets, workers }: Hub): Promise<string> {
+async function breakThings({ broker, targets, changes, workers }: Hub): Promise<string> {
   const random = seededRandom(seed)
   const any = () => random.below(workers.count)
   const kinds: [string, () => Promise<void>][] = [
@@ -139,6 +155,7 @@ async function breakThings({ broker, targets, workers }: Hub): Promise<string> {
       },
     ],
     ...targets.map(({ name, harm, hurt }): [string, () => Promise<void>] => [`${harm} of ${name}`, hurt]),
+    ...(changes === null ? [] : [['kill -9 of PostgreSQL', () => changes.hurt()] as [string, () => Promise<void>]]),
   ]
   const times = new Map<string, number>()
   const end = performance.now() + seconds * 1_000
