@@ -2,7 +2,7 @@
 import type { Client, ReceivedRecord } from '../../src/client.ts'
 import { Database, Load } from '../cdc/tables.ts'
 import { type HistoryRow, judge } from '../cdc/verdict.ts'
-import { startPostgres } from '../support/stores.ts'
+import { type StartedPostgres, startPostgres } from '../support/stores.ts'
 
 const prefix = 'shop'
 const rowsAtFirst = 5_000
@@ -11,17 +11,16 @@ const pauseMs = 200
 /** Of the tables whose events have an order: the columns of their key. */
 const tables = { items: ['id'], pairs: ['b', 'a'] }
 
-type Postgres = Awaited<ReturnType<typeof startPostgres>>
-
 export class Changes {
-  readonly #postgres: Postgres
+  readonly #postgres: StartedPostgres
   readonly #database: Database
   #load: Load | null = null
 
   static async start(): Promise<Changes> {
     const postgres = await startPostgres(['wal_level=logical'])
     try {
-      const database = new Database(postgres)
+      const { user, password } = postgres
+      const database = new Database({ port: postgres.postgres.port, user, password })
       await database.create(rowsAtFirst)
       return new Changes(postgres, database)
     } catch (error) {
@@ -30,20 +29,20 @@ export class Changes {
     }
   }
 
-  private constructor(postgres: Postgres, database: Database) {
+  private constructor(postgres: StartedPostgres, database: Database) {
     this.#postgres = postgres
     this.#database = database
   }
 
   get config(): Record<string, string> {
-    const { port, user, password } = this.#postgres
+    const { postgres, user, password } = this.#postgres
     return {
       'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
       'exactly.once.support': 'required',
       'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
       'key.converter.schemas.enable': 'false',
       'database.hostname': '127.0.0.1',
-      'database.port': String(port),
+      'database.port': String(postgres.port),
       'database.user': user,
       'database.password': password,
       'database.dbname': 'postgres',
@@ -62,8 +61,8 @@ export class Changes {
   }
 
   async hurt(): Promise<void> {
-    await this.#postgres.kill()
-    await this.#postgres.restart()
+    await this.#postgres.postgres.kill()
+    await this.#postgres.postgres.restart()
   }
 
   /** Throws unless the topics have each change once, in the order of its key. */

@@ -49,6 +49,7 @@ export class Workers {
   }
 
   async kill(number: number): Promise<void> {
+    void this.pid(number)
     await end(this.#all[number]!.child, 'SIGKILL')
   }
 
@@ -59,8 +60,12 @@ export class Workers {
     await this.#answering(number)
   }
 
+  /** Throws when it has ended by itself. */
   pid(number: number): number {
-    return this.#all[number]!.child.pid!
+    const { pid, exitCode, signalCode } = this.#all[number]!.child
+    if (exitCode !== null || signalCode !== null)
+      throw new Error(`worker ${number} has ended by itself, with ${exitCode ?? signalCode}: ${this.log(number).slice(-4_000)}`)
+    return pid!
   }
 
   /** An answer of the first worker that has one; while they share out their work, they are asked again. */
@@ -110,11 +115,13 @@ export class Workers {
   }
 
   async #answering(number: number): Promise<void> {
-    const { connect, triggers, child } = this.#all[number]!
+    const { connect, triggers } = this.#all[number]!
     await until(async () => {
-      if (child.exitCode !== null) throw new Error(`worker ${number} has ended: ${this.log(number).slice(-2_000)}`)
+      void this.pid(number)
       return (await accepts(connect)) && (await accepts(triggers))
     }, `worker ${number}`)
+    // Somebody else may listen there by now.
+    void this.pid(number)
   }
 }
 
