@@ -61,7 +61,7 @@ test('a compiled package runs functions of triggers', () => {
   const program = `
     const { realSystem } = await import('${dist}/base.js')
     const { RunnerProcess } = await import('${dist}/triggers/runner/process.js')
-    const runner = new RunnerProcess(64, realSystem())
+    const runner = new RunnerProcess({ memoryMb: 64, network: true }, realSystem())
     await runner.load({ code: 'export const main_handler = event => event.n + 1', language: 'javascript', handler: 'main_handler', environment: {} }, 30_000, () => {})
     console.log(await runner.call({ requestId: 'r', functionName: 'f', functionVersion: '1', timeoutMs: 30_000, memoryMb: 64, attempt: 1 }, '{"n":1}'))
     runner.kill()`

@@ -4,7 +4,8 @@
  * A process is named by the boot of the kernel, its namespaces of ids and of time (a container has its own, and cannot see the processes of others), its
  * id, and when it began, because ids are used again. Only Linux tells all of this.
  */
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 
 export interface Processes {
   /** This one; null: it has no name here. */
@@ -67,6 +68,18 @@ export function isProcessThere(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
+}
+
+const lowPriority = 10
+const firstToEnd = '1000'
+
+/** A process of ours that should harm nobody: others get time of the processors first, and Linux ends it first when memory is short. */
+export function makeExpendable(pid: number): void {
+  readable(() => {
+    setPriority(pid, lowPriority)
+    writeFileSync(`/proc/${pid}/oom_score_adj`, firstToEnd)
+    return ''
+  })
 }
 
 /** Another system than Linux has no such files. */

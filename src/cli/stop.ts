@@ -12,11 +12,17 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const sameRequestMs = 500
 const parentCheckMs = 200
 
+/** SIGUSR1 would open Node's debugger, which may do anything, to every program that can send it. */
+export function refuseDebugger(): void {
+  process.on('SIGUSR1', () => {})
+}
+
 /**
  * Calls `stop` once. Half a second later signals have their usual effect again, so a second Ctrl-C ends the process at once.
  * Returns a function that stops listening.
  */
 export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (reason: string) => void): () => void {
+  refuseDebugger()
   let timer: Timer | null = null
   const off = () => {
     timer?.cancel()

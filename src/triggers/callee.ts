@@ -48,8 +48,8 @@ export function openCallee(called: Definition['function'], options: CalleeOption
 }
 
 /** `id`: of what runs it. */
-export function functionFile({ code, language, handler, environment, memoryMb }: CodeFunction, id: string): FunctionFile {
-  return { id, order: { code, language, handler, environment }, memoryMb }
+export function functionFile({ code, language, handler, environment, memoryMb, network }: CodeFunction, id: string): FunctionFile {
+  return { id, order: { code, language, handler, environment }, kind: { memoryMb, network } }
 }
 
 class FileCallee implements Callee {
@@ -64,14 +64,14 @@ class FileCallee implements Callee {
   }
 
   get isBusy(): boolean {
-    return this.#options.pool.isFull
+    return this.#options.pool.isFullFor(this.#file.id)
   }
 
   async call(event: string, _contentType: string, info: CallInfo): Promise<Called> {
     const { pool, onOutput } = this.#options
     const runner = await pool.acquire(this.#file, onOutput)
     try {
-      const context = { ...info, timeoutMs: this.#timeoutMs, memoryMb: this.#file.memoryMb }
+      const context = { ...info, timeoutMs: this.#timeoutMs, memoryMb: this.#file.kind.memoryMb }
       return { result: await runner.process.call(context, event), isCold: runner.isNew }
     } finally {
       pool.release(runner)

@@ -4,6 +4,7 @@ import { type Clock, InvalidConfig, linearRegExp } from '../base.ts'
 import { ExprError } from '../expr.ts'
 import { Definition, TriggerName } from './definition.ts'
 import { compileFilter } from './filter.ts'
+import { canTakeNetwork } from './runner/launch.ts'
 import { NoSuchSink, sinkOf } from './sink.ts'
 
 export class InvalidTrigger extends Error {
@@ -36,6 +37,8 @@ export async function parseDefinition(name: string, given: unknown, clock: Clock
   const bad = names.find(each => !('code' in called ? /^[A-Za-z_]\w*$/ : /^[\w!#$%&'*+.^`|~-]+$/).test(each))
   if (bad !== undefined)
     throw new InvalidTrigger(`function: "${bad}" is no name of ${'code' in called ? 'an environment variable' : 'a header'}`)
+  if ('code' in called && !called.network && !(await canTakeNetwork()))
+    throw new InvalidTrigger('function: network cannot be false here: it takes Node 25, or Linux with the right to make network namespaces')
   if (onFailure !== null && 'url' in onFailure && 'url' in called && onFailure.url === called.url)
     throw new InvalidTrigger(`onFailure: ${onFailure.url} is the function itself`)
   const { output } = definition

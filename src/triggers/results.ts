@@ -4,8 +4,8 @@ import type { RecordHeader, RecordToSend } from '../client.ts'
 
 /** The function has returned something that is no answer: it counts as a failure of the function. */
 export class BadResult extends Error {
-  constructor(message: string) {
-    super(message)
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause })
     this.name = 'BadResult'
   }
 }

@@ -4,11 +4,12 @@
  * Every process that reads the topic sees the same. Two that change one trigger at the same time write the same version: whoever finds another's record in
  * place of its own has lost.
  */
+import { Value } from 'typebox/value'
 import { parseLossless, type System } from '../base.ts'
 import type { Client } from '../client.ts'
 import type { Logger } from '../logger.ts'
 import { openTopicTable, type TopicTable } from '../topic-table.ts'
-import type { Definition } from './definition.ts'
+import { Definition } from './definition.ts'
 
 export interface Version {
   readonly v: 1
@@ -124,7 +125,11 @@ export class TriggerStore {
     else {
       const read = parseLossless(value.toString()) as Version
       if (read.v !== 1) throw new Error(`version ${String(read.v)} of the format is not known; a newer Millrace has written it`)
-      versions.set(version, read)
+      // What was written before a setting was known has its default.
+      versions.set(
+        version,
+        read.definition === null ? read : { ...read, definition: Value.Default(Definition, read.definition) as Definition },
+      )
     }
     if (versions.size === 0) this.#byName.delete(name)
     else this.#byName.set(name, versions)

@@ -9,6 +9,7 @@ import { type Logger, silentLogger } from '../../logger.ts'
 import { UsageError } from '../output.ts'
 import { processLogger } from '../process-logger.ts'
 import { announce, logStart, makeUser, startOrExplain } from '../start.ts'
+import { refuseDebugger } from '../stop.ts'
 import { type AwayOrder, mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
 
 const newsMs = 100
@@ -45,6 +46,7 @@ for (const signal of ['SIGINT', 'SIGHUP'] as const)
     stop(signal)
   })
 process.on('SIGTERM', () => stop('SIGTERM'))
+refuseDebugger()
 
 async function start({ values, level, isLogged, clusterId, metadataSocket, directories, servicesLogin }: StartOrder): Promise<void> {
   // It may have ended before this program could notice.

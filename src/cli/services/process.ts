@@ -7,6 +7,7 @@ import { enableCompileCache } from 'node:module'
 import { realSystem } from '../../base.ts'
 import type { RunningServices } from '../../services.ts'
 import { processLogger } from '../process-logger.ts'
+import { refuseDebugger } from '../stop.ts'
 import { allPortsTaken, type ServicesOrder, type ServicesReport } from './messages.ts'
 
 const mostStopMs = 5_000
@@ -19,6 +20,7 @@ process.stderr.on('error', () => {})
 process.once('message', (order: ServicesOrder) => void start(order))
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, stop)
 process.on('disconnect', stop)
+refuseDebugger()
 
 async function start({ settings, level }: ServicesOrder): Promise<void> {
   const logger = processLogger({ level, afterRejection: 'go on', onRejection: () => report({ type: 'unhandled' }) })

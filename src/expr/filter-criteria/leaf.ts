@@ -41,10 +41,11 @@ export function leafOf(value: unknown): Leaf {
 }
 
 export function see({ text, isString }: Leaf, sees: ReadonlySet<Wanted['sees']>): Seen {
-  if (sees.has('number')) {
-    const number = isString ? null : comparable(text)
+  if (sees.has('number') && !isString) {
+    const number = comparable(text)
     if (number !== null) return { text: null, number, digits: null }
-  } else if (sees.has('address')) {
+  }
+  if (sees.has('address')) {
     const digits = addressDigits(isString ? text.slice(1, -1) : text)
     if (digits !== null) return { text: null, number: null, digits }
   }

@@ -1,10 +1,11 @@
 /**
- * Runners of all functions: how many there are at once, which of them are kept for the next call, and one for each size of memory that is ready before
- * anybody asks for it.
+ * Runners of all functions: how many there are at once, which of them are kept for the next call, and one of each kind that is ready before anybody asks
+ * for it.
  *
  * A runner belongs to one version of one function, and makes one call at a time.
  */
 import type { System, Timer } from '../../base.ts'
+import type { RunnerKind } from './launch.ts'
 import { FunctionError, type OnOutput, RunnerProcess } from './process.ts'
 import type { LoadOrder } from './program.ts'
 
@@ -12,7 +13,7 @@ export interface FunctionFile {
   /** The same id is the same file with the same environment. */
   readonly id: string
   readonly order: LoadOrder
-  readonly memoryMb: number
+  readonly kind: RunnerKind
 }
 
 export interface Runner {
@@ -36,8 +37,8 @@ interface Waiting {
 
 const loadTimeoutMs = 30_000
 const idleMs = 300_000
-const sweepMs = 10_000
-/** Of different sizes of memory. */
+const sweepMs = 1_000
+/** Of different kinds. */
 const mostSpares = 2
 
 export class RunnerPool {
@@ -45,11 +46,11 @@ export class RunnerPool {
   readonly #most: number
   readonly #idle: Owned[] = []
   readonly #busy = new Map<RunnerProcess, Owned>()
-  /** By memory, the one used last behind. */
-  readonly #spares = new Map<number, RunnerProcess>()
+  /** By kind, the one used last behind. */
+  readonly #spares = new Map<string, RunnerProcess>()
   #waiting: Waiting[] = []
-  /** Being loaded. */
-  #opening = 0
+  /** Being loaded: their owners. */
+  readonly #opening: string[] = []
   #sweep: Timer | null = null
   #isClosed = false
 
@@ -58,15 +59,21 @@ export class RunnerPool {
     this.#most = most
   }
 
-  /** Whether a call would have to wait. */
-  get isFull(): boolean {
-    return this.#busy.size + this.#opening >= this.#most
+  /** Whether a call would have to wait. A function that has no runner gets one though others have taken them all, as far as memory goes. */
+  isFullFor(id: string): boolean {
+    const taken = this.#taken
+    if (taken < this.#most) return false
+    return taken >= 2 * this.#most || this.#opening.includes(id) || this.#busy.values().some(({ owner }) => owner === id)
+  }
+
+  get #taken(): number {
+    return this.#busy.size + this.#opening.length
   }
 
   /** Waits while all runners are busy. Throws FunctionError if the file cannot be loaded. */
   acquire(file: FunctionFile, onOutput: OnOutput): Promise<Runner> {
     if (this.#isClosed) return Promise.reject(closed())
-    if (!this.isFull) return this.#take(file, onOutput)
+    if (!this.isFullFor(file.id)) return this.#take(file, onOutput)
     return new Promise((resolve, reject) => void this.#waiting.push({ file, onOutput, resolve, reject }))
   }
 
@@ -109,11 +116,11 @@ export class RunnerPool {
       return { process: owned!.process, isNew: false }
     }
     this.#makeRoom()
-    const { memoryMb, order, id } = file
-    const spare = this.#spares.get(memoryMb)
-    this.#spares.delete(memoryMb)
-    const process = spare?.isUsable === true ? spare : new RunnerProcess(memoryMb, this.#system)
-    this.#opening++
+    const { kind, order, id } = file
+    const spare = this.#spares.get(keyOf(kind))
+    this.#spares.delete(keyOf(kind))
+    const process = spare?.isUsable === true ? spare : new RunnerProcess(kind, this.#system)
+    this.#opening.push(id)
     try {
       await process.load(order, loadTimeoutMs, onOutput)
       if (this.#isClosed) throw closed()
@@ -123,38 +130,42 @@ export class RunnerPool {
       process.kill()
       throw error
     } finally {
-      this.#opening--
-      this.#prepare(memoryMb)
+      this.#opening.splice(this.#opening.indexOf(id), 1)
+      this.#prepare(kind)
       if (!this.#busy.has(process)) this.#next()
     }
   }
 
-  /** For the next function that needs one of this size. */
-  #prepare(memoryMb: number): void {
+  /** For the next function that needs one of this kind. */
+  #prepare(kind: RunnerKind): void {
     if (this.#isClosed) return
-    const known = this.#spares.get(memoryMb)
-    this.#spares.delete(memoryMb)
-    this.#spares.set(memoryMb, known?.isUsable === true ? known : new RunnerProcess(memoryMb, this.#system))
-    for (const [size, process] of this.#spares) {
+    const known = this.#spares.get(keyOf(kind))
+    this.#spares.delete(keyOf(kind))
+    this.#spares.set(keyOf(kind), known?.isUsable === true ? known : new RunnerProcess(kind, this.#system))
+    for (const [key, process] of this.#spares) {
       if (this.#spares.size <= mostSpares) break
-      this.#spares.delete(size)
+      this.#spares.delete(key)
       process.kill()
     }
   }
 
   /** Idle runners of others give way. */
   #makeRoom(): void {
-    while (this.#idle.length > 0 && this.#idle.length + this.#busy.size + this.#opening >= this.#most) this.#idle.shift()!.process.kill()
+    while (this.#idle.length > 0 && this.#idle.length + this.#taken >= this.#most) this.#idle.shift()!.process.kill()
   }
 
   #next(): void {
-    const first = this.isFull ? undefined : this.#waiting.shift()
-    if (first !== undefined) this.#take(first.file, first.onOutput).then(first.resolve, first.reject)
+    const at = this.#waiting.findIndex(({ file }) => !this.isFullFor(file.id))
+    if (at === -1) return
+    const [first] = this.#waiting.splice(at, 1) as [Waiting]
+    this.#take(first.file, first.onOutput).then(first.resolve, first.reject)
   }
 
   readonly #look = (): void => {
-    const before = this.#system.clock.monotonic() - idleMs
-    this.#drop(({ idleSinceMs, process }) => idleSinceMs < before || !process.isUsable)
+    const now = this.#system.clock.monotonic()
+    this.#drop(({ idleSinceMs, process }) => idleSinceMs < now - idleMs || !process.isUsable)
+    // What a function leaves behind goes on with its next call, as in Lambda.
+    for (const { idleSinceMs, process } of this.#idle) if (idleSinceMs < now - sweepMs) process.pause()
     this.#sweep = this.#idle.length > 0 ? this.#system.timers.after(sweepMs, this.#look) : null
   }
 
@@ -164,6 +175,10 @@ export class RunnerPool {
       else this.#idle.push(owned)
     }
   }
+}
+
+function keyOf({ memoryMb, network }: RunnerKind): string {
+  return `${memoryMb} ${network}`
 }
 
 function closed(): FunctionError {

@@ -2,14 +2,16 @@
  * A runner as the process sees it that starts it: what it may use, and that it is ended when it uses more.
  *
  * It has no file, no child, no environment but the trigger's own, and a limit for its heap; its memory as a whole is looked at now and then, because
- * buffers are not on the heap. Whatever it does, a call ends: with a result, or with a {@link FunctionError}.
+ * buffers are not on the heap. Everybody else is served before it: with time of the processors, and when the machine's memory is short. Whatever it does, a call
+ * ends: with a result, or with a {@link FunctionError}.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { System, Timer } from '../../base.ts'
+import { makeExpendable, parseInTurns, parseLossless, type System, type Timer, Turns } from '../../base.ts'
 import { Frames, FrameTooLarge, frame } from './frames.ts'
-import { type CallOrder, type LoadOrder, type RunnerAnswer, runnerProgram } from './program.ts'
+import { commandOf, type RunnerKind } from './launch.ts'
+import type { CallOrder, LoadOrder, RunnerAnswer } from './program.ts'
 
 export type FailureKind = 'error' | 'timeout' | 'crash' | 'memory' | 'output'
 
@@ -34,40 +36,48 @@ export type OnOutput = (stream: 'stdout' | 'stderr', chunk: Buffer, requestId: s
 export const mostResultBytes = 6_291_456
 /** Around the result. */
 const mostAnswerBytes = mostResultBytes + 65_536
+/** JSON.parse takes some milliseconds for so much. */
+const mostParsedAtOnce = 1_048_576
 /** Of Node itself, besides the heap. */
 const overheadMb = 96
 const lookMs = 250
 const pageBytes = 4_096
+/** Of output, from one look to the next; beyond it, nobody reads what the function writes, and it has to wait. */
+const mostOutputBytes = 524_288
+/** Errors are shown in logs, and sent in headers. */
+const longest = { type: 200, message: 4_000, stack: 8_000 }
 
 export class RunnerProcess {
-  readonly memoryMb: number
-  readonly #system: Pick<System, 'timers' | 'files'>
+  readonly kind: RunnerKind
+  readonly #system: Pick<System, 'clock' | 'timers' | 'files'>
+  readonly #turns: Turns
   readonly #child: ChildProcess
   readonly #frames = new Frames(mostAnswerBytes)
   /** How it was ended by us; null: it was not. */
   #ended: FunctionError | null = null
   #calls = 0
-  #pending: { id: number; resolve(result: unknown): void; reject(error: FunctionError): void } | null = null
+  #pending: Pending | null = null
   #look: Timer | null = null
+  #outputBytes = 0
+  #isPaused = false
   #onOutput: OnOutput = () => {}
   #requestId: string | null = null
 
-  constructor(memoryMb: number, system: Pick<System, 'timers' | 'files'>) {
-    this.memoryMb = memoryMb
+  constructor(kind: RunnerKind, system: Pick<System, 'clock' | 'timers' | 'files'>) {
+    this.kind = kind
     this.#system = system
-    const flags = ['--permission', `--max-old-space-size=${memoryMb}`, '--disable-warning=ExperimentalWarning', '--input-type=module']
-    this.#child = spawn(process.execPath, [...flags, '--eval', runnerProgram], {
-      env: {},
-      cwd: '/',
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    })
+    this.#turns = new Turns(system)
+    const [command, ...args] = commandOf(kind)
+    // A process group of its own, so that it cannot send signals to ours.
+    this.#child = spawn(command, args, { env: {}, cwd: '/', stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true })
+    if (this.#child.pid !== undefined) makeExpendable(this.#child.pid)
     this.#child.on('error', error => this.#end(new FunctionError('crash', 'SpawnError', `the runner cannot start: ${error.message}`)))
     this.#child.on('exit', (code, signal) => this.#end(new FunctionError('crash', 'Exit', howItEnded(code, signal))))
-    for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.on('data', chunk => this.#onOutput(name, chunk, this.#requestId))
+    for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.on('data', chunk => this.#written(name, chunk))
     const pipe = this.#child.stdio[3] as Duplex
     pipe.on('data', chunk => this.#take(chunk))
     pipe.on('error', () => {})
-    this.#watchMemory()
+    this.#watch()
     this.#hold(false)
   }
 
@@ -88,8 +98,23 @@ export class RunnerProcess {
     return this.#ask(id, `{"id":${id},"context":${JSON.stringify(context)},"event":${event}}`, context.timeoutMs)
   }
 
+  /** Until the next call it gets no time of a processor. */
+  pause(): void {
+    if (this.#isPaused || !this.isUsable) return
+    this.#isPaused = true
+    this.#look?.cancel()
+    this.#child.kill('SIGSTOP')
+  }
+
   kill(reason: FunctionError = new FunctionError('crash', 'Closed', 'the runner was closed')): void {
     this.#end(reason)
+  }
+
+  #goOn(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#child.kill('SIGCONT')
+    this.#watch()
   }
 
   /** Whether it keeps this process alive: during a call. */
@@ -101,6 +126,7 @@ export class RunnerProcess {
 
   async #ask(id: number, text: string, timeoutMs: number): Promise<unknown> {
     if (this.#ended !== null) throw this.#ended
+    this.#goOn()
     const late = this.#system.timers.after(timeoutMs, () =>
       this.#end(new FunctionError('timeout', 'TimeoutError', `the function has not answered within ${timeoutMs} ms`)),
     )
@@ -112,30 +138,50 @@ export class RunnerProcess {
       })
     } finally {
       late.cancel()
-      this.#pending = null
       this.#hold(false)
     }
   }
 
+  #written(stream: 'stdout' | 'stderr', chunk: Buffer): void {
+    this.#outputBytes += chunk.length
+    if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.pause()
+    this.#onOutput(stream, chunk, this.#requestId)
+  }
+
+  /** Whatever comes is a stranger's. */
   #take(chunk: Buffer): void {
     try {
-      for (const each of this.#frames.take(chunk)) this.#settle(JSON.parse(each.toString()) as RunnerAnswer)
+      for (const each of this.#frames.take(chunk)) {
+        const pending = this.#pending
+        // One answer for each call, as long as it is under way.
+        if (pending === null) throw new TypeError('nothing was asked')
+        const text = each.toString()
+        if (text.length <= mostParsedAtOnce) this.#settle(pending, parseLossless(text))
+        else void this.#settleLarge(pending, text)
+      }
     } catch (error) {
-      const isLarge = error instanceof FrameTooLarge
-      this.#end(
-        isLarge
-          ? new FunctionError('output', 'ResponseTooLarge', `the function has returned more than ${mostResultBytes} bytes`)
-          : new FunctionError('crash', 'BadAnswer', 'the runner has sent something else than an answer'),
-      )
+      this.#end(wrongAnswer(error))
     }
   }
 
-  #settle(answer: RunnerAnswer): void {
-    const pending = this.#pending
-    // Only one call is under way; an answer to another one is a forgery.
-    if (pending === null || answer.id !== pending.id) return
-    if (answer.ok) pending.resolve(answer.result ?? null)
-    else pending.reject(new FunctionError('error', String(answer.error.type), String(answer.error.message), String(answer.error.stack)))
+  async #settleLarge(pending: Pending, text: string): Promise<void> {
+    try {
+      const answer = await parseInTurns(text, this.#turns)
+      if (this.#pending === pending) this.#settle(pending, answer)
+    } catch (error) {
+      this.#end(wrongAnswer(error))
+    }
+  }
+
+  #settle({ id, resolve, reject }: Pending, answer: unknown): void {
+    const { id: answered, ok, result, error } = answer as RunnerAnswer & { error: Record<keyof typeof longest, unknown>; result?: unknown }
+    if (answered !== id) throw new TypeError('nothing of the kind was asked')
+    if (ok === true) resolve(result ?? null)
+    else {
+      const [type, message, stack] = (['type', 'message', 'stack'] as const).map(name => String(error[name]).slice(0, longest[name]))
+      reject(new FunctionError('error', type!, message!, stack))
+    }
+    this.#pending = null
   }
 
   #end(reason: FunctionError): void {
@@ -145,18 +191,38 @@ export class RunnerProcess {
     this.#child.kill('SIGKILL')
     this.#child.stdio[3]?.destroy()
     this.#pending?.reject(reason)
+    this.#pending = null
   }
 
-  #watchMemory(): void {
+  /** Its memory, and what it may write now. */
+  #watch(): void {
     const { timers, files } = this.#system
     this.#look = timers.after(lookMs, () => {
       // Linux only; elsewhere the heap alone is limited.
       const pages = Number(readableStat(files, this.#child.pid)?.split(' ')[1])
-      if (pages * pageBytes > (this.memoryMb + overheadMb) * 2 ** 20)
-        this.#end(new FunctionError('memory', 'OutOfMemory', `the function takes more than ${this.memoryMb} MB of memory`))
-      else this.#watchMemory()
+      if (pages * pageBytes > (this.kind.memoryMb + overheadMb) * 2 ** 20) {
+        this.#end(new FunctionError('memory', 'OutOfMemory', `the function takes more than ${this.kind.memoryMb} MB of memory`))
+        return
+      }
+      if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.resume()
+      this.#outputBytes = 0
+      this.#watch()
     })
   }
+}
+
+interface Pending {
+  readonly id: number
+  resolve(result: unknown): void
+  reject(error: FunctionError): void
+}
+
+function wrongAnswer(error: unknown): FunctionError {
+  if (error instanceof FrameTooLarge)
+    return new FunctionError('output', 'ResponseTooLarge', `the function has returned more than ${mostResultBytes} bytes`)
+  if (error instanceof SyntaxError)
+    return new FunctionError('output', 'BadResponse', `what the function has returned cannot be read: ${error.message}`)
+  return new FunctionError('crash', 'BadAnswer', 'the process of the function has sent something else than an answer')
 }
 
 function readableStat(files: Pick<System['files'], 'readFile'>, pid: number | undefined): string | undefined {

@@ -5,6 +5,7 @@
  * outside of itself but Node's own modules. On descriptor 3 both sides send frames: four bytes with the length, then JSON.
  */
 import type { Socket } from 'node:net'
+import { lockDown } from './lock-down.ts'
 
 /** The first frame: what to run. */
 export interface LoadOrder {
@@ -67,9 +68,6 @@ class Runner {
     this.#socket.on('data', chunk => this.#take(chunk))
     this.#socket.on('close', end)
     this.#socket.on('error', end)
-    process.kill = () => {
-      throw new Error('a function cannot send signals to processes')
-    }
   }
 
   #take(chunk: Buffer): void {
@@ -111,7 +109,7 @@ class Runner {
   #answer(id: number, answer: RunnerAnswer): void {
     let text: string
     try {
-      text = JSON.stringify(answer)
+      text = this.#json(answer)
     } catch (error) {
       text = JSON.stringify({ id, ok: false, error: this.#shown(error) })
     }
@@ -119,6 +117,17 @@ class Runner {
     bytes.writeUInt32BE(bytes.length - 4)
     bytes.write(text, 4)
     this.#socket!.write(bytes)
+  }
+
+  /** Integers of 64 bits keep their digits. */
+  #json(answer: RunnerAnswer): string {
+    try {
+      return JSON.stringify(answer)
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error
+      const { rawJSON } = JSON as unknown as { rawJSON(text: string): object }
+      return JSON.stringify(answer, (_, value) => (typeof value === 'bigint' ? rawJSON(String(value)) : value))
+    }
   }
 
   async #load({ code: given, language, handler, environment }: LoadOrder): Promise<void> {
@@ -149,4 +158,4 @@ class Runner {
 }
 
 /** For `node --input-type=module --eval`. The compiler would put a helper around an `import()` in the class, which the process does not have. */
-export const runnerProgram = `${String(Runner)}\nnew Runner(url => import(url)).start()`
+export const runnerProgram = `${String(lockDown)}\n${String(Runner)}\nlockDown()\nnew Runner(url => import(url)).start()`

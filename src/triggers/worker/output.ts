@@ -1,8 +1,8 @@
 /** Where what a function returns goes: nowhere, to a topic, if wanted exactly once, or to a sink connector. */
 import type { System } from '../../base.ts'
-import type { Client, Membership, PartitionName, TransactionalWriter } from '../../client.ts'
+import { type Client, ClientError, type Membership, type PartitionName, type RecordToSend, type TransactionalWriter } from '../../client.ts'
 import type { Logger } from '../../logger.ts'
-import { recordsOf } from '../results.ts'
+import { BadResult, recordsOf } from '../results.ts'
 import type { Trigger } from '../store.ts'
 import type { Entry } from './batch.ts'
 import { ConnectorOutput } from './connector-output.ts'
@@ -36,6 +36,16 @@ export function openOutput({ name, definition: { output } }: Trigger, options: O
   return output.exactlyOnce ? new ExactlyOnceOutput(name, output.topic, options) : new TopicOutput(output.topic, options.client)
 }
 
+/** The broker says no to what the function has made; to try the same again does not help. */
+const refusals = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP'])
+
+function isRefusal(error: unknown, records: readonly RecordToSend[]): error is ClientError {
+  if (!(error instanceof ClientError)) return false
+  return (
+    refusals.has(error.code) || (error.code === 'UNKNOWN_TOPIC_OR_PARTITION' && records.some(({ partition }) => partition !== undefined))
+  )
+}
+
 class TopicOutput implements Output {
   readonly #topic: string
   readonly #client: Client
@@ -47,7 +57,12 @@ class TopicOutput implements Output {
 
   async deliver(result: unknown): Promise<readonly Refused[]> {
     const records = recordsOf(result)
-    if (records.length > 0) await this.#client.send(this.#topic, records)
+    if (records.length === 0) return []
+    try {
+      await this.#client.send(this.#topic, records)
+    } catch (error) {
+      throw isRefusal(error, records) ? new BadResult(error.message, error) : error
+    }
     return []
   }
 
@@ -88,7 +103,14 @@ class ExactlyOnceOutput implements Output {
     const { topic, partition, offset } = entries.at(-1)!.record
     const writer = this.#writers.get(`${topic}-${partition}`)!
     const { membership, group } = this.#options
-    if (records.length > 0) await writer.send(this.#topic, records)
+    try {
+      if (records.length > 0) await writer.send(this.#topic, records)
+    } catch (error) {
+      if (!isRefusal(error, records)) throw error
+      // Nothing of this result may be in the next transaction.
+      await this.begin([{ topic, partition }])
+      throw new BadResult(error.message, error)
+    }
     await writer.sendOffsets(group, membership.identity(), [{ topic, partition, offset: offset + 1n }])
     await writer.commit()
     return []
