@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- [cluster | services | console] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a
- * real Apache Kafka side by side; with `cluster`, three brokers of each; with `services` and `console`, what Kafka does not have, alone.
+ * `npm run bench -- [cluster | services | console | triggers] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a
+ * real Apache Kafka side by side; with `cluster`, three brokers of each; with `services`, `console` and `triggers`, what Kafka does not have, alone.
  *
  * For each row both peers are started, and warmed with requests of the measured kind until 30,000 are done and the brokers' CPU per request
  * has levelled out: a JVM that is still compiling is not Kafka. Then the rounds, as rounds.ts has them. Rows about starting, or about memory
@@ -21,10 +21,10 @@ import { holdMemory } from './memory.ts'
 import { oneBroker } from './one-broker.ts'
 import { page, type Result, type Suite } from './report.ts'
 import { measureRow, type Plan } from './rounds.ts'
-import { consoleAtSize, services } from './services/suites.ts'
+import { consoleAtSize, services, triggers } from './services/suites.ts'
 
 const quickScale = 0.1
-const suites: Readonly<Record<string, Suite>> = { cluster, services, console: consoleAtSize }
+const suites: Readonly<Record<string, Suite>> = { cluster, services, console: consoleAtSize, triggers }
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

@@ -7,6 +7,7 @@ import { registryRows } from './registry.ts'
 import { restRows } from './rest.ts'
 import { searchRow } from './search.ts'
 import { startRow } from './start.ts'
+import { triggerRows } from './triggers.ts'
 import { valuesRow } from './values.ts'
 
 const method = `There is no other side to compare with: each figure stands for itself. Broker, services, and the load or browser are processes of their own that share the cores of one
@@ -34,4 +35,13 @@ The other services: [benchmarks-services.md](benchmarks-services.md).
 `,
   resultsFile: join(import.meta.dirname, 'console-results.json'),
   document: 'docs/benchmarks-console.md',
+}
+
+export const triggers: Suite = {
+  rows: triggerRows,
+  introduction: `# Benchmarks of function triggers
+
+Written by \`npm run bench -- triggers\`; do not edit. How fast records go through functions, what a call costs, and how soon a function runs. ${method}`,
+  resultsFile: join(import.meta.dirname, 'triggers-results.json'),
+  document: 'docs/benchmarks-triggers.md',
 }

@@ -7,7 +7,8 @@ import { compile } from './brokers.ts'
 import { repository } from './cache.ts'
 import { accepts, freePorts, start, until } from './run.ts'
 
-export type ServiceName = 'console' | 'registry' | 'rest'
+const serviceNames = ['console', 'registry', 'rest', 'connect', 'triggers'] as const
+export type ServiceName = (typeof serviceNames)[number]
 
 export interface Services {
   /** Without a slash at the end. */
@@ -21,8 +22,8 @@ export interface Services {
 /** `flags`: as on the command line. */
 export async function startServices(bootstrap: string, names: readonly ServiceName[], flags: readonly string[] = []): Promise<Services> {
   await compile()
-  const first = await freePorts(3)
-  const ports = { console: first, registry: first + 1, rest: first + 2 }
+  const first = await freePorts(serviceNames.length)
+  const ports = Object.fromEntries(serviceNames.map((name, at) => [name, first + at])) as Record<ServiceName, number>
   const keys = Object.entries(ports).map(([name, port]) => `${name}.port=${port}`)
   const set = [`services=${names.join()}`, ...keys].flatMap(each => ['--set', each])
   const directory = mkdtempSync(join(tmpdir(), 'millrace-services-'))
@@ -46,11 +47,7 @@ export async function startServices(bootstrap: string, names: readonly ServiceNa
     await close()
     throw new Error(told, { cause: error })
   }
-  const urls = {
-    console: `http://127.0.0.1:${ports.console}`,
-    registry: `http://127.0.0.1:${ports.registry}`,
-    rest: `http://127.0.0.1:${ports.rest}`,
-  }
+  const urls = Object.fromEntries(serviceNames.map(name => [name, `http://127.0.0.1:${ports[name]}`])) as Services['urls']
   return { urls, pid: child.pid!, log, close }
 }
 

@@ -63,6 +63,17 @@ test('what a function cannot do', async () => {
   // A path that is told only the second time.
   const twice = `await new Promise(resolve => { let n = 0; of('net').connect({ get path() { return n++ ? ${JSON.stringify(join(directory, 'socket'))} : undefined }, port: ${port} }).on('connect', function () { resolve(this.remotePort ?? 'reached') }).on('error', resolve) })`
   assert.notEqual(await attempt(twice), 'reached')
+  // Pieces of Node put together by hand.
+  const byHand = `await new Promise(resolve => {
+    const Pipe = process.stdout._handle.constructor
+    const hook = of('async_hooks').createHook({ init(id, type, trigger, resource) {
+      if (type !== 'TCPCONNECTWRAP') return
+      hook.disable()
+      try { const request = new resource.constructor(); request.oncomplete = status => resolve(status === 0 ? 'reached' : status); new Pipe(0).connect(request, ${JSON.stringify(join(directory, 'socket'))}) } catch (error) { resolve(error.code) }
+    } }).enable()
+    of('net').connect(${port}, '127.0.0.1').on('error', () => {})
+  })`
+  assert.equal(await attempt(byHand), 'ERR_ACCESS_DENIED')
   assert.deepEqual(readdirSync(directory), ['socket'])
   assert.deepEqual(signals, [])
 })

@@ -63,7 +63,7 @@ export class RunnerPool {
   isFullFor(id: string): boolean {
     const taken = this.#taken
     if (taken < this.#most) return false
-    return taken >= 2 * this.#most || this.#opening.includes(id) || this.#busy.values().some(({ owner }) => owner === id)
+    return taken >= 2 * this.#most || this.#opening.includes(id) || [...this.#busy.values()].some(({ owner }) => owner === id)
   }
 
   get #taken(): number {

@@ -60,7 +60,8 @@ class Runner {
     this.#import = load
   }
 
-  start(): void {
+  /** Returns the channel to the process that has started this one. */
+  start(): Socket {
     const { Socket: Pipe } = process.getBuiltinModule('node:net')
     const end = () => process.exit(0)
     // Closed when whoever started this process has ended.
@@ -68,6 +69,7 @@ class Runner {
     this.#socket.on('data', chunk => this.#take(chunk))
     this.#socket.on('close', end)
     this.#socket.on('error', end)
+    return this.#socket
   }
 
   #take(chunk: Buffer): void {
@@ -158,4 +160,4 @@ class Runner {
 }
 
 /** For `node --input-type=module --eval`. The compiler would put a helper around an `import()` in the class, which the process does not have. */
-export const runnerProgram = `${String(lockDown)}\n${String(Runner)}\nlockDown()\nnew Runner(url => import(url)).start()`
+export const runnerProgram = `${String(lockDown)}\n${String(Runner)}\nlockDown(new Runner(url => import(url)).start())`
