@@ -31,6 +31,8 @@ export function envelopeOf({ envelope }: Pick<Definition, 'envelope'>, options: 
   return envelopes[envelope](options)
 }
 
+/** Most texts need no escapes, and each record has some: so no object is made that JSON.stringify would have to walk. */
+const textIn = JSON.stringify as (text: string) => string
 const json = 'application/json'
 /** As Python prints what is not there; so does SCF. */
 const none = 'None'
@@ -39,15 +41,13 @@ const none = 'None'
 function scf({ extended }: EnvelopeOptions): Envelope {
   return {
     item({ topic, partition, offset, key, value, headers, timestampMs }) {
-      const message = { topic, partition, offset, msgKey: key?.toString() ?? none, msgBody: value?.toString() ?? none }
-      if (!extended) return stringifyLossless({ Ckafka: message })
-      const more = {
-        timestamp: timestampMs,
-        headers: headers.map(header => ({ key: header.key.toString(), value: header.value?.toString('base64') ?? null })),
-        msgKeyBase64: key?.toString('base64') ?? null,
-        msgBodyBase64: value?.toString('base64') ?? null,
-      }
-      return stringifyLossless({ Ckafka: { ...message, ...more } })
+      const [msgKey, msgBody] = [textIn(key?.toString() ?? none), textIn(value?.toString() ?? none)]
+      const message = `{"Ckafka":{"topic":${textIn(topic)},"partition":${partition},"offset":${offset},"msgKey":${msgKey},"msgBody":${msgBody}`
+      if (!extended) return `${message}}}`
+      const shown = headers.map(header => ({ key: header.key.toString(), value: header.value?.toString('base64') ?? null }))
+      const bytes = (content: Buffer | null) => (content === null ? 'null' : `"${content.toString('base64')}"`)
+      const more = `"timestamp":${timestampMs},"headers":${JSON.stringify(shown)},"msgKeyBase64":${bytes(key)},"msgBodyBase64":${bytes(value)}`
+      return `${message},${more}}}`
     },
     event: items => `{"Records":[${items.join(',')}]}`,
     overhead: 14,
@@ -59,13 +59,12 @@ function scf({ extended }: EnvelopeOptions): Envelope {
 function aws({ bootstrap }: EnvelopeOptions): Envelope {
   const head = `{"eventSource":"SelfManagedKafka","bootstrapServers":${JSON.stringify(bootstrap)},"records":{`
   return {
-    item: ({ topic, partition, offset, timestampMs, key, value, headers }) =>
-      stringifyLossless({
-        ...{ topic, partition, offset, timestamp: timestampMs, timestampType: 'CREATE_TIME' },
-        ...(key === null ? {} : { key: key.toString('base64') }),
-        value: value?.toString('base64') ?? null,
-        headers: headers.map(header => ({ [header.key.toString()]: [...new Int8Array(header.value ?? [])] })),
-      }),
+    item({ topic, partition, offset, timestampMs, key, value, headers }) {
+      const place = `"topic":${textIn(topic)},"partition":${partition},"offset":${offset},"timestamp":${timestampMs},"timestampType":"CREATE_TIME"`
+      const content = `${key === null ? '' : `,"key":"${key.toString('base64')}"`},"value":${value === null ? 'null' : `"${value.toString('base64')}"`}`
+      const shown = headers.map(header => `{${textIn(header.key.toString())}:[${new Int8Array(header.value ?? []).join()}]}`)
+      return `{${place}${content},"headers":[${shown.join()}]}`
+    },
     event: (items, topic, partition) => `${head}${JSON.stringify(`${topic}-${partition}`)}:[${items.join(',')}]}}`,
     overhead: head.length + 270,
     contentType: json,

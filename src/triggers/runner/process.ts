@@ -10,6 +10,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { makeExpendable, parseInTurns, parseLossless, type System, type Timer, Turns } from '../../base.ts'
 import { Frames, FrameTooLarge, frame } from './frames.ts'
+import { guard, unguard } from './guardian.ts'
 import { commandOf, type RunnerKind } from './launch.ts'
 import type { CallOrder, LoadOrder, RunnerAnswer } from './program.ts'
 
@@ -70,7 +71,12 @@ export class RunnerProcess {
     const [command, ...args] = commandOf(kind)
     // A process group of its own, so that it cannot send signals to ours.
     this.#child = spawn(command, args, { env: {}, cwd: '/', stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true })
-    if (this.#child.pid !== undefined) makeExpendable(this.#child.pid)
+    const { pid } = this.#child
+    if (pid !== undefined) {
+      makeExpendable(pid)
+      guard(pid)
+      this.#child.once('exit', () => unguard(pid))
+    }
     this.#child.on('error', error => this.#end(new FunctionError('crash', 'SpawnError', `the runner cannot start: ${error.message}`)))
     this.#child.on('exit', (code, signal) => this.#end(new FunctionError('crash', 'Exit', howItEnded(code, signal))))
     for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.on('data', chunk => this.#written(name, chunk))

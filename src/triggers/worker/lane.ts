@@ -33,6 +33,8 @@ export class Stopped extends Error {}
 
 /** Records in memory, besides the batch under way; at least two windows. */
 const mostWaiting = 5_000
+/** Kept in memory though they are taken. */
+const mostTakenBytes = 262_144
 
 export class Lane {
   readonly topic: string
@@ -40,6 +42,9 @@ export class Lane {
   readonly #options: LaneOptions
   readonly #stop = new AbortController()
   #waiting: Entry[] = []
+  /** How many in front are taken. They are not removed one by one: with small batches, most of the time would go into moving the rest. */
+  #taken = 0
+  #takenBytes = 0
   #waitingBytes = 0
   #waitingSinceMs = 0
   #isWorking = false
@@ -80,13 +85,17 @@ export class Lane {
 
   get wantsMore(): boolean {
     const { batchSize, callsAtOnce } = this.#options
-    return this.#waiting.length < Math.max(mostWaiting, 2 * batchSize * callsAtOnce)
+    return this.#waitingCount < Math.max(mostWaiting, 2 * batchSize * callsAtOnce)
+  }
+
+  get #waitingCount(): number {
+    return this.#waiting.length - this.#taken
   }
 
   push(record: ReceivedRecord): void {
     const item = this.#options.toItem(record)
     if (item === null) return
-    if (this.#waiting.length === 0) this.#waitingSinceMs = this.#options.system.clock.monotonic()
+    if (this.#waitingCount === 0) this.#waitingSinceMs = this.#options.system.clock.monotonic()
     this.#waiting.push({ record, item })
     this.#waitingBytes += item.length
   }
@@ -122,15 +131,15 @@ export class Lane {
   /** Nothing waits: all that was fetched is done. */
   #settle(): void {
     if (this.#isWorking) return
-    const [first] = this.#waiting
+    const first = this.#waiting[this.#taken]
     this.#done = first === undefined ? this.#next : first.record.offset
   }
 
   /** Begins the next batch if it is full, or has waited long enough. */
   #look(): void {
-    if (this.#isWorking || this.#isEnding || this.#waiting.length === 0 || this.signal.aborted) return
+    if (this.#isWorking || this.#isEnding || this.#waitingCount === 0 || this.signal.aborted) return
     const { batchSize, callsAtOnce, maxItemBytes, maxWaitMs, system } = this.#options
-    const isFull = this.#waiting.length >= batchSize * callsAtOnce || this.#waitingBytes >= maxItemBytes
+    const isFull = this.#waitingCount >= batchSize * callsAtOnce || this.#waitingBytes >= maxItemBytes
     const leftMs = this.#waitingSinceMs + maxWaitMs - system.clock.monotonic()
     this.#timer?.cancel()
     if (!isFull && leftMs > 0) this.#timer = system.timers.after(leftMs, () => this.#look())
@@ -157,16 +166,25 @@ export class Lane {
   /** As many as one window takes: for each call at once, one batch. */
   #take(): Entry[] {
     const { batchSize, callsAtOnce, maxItemBytes } = this.#options
-    let count = 0
+    const from = this.#taken
+    const most = Math.min(this.#waiting.length, from + batchSize * callsAtOnce)
     let bytes = 0
-    while (count < this.#waiting.length && count < batchSize * callsAtOnce) {
-      const size = this.#waiting[count]!.item.length
-      if (count > 0 && bytes + size > maxItemBytes * callsAtOnce) break
+    let end = from
+    for (; end < most; end++) {
+      const size = this.#waiting[end]!.item.length
+      if (end > from && bytes + size > maxItemBytes * callsAtOnce) break
       bytes += size
-      count++
     }
     this.#waitingBytes -= bytes
-    return this.#waiting.splice(0, count)
+    const entries = this.#waiting.slice(from, end)
+    this.#taken = end
+    this.#takenBytes += bytes
+    if (end === this.#waiting.length || this.#takenBytes > mostTakenBytes) {
+      this.#waiting.splice(0, end)
+      this.#taken = 0
+      this.#takenBytes = 0
+    }
+    return entries
   }
 
   async #each(entries: readonly Entry[]): Promise<void> {
