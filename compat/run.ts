@@ -17,6 +17,7 @@ import { connectSinks } from './connect-sinks/suite.ts'
 import { dataHub } from './data-hub/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
+import { filters } from './filters/suite.ts'
 import { go } from './go/suite.ts'
 import { importing } from './import/suite.ts'
 import { java } from './java/suite.ts'
@@ -53,6 +54,7 @@ const suites: readonly Suite[] = [
   kcat,
   go,
   registry,
+  filters,
   triggers,
   rest,
   tools,

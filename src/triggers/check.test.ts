@@ -13,7 +13,7 @@ const parse = (given: unknown, name = 'clean') => parseDefinition(name, given, c
 test('defaults', async () => {
   const definition = await parse(least)
   assert.deepEqual(definition, {
-    ...{ description: '', topics: ['events'], group: null, enabled: true },
+    ...{ description: '', topics: ['events'], group: null, enabled: true, principal: null },
     function: { code, language: 'javascript', handler: 'main_handler', timeoutMs: 60_000, memoryMb: 128, network: true, environment: {} },
     ...{ envelope: 'scf', extended: false, start: 'latest', batchSize: 100, maxWaitMs: 500, maxEventBytes: 6_291_456 },
     ...{ retries: null, maxAgeMs: null, bisect: false, concurrency: { per: 'partition', most: 2 } },

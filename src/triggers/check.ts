@@ -2,6 +2,7 @@
 import { Value } from 'typebox/value'
 import { type Clock, InvalidConfig, linearRegExp } from '../base.ts'
 import { ExprError } from '../expr.ts'
+import { principalProblem } from '../sessions.ts'
 import { Definition, TriggerName } from './definition.ts'
 import { compileFilter } from './filter.ts'
 import { canTakeNetwork } from './runner/launch.ts'
@@ -32,7 +33,9 @@ export async function parseDefinition(name: string, given: unknown, clock: Clock
         throw new InvalidTrigger(`${what}: the topic ${target.topic} is a source of the trigger, to which its records would come back`)
       if (ownTopics.test(target.topic)) throw new InvalidTrigger(`${what}: the topic ${target.topic} is the triggers' own`)
     }
-  const { function: called, onFailure, start } = definition
+  const { function: called, onFailure, principal, start } = definition
+  const noPrincipal = principal === null ? null : principalProblem(principal)
+  if (noPrincipal !== null) throw new InvalidTrigger(`principal: ${noPrincipal}`)
   const names = Object.keys('code' in called ? called.environment : called.headers)
   const bad = names.find(each => !('code' in called ? /^[A-Za-z_]\w*$/ : /^[\w!#$%&'*+.^`|~-]+$/).test(each))
   if (bad !== undefined)

@@ -59,6 +59,8 @@ export const Definition = Type.Object(
     /** null: `trigger-NAME`. */
     group: Type.Union([Type.Null(), Type.String({ minLength: 1, maxLength: 200 })], { default: null }),
     enabled: Type.Boolean({ default: true }),
+    /** As whom it reads and writes. null: the services' own user. */
+    principal: Type.Union([Type.Null(), Type.String({ maxLength: 300 })], { default: null }),
     function: Type.Union([FunctionFile, FunctionUrl]),
     envelope: Type.Union([Type.Literal('scf'), Type.Literal('aws'), Type.Literal('cloudevents'), Type.Literal('alibaba')], {
       default: 'scf',

@@ -12,14 +12,14 @@ import { TriggerStore } from './store.ts'
 import { FunctionTests } from './try.ts'
 import { Worker, type WorkerContext } from './worker/worker.ts'
 
-export async function openTriggers({ settings, sessions, own, system, logger }: ServiceContext): Promise<Service> {
+export async function openTriggers({ settings, sessions, own, acting, system, logger }: ServiceContext): Promise<Service> {
   const { host, ports, bootstrap } = settings
   const pool = new RunnerPool({ system, most: settings.triggers.mostRunners })
   const logs = new TriggerLogs({ client: own, system, logger })
   const metrics = new TriggerMetrics()
   await logs.open()
   const { id: clusterId } = await own.cluster()
-  const context: WorkerContext = { client: own, pool, logs, metrics, system, logger, bootstrap, clusterId }
+  const context: WorkerContext = { client: own, acting, pool, logs, metrics, system, logger, bootstrap, clusterId }
   const store = new TriggerStore(system)
   const worker = new Worker(store, context)
   await store.open(own, logger, name => worker.changed(name))

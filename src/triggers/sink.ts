@@ -26,9 +26,7 @@ async function load(connector: string): Promise<SinkDefinition> {
   return (await listed.load()) as SinkDefinition
 }
 
-/** As it may be shown: without passwords. */
-export async function withoutSecrets<T extends SinkTarget>(target: T): Promise<T> {
-  const { config } = await load(target.connector)
-  const shown = Object.entries(target.config).map(([key, value]) => [key, config[key]?.type === 'PASSWORD' ? '[hidden]' : value] as const)
-  return { ...target, config: Object.fromEntries(shown) }
+/** Throws NoSuchSink. */
+export async function connectorKeys(connector: string): Promise<Declarations> {
+  return (await load(connector)).config
 }

@@ -41,6 +41,8 @@ for (const exactlyOnce of [false, true])
       records.map(({ value }) => value!.toString()),
       ['large', 'nowhere', 'deep'],
     )
+    const { errors } = (await triggers.ask('GET', `/triggers/refused-${exactlyOnce}`)).body.status
+    assert.deepEqual(Object.keys(errors).sort(), ['output', 'result'])
     const texts = await triggers.texts(to, 4)
     if (exactlyOnce) assert.deepEqual(texts, ['a', 'b', 'c', 'd'])
     else assert.deepEqual([...new Set(texts)].sort(), ['a', 'b', 'c', 'd'])

@@ -2,19 +2,18 @@
  * Who may make a trigger: whoever could do with the same records what the trigger does. It may read the topics with the trigger's group, and write to where
  * results and failures go.
  *
- * A trigger runs on when nobody is there, as the services' own principal. So this is asked when it is made, changed, tested or shown, with the credentials
- * of the person who asks; that a right is taken away later does not end a trigger.
+ * A trigger runs on when nobody is there, as the services' own user, unless it has a principal. So this is asked when it is made, changed, tested or shown, with
+ * the credentials of the person who asks; that a right is taken away later does not end such a trigger.
  */
 import type { Client } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { type Definition, groupOf } from '../definition.ts'
 
-/** Throws HttpError 403. `client`: of the person. */
+/** Throws HttpError 403. `client`: of the person, or of the principal that the trigger acts as, for which the brokers decide on topics of a pattern. */
 export async function requireAccess(client: Client, name: string, definition: Definition): Promise<void> {
-  const { topics, onFailure, output } = definition
+  const { topics, onFailure, output, principal } = definition
   // Of a pattern nobody knows which topics there will be.
-  const wide = output !== null && 'connector' in output ? 'an output to a connector' : topics === undefined ? 'a topic pattern' : null
-  if (wide !== null && !(await client.clusterRights()).has('ALTER')) throw refused(`${wide} takes the right ALTER on the cluster`)
+  if (topics === undefined && principal === null) await requireAlter(client, 'a topic pattern')
   if (topics !== undefined) {
     const rights = await client.topicRights(topics)
     for (const topic of topics) {
@@ -30,6 +29,15 @@ export async function requireAccess(client: Client, name: string, definition: De
   const writable = await client.writable(targets)
   const missing = targets.find(topic => !writable.has(topic))
   if (missing !== undefined) throw refused(`WRITE on the topic ${missing} is missing`)
+}
+
+/** For what acts on this machine's network and files. `client`: of the person. Throws HttpError 403. */
+export async function requireHere(client: Client, { output }: Definition): Promise<void> {
+  if (output !== null && 'connector' in output) await requireAlter(client, 'an output to a connector')
+}
+
+async function requireAlter(client: Client, what: string): Promise<void> {
+  if (!(await client.clusterRights()).has('ALTER')) throw refused(`${what} takes the right ALTER on the cluster`)
 }
 
 function refused(message: string): HttpError {

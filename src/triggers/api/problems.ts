@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import { ClientError } from '../../client.ts'
 import { ExprError } from '../../expr.ts'
 import { type ErrorBody, HttpError, unauthorized } from '../../http.ts'
-import { Unauthorized } from '../../sessions.ts'
+import { CannotAct, Unauthorized } from '../../sessions.ts'
 import { InvalidTrigger } from '../check.ts'
 import { FunctionError } from '../runner/process.ts'
 import { ChangedMeanwhile } from '../store.ts'
@@ -27,7 +27,7 @@ export function toHttpError(error: unknown): unknown {
 }
 
 function statusOf(error: unknown): number | null {
-  if (error instanceof InvalidTrigger || error instanceof ExprError) return 400
+  if (error instanceof InvalidTrigger || error instanceof ExprError || error instanceof CannotAct) return 400
   // The file has an error, or exports no such function.
   if (error instanceof FunctionError) return 422
   if (error instanceof ChangedMeanwhile) return 409

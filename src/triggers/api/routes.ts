@@ -2,17 +2,19 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { stringifyLossless } from '../../base.ts'
+import type { Client } from '../../client.ts'
 import { compileEventPattern } from '../../expr.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { fromSample, Samples } from '../../samples.ts'
 import type { Identity, Sessions } from '../../sessions.ts'
 import { parseDefinition } from '../check.ts'
 import { type Definition, Filter } from '../definition.ts'
-import { withoutSecrets } from '../sink.ts'
+import { clientOf } from '../principal.ts'
+import { withKnownSecrets, withoutSecrets } from '../secrets.ts'
 import type { TriggerStore, Version } from '../store.ts'
 import { type FunctionTests, sampleEvent } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
-import { requireAccess } from './access.ts'
+import { requireAccess, requireHere } from './access.ts'
 import { readLogs } from './read-logs.ts'
 import { eventWith, verdicts } from './samples.ts'
 
@@ -131,7 +133,7 @@ function changeRoutes(api: TriggersApi): void {
 }
 
 function callRoutes(api: TriggersApi): void {
-  const { app, context, tests } = api
+  const { app, store, context, tests } = api
   const body = Type.Object({
     version: Type.Optional(VersionNumber),
     event: Type.Optional(Type.Unknown({ description: 'As the function gets it; by default one is made up' })),
@@ -144,7 +146,10 @@ function callRoutes(api: TriggersApi): void {
     let definition: Definition
     // What is being written may be tried before it is a trigger.
     if (given !== undefined) {
-      definition = await parseDefinition(name, given, context.system.clock)
+      const before = store.newest(name)
+      // Its secrets are known to the draft.
+      if (before !== null) await allow(api, request, before)
+      definition = await parse(api, name, given)
       await allowDefinition(api, request, name, definition)
     } else {
       const found = version === undefined ? requireTrigger(api, name) : requireVersion(api, { name, version })
@@ -171,12 +176,17 @@ function callRoutes(api: TriggersApi): void {
 }
 
 async function put(api: TriggersApi, request: FastifyRequest, name: string, given: unknown): Promise<Version> {
-  const { store, context, tests } = api
-  const definition = await parseDefinition(name, given, context.system.clock)
+  const { store, tests } = api
+  const definition = await parse(api, name, given)
   await allowDefinition(api, request, name, definition)
   // A file that cannot even be loaded is refused now, and not at the first record.
   await tests.load(name, definition)
   return store.put(name, definition, principalOf(request))
+}
+
+function parse({ store, context }: TriggersApi, name: string, given: unknown): Promise<Definition> {
+  const before = store.get(name)
+  return parseDefinition(name, before === null ? given : withKnownSecrets(given, before.definition), context.system.clock)
 }
 
 function created(reply: FastifyReply, api: TriggersApi, made: Version): unknown {
@@ -188,12 +198,39 @@ function principalOf(request: FastifyRequest): string {
   return (request as Asking).identity.principal
 }
 
-async function allow(api: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<void> {
-  if (definition !== null) await allowDefinition(api, request, name, definition)
+/** Whether who asks may see and change this trigger: whoever could make it, and may they ALTER the cluster, also if nobody could any more. */
+async function allow({ sessions, context }: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<void> {
+  if (!sessions.needsLogin || definition === null) return
+  const { identity } = request as Asking
+  const client = sessions.clientOf(identity)
+  if ((await client.clusterRights()).has('ALTER')) return
+  if (definition.principal === null) await requireAccess(client, name, definition)
+  else await requireUse(context, definition.principal, identity, client)
 }
 
-async function allowDefinition({ sessions }: TriggersApi, request: FastifyRequest, name: string, definition: Definition): Promise<void> {
-  if (sessions.needsLogin) await requireAccess(sessions.clientOf((request as Asking).identity), name, definition)
+/** Whether who asks may make such a trigger, and who it acts as may do what it does. */
+async function allowDefinition(api: TriggersApi, request: FastifyRequest, name: string, definition: Definition): Promise<void> {
+  const { sessions, context } = api
+  const { principal } = definition
+  if (sessions.needsLogin) {
+    const { identity } = request as Asking
+    const client = sessions.clientOf(identity)
+    await requireHere(client, definition)
+    if (principal === null) return requireAccess(client, name, definition)
+    await requireUse(context, principal, identity, client)
+  }
+  if (principal === null) return
+  const acting = await clientOf(principal, { ...context, own: context.client })
+  try {
+    await requireAccess(acting.client, name, definition)
+  } finally {
+    await acting.close()
+  }
+}
+
+async function requireUse({ acting }: WorkerContext, principal: string, identity: Identity, client: Client): Promise<void> {
+  if (await acting.mayUse(principal, identity, client)) return
+  throw new HttpError(403, 403, `to have a trigger act as ${principal} takes the right ALTER on the cluster`)
 }
 
 function requireTrigger({ store }: TriggersApi, name: string): Version {
@@ -209,11 +246,8 @@ function requireVersion(api: TriggersApi, { name, version }: { name: string; ver
   return found
 }
 
-/** Without the passwords of its connector. */
 async function plain({ name, version, by, at, restores, definition }: Version) {
-  const output = definition?.output ?? null
-  const shown = output !== null && 'connector' in output ? { ...definition, output: await withoutSecrets(output) } : definition
-  return { name, version, by, at, restores, definition: shown }
+  return { name, version, by, at, restores, definition: definition === null ? null : await withoutSecrets(definition) }
 }
 
 function statusOf({ worker, context }: TriggersApi, { name, definition }: Version) {

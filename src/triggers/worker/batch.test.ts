@@ -37,6 +37,7 @@ async function run(
     async pause(ms) {
       told.pauses.push(ms)
     },
+    refused: () => {},
     now: () => 10_000,
   }
   await processBatch(entries, { retries: 2, maxAgeMs: null, bisect: false, ...settings }, actions)

@@ -33,6 +33,8 @@ export interface BatchActions {
   giveUp(entries: readonly Entry[], reason: GivenUp): Promise<void>
   /** Rejects when the partition is another worker's, or the trigger ends. */
   pause(ms: number): Promise<void>
+  /** What was returned is no answer, or nothing that its target takes. */
+  refused(error: BadResult): void
   /** Of the wall clock. */
   now(): number
 }
@@ -119,6 +121,7 @@ async function tryOnce(
     }
   } catch (error) {
     if (error instanceof Unavailable) return error
+    if (error instanceof BadResult) actions.refused(error)
     if (error instanceof FunctionError || error instanceof BadResult) return { error, rest: entries }
     throw error
   }

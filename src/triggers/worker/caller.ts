@@ -102,6 +102,7 @@ export class Caller {
       },
       giveUp: (some, reason) => this.#giveUp(lane, some, reason),
       pause: ms => lane.pause(ms),
+      refused: error => this.#failed(error),
       now: () => this.#context.system.clock.now(),
     }
     const { maxAgeMs, bisect } = definition

@@ -9,6 +9,7 @@ import { ClientError, type Membership, mayPass, type PartitionName, type Reader 
 import { topicMatcher } from '../check.ts'
 import { groupOf } from '../definition.ts'
 import { compileFilter } from '../filter.ts'
+import { clientOf } from '../principal.ts'
 import type { Trigger } from '../store.ts'
 import { Caller } from './caller.ts'
 import { type Lane, Stopped } from './lane.ts'
@@ -31,7 +32,9 @@ export class TriggerRun {
   state: RunState = 'STARTING'
   /** Why it does not run, or has failed. */
   reason: string | null = null
-  readonly #context: WorkerContext
+  /** `client`: of who the trigger acts as. */
+  #context: WorkerContext
+  readonly #own: WorkerContext['client']
   readonly #stop = new AbortController()
   readonly #lanes = new Map<string, Lane>()
   #running: Promise<void> = Promise.resolve()
@@ -42,6 +45,7 @@ export class TriggerRun {
   constructor(trigger: Trigger, context: WorkerContext) {
     this.trigger = trigger
     this.#context = context
+    this.#own = context.client
   }
 
   start(): void {
@@ -67,7 +71,7 @@ export class TriggerRun {
     while (!this.#isStopped) {
       const beganMs = system.clock.monotonic()
       try {
-        await this.#session()
+        await this.#asPrincipal(() => this.#session())
         failures = 0
       } catch (error) {
         if (this.#isStopped) break
@@ -82,6 +86,17 @@ export class TriggerRun {
         )
         await this.#pause(Math.min(pauseMs.last, pauseMs.first * 2 ** failures++))
       }
+    }
+  }
+
+  async #asPrincipal(work: () => Promise<void>): Promise<void> {
+    const { acting, bootstrap } = this.#context
+    const { client, close } = await clientOf(this.trigger.definition.principal, { own: this.#own, acting, bootstrap })
+    this.#context = { ...this.#context, client }
+    try {
+      await work()
+    } finally {
+      await close()
     }
   }
 

@@ -2,6 +2,7 @@
 import type { System } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import type { Logger } from '../../logger.ts'
+import type { Acting } from '../../sessions.ts'
 import type { TriggerLogs } from '../logs.ts'
 import type { TriggerMetrics } from '../metrics.ts'
 import type { RunnerPool } from '../runner/pool.ts'
@@ -9,7 +10,9 @@ import type { TriggerStore } from '../store.ts'
 import { TriggerRun } from './run.ts'
 
 export interface WorkerContext {
+  /** Of the services' own user; within a run, of who the trigger acts as. */
   readonly client: Client
+  readonly acting: Acting
   readonly pool: RunnerPool
   readonly logs: TriggerLogs
   readonly metrics: TriggerMetrics
