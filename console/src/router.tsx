@@ -215,6 +215,59 @@ const createConnector = createRoute({
   component: lazyRouteComponent(() => import('./views/connectors/config.tsx'), 'CreateConnector'),
 })
 
+const triggers = createRoute({
+  getParentRoute: () => root,
+  path: '/triggers',
+  validateSearch: (search: Search) => set({ search: text(search['search']) }),
+  component: lazyRouteComponent(() => import('./views/triggers/list.tsx'), 'Triggers'),
+})
+
+const trigger = createRoute({
+  getParentRoute: () => root,
+  path: '/triggers/$trigger',
+  component: lazyRouteComponent(() => import('./views/triggers/trigger.tsx'), 'Trigger'),
+})
+
+const triggerIndex = createRoute({
+  getParentRoute: () => trigger,
+  path: '/',
+  beforeLoad: ({ params }) => {
+    throw redirect({ to: '/triggers/$trigger/activity', params: params as { trigger: string }, replace: true })
+  },
+})
+
+const triggerActivity = createRoute({
+  getParentRoute: () => trigger,
+  path: '/activity',
+  component: lazyRouteComponent(() => import('./views/triggers/activity.tsx'), 'TriggerActivity'),
+})
+
+const triggerFunction = createRoute({
+  getParentRoute: () => trigger,
+  path: '/function',
+  component: lazyRouteComponent(() => import('./views/triggers/form.tsx'), 'TriggerFunction'),
+})
+
+const triggerVersions = createRoute({
+  getParentRoute: () => trigger,
+  path: '/versions',
+  validateSearch: (search: Search) => set({ compare: whole(search['compare']) }),
+  component: lazyRouteComponent(() => import('./views/triggers/versions.tsx'), 'TriggerVersions'),
+})
+
+const triggerLog = createRoute({
+  getParentRoute: () => trigger,
+  path: '/log',
+  component: lazyRouteComponent(() => import('./views/triggers/log.tsx'), 'TriggerLog'),
+})
+
+/** Not below /triggers, where it could be the name of one. */
+const createTrigger = createRoute({
+  getParentRoute: () => root,
+  path: '/create-trigger',
+  component: lazyRouteComponent(() => import('./views/triggers/form.tsx'), 'CreateTrigger'),
+})
+
 const security = createRoute({
   getParentRoute: () => root,
   path: '/security',
@@ -297,6 +350,9 @@ const tree = root.addChildren([
   connectors,
   connector.addChildren([connectorIndex, connectorStatus, connectorConfig, connectorOffsets]),
   createConnector,
+  triggers,
+  trigger.addChildren([triggerIndex, triggerActivity, triggerFunction, triggerVersions, triggerLog]),
+  createTrigger,
   security.addChildren([securityIndex, acls, users, quotas, tokens]),
   transactions,
   brokers,

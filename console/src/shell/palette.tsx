@@ -20,6 +20,8 @@ const pages: readonly Found[] = [
   { kind: 'page', name: 'Schemas', to: { to: '/schemas' } },
   { kind: 'page', name: 'Connectors', to: { to: '/connectors' } },
   { kind: 'page', name: 'New connector', to: { to: '/create-connector' } },
+  { kind: 'page', name: 'Triggers', to: { to: '/triggers' } },
+  { kind: 'page', name: 'New trigger', to: { to: '/create-trigger' } },
   { kind: 'page', name: 'Transactions', to: { to: '/transactions' } },
   { kind: 'page', name: 'Access (ACLs)', to: { to: '/security/acls' } },
   { kind: 'page', name: 'Users', to: { to: '/security/users' } },

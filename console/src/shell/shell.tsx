@@ -16,6 +16,7 @@ const places = [
   { to: '/groups', title: 'Groups' },
   { to: '/schemas', title: 'Schemas' },
   { to: '/connectors', title: 'Connectors' },
+  { to: '/triggers', title: 'Triggers' },
   { to: '/transactions', title: 'Transactions' },
   { to: '/security', title: 'Security' },
   { to: '/brokers', title: 'Brokers' },

@@ -1,28 +1,44 @@
-/** An editor of JSON and other text. In a file of its own, because it is larger than the rest of the application and rarely needed. */
+/** An editor of JSON, code and other text. In a file of its own, because it is larger than the rest of the application and rarely needed. */
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { json } from '@codemirror/lang-json'
-import { bracketMatching, defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language'
-import { EditorState } from '@codemirror/state'
-import { EditorView, keymap } from '@codemirror/view'
+import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language'
+import { Compartment, EditorState, type Extension } from '@codemirror/state'
+import { EditorView, keymap, lineNumbers } from '@codemirror/view'
+import { tags } from '@lezer/highlight'
 import { useEffect, useRef } from 'react'
 import css from './editor.module.css'
+
+export type Language = 'json' | 'javascript' | 'typescript'
 
 interface EditorProps {
   label: string
   value: string
+  language?: Language
   readOnly?: boolean
-  /** As tall as its text. */
-  tall?: boolean
+  /** As tall as its text, or as the place where it stands. */
+  size?: 'text' | 'place'
   onChange: (value: string) => void
 }
 
-export default function Editor({ label, value, readOnly = false, tall = false, onChange }: EditorProps) {
+/** From the colours of the page, so that it is right in light and dark. */
+const colours = HighlightStyle.define([
+  { tag: [tags.keyword, tags.operatorKeyword, tags.controlKeyword], color: 'var(--accent)', fontWeight: '600' },
+  { tag: [tags.string, tags.special(tags.string), tags.regexp], color: 'var(--good)' },
+  { tag: [tags.number, tags.bool, tags.null], color: 'var(--warn)' },
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'var(--accent)' },
+  { tag: tags.typeName, color: 'var(--warn)' },
+  { tag: tags.comment, color: 'var(--muted)', fontStyle: 'italic' },
+  { tag: tags.invalid, color: 'var(--bad)' },
+])
+
+export default function Editor({ label, value, language = 'json', readOnly = false, size, onChange }: EditorProps) {
   const place = useRef<HTMLDivElement>(null)
   const changed = useRef(onChange)
   changed.current = onChange
   // biome-ignore lint/correctness/useExhaustiveDependencies: the editor owns the text once it is there
   useEffect(() => {
     const nonce = document.querySelector<HTMLMetaElement>('meta[name=csp-nonce]')?.content ?? ''
+    const spoken = new Compartment()
     const view = new EditorView({
       parent: place.current!,
       state: EditorState.create({
@@ -31,9 +47,9 @@ export default function Editor({ label, value, readOnly = false, tall = false, o
           EditorView.cspNonce.of(nonce),
           history(),
           keymap.of([...defaultKeymap, ...historyKeymap]),
-          json(),
+          spoken.of(language === 'json' ? json() : lineNumbers()),
           bracketMatching(),
-          syntaxHighlighting(defaultHighlightStyle),
+          syntaxHighlighting(colours),
           EditorView.lineWrapping,
           EditorState.readOnly.of(readOnly),
           EditorView.contentAttributes.of({ 'aria-label': label, 'aria-multiline': 'true' }),
@@ -43,7 +59,21 @@ export default function Editor({ label, value, readOnly = false, tall = false, o
         ],
       }),
     })
-    return () => view.destroy()
-  }, [])
-  return <div ref={place} className={`${css['editor']} ${tall ? css['tall'] : ''}`} />
+    let isGone = false
+    if (language !== 'json')
+      void script(language === 'typescript').then(extension => {
+        if (!isGone) view.dispatch({ effects: spoken.reconfigure([lineNumbers(), extension]) })
+      })
+    return () => {
+      isGone = true
+      view.destroy()
+    }
+  }, [language, readOnly])
+  return <div ref={place} className={`${css['editor']} ${size === undefined ? '' : css[size]}`} />
+}
+
+/** The grammar is as large as the editor's own. */
+async function script(typescript: boolean): Promise<Extension> {
+  const { javascript } = await import('@codemirror/lang-javascript')
+  return javascript({ typescript })
 }

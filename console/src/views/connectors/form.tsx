@@ -225,7 +225,7 @@ function AsText({ config, readOnly, onChange }: { config: Config; readOnly: bool
   return (
     <>
       <Suspense fallback={<div className={css['waiting']} />}>
-        <Editor tall label="Configuration" value={JSON.stringify(config, null, 2)} readOnly={readOnly} onChange={read} />
+        <Editor size="text" label="Configuration" value={JSON.stringify(config, null, 2)} readOnly={readOnly} onChange={read} />
       </Suspense>
       {problem !== null && (
         <p role="alert" className={css['errors']}>
