@@ -32,8 +32,9 @@ export function bytes(value: string | number | null): string {
   return `${shortened.format(left)} ${units[unit]}`
 }
 
-/** `3 s`, `2 min`, `5 h`. */
+/** `3.2 ms`, `3 s`, `2 min`, `5 h`. */
 export function duration(ms: number): string {
+  if (ms > 0 && ms < 1000) return `${short(ms)} ms`
   const [seconds, minutes, hours] = [ms / 1000, ms / 60_000, ms / 3_600_000]
   if (seconds < 60) return `${short(Math.max(seconds, 0))} s`
   if (minutes < 60) return `${short(minutes)} min`

@@ -8,6 +8,7 @@ import type { Client, ClientError, GroupListing, GroupOffset, TopicState } from 
 import type { RegistryClient } from '../serde.ts'
 import { allConnectors, type Connector } from './connectors/worker.ts'
 import type { Peer } from './peers.ts'
+import { listTriggers, type TriggerRow } from './triggers/service.ts'
 
 const freshMs = 3_000
 /** Their states change by themselves. */
@@ -63,6 +64,7 @@ export interface Committed {
   readonly offsets: ReadonlyMap<string, readonly GroupOffset[] | ClientError>
 }
 
+const mostTriggers = 1_000
 /** Groups with members first. */
 const mostGroups = 500
 
@@ -76,6 +78,8 @@ export class Catalogue {
   #registry: RegistryClient | null = null
   readonly #connectors: Kept<Connector[]>
   #worker: Peer | null = null
+  readonly #triggers: Kept<readonly TriggerRow[]>
+  #triggersService: Peer | null = null
 
   /** `sharers`: how many catalogues there are. */
   constructor(client: Client, clock: Clock, sharers: () => number) {
@@ -89,6 +93,7 @@ export class Catalogue {
       return { listed, offsets: await client.manyGroupOffsets(listed) }
     })
     this.#connectors = kept(connectorsFreshMs, () => allConnectors(this.#worker!))
+    this.#triggers = kept(freshMs, async () => (await listTriggers(this.#triggersService!, { limit: mostTriggers })).triggers)
     this.#subjects = kept(freshMs, async () => ((await this.#registry!.request('GET', '/subjects')) as string[]).sort())
   }
 
@@ -104,6 +109,13 @@ export class Catalogue {
     if (this.#worker !== worker) this.#connectors.forget()
     this.#worker = worker
     return this.#connectors.get()
+  }
+
+  /** The first of them, for what is said of all. */
+  triggers(service: Peer): Promise<readonly TriggerRow[]> {
+    if (this.#triggersService !== service) this.#triggers.forget()
+    this.#triggersService = service
+    return this.#triggers.get()
   }
 
   forgetConnectors(): void {

@@ -99,6 +99,69 @@ test('why a connector has failed is seen at once, also on a narrow screen', opti
   await page.close()
 })
 
+test('a function is written, tried with a real record, filtered, deployed, watched, and rolled back', options, async () => {
+  await hub.client.createTopic({ name: 'words', partitions: 1 })
+  await hub.client.createTopic({ name: 'upper', partitions: 1 })
+  await hub.client.send('words', [{ key: Buffer.from('k'), value: Buffer.from('{"word":"quiet","n":1}') }])
+  const { page, complaints } = await openPage('/triggers')
+  await page.getByRole('link', { name: 'New trigger' }).click()
+  await page.getByLabel('Name').fill('shout')
+  await page.getByLabel('Topics', { exact: true }).fill('words')
+  await page.getByLabel('Begin with').selectOption('oldest')
+  await page.getByLabel('Topic for what it returns').fill('upper')
+  await page.getByLabel('Call it with').selectOption({ index: 2 })
+  await page.getByLabel('Condition').fill('value.n > 1')
+  await page.getByRole('button', { name: 'Try it on real records' }).click()
+  await page.getByText('0 of the 1 newest records of words match.').waitFor()
+  await page.getByLabel('Condition').fill('value.n == 1')
+  await page.getByRole('button', { name: 'Call with the newest record of words' }).click()
+  const result = page.getByRole('region', { name: 'Result' })
+  await result.getByText('QUIET').waitFor()
+  await result.getByText('called with 1 records').waitFor()
+  await page.getByRole('textbox', { name: 'Function' }).fill('export function (')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByRole('alert').waitFor()
+  const code = (marker: string) => `export async function main_handler(event) {
+  console.log('${marker}')
+  return event.Records.map(({ Ckafka }) => Ckafka.msgBody.toUpperCase())
+}`
+  await page.getByRole('textbox', { name: 'Function' }).fill(code('first marker'))
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.waitForURL(/\/triggers\/shout\/activity$/)
+  await eventually(async () => (await hub.client.offsets('upper', [0], 'latest')).get(0) === 1n, 1_000)
+
+  await page.getByRole('link', { name: 'Log', exact: true }).click()
+  await page.getByRole('region', { name: 'Log' }).getByText('first marker').waitFor()
+  await page.getByRole('link', { name: 'Function', exact: true }).click()
+  await page.getByRole('textbox', { name: 'Function' }).fill(code('second marker'))
+  await page.getByRole('button', { name: 'Deploy' }).click()
+  await soon(page, async () => (await page.getByText('version 2', { exact: true }).count()) === 1)
+  await page.getByRole('link', { name: 'Versions', exact: true }).click()
+  await page.getByLabel('Compare with').selectOption('1')
+  await page.getByRole('region', { name: 'Changes since version 1' }).getByText("+ console.log('second marker')").waitFor()
+  await page.getByRole('button', { name: 'Roll back to 1' }).click()
+  await page.getByText('brings back version 1, runs now').waitFor()
+  await page.getByRole('button', { name: 'Pause' }).click()
+  await page.getByRole('button', { name: 'Resume' }).waitFor()
+  await page.keyboard.press('Control+k')
+  await page.getByRole('combobox').fill('sho')
+  await page.getByRole('option', { name: 'shout trigger' }).waitFor()
+  await page.keyboard.press('Escape')
+  assert.deepEqual(
+    complaints.filter(each => !/status of 422|status of 404/.test(each)),
+    [],
+  )
+  await page.close()
+})
+
+test('what has failed is on the first page, with a link', options, async () => {
+  const { page } = await openPage('/')
+  await soon(page, async () => (await page.getByText('1 of 1 tasks have failed: ').count()) === 1)
+  await page.getByRole('region', { name: 'What is wrong now' }).getByRole('link', { name: 'broken' }).click()
+  await page.waitForURL(/\/connectors\/broken\/status$/)
+  await page.close()
+})
+
 const views: readonly View[] = [
   ['/connectors', 'next try in'],
   ['/connectors/broken/status', 'What has failed, and what became of it'],
@@ -107,6 +170,13 @@ const views: readonly View[] = [
   ['/create-connector', 'From another system into topics'],
   ['/create-connector?class=elasticsearch', 'connection.url'],
   ['/connectors/nothing/status', 'nothing not found'],
+  ['/triggers', 'shout'],
+  ['/triggers/shout/activity', 'It reads in the group'],
+  ['/triggers/shout/function', 'Begin with'],
+  ['/triggers/shout/versions?compare=1', 'brings back version 1'],
+  ['/triggers/shout/log', 'first marker'],
+  ['/create-trigger', 'It cannot be changed later'],
+  ['/triggers/nothing/activity', 'there is no trigger nothing'],
 ]
 
 test('every view is accessible, in light and dark, and fits a narrow screen', { skip, timeout: 6 * patienceMs }, async () => {

@@ -1,4 +1,4 @@
-/** Finds topics, groups, subjects and pages by name. */
+/** Finds topics, groups, subjects, connectors, triggers and pages by name. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { type LinkProps, useNavigate } from '@tanstack/react-router'
 import { Dialog } from 'radix-ui'
@@ -56,6 +56,12 @@ function Finder({ close }: { close: () => void }) {
     ...(names.data?.topics ?? []).map((name): Found => ({ kind: 'topic', name, to: { to: '/topics/$topic', params: { topic: name } } })),
     ...(names.data?.subjects ?? []).map(
       (name): Found => ({ kind: 'schema', name, to: { to: '/schemas/$subject', params: { subject: name } } }),
+    ),
+    ...(names.data?.connectors ?? []).map(
+      (name): Found => ({ kind: 'connector', name, to: { to: '/connectors/$connector', params: { connector: name } } }),
+    ),
+    ...(names.data?.triggers ?? []).map(
+      (name): Found => ({ kind: 'trigger', name, to: { to: '/triggers/$trigger', params: { trigger: name } } }),
     ),
     ...(names.data?.groups ?? []).map((name): Found => ({ kind: 'group', name, to: { to: '/groups/$group', params: { group: name } } })),
   ]

@@ -1,7 +1,7 @@
 /** The cluster at a glance: what is wrong now, in words, then how much there is of what. */
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { asked } from '../api.ts'
+import { asked, type Output } from '../api.ts'
 import { bytes, count, counted } from '../format.ts'
 import { Mark } from '../ui/mark.tsx'
 import { Page } from '../ui/page.tsx'
@@ -86,7 +86,7 @@ function Begin() {
   )
 }
 
-function Culprit({ kind, name }: { kind: 'topic' | 'group' | 'cluster'; name: string }) {
+function Culprit({ kind, name }: { kind: Output<'GET /overview'>['troubles'][number]['kind']; name: string }) {
   if (kind === 'topic')
     return (
       <Link to="/topics/$topic/partitions" params={{ topic: name }}>
@@ -96,6 +96,18 @@ function Culprit({ kind, name }: { kind: 'topic' | 'group' | 'cluster'; name: st
   if (kind === 'group')
     return (
       <Link to="/groups/$group/lag" params={{ group: name }}>
+        {name}
+      </Link>
+    )
+  if (kind === 'connector')
+    return (
+      <Link to="/connectors/$connector" params={{ connector: name }}>
+        {name}
+      </Link>
+    )
+  if (kind === 'trigger')
+    return (
+      <Link to="/triggers/$trigger" params={{ trigger: name }}>
         {name}
       </Link>
     )

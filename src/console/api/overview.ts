@@ -1,8 +1,10 @@
 /** The cluster as a whole: who is logged in, what is wrong now, and the palette's search by name. */
 import { type Static, Type } from 'typebox'
 import type { GroupListing, TopicState } from '../../client.ts'
+import type { Connector } from '../connectors/worker.ts'
 import type { History } from '../history/history.ts'
 import { MaybeText, route, TopicSearch } from '../route.ts'
+import type { TriggerRow } from '../triggers/service.ts'
 import { isInternal } from './topics.ts'
 
 const Broker = Type.Object({
@@ -40,9 +42,15 @@ const session = route({
   },
 })
 
-/** `name`: of the topic or group. */
+/** `name`: of the topic, group, connector or trigger. */
 const Trouble = Type.Object({
-  kind: Type.Union([Type.Literal('topic'), Type.Literal('group'), Type.Literal('cluster')]),
+  kind: Type.Union([
+    Type.Literal('topic'),
+    Type.Literal('group'),
+    Type.Literal('connector'),
+    Type.Literal('trigger'),
+    Type.Literal('cluster'),
+  ]),
   name: Type.String(),
   text: Type.String(),
   /** Otherwise a warning. */
@@ -69,11 +77,14 @@ const overview = route({
     troubles: Type.Array(Trouble),
     moreTroubles: Type.Integer(),
   }),
-  async handle({ catalogue, shared: { history } }) {
-    const [topics, groups, sizes] = await Promise.all([
+  async handle({ catalogue, worker, triggers, shared: { history } }) {
+    const [topics, groups, sizes, connectors, functions] = await Promise.all([
       catalogue.topics.get(),
       catalogue.groups.get(),
       catalogue.sizes.get().catch(() => null),
+      // What somebody may not see, or what does not answer, has no troubles here: its own view says so.
+      worker === null ? [] : catalogue.connectors(worker).catch(() => []),
+      triggers === null ? [] : catalogue.triggers(triggers).catch(() => []),
     ])
     const groupStates: Record<string, number> = {}
     for (const { state } of groups) groupStates[state] = (groupStates[state] ?? 0) + 1
@@ -81,6 +92,8 @@ const overview = route({
       ...diskTroubles(history),
       ...topics.flatMap(troublesOf),
       ...groups.flatMap(each => groupTroubles(each, history)),
+      ...connectors.flatMap(connectorTroubles),
+      ...functions.flatMap(triggerTroubles),
     ].sort((a, b) => Number(b.bad) - Number(a.bad))
     const sum = (part: (topic: TopicState) => number) => topics.reduce((total, each) => total + part(each), 0)
     return {
@@ -128,14 +141,29 @@ function diskTroubles({ latest: { diskFree, diskFloor } }: History): Trouble[] {
   return [{ kind: 'cluster', name: 'Disk', text, bad: diskFree < diskFloor * 1.2 }]
 }
 
+function connectorTroubles({ name, connector, tasks }: Connector): Trouble[] {
+  const failed = [connector, ...tasks].filter(each => each.state === 'FAILED')
+  if (failed.length === 0) return []
+  const why = failed[0]!.failures.at(-1)?.reason ?? failed[0]!.trace?.split('\n', 1)[0]
+  const what = connector.state === 'FAILED' ? 'it has failed' : `${failed.length} of ${tasks.length} tasks have failed`
+  return [{ kind: 'connector', name, text: why === undefined ? what : `${what}: ${why}`, bad: true }]
+}
+
+function triggerTroubles({ name, state, reason }: TriggerRow): Trouble[] {
+  if (state !== 'FAILED') return []
+  return [{ kind: 'trigger', name, text: reason === null ? 'it has failed' : `it does not read: ${reason}`, bad: true }]
+}
+
 const mostNames = 12
+
+const Names = Type.Array(Type.String())
 
 const names = route({
   method: 'GET',
   path: '/names',
   query: Type.Object({ search: TopicSearch }),
-  response: Type.Object({ topics: Type.Array(Type.String()), groups: Type.Array(Type.String()), subjects: Type.Array(Type.String()) }),
-  async handle({ query, catalogue, registry }) {
+  response: Type.Object({ topics: Names, groups: Names, subjects: Names, connectors: Names, triggers: Names }),
+  async handle({ query, catalogue, registry, worker, triggers }) {
     const search = (query.search ?? '').toLowerCase()
     // One pass: this is asked with each key that is pressed.
     const best = (all: readonly string[]) => {
@@ -149,12 +177,20 @@ const names = route({
       return [...first, ...then].slice(0, mostNames)
     }
     // What cannot be asked is not found.
-    const [topics, groups, subjects] = await Promise.all([
+    const [topics, groups, subjects, connectors, functions] = await Promise.all([
       catalogue.topics.get(),
       catalogue.groups.get().catch(() => []),
       registry === null ? [] : catalogue.subjects(registry).catch(() => []),
+      worker === null ? [] : catalogue.connectors(worker).catch(() => []),
+      triggers === null ? [] : catalogue.triggers(triggers).catch(() => []),
     ])
-    return { subjects: best(subjects), topics: best(topics.map(each => each.name)), groups: best(groups.map(each => each.group)) }
+    return {
+      subjects: best(subjects),
+      topics: best(topics.map(each => each.name)),
+      groups: best(groups.map(each => each.group)),
+      connectors: best(connectors.map(each => each.name)),
+      triggers: best(functions.map(each => each.name)),
+    }
   },
 })
 

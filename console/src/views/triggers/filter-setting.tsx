@@ -30,11 +30,7 @@ export function FilterSetting({ definition, change }: FilterSettingProps) {
       <legend>Filter</legend>
       <Field label="Call it with">
         {id => (
-          <Select
-            id={id}
-            value={kind}
-            onChange={({ target: { value } }) => set(examples[value as Kind], value as Kind)}
-          >
+          <Select id={id} value={kind} onChange={({ target: { value } }) => set(examples[value as Kind], value as Kind)}>
             <option value="none">all records</option>
             <option value="patterns">those that match a pattern, as AWS Lambda has them</option>
             <option value="cel">those for which a CEL condition holds</option>

@@ -5,7 +5,7 @@ import { asked, call } from '../../api.ts'
 import { time, utc } from '../../format.ts'
 import { Button, Select } from '../../ui/button.tsx'
 import { linesBetween } from '../../ui/lines.ts'
-import { Bar, Content } from '../../ui/page.tsx'
+import { Content } from '../../ui/page.tsx'
 import { Failed, Loading, Refused } from '../../ui/states.tsx'
 import { Table } from '../../ui/table.tsx'
 import { asDefinition, isCode } from './definition.ts'
@@ -62,7 +62,7 @@ export function TriggerVersions() {
           })}
         />
         {versions.length > 1 && (
-          <Bar>
+          <div>
             <Select
               aria-label="Compare with"
               value={compare ?? ''}
@@ -80,7 +80,7 @@ export function TriggerVersions() {
                 </option>
               ))}
             </Select>
-          </Bar>
+          </div>
         )}
         {compare !== undefined && <Changes trigger={trigger} from={compare} to={newest} />}
       </Content>
