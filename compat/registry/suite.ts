@@ -4,14 +4,17 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { built, cached, fetching, goProgram, mavenJars, needs, nodeProgram } from '../support/cache.ts'
+import { built, cached, fetching, goProgram, mavenJars, needs, nodeProgram, pythonPackages } from '../support/cache.ts'
 import { must } from '../support/run.ts'
 import { usingServices } from '../support/services.ts'
 import { type Programs, runPrograms, type Suite } from '../support/suite.ts'
 
 const here = import.meta.dirname
 const programs: Programs = {
-  'confluent-kafka-registry': async () => [join(await pythonEnvironment(), 'bin/python'), join(here, 'confluent_cases.py')],
+  'confluent-kafka-registry': async () => [
+    join(await pythonPackages('python-registry', join(here, 'requirements.txt')), 'bin/python'),
+    join(here, 'confluent_cases.py'),
+  ],
   '@confluentinc/schemaregistry': async () => [process.execPath, join(await nodeProgram('node-registry', join(here, 'node')), 'cases.mjs')],
   'franz-go-sr': async () => [await goProgram('go-registry', join(here, 'go'))],
   'confluent-kafka-go-registry': async () => [await goProgram('go-confluent-registry', join(here, 'go-confluent'))],
@@ -27,15 +30,6 @@ export const registry: Suite = {
   async run(target, report) {
     await usingServices(target.bootstrap)(['registry'], ({ urls }) => runPrograms(programs, report, [target.bootstrap, urls.registry]))
   },
-}
-
-async function pythonEnvironment(): Promise<string> {
-  await needs('python3', 'Python 3.10 or newer')
-  const requirements = join(here, 'requirements.txt')
-  return cached('python-registry', readFileSync(requirements, 'utf8'), async at => {
-    await must('python3', ['-m', 'venv', at])
-    await fetching('Python packages', must(join(at, 'bin/python'), ['-m', 'pip', 'install', '-q', '-r', requirements]))
-  })
 }
 
 async function rustProgram(): Promise<string> {

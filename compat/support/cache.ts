@@ -72,6 +72,15 @@ export function nodeProgram(name: string, folder: string): Promise<string> {
   )
 }
 
+/** An environment of Python with the packages of this file; its `bin/python` runs programs with them. */
+export async function pythonPackages(name: string, requirements: string): Promise<string> {
+  await needs('python3', 'Python 3.10 or newer')
+  return cached(name, readFileSync(requirements, 'utf8'), async at => {
+    await must('python3', ['-m', 'venv', at])
+    await fetching('Python packages', must(join(at, 'bin/python'), ['-m', 'pip', 'install', '-q', '-r', requirements]))
+  })
+}
+
 /** A Java class path with these artifacts (`group:artifact:version`) and all they need. One with a classifier behind its version contains what it needs. */
 export async function mavenJars(name: string, artifacts: readonly string[]): Promise<string> {
   await needs('java', 'a JDK 17 or newer')
