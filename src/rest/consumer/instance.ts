@@ -41,7 +41,8 @@ export type Take<T> = (record: ReceivedRecord) => T | Promise<T>
 
 const autoCommitMs = 5_000
 /** Of one fetch, and so about what is kept for the next request. */
-const fetchBytes = 4_194_304
+const mostFetchBytes = 4_194_304
+const leastFetchBytes = 65_536
 const mostWaitMs = 500
 const pauseMs = 50
 /** Topics that match a pattern are looked for at most so often. */
@@ -221,7 +222,7 @@ export class ConsumerInstance {
       const left = end - clock.monotonic()
       if (left <= 0) break
       const waitMs = taken.length > 0 ? 0 : Math.min(mostWaitMs, Math.ceil(left))
-      const isReading = await this.#fill(waitMs)
+      const isReading = await this.#fill(waitMs, maxBytes)
       // What is there now has been given.
       if (this.#buffer.length === 0 && taken.length > 0) break
       if (!isReading) await new Promise<void>(resolve => timers.after(pauseMs, resolve))
@@ -249,15 +250,15 @@ export class ConsumerInstance {
     }
   }
 
-  /** Fetches once. False: there is nothing to read from. */
-  async #fill(maxWaitMs: number): Promise<boolean> {
+  /** Fetches once. False: there is nothing to read from. What is fetched stays in memory until it is given, so it is no more than is wanted at once. */
+  async #fill(maxWaitMs: number, wantedBytes: number): Promise<boolean> {
     const assigned = await this.#begin()
     if (assigned.length === 0) return false
     const positions = assigned.map(each => ({ ...each, offset: this.#fetched.get(each)! }))
     const { records, next, outOfRange } = await this.#reader.poll({
       positions,
       maxWaitMs,
-      maxBytes: fetchBytes,
+      maxBytes: Math.min(mostFetchBytes, Math.max(wantedBytes, leastFetchBytes)),
       committedOnly: this.options.committedOnly === true,
     })
     for (const each of next) this.#fetched.set(each, each.offset)
