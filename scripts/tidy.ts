@@ -38,7 +38,7 @@ const mayImport: Record<string, readonly string[]> = {
   sessions: ['base', 'formats', 'logger', 'jwt', 'client'],
   'topic-table': ['base', 'logger', 'client'],
   connector: ['base'],
-  connectors: ['base', 'connector', 'formats', 'client', 'serde'],
+  connectors: ['base', 'protocol', 'connector', 'formats', 'client', 'serde', 'mirror'],
   samples: ['client'],
   service: ['base', 'logger', 'client', 'http', 'sessions'],
   connect: [

@@ -117,6 +117,24 @@ export const connectors: readonly ListedConnector[] = [
     kind: 'source',
     load: async () => (await import('./connectors/mqtt/mqtt.ts')).mqtt,
   },
+  {
+    name: 'mirror-source',
+    classes: ['org.apache.kafka.connect.mirror.MirrorSourceConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/kafka/source.ts')).mirrorSource,
+  },
+  {
+    name: 'mirror-checkpoint',
+    classes: ['org.apache.kafka.connect.mirror.MirrorCheckpointConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/kafka/checkpoint.ts')).mirrorCheckpoint,
+  },
+  {
+    name: 'mirror-heartbeat',
+    classes: ['org.apache.kafka.connect.mirror.MirrorHeartbeatConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/kafka/heartbeat.ts')).mirrorHeartbeat,
+  },
   { name: 'files', classes: [], kind: 'source', load: async () => (await import('./connectors/files/files.ts')).files },
   {
     name: 'postgresql-cdc',

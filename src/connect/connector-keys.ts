@@ -178,6 +178,11 @@ export function groupOf(key: string): string {
   return key === 'offsets.storage.topic' ? groups.offsets : groups.common
 }
 
+/** The records of a source go to another Kafka than that of the worker, which keeps the offsets: one transaction cannot have both. */
+export function producesElsewhere(config: Readonly<Record<string, string>>): boolean {
+  return (config['producer.override.bootstrap.servers'] ?? '') !== ''
+}
+
 /** What the keys of a sink alone cannot say, by key. */
 export function sinkProblems(config: Readonly<Record<string, string | null | undefined>>): Map<string, string[]> {
   const problems = new Map<string, string[]>()

@@ -7,7 +7,7 @@ import { parseLossless, readValues, type System, settledWithin, stringifyLossles
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import type { Acting, Actor } from '../sessions.ts'
-import { commonKeys } from './connector-keys.ts'
+import { commonKeys, producesElsewhere } from './connector-keys.ts'
 import { Healing, type HealingSettings } from './healing.ts'
 import type { Levels } from './levels.ts'
 import { Metrics } from './metrics.ts'
@@ -221,13 +221,14 @@ export class Runtime {
     const turn = ++task.turn
     task.healing.began()
     try {
-      const transactionalId = task.kind === 'source' ? await this.#options.transactional(task.id) : null
+      const elsewhere = producesElsewhere(task.config)
+      const transactionalId = task.kind === 'source' && !elsewhere ? await this.#options.transactional(task.id) : null
       const actor = await this.#actorOf(task)
       if (task.turn !== turn || this.#tasks.get(nameOfTask(task.id)) !== task) return actor?.release()
       const isAlone = worker.values['group.id'] === null
       // The worker's offsets are stored by whoever may write there.
       const common = actor !== null && transactionalId === null ? null : worker.values['offset.storage.topic']
-      const offsetsTopic = isAlone ? null : (task.config['offsets.storage.topic'] ?? common)
+      const offsetsTopic = isAlone || elsewhere ? null : (task.config['offsets.storage.topic'] ?? common)
       const order = {
         ...{ connector, task: number, kind: task.kind, config: task.config, worker, registry, paused: task.paused },
         ...{ reached: actor === null ? reached : { ...reached, properties: actor.properties }, token: actor?.token() ?? null },

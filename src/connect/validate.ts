@@ -7,7 +7,7 @@ import { type ConfigKey, InvalidConfig, readValue, type System } from '../base.t
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import { type Acting, CannotAct } from '../sessions.ts'
-import { commonKeys, groupOf, groups, requiredKeys, sinkProblems } from './connector-keys.ts'
+import { commonKeys, groupOf, groups, producesElsewhere, requiredKeys, sinkProblems } from './connector-keys.ts'
 import { converterClasses, converterKeys, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
 import { formOf } from './key-forms.ts'
@@ -168,6 +168,10 @@ function sourceProblems(
   if ((config['exactly.once.support'] ?? 'requested').toLowerCase() !== 'required') return problems
   if (worker.values['exactly.once.source.support'].toLowerCase() !== 'enabled')
     problems.set('exactly.once.support', ['This worker does not have exactly-once source support enabled.'])
+  else if (producesElsewhere(config))
+    problems.set('exactly.once.support', [
+      'Records go to another Kafka than that of the worker (producer.override.bootstrap.servers), which keeps the offsets: at least once. Run a worker at that Kafka instead.',
+    ])
   else if (definition.exactlyOnce?.(values as never) !== true)
     problems.set('exactly.once.support', ['The connector does not support exactly-once semantics with the provided configuration.'])
   return problems

@@ -1,6 +1,6 @@
 /** The ACLs of the source that the target lacks. None is taken away. */
 import { type Acl, type Client, ClientError } from '../client.ts'
-import type { Left, MirrorOptions } from './types.ts'
+import type { Left } from './types.ts'
 
 const atOnce = 500
 
@@ -9,15 +9,23 @@ interface Outcome {
   there: number
 }
 
+export interface AclCopy {
+  readonly source: Client
+  readonly target: Client
+  readonly dryRun: boolean
+  /** As it is to be in the target; null: it is not copied. */
+  translated(acl: Acl): Acl | null
+}
+
 /** null: there are none, or nobody may see them; `left` says which. */
 export async function copyAcls(
-  { source, target, isWanted, dryRun }: MirrorOptions,
+  { source, target, dryRun, translated }: AclCopy,
   left: Left,
   failed: { name: string; reason: string }[],
 ): Promise<Outcome | null> {
   const all = await aclsOf(source, 'source', left)
   if (all === null) return null
-  const wanted = isWanted === null ? all : all.filter(acl => concerns(acl, isWanted))
+  const wanted = all.flatMap(acl => translated(acl) ?? [])
   if (wanted.length === 0) return { copied: 0, there: 0 }
   const known = await aclsOf(target, 'target', left)
   if (known === null) return null
@@ -65,7 +73,7 @@ async function create(target: Client, acls: readonly Acl[], failed: { name: stri
 }
 
 /** If only some topics are copied: those about them. */
-function concerns({ resourceType, resourceName, patternType }: Acl, isWanted: (topic: string) => boolean): boolean {
+export function concerns({ resourceType, resourceName, patternType }: Acl, isWanted: (topic: string) => boolean): boolean {
   return resourceType === 'TOPIC' && (patternType === 'PREFIXED' || resourceName === '*' || isWanted(resourceName))
 }
 

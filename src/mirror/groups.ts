@@ -57,16 +57,13 @@ export async function copyGroups(
         // A group that finds its offset deleted might begin at the end.
         return [{ topic: each.topic, partition: each.partition, offset: offset < start ? start : offset, metadata: each.metadata }]
       })
-      await patiently(system, patienceMs, async () => {
-        const forward = await onlyForward(target, group, moved)
-        if (forward.length > 0) await commit(target, group, forward)
-      })
+      const isMoved = await patiently(system, patienceMs, () => moveForward(target, group, moved))
+      if (!isMoved) return left.add('offsets of groups that have members in the target', group.group)
       outcome.copied++
       outcome.offsets += moved.length
     } catch (error) {
       if (!(error instanceof ClientError)) throw error
-      if (hasMembers.has(error.code)) left.add('offsets of groups that have members in the target', group.group)
-      else failed.push({ name: `group ${group.group}`, reason: `${error.code}: ${error.message}` })
+      failed.push({ name: `group ${group.group}`, reason: `${error.code}: ${error.message}` })
     }
   })
   return outcome
@@ -74,6 +71,18 @@ export async function copyGroups(
 
 function distinct(places: readonly { topic: string; partition: number }[]) {
   return [...new Map(places.map(place => [placeOf(place), place])).values()]
+}
+
+/** Commits the offsets that are ahead of those that the group has there. False: it has members, whose own offsets count. */
+export async function moveForward(target: Client, group: GroupListing, offsets: readonly CommittedOffset[]): Promise<boolean> {
+  try {
+    const forward = await onlyForward(target, group, offsets)
+    if (forward.length > 0) await commit(target, group, forward)
+    return true
+  } catch (error) {
+    if (error instanceof ClientError && hasMembers.has(error.code)) return false
+    throw error
+  }
 }
 
 async function onlyForward(target: Client, { group, type }: GroupListing, offsets: readonly CommittedOffset[]): Promise<CommittedOffset[]> {

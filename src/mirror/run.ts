@@ -1,6 +1,6 @@
 /** One run of a copy, from its beginning or from where the last one ended. */
-import { type BatchWriter, ClientError, type Cluster, everyPartition } from '../client.ts'
-import { copyAcls } from './acls.ts'
+import { type Acl, type BatchWriter, ClientError, type Cluster, everyPartition } from '../client.ts'
+import { concerns, copyAcls } from './acls.ts'
 import { Copy, type Counts, type Task } from './copy.ts'
 import { copyGroups } from './groups.ts'
 import { recover } from './recover.ts'
@@ -61,7 +61,7 @@ class Run {
     const { last } = await loadState(target, this.#source)
     const { topics, created, changed } = await this.#topics(last)
     const tasks = await this.#tasks(topics, last.filter(this.#isCurrent))
-    const acls = this.#options.acls ? await copyAcls(this.#options, this.#left, this.#failed) : null
+    const acls = this.#options.acls ? await this.#copyAcls() : null
     return this.#report({ topics, created, changed, tasks, acls, groups: null, counts: { records: 0, bytes: 0 } })
   }
 
@@ -74,13 +74,19 @@ class Run {
     await state.end()
     for (const { topic, partition, failure } of tasks)
       if (failure !== null) this.#failed.push({ name: `${topic}-${partition}`, reason: failure })
-    const acls = this.#options.acls && !signal.aborted ? await copyAcls(this.#options, this.#left, this.#failed) : null
+    const acls = this.#options.acls && !signal.aborted ? await this.#copyAcls() : null
     const copied = new Set(topics.map(each => each.name))
     const groups =
       withGroups && !signal.aborted
         ? await copyGroups(this.#options, this.#source, copied, this.#isCurrent, this.#left, this.#failed)
         : null
     return this.#report({ topics, created, changed, tasks, acls, groups, counts })
+  }
+
+  #copyAcls(): Promise<MirrorReport['acls']> {
+    const { source, target, dryRun, isWanted } = this.#options
+    const copy = { source, target, dryRun, translated: (acl: Acl) => (isWanted === null || concerns(acl, isWanted) ? acl : null) }
+    return copyAcls(copy, this.#left, this.#failed)
   }
 
   readonly #isCurrent = ({ topic, ids }: Chunk): boolean => {

@@ -18,7 +18,7 @@ export interface MirroredTopic {
   readonly mostBytes: number
 }
 
-interface SourceTopic {
+export interface SourceTopic {
   readonly info: TopicInfo
   /** Those that were set. */
   readonly own: ReadonlyMap<string, string>
@@ -65,13 +65,21 @@ function values(entries: readonly ConfigEntry[]): Map<string, string> {
   return new Map(entries.filter(each => each.value !== null).map(each => [each.name, each.value!]))
 }
 
+export interface PrepareOptions extends Pick<MirrorOptions, 'target' | 'dryRun' | 'merge' | 'onProgress'> {
+  /** Configs that stay as they are in the target. Default: none. */
+  readonly isForeign?: (config: string) => boolean
+  /** Of topics that are made. Default: as many as in the source. */
+  readonly replicas?: number
+}
+
 /** Makes the topics of the target, or in a dry run says what would be done. Returns those that can be copied. */
 export async function prepareTopics(
   topics: readonly SourceTopic[],
-  { target, dryRun, merge, onProgress }: Pick<MirrorOptions, 'target' | 'dryRun' | 'merge' | 'onProgress'>,
+  options: PrepareOptions,
   isKnown: (name: string, ids: readonly [string, string]) => boolean,
   left: Left,
 ): Promise<TopicChanges & { ready: MirroredTopic[] }> {
+  const { target, dryRun, merge, onProgress } = options
   const changes: TopicChanges = { created: [], changed: [], failed: [] }
   const ready: MirroredTopic[] = []
   const there = new Map((await target.topics('all')).map(info => [info.name, info]))
@@ -81,7 +89,7 @@ export async function prepareTopics(
     existing.map(each => each.name),
   )
   const filled = await withRecords(target, existing)
-  const maker = new TopicMaker(target, await defaultsOf(target), dryRun, changes, left)
+  const maker = new TopicMaker(options, await defaultsOf(target), changes, left)
   let done = 0
   await severalAtOnce(topics, changesAtOnce, async topic => {
     const { name, id, partitions } = topic.info
@@ -130,13 +138,17 @@ class TopicMaker {
   readonly #target: Client
   readonly #defaults: Defaults
   readonly #dryRun: boolean
+  readonly #isForeign: (config: string) => boolean
+  readonly #replicas: number | undefined
   readonly #changes: TopicChanges
   readonly #left: Left
 
-  constructor(target: Client, defaults: Defaults, dryRun: boolean, changes: TopicChanges, left: Left) {
+  constructor({ target, dryRun, isForeign, replicas }: PrepareOptions, defaults: Defaults, changes: TopicChanges, left: Left) {
     this.#target = target
     this.#defaults = defaults
     this.#dryRun = dryRun
+    this.#isForeign = isForeign ?? (() => false)
+    this.#replicas = replicas
     this.#changes = changes
     this.#left = left
   }
@@ -158,22 +170,22 @@ class TopicMaker {
     if (policy !== undefined) wanted.set(policyKey, policy)
     const mostBytes = effective.get(mostBytesKey)
     if (mostBytes !== undefined && Number(mostBytes) > Number(before.get(mostBytesKey) ?? 0)) wanted.set(mostBytesKey, mostBytes)
-    return new Map([...wanted].filter(([key, value]) => before.get(key) !== value))
+    return new Map([...wanted].filter(([key, value]) => before.get(key) !== value && !this.#isForeign(key)))
   }
 
   /** What was set in the source, as far as the target can have it. */
   #own({ info, own, effective }: SourceTopic): Map<string, string> {
     const { values: known, brokers } = this.#defaults
     const desired = new Map<string, string>()
-    const replicas = Math.min(replicasOf(info), brokers)
+    const replicas = Math.min(this.#replicasOf(info), brokers)
     for (const [key, value] of own) {
-      if (key === timestampType || notCopied.test(key)) continue
+      if (key === timestampType || notCopied.test(key) || this.#isForeign(key)) continue
       if (known.size > 0 && !known.has(key)) this.#left.add(`config ${key}, which the target does not know`, info.name)
       else if (key === 'min.insync.replicas' && Number(value) > replicas)
         this.#left.add(`config ${key}=${value}: the target has ${replicas} of its replicas`, info.name)
       else desired.set(key, value)
     }
-    if (effective.get(timestampType) === 'LogAppendTime')
+    if (effective.get(timestampType) === 'LogAppendTime' && !this.#isForeign(timestampType))
       this.#left.add(
         `config ${timestampType}=LogAppendTime, so that records keep their times: set it in the target after the last run`,
         info.name,
@@ -181,10 +193,15 @@ class TopicMaker {
     return desired
   }
 
+  #replicasOf({ partitions }: TopicInfo): number {
+    return this.#replicas ?? partitions[0]?.replicas.length ?? 1
+  }
+
   async #create({ info, own }: SourceTopic, differing: ReadonlyMap<string, string>): Promise<void> {
     const { name, partitions } = info
-    const replicas = Math.min(replicasOf(info), this.#defaults.brokers)
-    if (replicas < replicasOf(info)) this.#left.add(`replicas beyond ${replicas}: so many brokers the target has`, name)
+    const wanted = this.#replicasOf(info)
+    const replicas = Math.min(wanted, this.#defaults.brokers)
+    if (replicas < wanted) this.#left.add(`replicas beyond ${replicas}: so many brokers the target has`, name)
     // Also what the target has as a default now, because that may change.
     const configs = new Map([...this.#own({ info, own, effective: own }), ...differing])
     const spec = { name, partitions: partitions.length, replicas, configs }
@@ -236,8 +253,4 @@ class TopicMaker {
     if (!this.#dryRun) await this.#target.setPartitions(name, partitions.length)
     changed.push({ topic: name, change: `${partitions.length} partitions (were ${known.partitions.length})` })
   }
-}
-
-function replicasOf({ partitions }: TopicInfo): number {
-  return partitions[0]?.replicas.length ?? 1
 }

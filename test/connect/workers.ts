@@ -48,6 +48,7 @@ export interface TestWorker {
 }
 
 export interface Workers extends AsyncDisposable {
+  readonly bootstrap: string
   readonly client: Client
   readonly directory: string
   start(config?: Record<string, string>): Promise<TestWorker>
@@ -74,6 +75,7 @@ export async function startWorkers({ config: own = {}, login }: WorkersOptions =
   const directory = mkdtempSync(join(tmpdir(), 'connect-'))
   const running = new Set<TestWorker>()
   return {
+    bootstrap: broker.address,
     client,
     directory,
     async start(config = {}) {

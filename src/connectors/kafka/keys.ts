@@ -1,0 +1,264 @@
+/** The keys of the connectors between clusters: those of MirrorMaker 2. */
+import { boolean, choice, type Declarations, int, list, long, password, string, type ValuesOf } from '../../connector.ts'
+import { missing } from '../required.ts'
+import { pattern } from './names.ts'
+
+const servers = (text: string) =>
+  text === '' || text.split(',').every(each => /^[^\s,]+:\d{1,5}$/.test(each.trim()))
+    ? null
+    : 'must be HOST:PORT, several separated by commas'
+
+/** How a cluster is reached: the keys of Kafka's clients, as in a client.properties. */
+const reach = {
+  'bootstrap.servers': string({ default: '', importance: 'high', check: servers, doc: 'Brokers to connect to first. Required.' }),
+  'security.protocol': string({ default: null, doc: 'PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. Default: PLAINTEXT.' }),
+  'sasl.mechanism': string({ default: null, doc: 'PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.' }),
+  'sasl.jaas.config': password({ doc: 'The login, as in a client.properties.' }),
+  'sasl.oauthbearer.token.endpoint.url': string({ default: null, importance: 'low', doc: 'Where tokens come from.' }),
+  'sasl.oauthbearer.client.credentials.client.id': string({ default: null, importance: 'low', doc: 'Client id at that endpoint.' }),
+  'sasl.oauthbearer.client.credentials.client.secret': password({ importance: 'low', doc: 'Client secret at that endpoint.' }),
+  'sasl.oauthbearer.scope': string({ default: null, importance: 'low', doc: 'Scope of the tokens.' }),
+  'ssl.truststore.location': string({ default: null, doc: 'File of the authorities that are trusted: PEM or PKCS12.' }),
+  'ssl.truststore.password': password({ doc: 'Its password.' }),
+  'ssl.truststore.certificates': string({ default: null, importance: 'low', doc: 'The same in PEM, instead of a file.' }),
+  'ssl.keystore.location': string({ default: null, importance: 'low', doc: 'File of the own certificate and key: PEM or PKCS12.' }),
+  'ssl.keystore.password': password({ importance: 'low', doc: 'Its password.' }),
+  'ssl.keystore.key': password({ importance: 'low', doc: 'The own key in PEM, instead of a file.' }),
+  'ssl.keystore.certificate.chain': string({ default: null, importance: 'low', doc: 'The own certificate in PEM, instead of a file.' }),
+  'ssl.key.password': password({ importance: 'low', doc: 'Password of the own key.' }),
+  'ssl.endpoint.identification.algorithm': string({
+    default: null,
+    importance: 'low',
+    doc: 'https: names in certificates are checked; empty: they are not. Default: https.',
+  }),
+  'ssl.enabled.protocols': string({ default: null, importance: 'low', doc: 'TLSv1.2, TLSv1.3 or both.' }),
+} as const
+
+export type Side = 'source' | 'target'
+type Reach<S extends Side> = { readonly [K in keyof typeof reach as `${S}.cluster.${K & string}`]: (typeof reach)[K] }
+
+function reachOf<S extends Side>(side: S): Reach<S> {
+  const keys = Object.entries(reach).map(([name, key]) => [
+    `${side}.cluster.${name}`,
+    { ...key, doc: `${sideDoc[side]}: ${lower(key.doc)}` },
+  ])
+  return Object.fromEntries(keys) as Reach<S>
+}
+
+const sideDoc = { source: 'Cluster that is copied from', target: 'Cluster that is copied to' } as const
+const lower = (text: string) => (/^[A-Z][a-z]/.test(text) ? text[0]!.toLowerCase() + text.slice(1) : text)
+
+const alias = (text: string) => (/^[\w.-]*$/.test(text) ? null : 'may contain only letters, digits, ., _ and -')
+const patterns = (text: string) => {
+  try {
+    pattern(text.split(',').map(each => each.trim()))
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+/** Classes that Java would load. */
+const only =
+  (...names: readonly string[]) =>
+  (text: string) =>
+    names.includes(text.slice(text.lastIndexOf('.') + 1))
+      ? null
+      : `must be ${names.join(' or ')}: other classes of Java cannot be loaded here`
+
+const policies = ['DefaultReplicationPolicy', 'IdentityReplicationPolicy'] as const
+
+const common = {
+  'source.cluster.alias': string({
+    default: '',
+    importance: 'high',
+    check: alias,
+    doc: 'Name of the cluster that is copied from. Required.',
+  }),
+  'target.cluster.alias': string({ default: 'target', importance: 'high', check: alias, doc: 'Name of the cluster that is copied to.' }),
+  'replication.policy.class': string({
+    default: 'org.apache.kafka.connect.mirror.DefaultReplicationPolicy',
+    importance: 'low',
+    check: only(...policies),
+    doc: '`DefaultReplicationPolicy`: topics are named after the source, as in `eu.orders`. `IdentityReplicationPolicy`: topics keep their names; two clusters must not copy from each other then.',
+  }),
+  'replication.policy.separator': string({
+    default: '.',
+    importance: 'low',
+    doc: 'Stands between the name of the source and that of the topic.',
+  }),
+  enabled: boolean({ default: true, importance: 'low', doc: 'Whether anything is copied.' }),
+  'admin.timeout.ms': long({
+    default: 60_000,
+    min: 1,
+    importance: 'low',
+    doc: 'How long a request to either cluster may take, in milliseconds.',
+  }),
+} as const
+
+const topicKeys = {
+  topics: list({
+    default: '.*',
+    importance: 'high',
+    check: patterns,
+    doc: 'Topics that are copied: names and regular expressions, without lookaround and back references.',
+  }),
+  'topics.exclude': list({
+    default: '.*[\\-\\.]internal,.*\\.replica,__.*',
+    importance: 'high',
+    check: patterns,
+    doc: 'Topics that are not copied, although `topics` names them.',
+  }),
+  'topic.filter.class': string({
+    default: 'org.apache.kafka.connect.mirror.DefaultTopicFilter',
+    importance: 'low',
+    check: only('DefaultTopicFilter'),
+    doc: 'Chooses topics by `topics` and `topics.exclude`.',
+  }),
+} as const
+
+const syncsKeys = {
+  'offset-syncs.topic.location': choice(['source', 'target'], {
+    default: 'source',
+    importance: 'low',
+    doc: 'In which cluster the topic is that says which offset of the source is which one of the target. With `source` the login of the source must be allowed to create and write it.',
+  }),
+  'emit.offset-syncs.enabled': boolean({
+    default: true,
+    importance: 'low',
+    doc: 'Whether it is written. Without it, offsets of groups cannot be translated.',
+  }),
+} as const
+
+const replication = (name: string) =>
+  int({ default: 3, min: -1, importance: 'low', doc: `Replicas of ${name}, but no more than there are brokers. -1: the broker's default.` })
+
+const seconds = (enabled: boolean, interval: number, what: string) =>
+  [
+    boolean({ default: enabled, importance: 'low', doc: `Whether ${what}.` }),
+    long({ default: interval, min: 1, max: 86_400, importance: 'low', doc: `How often ${what}, in seconds.` }),
+  ] as const
+
+const [refreshEnabled, refreshInterval] = seconds(true, 600, 'new topics and partitions of the source are looked for')
+const [configsEnabled, configsInterval] = seconds(true, 600, 'configs and partitions of topics become like those of the source')
+const [aclsEnabled, aclsInterval] = seconds(true, 600, 'who may read topics is copied from the source')
+
+export const sourceKeys = {
+  ...common,
+  ...topicKeys,
+  ...reachOf('source'),
+  ...reachOf('target'),
+  'replication.factor': int({
+    default: null,
+    min: 1,
+    max: 100,
+    importance: 'high',
+    doc: 'Replicas of topics that are made in the target, but no more than there are brokers. Default: as many as in the source.',
+  }),
+  'consumer.poll.timeout.ms': long({
+    default: 1_000,
+    min: 1,
+    max: 30_000,
+    importance: 'low',
+    doc: 'How long the source is asked for new records, in milliseconds.',
+  }),
+  'consumer.auto.offset.reset': choice(['earliest', 'latest'], {
+    default: 'earliest',
+    doc: 'Where a partition begins that was never copied.',
+  }),
+  'consumer.isolation.level': choice(['read_committed', 'read_uncommitted'], {
+    default: 'read_committed',
+    doc: 'Whether records of transactions that were aborted in the source stay away. In Java the default is `read_uncommitted`.',
+  }),
+  'refresh.topics.enabled': refreshEnabled,
+  'refresh.topics.interval.seconds': refreshInterval,
+  'sync.topic.configs.enabled': configsEnabled,
+  'sync.topic.configs.interval.seconds': configsInterval,
+  'sync.topic.acls.enabled': aclsEnabled,
+  'sync.topic.acls.interval.seconds': aclsInterval,
+  'config.properties.exclude': list({
+    default:
+      'follower\\.replication\\.throttled\\.replicas,leader\\.replication\\.throttled\\.replicas,message\\.timestamp\\.difference\\.max\\.ms,message\\.timestamp\\.type,unclean\\.leader\\.election\\.enable,min\\.insync\\.replicas',
+    importance: 'high',
+    check: patterns,
+    doc: 'Configs of topics that are not copied: names and regular expressions.',
+  }),
+  'config.property.filter.class': string({
+    default: 'org.apache.kafka.connect.mirror.DefaultConfigPropertyFilter',
+    importance: 'low',
+    check: only('DefaultConfigPropertyFilter'),
+    doc: 'Chooses configs by `config.properties.exclude`.',
+  }),
+  'heartbeats.replication.enabled': boolean({
+    default: true,
+    importance: 'low',
+    doc: 'Whether topics with heartbeats are copied, whatever `topics` says.',
+  }),
+  ...syncsKeys,
+  'offset-syncs.topic.replication.factor': replication('that topic'),
+  'task.assigned.partitions': list({ default: '', importance: 'low', doc: 'Set by the connector for each task.' }),
+  'task.known.partitions': string({ default: '', importance: 'low', doc: 'Set by the connector for each task.' }),
+} as const satisfies Declarations
+
+const [checkpointsEnabled, checkpointsInterval] = seconds(true, 60, 'translated offsets of groups are written to the topic of checkpoints')
+const [groupsEnabled, groupsInterval] = seconds(
+  false,
+  60,
+  'translated offsets are committed in the target, for groups that have no members there',
+)
+
+export const checkpointKeys = {
+  ...common,
+  ...topicKeys,
+  ...reachOf('source'),
+  ...reachOf('target'),
+  groups: list({
+    default: '.*',
+    importance: 'high',
+    check: patterns,
+    doc: 'Groups whose offsets are translated: names and regular expressions.',
+  }),
+  'groups.exclude': list({
+    default: 'console-consumer-.*,connect-.*,__.*',
+    importance: 'high',
+    check: patterns,
+    doc: 'Groups that are left out, although `groups` names them.',
+  }),
+  'group.filter.class': string({
+    default: 'org.apache.kafka.connect.mirror.DefaultGroupFilter',
+    importance: 'low',
+    check: only('DefaultGroupFilter'),
+    doc: 'Chooses groups by `groups` and `groups.exclude`.',
+  }),
+  'emit.checkpoints.enabled': checkpointsEnabled,
+  'emit.checkpoints.interval.seconds': checkpointsInterval,
+  'sync.group.offsets.enabled': groupsEnabled,
+  'sync.group.offsets.interval.seconds': groupsInterval,
+  'checkpoints.topic.replication.factor': replication('the topic of checkpoints'),
+  ...syncsKeys,
+} as const satisfies Declarations
+
+const [heartbeatsEnabled, heartbeatsInterval] = seconds(true, 1, 'a heartbeat is written')
+
+export const heartbeatKeys = {
+  ...common,
+  ...reachOf('target'),
+  'emit.heartbeats.enabled': heartbeatsEnabled,
+  'emit.heartbeats.interval.seconds': heartbeatsInterval,
+  'heartbeats.topic.replication.factor': replication('the topic of heartbeats'),
+} as const satisfies Declarations
+
+export type SourceConfig = ValuesOf<typeof sourceKeys>
+export type CheckpointConfig = ValuesOf<typeof checkpointKeys>
+export type HeartbeatConfig = ValuesOf<typeof heartbeatKeys>
+
+/** By key, what is wrong with them together. */
+export function problemsOf(config: Readonly<Record<string, unknown>> & { readonly 'source.cluster.alias': string }): Map<string, string> {
+  const asked = ['source.cluster.alias', 'source.cluster.bootstrap.servers', 'target.cluster.bootstrap.servers']
+  const problems = missing(
+    config,
+    asked.filter(key => key in config),
+  )
+  if (config['source.cluster.alias'] === config['target.cluster.alias'])
+    problems.set('target.cluster.alias', 'must not be that of the source')
+  return problems
+}

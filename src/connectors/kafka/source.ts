@@ -1,0 +1,157 @@
+/**
+ * Source: the topics of another Kafka, with the keys, names and records of MirrorMaker 2's MirrorSourceConnector. Exactly once: the position in a partition is
+ * the offset, and with transactions of the worker it is stored with the records.
+ *
+ * Partitions are shared among tasks. The first task also looks for new topics, and keeps configs and ACLs like those of the source.
+ */
+import { pause } from '../../base.ts'
+import type { Client } from '../../client.ts'
+import { defineSource, type Offsets, type SourceContext, type SourceRecord, type SourceTask } from '../../connector.ts'
+import { requireNone } from '../required.ts'
+import { ensureTopic, namingOf, openCluster } from './clusters.ts'
+import type { Run } from './formats.ts'
+import { problemsOf, type SourceConfig, sourceKeys } from './keys.ts'
+import { offsetSyncsTopic, remoteTopic } from './names.ts'
+import { Reading, type ReadRecord } from './reading.ts'
+import { SyncWriter } from './sync-writer.ts'
+import { digest, parsePartition, partitionsOf, TargetTopics, topicFilter } from './topics.ts'
+import { extend } from './translation.ts'
+
+export const mirrorSource = defineSource({
+  name: 'mirror-source',
+  classes: ['org.apache.kafka.connect.mirror.MirrorSourceConnector'],
+  version: '1.0.0',
+  summary: 'Copies topics of another Kafka, with their configs and who may read them, each record once.',
+  example: {
+    'source.cluster.alias': 'eu',
+    'source.cluster.bootstrap.servers': 'eu.example.org:9092',
+    'target.cluster.alias': 'us',
+    'target.cluster.bootstrap.servers': '127.0.0.1:9092',
+    topics: 'orders,events\\..*',
+  },
+  config: sourceKeys,
+  check: problemsOf,
+  exactlyOnce: config => config['consumer.isolation.level'] === 'read_committed',
+  converter: 'bytes',
+  async tasks(config, most) {
+    requireNone(problemsOf(config))
+    if (!config.enabled) return []
+    await using source = openCluster('source', config, 'millrace-mirror')
+    const all = await partitionsOf(source, config)
+    // One task also if there are none: it looks for the first ones.
+    const count = Math.max(1, Math.min(most, all.length))
+    const known = digest(all)
+    return Array.from({ length: count }, (_, task) => ({
+      'task.assigned.partitions': all.filter((_, at) => at % count === task).join(),
+      'task.known.partitions': known,
+    }))
+  },
+  async open(config, context) {
+    requireNone(problemsOf(config))
+    const [source, target] = [openCluster('source', config, 'millrace-mirror'), openCluster('target', config, 'millrace-mirror')]
+    const task = new MirrorTask(config, context, source, target)
+    try {
+      await task.begin()
+    } catch (error) {
+      await task.close()
+      throw error
+    }
+    return task
+  },
+})
+
+class MirrorTask implements SourceTask {
+  readonly #config: SourceConfig
+  readonly #context: SourceContext
+  readonly #source: Client
+  readonly #target: Client
+  readonly #end = new AbortController()
+  #reading: Reading | null = null
+  #syncs: SyncWriter | null = null
+  #chores: Promise<unknown> = Promise.resolve()
+
+  constructor(config: SourceConfig, context: SourceContext, source: Client, target: Client) {
+    this.#config = config
+    this.#context = context
+    this.#source = source
+    this.#target = target
+  }
+
+  async begin(): Promise<void> {
+    const config = this.#config
+    const assigned = config['task.assigned.partitions'].map(parsePartition)
+    const topics = new Set(assigned.map(each => each.topic))
+    const targets = new TargetTopics(this.#source, this.#target, config, this.#context.log)
+    if (topics.size > 0) await targets.prepare(topic => topics.has(topic), config['sync.topic.configs.enabled'])
+    const naming = namingOf(config)
+    if (config['emit.offset-syncs.enabled']) {
+      const atSource = config['offset-syncs.topic.location'] === 'source'
+      const client = atSource ? this.#source : this.#target
+      const topic = offsetSyncsTopic(naming, atSource ? naming.target : naming.source)
+      await ensureTopic(client, topic, config['offset-syncs.topic.replication.factor'])
+      this.#syncs = new SyncWriter(client, topic, { ...this.#context, signal: this.#end.signal })
+    }
+    this.#reading = await Reading.open(this.#source, assigned, topic => remoteTopic(naming, topic), config, this.#context)
+    if (this.#context.task === 0) this.#chores = this.#doChores(targets)
+  }
+
+  async poll(): Promise<readonly SourceRecord[]> {
+    return this.#reading!.poll()
+  }
+
+  async committed(records: readonly SourceRecord[], placed: readonly (Offsets[number] | null)[]): Promise<void> {
+    if (this.#syncs === null) return
+    const runs = new Map<ReadRecord['from'], Run[]>()
+    for (const [index, record] of records.entries()) {
+      const place = placed[index] ?? null
+      const { from, upstream, topic, partition } = record as ReadRecord
+      // A transform has sent it elsewhere, where it has no place among the others.
+      if (place === null || place.topic !== topic || place.partition !== partition) continue
+      let some = runs.get(from)
+      if (some === undefined) runs.set(from, (some = []))
+      extend(some, { upstream, downstream: place.offset, count: 1 })
+    }
+    for (const [from, some] of runs) this.#syncs.add(from, some)
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort()
+    await this.#chores
+    await this.#reading?.close()
+    await this.#syncs?.close()
+    await Promise.all([this.#source.close(), this.#target.close()])
+  }
+
+  /** What fails is tried again when it is next due. Does not reject. */
+  async #doChores(targets: TargetTopics): Promise<void> {
+    const { system, log } = this.#context
+    const config = this.#config
+    const isWanted = topicFilter(config)
+    const chores: { readonly everyMs: number; dueMs: number; readonly what: string; work(): Promise<void> }[] = []
+    const add = (isOn: boolean, seconds: number, firstMs: number, what: string, work: () => Promise<void>) => {
+      if (isOn) chores.push({ everyMs: seconds * 1_000, dueMs: system.clock.monotonic() + firstMs, what, work })
+    }
+    const [refresh, configs, acls] = ['refresh.topics', 'sync.topic.configs', 'sync.topic.acls'].map(
+      key => config[`${key}.interval.seconds` as 'sync.topic.acls.interval.seconds'],
+    ) as [number, number, number]
+    // At once: a topic may have been made while the tasks were given out.
+    add(config['refresh.topics.enabled'], refresh, 0, 'looking for new topics', async () => {
+      const all = await partitionsOf(this.#source, config)
+      if (digest(all) !== config['task.known.partitions']) this.#context.reconfigure()
+    })
+    add(config['sync.topic.configs.enabled'], configs, configs * 1_000, 'copying configs', () => targets.prepare(isWanted, true))
+    add(config['sync.topic.acls.enabled'], acls, 0, 'copying ACLs', () => targets.copyAcls(isWanted))
+    while (!this.#end.signal.aborted && chores.length > 0) {
+      const next = chores.reduce((first, each) => (each.dueMs < first.dueMs ? each : first))
+      await pause(system, Math.max(next.dueMs - system.clock.monotonic(), 0), this.#end.signal)
+      if (this.#end.signal.aborted) return
+      next.dueMs = system.clock.monotonic() + next.everyMs
+      try {
+        await next.work()
+      } catch (error) {
+        if (!this.#end.signal.aborted)
+          log.warn({ err: error }, `${next.what} has failed; it is tried again after ${next.everyMs / 1_000} s`)
+      }
+    }
+  }
+}
