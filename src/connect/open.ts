@@ -13,7 +13,7 @@ import { AloneGroup, type Group } from './herder/group.ts'
 import { Herder } from './herder/herder.ts'
 import { Levels } from './levels.ts'
 import { Plugins } from './plugins.ts'
-import { type Api, refuseOtherMethods } from './rest/api.ts'
+import type { Api } from './rest/api.ts'
 import { connectorRoutes } from './rest/connectors.ts'
 import { internalRoutes } from './rest/internal.ts'
 import { loggerRoutes } from './rest/loggers.ts'
@@ -183,12 +183,6 @@ function openGroup({ worker, reached, system }: WorkerOptions, url: string, herd
 
 async function addRoutes(api: Api): Promise<void> {
   const { app } = api
-  const known = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }) => {
-    let methods = known.get(url)
-    if (methods === undefined) known.set(url, (methods = new Set()))
-    for (const each of typeof method === 'string' ? [method] : method) methods.add(each)
-  })
   app.addHook('onRequest', async ({ headers: { accept = '*/*' }, url }) => {
     if (!takesJson.test(accept) && !url.startsWith('/metrics')) throw new HttpError(406, 406, 'HTTP 406 Not Acceptable')
   })
@@ -200,7 +194,6 @@ async function addRoutes(api: Api): Promise<void> {
   pluginRoutes(api)
   loggerRoutes(api)
   await internalRoutes(api)
-  refuseOtherMethods(app, new Map(Array.from(known, ([url, methods]) => [url, new Set(methods)])))
 }
 
 /** Of an `Accept` header. */

@@ -275,3 +275,26 @@ test('a connection of which nothing is read closes', async t => {
   t.after(() => reader.destroy())
   await closed
 })
+
+test('another method of a path that is there is 405, and says which ones there are', async t => {
+  const more = (app: HttpApp) => {
+    app.put('/numbers/:n', async () => 'put')
+    app.get('/numbers/all', async () => 'all')
+    app.get('/records::batch', async () => 'batch')
+  }
+  const { ask } = await start(t, {}, { more })
+  for (const [method, path, allowed] of [
+    ['DELETE', '/numbers', 'GET, HEAD, POST'],
+    ['POST', '/texts/x', 'GET, HEAD'],
+    ['POST', '/texts/x/', 'GET, HEAD'],
+    ['POST', '/records:batch', 'GET, HEAD'],
+    ['GET', '/numbers/1', 'PUT'],
+  ] as const) {
+    const answer = await ask(path, { method })
+    const { message } = (await answer.json()) as { message: string }
+    const found = [answer.status, message, answer.headers.get('allow')]
+    assert.deepEqual(found, [405, 'HTTP 405 Method Not Allowed', allowed], `${method} ${path}`)
+  }
+  assert.equal((await ask('/numbers/all', { method: 'PUT' })).status, 200, 'the placeholder takes it')
+  assert.equal((await ask('/nowhere', { method: 'DELETE' })).status, 404)
+})

@@ -16,6 +16,7 @@ import { parseInTurns, type System, type Timer, type Timers, Turns } from '../ba
 import type { Logger } from '../logger.ts'
 import { type ErrorBody, HttpError } from './errors.ts'
 import { isAllowedHost } from './hosts.ts'
+import { refuseOtherMethods } from './methods.ts'
 import { refuseOtherOrigins } from './origins.ts'
 import { readTls, type TlsFiles, watchTls } from './tls.ts'
 import { validatorOf } from './validators.ts'
@@ -93,6 +94,7 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
     app.addHook('onClose', async () => unwatch())
   }
   app.server.maxConnections = mostConnections
+  completions.set(app, refuseOtherMethods(app))
   readBodies(app, options)
   answerErrors(app, options)
   if (options.streamsIn === true) limitBodies(app, options)
@@ -111,8 +113,12 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
   return app
 }
 
-/** Resolves to the port. */
+/** What is done when all routes are there. */
+const completions = new WeakMap<HttpApp, () => void>()
+
+/** When all routes are there. Resolves to the port. */
 export async function listen(app: HttpApp, { host, port }: { host: string; port: number }): Promise<number> {
+  completions.get(app)?.()
   await app.listen({ host, port })
   return (app.server.address() as AddressInfo).port
 }

@@ -90,21 +90,3 @@ async function sendOn(
   if (text === '') return reply.send()
   return reply.header('content-type', 'application/json').serializer(String).send(text)
 }
-
-const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
-
-/** For each path that has routes: other methods are 405. Called when all routes are known. */
-export function refuseOtherMethods(app: HttpApp, known: ReadonlyMap<string, ReadonlySet<string>>): void {
-  for (const [url, has] of known) {
-    const others = methods.filter(method => !has.has(method))
-    if (others.length === 0) continue
-    app.route({
-      method: others,
-      url,
-      onRequest: async () => {
-        throw new HttpError(405, 405, 'HTTP 405 Method Not Allowed', { headers: { allow: [...has].sort().join(', ') } })
-      },
-      handler: async () => {},
-    })
-  }
-}
