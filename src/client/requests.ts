@@ -45,12 +45,12 @@ export type Ask = <T>(work: (requests: Requests) => Promise<T>) => Promise<T>
 
 export class Requests {
   readonly #admin: Admin
-  readonly #system: System
+  readonly system: System
   #versions: Promise<readonly Announced[]> | undefined
 
   constructor(admin: Admin, system: System) {
     this.#admin = admin
-    this.#system = system
+    this.system = system
   }
 
   /** `newest`: an upper bound of the version, where later ones lack a needed field. */
@@ -71,7 +71,7 @@ export class Requests {
         return await settled(bootstrap, work())
       } catch (error) {
         if (!(error instanceof ClientError) || !passing.has(error.code) || attempt === attempts) throw error
-        await new Promise<void>(resolve => this.#system.timers.after(pauseMs, resolve))
+        await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
         this.#admin.clearMetadata()
       }
     }

@@ -16,7 +16,12 @@ export function topicMethods(ask: Ask): Pick<Client, 'topicNames' | 'topics' | '
   return {
     topicNames: () => ask(topicNames),
     topics: names => ask(requests => describeTopics(requests, names)),
-    createTopic: topic => ask(requests => createTopic(requests, topic)),
+    createTopic: topic =>
+      ask(async requests => {
+        const created = await createTopic(requests, topic)
+        if (topic.validateOnly !== true) await untilKnown(requests, topic.name)
+        return created
+      }),
     offsets: (topic, partitions, query) => ask(requests => listOffsets(requests, topic, partitions, query)),
   }
 }
@@ -50,6 +55,24 @@ async function createTopic(
     ...{ type: 'UNKNOWN', documentation: null, synonyms: [] },
   }))
   return { partitions: created.numPartitions, replicas: created.replicationFactor, configs: all.sort((a, b) => (a.name < b.name ? -1 : 1)) }
+}
+
+const knownWithinMs = 5_000
+const lookAgainMs = 20
+
+/**
+ * The brokers of Apache Kafka hear of a topic a moment after it was made, and until then say that there is none. Resolves in any case: the topic is made, and
+ * only who uses it at once would notice.
+ */
+async function untilKnown(requests: Requests, name: string): Promise<void> {
+  const { clock, timers } = requests.system
+  const deadlineMs = clock.monotonic() + knownWithinMs
+  while (clock.monotonic() < deadlineMs) {
+    const found = await requests.metadata([name]).catch(() => null)
+    const problem = found === null ? 'NONE' : errorName(found[0]?.errorCode ?? 0)
+    if (problem !== 'UNKNOWN_TOPIC_OR_PARTITION' && problem !== 'LEADER_NOT_AVAILABLE') return
+    await new Promise<void>(resolve => timers.after(lookAgainMs, resolve))
+  }
 }
 
 function topicInfo(name: string, topic: TopicMetadata | undefined): TopicInfo {

@@ -58,6 +58,7 @@ class WrongPartitions extends Error {
 }
 
 const retryMs = 1_000
+const firstAttempts = 10
 const maxWaitMs = 500
 const maxBytes = 16_777_216
 
@@ -65,7 +66,7 @@ const maxBytes = 16_777_216
 export async function openTopicTable(options: TopicTableOptions): Promise<TopicTable> {
   const table = new Follower(options, await requireTopic(options))
   table.follow()
-  await table.catchUp()
+  await table.begin()
   return table
 }
 
@@ -140,6 +141,19 @@ class Follower implements TopicTable {
 
   async catchUp(): Promise<void> {
     await this.#reached(await this.#ends())
+  }
+
+  /** For the first time: a topic that was just made is not known to each broker yet. */
+  async begin(): Promise<void> {
+    const { timers } = this.#options.system
+    for (let attempt = 1; ; attempt++)
+      try {
+        return await this.catchUp()
+      } catch (error) {
+        const isFresh = error instanceof ClientError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION'
+        if (!isFresh || attempt === firstAttempts) throw error
+        await new Promise<void>(resolve => timers.after(retryMs, resolve))
+      }
   }
 
   async close(): Promise<void> {
