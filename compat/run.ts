@@ -13,6 +13,7 @@ import { cdc } from './cdc/suite.ts'
 import { cli } from './cli/suite.ts'
 import { clusterBehaviour } from './cluster-behaviour/suite.ts'
 import { connect } from './connect/suite.ts'
+import { connectMirror } from './connect-mirror/suite.ts'
 import { connectSinks } from './connect-sinks/suite.ts'
 import { dataHub } from './data-hub/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
@@ -39,7 +40,7 @@ import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 import { triggers } from './triggers/suite.ts'
 
-// dump-log runs after all suites that write; data-hub, import, services, endurance and cluster-behaviour start their own brokers. All but the last do it on disks: a cluster
+// dump-log runs after all suites that write; data-hub, import, services, connect-mirror, endurance and cluster-behaviour start their own brokers. All but the last do it on disks: a cluster
 // has `npm run endurance -- --cluster`.
 const suites: readonly Suite[] = [
   kafkajs,
@@ -62,6 +63,7 @@ const suites: readonly Suite[] = [
   dumpLog,
   importing,
   services,
+  connectMirror,
   endurance,
   clusterBehaviour,
 ]

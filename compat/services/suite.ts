@@ -3,9 +3,8 @@
  * Kafka of several brokers to Millrace, with a login on both sides. Brings its own Kafka, unless the run is about one.
  */
 import { startKafka } from '../support/brokers.ts'
-import { type Cases, within } from '../support/kit.ts'
 import { kafkaOf, startSecured } from '../support/secured.ts'
-import type { Report, Suite } from '../support/suite.ts'
+import { reportCases, type Suite } from '../support/suite.ts'
 import { mirrorCases } from './mirror.ts'
 import { plainCases } from './plain.ts'
 import { securedCases } from './secured.ts'
@@ -28,7 +27,7 @@ export const services: Suite = {
     if (parts.includes('plain')) {
       const kafka = isGiven ? null : await startKafka({ version: kafkaVersion, properties, jvm })
       try {
-        await runCases(plainCases(kafka?.bootstrap ?? target.bootstrap), report)
+        await reportCases(client, plainCases(kafka?.bootstrap ?? target.bootstrap), report, caseSeconds)
       } finally {
         await kafka?.remove()
       }
@@ -36,24 +35,12 @@ export const services: Suite = {
     if (parts.includes('secured')) {
       const secured = await startSecured(properties, kafkaOf(target.kafkaVersion ?? kafkaVersion))
       try {
-        await runCases(securedCases(secured), report)
+        await reportCases(client, securedCases(secured), report, caseSeconds)
       } finally {
         await secured.close()
       }
     }
-    if (parts.includes('mirror')) await runCases(mirrorCases(target.kafkaVersion ?? kafkaVersion, properties), report)
+    if (parts.includes('mirror'))
+      await reportCases(client, mirrorCases(target.kafkaVersion ?? kafkaVersion, properties), report, caseSeconds)
   },
-}
-
-async function runCases(cases: Cases, report: Report): Promise<void> {
-  for (const [name, body] of Object.entries(cases)) {
-    const began = performance.now()
-    try {
-      await within(caseSeconds, body())
-      report({ client, name, outcome: 'ok', detail: `(${Math.round(performance.now() - began)} ms)` })
-    } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error)
-      report({ client, name, outcome: 'FAIL', detail: detail.replace(/\s+/g, ' ').slice(0, 600) })
-    }
-  }
 }

@@ -1,5 +1,6 @@
 /** The interface of a folder of compat: a third-party client with its cases, run in separate processes that print a line for each. */
 import { Missing } from './cache.ts'
+import { type Cases, within } from './kit.ts'
 import { type RunOptions, run } from './run.ts'
 import type { Secured } from './secured.ts'
 
@@ -60,6 +61,20 @@ export async function runProgram(
   if (code === 0) return
   const detail = `${code === null ? 'took too long' : `ended with ${code}`}: ${(stderr || stdout).trim().replace(/\s+/g, ' ').slice(-400)}`
   report({ client, name: 'program', outcome: 'FAIL', detail })
+}
+
+/** In this process, one after another. A case may take so many seconds. */
+export async function reportCases(client: string, cases: Cases, report: Report, seconds: number): Promise<void> {
+  for (const [name, body] of Object.entries(cases)) {
+    const began = performance.now()
+    try {
+      await within(seconds, body())
+      report({ client, name, outcome: 'ok', detail: `(${Math.round(performance.now() - began)} ms)` })
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      report({ client, name, outcome: 'FAIL', detail: detail.replace(/\s+/g, ' ').slice(0, 600) })
+    }
+  }
 }
 
 /** By client: the command, once it is there. */
