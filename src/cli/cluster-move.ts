@@ -5,6 +5,7 @@ import { type ClusterFlags, clusterMetadata, toldDatabase, withStores } from './
 import { connect, withFlags } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { bracketed, CommandFailed, plural, show, UsageError } from './output.ts'
+import { shownWhile } from './progress-line.ts'
 
 const patienceMs = 60_000
 const pauseMs = 200
@@ -37,9 +38,16 @@ export async function drainBroker(broker: number, flags: MoveFlags): Promise<voi
   const others = (await runningBrokers(client, broker)).filter(id => id !== broker)
   if (others.length === 0) throw new CommandFailed(`broker ${broker} is the only one that runs: there is nobody to take its partitions`)
   let moved = 0
+  let [first, left] = [0, 0]
+  const progress = () => ({
+    part: first === 0 ? null : (first - left) / first,
+    text: `${first - left} of ${plural(first, 'partition')} moved`,
+  })
   // Topics may be created meanwhile.
-  await until(async () => {
+  const draining = until(async () => {
     const { led, load } = await whoLeads(client, broker)
+    left = led.length
+    first = Math.max(first, left)
     for (let from = 0; from < led.length; from += atOnce) {
       const places = led.slice(from, from + atOnce).map(each => withoutLeader(each, broker, others, load))
       await place(client, places)
@@ -47,6 +55,7 @@ export async function drainBroker(broker: number, flags: MoveFlags): Promise<voi
     }
     return led.length === 0
   }, `broker ${broker} still leads partitions`)
+  await shownWhile(realSystem(), 'drain', progress, draining)
   await show(flags.json, { broker, moved }, () => `broker ${broker} leads nothing now; ${plural(moved, 'partition')} moved\n`)
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { trustingClock } from '../base.ts'
-import { ProgressLine } from './progress-line.ts'
+import { ProgressLine, shownWhile } from './progress-line.ts'
 
 function made(isTTY: boolean, columns = 80) {
   const told: string[] = []
@@ -75,4 +75,36 @@ test('anything else gets a plain line from time to time, and for each step', () 
   show('writing', 0.75)
   line.end()
   assert.deepEqual(told, ['reading\n', ' 50 %  writing\n', ' 75 %  writing, 0:10 left\n'])
+})
+
+test('beside work that does not tell it is looked at again and again, until the work ends', async () => {
+  const told: string[] = []
+  let [nowMs, next] = [0, () => {}]
+  const system = {
+    clock: trustingClock(
+      () => 0,
+      () => nowMs,
+    ),
+    timers: {
+      after: (_: number, act: () => void) => {
+        next = act
+        return { cancel() {} }
+      },
+      soon() {},
+    },
+  }
+  const work = Promise.withResolvers<number>()
+  let done = 0
+  const progress = () => ({ part: done / 10, text: `${done} of 10` })
+  const shown = shownWhile(system, 'repair', progress, work.promise, { isTTY: true, columns: 80, write: text => told.push(text) })
+  for (done = 1; done <= 4; done++) {
+    nowMs += 1_500
+    next()
+  }
+  work.resolve(7)
+  assert.equal(await shown, 7)
+  next()
+  assert.equal(told.length, 4)
+  assert.match(told[2]!, /4 of 10/)
+  assert.equal(told[3], '\r\x1b[K')
 })

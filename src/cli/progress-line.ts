@@ -99,6 +99,30 @@ export class ProgressLine {
   }
 }
 
+/** Beside work that does not say how far it is. Takes the bar away at its end. */
+export async function shownWhile<T>(
+  system: Pick<System, 'clock' | 'timers'>,
+  step: string,
+  progress: () => Progress,
+  work: Promise<T>,
+  screen: Screen = process.stderr,
+): Promise<T> {
+  const line = new ProgressLine(system, screen)
+  let isOver = false
+  const tick = () => {
+    if (isOver) return
+    line.show(step, progress)
+    system.timers.after(redrawMs, tick)
+  }
+  tick()
+  try {
+    return await work
+  } finally {
+    isOver = true
+    line.end()
+  }
+}
+
 /** `0:42`, `12:05`, `3:07:00`. */
 function spell(ms: number): string {
   const seconds = Math.round(ms / 1000)

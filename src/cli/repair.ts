@@ -1,8 +1,9 @@
 /** `millrace repair`: brings offline partitions back, without the data that cannot be read. */
 import { realSystem } from '../base.ts'
-import { type Repaired, repairPartitions } from '../broker.ts'
+import { leftToRepair, type Repaired, repairPartitions } from '../broker.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { CommandFailed, plural, show } from './output.ts'
+import { type Progress, shownWhile } from './progress-line.ts'
 import { configFrom, explain, type StartFlags } from './start.ts'
 
 export type RepairFlags = Pick<StartFlags, 'config' | 'set' | 'data'> & { json?: boolean }
@@ -13,7 +14,14 @@ export async function repair(partitions: readonly string[], flags: RepairFlags):
   const logger: Logger = { ...silentLogger, warn: (_, message) => void told.push(message), error: (_, message) => void told.push(message) }
   let repaired: Repaired[]
   try {
-    repaired = await repairPartitions({ system, config: configFrom(flags, system), logger }, partitions)
+    const options = { system, config: configFrom(flags, system), logger }
+    const total = partitions.length
+    const progress = (): Progress => {
+      const done = total - leftToRepair(options, partitions)
+      // Of one partition nobody knows how far it is.
+      return { part: total === 1 ? null : done / total, text: total === 1 ? `reading ${partitions[0]}` : `${done} of ${total} partitions` }
+    }
+    repaired = await shownWhile(system, 'repair', progress, repairPartitions(options, partitions))
   } catch (error) {
     throw new CommandFailed(`cannot repair: ${explain(error as Error)}`)
   }

@@ -12,6 +12,12 @@ export interface Repaired {
   offline: string | null
 }
 
+/** How many of these partitions have not been gone through yet by a repair that runs. */
+export function leftToRepair({ config, system: { files } }: OfflineOptions, partitions: readonly string[]): number {
+  const directory = dataDirectory(config)
+  return partitions.filter(name => files.exists(`${directory}/${name}/${repairFile}`)).length
+}
+
 /** `partitions`: names such as `orders-3`. Losses are reported to the logger. */
 export async function repairPartitions(options: OfflineOptions, partitions: readonly string[]): Promise<Repaired[]> {
   const { config } = options
