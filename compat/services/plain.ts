@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { type Cases, unique, until } from '../support/kit.ts'
 import { startServices, type Using, usingServices } from '../support/services.ts'
 import { ask, clusterAt, millrace, ok } from './ask.ts'
+import { everyCommand } from './commands.ts'
+import { browserWalk } from './walk.ts'
 
 const schema = (name: string) => ({ schema: JSON.stringify({ type: 'record', name, fields: [{ name: 'n', type: 'long' }] }) })
 
@@ -16,7 +18,9 @@ export function plainCases(bootstrap: string): Cases {
     ...restV3Cases(using),
     ...restRecordsCases(using),
     ...consoleCases(using),
+    ...browserWalk(using),
     ...commandCases(bootstrap, using),
+    ...everyCommand(bootstrap),
   }
 }
 

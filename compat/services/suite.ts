@@ -13,7 +13,7 @@ const kafkaVersion = '4.3.1'
 const jvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 const properties = { 'offsets.topic.num.partitions': '5', 'group.initial.rebalance.delay.ms': '0' }
 const client = 'millrace-services'
-const caseSeconds = 120
+const caseSeconds = 240
 
 /** `COMPAT_SERVICES_PARTS=plain,secured` runs only these. */
 const parts = (process.env['COMPAT_SERVICES_PARTS'] ?? 'plain,secured,mirror').split(',')

@@ -1,11 +1,12 @@
 /** `millrace connect`: one worker of Kafka Connect, from Kafka Connect's own files. Runs in the foreground until it is asked to stop. */
-import { isLoopback, realSystem, splitList } from '../base.ts'
+import { isLoopback, realSystem, type System, splitList } from '../base.ts'
 import { openClient } from '../client.ts'
-import { openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
+import { flowsIn, openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
+import type { Logger } from '../logger.ts'
 import type { TlsFiles } from '../services.ts'
 import { openActing } from '../sessions.ts'
 import { readClientConfig } from './client-config.ts'
-import { bracketed, UsageError } from './output.ts'
+import { bracketed, CommandFailed, UsageError } from './output.ts'
 import { processLogger } from './process-logger.ts'
 import { followLauncher, onStopRequest } from './stop.ts'
 
@@ -19,16 +20,45 @@ const limits = { mostBodyBytes: 16_777_216, mostConnections: 4_096, requestTimeo
 
 /** `files`: of connectors; with them, or without a group, the worker is alone. */
 export async function connectWorker(files: readonly string[], { config, set = {}, logLevel = 'info' }: ConnectWorkerFlags): Promise<void> {
-  if (config === undefined) throw new UsageError("name Kafka Connect's worker.properties: millrace connect --config FILE")
+  if (config === undefined)
+    throw new UsageError("name Kafka Connect's worker.properties, or MirrorMaker's mm2.properties: millrace connect --config FILE")
   const system = realSystem()
   followLauncher(system)
   const properties: Record<string, string> = { ...readClientConfig(config, '--config'), ...set }
-  if (files.length > 0) delete properties['group.id']
-  const worker = checked(() => workerConfig(properties))
-  const connectors = files.map(file => connectorIn(file))
   const logger = processLogger({ level: logLevel, afterRejection: 'go on' })
+  const running: Running[] = []
+  onStopRequest(system, reason => {
+    logger.info({ reason }, 'shutting down')
+    void Promise.allSettled(running.map(each => each.close())).finally(() => process.exit(0))
+  })
+  if (properties['clusters'] !== undefined) {
+    if (files.length > 0) throw new UsageError(`${config} is of MirrorMaker, and says itself which connectors there are`)
+    for (const { worker, connectors } of checked(() => flowsIn(properties))) {
+      const started = await startWorker(worker, logger)
+      running.push(started)
+      for (const { name, settings } of connectors) await insist(started.url, name, settings, system)
+    }
+    return
+  }
+  if (files.length > 0) delete properties['group.id']
+  const connectors = files.map(file => connectorIn(file))
+  const started = await startWorker(properties, logger)
+  running.push(started)
+  for (const each of connectors) await started.put(each)
+}
+
+interface Running {
+  readonly url: string
+  /** Of a worker that is alone. */
+  put(connector: { readonly name: string; readonly settings: Readonly<Record<string, string>> }): Promise<void>
+  close(): Promise<void>
+}
+
+async function startWorker(properties: Readonly<Record<string, string>>, logger: Logger): Promise<Running> {
+  const system = realSystem()
+  const worker = checked(() => workerConfig(properties))
   const reached = { bootstrap: worker.values['bootstrap.servers'], properties }
-  const client = openClient({ ...reached, clientId: 'millrace-connect' })
+  const client = openClient({ ...reached, clientId: properties['client.id'] ?? 'millrace-connect' })
   const acting = openActing({ bootstrap: reached.bootstrap, ownProperties: properties, own: client, system, logger })
   const { host, port, isEvery, isTls } = listenerOf(worker)
   const opened = await openWorker({
@@ -49,15 +79,31 @@ export async function connectWorker(files: readonly string[], { config, set = {}
   if (!isLoopback(bracketed(host)))
     logger.warn({ host }, 'whoever reaches this port may do everything that the worker may do, as with Kafka Connect; see listeners')
   logger.info({ url: opened.url, group: worker.values['group.id'], bootstrap: reached.bootstrap }, 'the worker is ready')
-  onStopRequest(system, reason => {
-    logger.info({ reason }, 'shutting down')
-    const closing = opened.close().then(() => {
+  return {
+    url: opened.url,
+    async put({ name, settings }) {
+      await opened.herder.put(name, settings)
+    },
+    async close() {
+      await opened.close()
       acting.close()
-      return client.close()
-    })
-    closing.finally(() => process.exit(0))
-  })
-  for (const { name, settings } of connectors) await opened.herder.put(name, settings)
+      await client.close()
+    },
+  }
+}
+
+const pauseMs = 500
+
+/** By the worker's own interface, which hands it on to the one that leads. Asked again while the group finds together. */
+async function insist(url: string, name: string, settings: Readonly<Record<string, string>>, { timers }: System): Promise<void> {
+  for (;;) {
+    const request = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify(settings) }
+    const response = await fetch(`${url}/connectors/${encodeURIComponent(name)}/config`, request)
+    const text = await response.text()
+    if (response.ok) return
+    if (response.status < 409) throw new CommandFailed(`connector ${name}: ${text}`)
+    await new Promise<void>(resolve => timers.after(pauseMs, resolve))
+  }
 }
 
 /** A properties or JSON file; JSON may be what the API takes (`name` and `config`). */

@@ -9,7 +9,10 @@ export function addConnect(program: Command): void {
       'run one worker of Kafka Connect from its own worker.properties; with files of connectors, alone, else as a member of its group',
     )
     .argument('[connectors...]', 'files of connectors (properties or JSON)')
-    .option('-c, --config <file>', "Kafka Connect's worker.properties: bootstrap.servers, group.id, listeners, plugin.path, …")
+    .option(
+      '-c, --config <file>',
+      "Kafka Connect's worker.properties: bootstrap.servers, group.id, listeners, plugin.path, …; or MirrorMaker's mm2.properties",
+    )
     .option('-s, --set <key=value>', 'set one of its keys; repeatable', keyValue)
     .addOption(new Option('--log-level <level>', 'lowest level to log (default: info)').choices(['debug', 'info', 'warn', 'error']))
     .action(async (files, flags) => (await import('./connect-worker.ts')).connectWorker(files, flags))

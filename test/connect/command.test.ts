@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type Client, openClient } from '../../src/client.ts'
 import { startBroker } from '../../src/millrace.ts'
 import { linesOf } from './plugin.ts'
 import { eventually } from './workers.ts'
@@ -56,6 +57,45 @@ test('a worker alone runs the connectors of its files, and goes on where it was 
   }
   assert.equal(linesOf(at('lines')).length, 5, 'nothing is read or written twice')
   assert.equal(readFileSync(at('offsets'), 'utf8'), '[["counter",{"part":"a"}],{"next":5}]\n')
+})
+
+test('the file of MirrorMaker is run as it is, in both directions', async t => {
+  await using eu = await startBroker({ memory: true })
+  await using us = await startBroker({ memory: true })
+  await using inEu = openClient({ bootstrap: eu.address })
+  await using inUs = openClient({ bootstrap: us.address })
+  const directory = mkdtempSync(join(tmpdir(), 'connect-mm2-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const file = join(directory, 'mm2.properties')
+  writeFileSync(
+    file,
+    [
+      ...['clusters = eu, us', `eu.bootstrap.servers = ${eu.address}`, `us.bootstrap.servers = ${us.address}`],
+      ...['eu->us.enabled = true', 'us->eu.enabled = true', 'topics = orders', 'us.exactly.once.source.support = enabled'],
+    ].join('\n'),
+  )
+  for (const client of [inEu, inUs]) await client.createTopic({ name: 'orders', partitions: 1 })
+  await inEu.send('orders', [{ key: null, value: Buffer.from('from eu') }])
+  await inUs.send('orders', [{ key: null, value: Buffer.from('from us') }])
+  const worker = spawn(process.execPath, [cli, 'connect', '--config', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let log = ''
+  worker.stderr.on('data', part => (log += part))
+  const first = async (client: Client, topic: string) => {
+    if (!(await client.topicNames()).includes(topic)) return null
+    const until = await client.offsets(topic, [0], 'stable')
+    for await (const records of client.read({ topic, from: new Map([[0, 0n]]), until, committedOnly: true }))
+      for (const { value } of records) return String(value)
+    return null
+  }
+  try {
+    await eventually(async () => (await first(inUs, 'eu.orders')) === 'from eu' && (await first(inEu, 'us.orders')) === 'from us')
+    const topics = await inUs.topicNames()
+    assert.ok(topics.includes('mm2-offsets.eu.internal') && !topics.some(each => each.startsWith('us.')), topics.join())
+  } finally {
+    worker.kill('SIGTERM')
+    const [code] = await once(worker, 'exit')
+    assert.equal(code, 0, log)
+  }
 })
 
 test('what is wrong is told at once', async () => {
