@@ -1,8 +1,10 @@
 /** A topic `_schemas` that Confluent's registry has written, of all its times, is taken over as it is. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realSystem } from '../../src/base.ts'
 import { openClient } from '../../src/client.ts'
 import { startBroker } from '../../src/millrace.ts'
+import { mirror } from '../../src/mirror.ts'
 import { startRegistry } from './registry.ts'
 
 /** Keys and values as bytes; null: a tombstone. */
@@ -126,4 +128,31 @@ test('records of all kinds and ages are read as Confluent reads them, and number
     (await registry.ask('POST', '/subjects/proto/versions', { schemaType: 'PROTOBUF', schema: 'syntax="proto3"; message M {}' })).body.id,
     3,
   )
+})
+
+test('a registry goes on with the topic that a mirror has copied, with the same ids', async () => {
+  await using from = await startBroker({ memory: true })
+  await using to = await startBroker({ memory: true })
+  await using source = openClient({ bootstrap: from.address })
+  await using target = openClient({ bootstrap: to.address })
+  const versions = '/subjects/copied-value/versions'
+  const ids: number[] = []
+  {
+    await using old = await startRegistry(from.address)
+    for (const schema of ['"int"', '"string"', '"bytes"'])
+      ids.push((await old.ask('POST', schema === '"int"' ? '/subjects/first/versions' : versions, { schema })).body.id)
+    await old.ask('PUT', '/mode', { mode: 'READONLY' })
+  }
+  const report = await mirror({
+    ...{ source, target, system: realSystem(), isWanted: topic => topic === '_schemas', acls: false, groups: false, merge: false },
+    ...{ dryRun: false, patienceMs: 5_000, signal: new AbortController().signal, onProgress() {}, onWaiting() {} },
+  })
+  assert.deepEqual(report.failed, [])
+  await using registry = await startRegistry(to.address)
+  assert.deepEqual((await registry.ask('GET', versions)).body, [1, 2])
+  for (const [index, schema] of ['"int"', '"string"', '"bytes"'].entries())
+    assert.equal((await registry.ask('GET', `/schemas/ids/${ids[index]}`)).body.schema, schema)
+  assert.equal((await registry.ask('POST', versions, { schema: '"long"' })).status, 422, 'the mode has come, too')
+  await registry.ask('PUT', '/mode', { mode: 'READWRITE' })
+  assert.equal((await registry.ask('POST', versions, { schema: '"bytes"' })).body.id, ids[2])
 })
