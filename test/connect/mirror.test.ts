@@ -201,6 +201,14 @@ test('records go to another Kafka than that of the worker, which remembers how f
   assert.match(found.value.errors.join(), /at least once\. Run a worker at that Kafka/)
 })
 
+test('a cluster is not copied into itself', async () => {
+  const same = { 'source.cluster.bootstrap.servers': workers.bootstrap, 'target.cluster.bootstrap.servers': workers.bootstrap }
+  await make('circle', { ...both(), ...same, 'connector.class': 'mirror-source', topics: 'orders' })
+  const { connector } = await worker.until('circle', status => status.connector.state === 'FAILED')
+  assert.match(connector.trace, /source and target are the same cluster/)
+  await worker.insist('DELETE', '/connectors/circle')
+})
+
 test('what cannot be is refused by its key', async () => {
   const config: Record<string, string> = { ...both(), 'connector.class': 'mirror-source', name: 'bad' }
   const problems: [Record<string, string>, string, RegExp][] = [

@@ -70,8 +70,8 @@ class CheckpointTask implements SourceTask {
   readonly #checkpoints: Checkpoints
   #emitMs: number
   #commitMs: number
-  /** Groups whose members in the target keep their offsets. */
-  #withMembers = new Set<string>()
+  /** Groups whose offsets in the target stay as they are, and why. */
+  #refused: ReadonlyMap<string, string> = new Map()
 
   constructor(config: CheckpointConfig, context: SourceContext, source: Client, target: Client) {
     this.#config = config
@@ -166,15 +166,21 @@ class CheckpointTask implements SourceTask {
     })
   }
 
+  /** What one group refuses does not keep the others back. */
   async #commit(translated: ReadonlyMap<GroupListing, readonly Checkpoint[]>): Promise<void> {
-    const withMembers = new Set<string>()
+    const refused = new Map<string, string>()
     for (const [listing, checkpoints] of translated) {
       const offsets = checkpoints.map(({ topic, partition, downstream, metadata }) => ({ topic, partition, offset: downstream, metadata }))
-      if (await moveForward(this.#target, listing, offsets)) continue
-      withMembers.add(listing.group)
-      if (!this.#withMembers.has(listing.group))
-        this.#context.log.info({ group: listing.group }, 'a group has members in the target: its offsets stay as they are')
+      try {
+        if (!(await moveForward(this.#target, listing, offsets))) refused.set(listing.group, 'it has members in the target')
+      } catch (error) {
+        if (!(error instanceof ClientError)) throw error
+        refused.set(listing.group, `${error.code}: ${error.message}`)
+      }
     }
-    this.#withMembers = withMembers
+    for (const [group, reason] of refused)
+      if (this.#refused.get(group) !== reason)
+        this.#context.log.warn({ group, reason }, 'the offsets of a group in the target stay as they are')
+    this.#refused = refused
   }
 }

@@ -4,8 +4,8 @@
  *
  * Partitions are shared among tasks. The first task also looks for new topics, and keeps configs and ACLs like those of the source.
  */
-import { pause } from '../../base.ts'
-import type { Client } from '../../client.ts'
+import { pause, settledWithin } from '../../base.ts'
+import { type Client, ClientError } from '../../client.ts'
 import { defineSource, type Offsets, type SourceContext, type SourceRecord, type SourceTask } from '../../connector.ts'
 import { requireNone } from '../required.ts'
 import { ensureTopic, namingOf, openCluster } from './clusters.ts'
@@ -37,13 +37,16 @@ export const mirrorSource = defineSource({
     requireNone(problemsOf(config))
     if (!config.enabled) return []
     await using source = openCluster('source', config, 'millrace-mirror')
+    await using target = openCluster('target', config, 'millrace-mirror')
+    await requireTwo(source, target)
     const all = await partitionsOf(source, config)
     // One task also if there are none: it looks for the first ones.
     const count = Math.max(1, Math.min(most, all.length))
     const known = digest(all)
     return Array.from({ length: count }, (_, task) => ({
       'task.assigned.partitions': all.filter((_, at) => at % count === task).join(),
-      'task.known.partitions': known,
+      // Who looks for new ones.
+      'task.known.partitions': task === 0 ? known : '',
     }))
   },
   async open(config, context) {
@@ -59,6 +62,27 @@ export const mirrorSource = defineSource({
     return task
   },
 })
+
+const lastSyncsMs = 2_000
+
+/** What is copied would be copied again, and so on. */
+async function requireTwo(source: Client, target: Client): Promise<void> {
+  const [from, to] = await Promise.all([source.cluster(), target.cluster()])
+  if (from.id !== null && from.id === to.id) throw new Error(`source and target are the same cluster (${from.id})`)
+}
+
+async function ensureSyncs(client: Client, topic: string, config: SourceConfig): Promise<void> {
+  try {
+    await ensureTopic(client, topic, config['offset-syncs.topic.replication.factor'])
+  } catch (error) {
+    if (!(error instanceof ClientError) || !error.code.endsWith('AUTHORIZATION_FAILED')) throw error
+    const elsewhere = config['offset-syncs.topic.location'] === 'source' ? ', set offset-syncs.topic.location=target' : ''
+    throw new Error(
+      `${topic} cannot be made (${error.code}): make it with one partition and cleanup.policy=compact and allow WRITE${elsewhere}, or set emit.offset-syncs.enabled=false`,
+      { cause: error },
+    )
+  }
+}
 
 class MirrorTask implements SourceTask {
   readonly #config: SourceConfig
@@ -88,7 +112,7 @@ class MirrorTask implements SourceTask {
       const atSource = config['offset-syncs.topic.location'] === 'source'
       const client = atSource ? this.#source : this.#target
       const topic = offsetSyncsTopic(naming, atSource ? naming.target : naming.source)
-      await ensureTopic(client, topic, config['offset-syncs.topic.replication.factor'])
+      await ensureSyncs(client, topic, config)
       this.#syncs = new SyncWriter(client, topic, { ...this.#context, signal: this.#end.signal })
     }
     this.#reading = await Reading.open(this.#source, assigned, topic => remoteTopic(naming, topic), config, this.#context)
@@ -99,6 +123,7 @@ class MirrorTask implements SourceTask {
     return this.#reading!.poll()
   }
 
+  /** The records are those that {@link poll} gave. */
   async committed(records: readonly SourceRecord[], placed: readonly (Offsets[number] | null)[]): Promise<void> {
     if (this.#syncs === null) return
     const runs = new Map<ReadRecord['from'], Run[]>()
@@ -116,10 +141,11 @@ class MirrorTask implements SourceTask {
 
   async close(): Promise<void> {
     this.#end.abort()
-    await this.#chores
     await this.#reading?.close()
-    await this.#syncs?.close()
+    // Without the last of them translations are coarser; a cluster that is away is not waited for.
+    if (this.#syncs !== null) await settledWithin(this.#context.system.timers, lastSyncsMs, [this.#syncs.close()])
     await Promise.all([this.#source.close(), this.#target.close()])
+    await this.#chores
   }
 
   /** What fails is tried again when it is next due. Does not reject. */
