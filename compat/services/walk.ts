@@ -61,7 +61,7 @@ async function walk(browser: Browser, urls: { console: string; registry: string;
     ...others,
   ]) {
     await page.goto(urls.console + path)
-    for (const text of await alertsOf(page)) wrong.push(`${path}: ${text}`)
+    for (const text of await alertsOf(page)) if (!isTrue(path, text)) wrong.push(`${path}: ${text}`)
   }
   assert.deepEqual(wrong, [])
   await page.goto(`${urls.console}/topics/${topic}/messages?from=beginning`)
@@ -69,6 +69,11 @@ async function walk(browser: Browser, urls: { console: string; registry: string;
   await page.goto(`${urls.console}/groups/${group}/members`)
   await page.getByText(topic).first().waitFor({ timeout: 30_000 })
   await ok('DELETE', uri)
+}
+
+/** Kafka gives tokens only to those who have logged in. */
+function isTrue(path: string, text: string): boolean {
+  return path === '/security/tokens' && text.includes('DELEGATION_TOKEN_REQUEST_NOT_ALLOWED')
 }
 
 /** Once the view has something to show. */
