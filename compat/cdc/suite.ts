@@ -1,5 +1,6 @@
 /**
- * Change data capture by a worker over a real PostgreSQL, both killed while rows change: `npm run compat -- cdc`. `CDC_SECONDS` is how long they change, `CDC_KILLS` how often
+ * Change data capture by a worker over a real PostgreSQL and a real MariaDB, all killed while rows change: `npm run compat -- cdc`.
+ * `CDC_DATABASES=mariadb` runs one of them; `CDC_SECONDS` is how long they change, `CDC_KILLS` how often
  * the worker is killed, `CDC_CRASHES` how often the database is.
  *
  * The topics are read as readers of committed records see them, and compared with the history that triggers write in the same transactions.
@@ -9,48 +10,62 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Client, openClient, type ReceivedRecord } from '../../src/client.ts'
-import { distributed, Worker } from '../connect/worker.ts'
+import { Missing } from '../support/cache.ts'
 import { unique, until } from '../support/kit.ts'
 import { type StartedPostgres, startPostgres } from '../support/stores.ts'
 import type { Report, Suite } from '../support/suite.ts'
+import { Mariadb, mariadbKills } from './mariadb.ts'
+import { Stage } from './stage.ts'
 import { type Address, Database, Load } from './tables.ts'
 import { type Envelope, type HistoryRow, judge } from './verdict.ts'
 
-const client = 'postgresql'
 const number = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise)
 
 export const cdc: Suite = {
   folder: 'cdc',
-  clients: [client],
+  clients: ['postgresql', 'mariadb'],
   async run({ bootstrap }, report) {
+    const wanted = process.env['CDC_DATABASES']?.split(',')
     const directory = mkdtempSync(join(tmpdir(), 'millrace-cdc-'))
-    const postgres = await startPostgres(['wal_level=logical', 'max_replication_slots=20', 'max_wal_senders=20'])
-    const kafka = openClient({ bootstrap })
-    const cluster = unique('cdc')
-    const converters = Object.fromEntries(
-      ['key', 'value'].flatMap(side => [
-        [`${side}.converter`, 'org.apache.kafka.connect.json.JsonConverter'],
-        [`${side}.converter.schemas.enable`, 'false'],
-      ]),
-    )
-    const quick = { 'session.timeout.ms': '3000', 'heartbeat.interval.ms': '500', 'scheduled.rebalance.max.delay.ms': '0' }
-    const properties = { ...distributed(cluster, { 'bootstrap.servers': bootstrap }), ...converters, ...quick }
-    const worker = await Worker.startMillrace(directory, 'worker', properties)
+    const stage = await Stage.start(bootstrap, directory)
     try {
-      const address = { port: postgres.postgres.port, user: postgres.user, password: postgres.password }
-      const cases = new Cases(postgres.postgres, address, kafka, worker)
-      for (const name of ['kills', 'signals', 'idle'] as const) await tell(name, () => cases[name](), report)
+      for (const [name, run] of [
+        ['postgresql', runPostgres],
+        ['mariadb', runMariadb],
+      ] as const)
+        if (wanted === undefined || wanted.includes(name)) await run(stage, report)
     } finally {
-      await worker.stop()
-      await kafka.close()
-      await postgres.remove()
+      await stage.close()
       rmSync(directory, { recursive: true, force: true })
     }
   },
 }
 
-async function tell(name: string, work: () => Promise<string>, report: Report): Promise<void> {
+async function runPostgres(stage: Stage, report: Report): Promise<void> {
+  const { postgres, user, password, remove } = await startPostgres(['wal_level=logical', 'max_replication_slots=20', 'max_wal_senders=20'])
+  try {
+    const cases = new Cases(postgres, { port: postgres.port, user, password }, stage)
+    for (const name of ['kills', 'signals', 'idle'] as const) await tell('postgresql', name, () => cases[name](), report)
+  } finally {
+    await remove()
+  }
+}
+
+async function runMariadb(stage: Stage, report: Report): Promise<void> {
+  try {
+    const server = await Mariadb.start()
+    try {
+      await tell('mariadb', 'kills', () => mariadbKills(server, stage, number('CDC_KILLS', 8), number('CDC_CRASHES', 2)), report)
+    } finally {
+      await server.remove()
+    }
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error
+    report({ client: 'mariadb', name: 'all', outcome: 'skip', detail: error.message })
+  }
+}
+
+async function tell(client: string, name: string, work: () => Promise<string>, report: Report): Promise<void> {
   try {
     report({ client, name, outcome: 'ok', detail: await work() })
   } catch (error) {
@@ -64,15 +79,13 @@ class Cases {
   readonly #postgres: Postgres
   readonly #address: Address
   readonly #database: Database
-  readonly #kafka: Client
-  readonly #worker: Worker
+  readonly #stage: Stage
 
-  constructor(postgres: Postgres, address: Address, kafka: Client, worker: Worker) {
+  constructor(postgres: Postgres, address: Address, stage: Stage) {
     this.#postgres = postgres
     this.#address = address
     this.#database = new Database(address)
-    this.#kafka = kafka
-    this.#worker = worker
+    this.#stage = stage
   }
 
   #config(prefix: string, more: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -96,21 +109,6 @@ class Cases {
     }
   }
 
-  async #create(name: string, config: Readonly<Record<string, string>>): Promise<void> {
-    await this.#worker.rest('PUT', `/connectors/${name}/config`, config)
-  }
-
-  /** Everything that readers of committed records see now. */
-  async #read(topic: string): Promise<ReceivedRecord[]> {
-    const [info] = await this.#kafka.topics([topic])
-    const partitions = info!.partitions.map(each => each.partition)
-    const ends = await this.#kafka.offsets(topic, partitions, 'stable')
-    const found: ReceivedRecord[] = []
-    const from = new Map(partitions.map(partition => [partition, 0n]))
-    for await (const records of this.#kafka.read({ topic, from, until: ends, committedOnly: true })) found.push(...records)
-    return found
-  }
-
   async #history(table: string): Promise<HistoryRow[]> {
     const rows = await this.#database.ask('select tx, op, old, new from history where tab = $1 order by seq', [table])
     return rows.map(({ tx, op, old, new: made }) => ({ tx: Number(tx), op, old, new: made }) as HistoryRow)
@@ -120,11 +118,7 @@ class Cases {
   async #caughtUp(prefix: string): Promise<void> {
     const note = unique('end')
     await this.#database.ask(`insert into loose values (nextval('versions'), $1)`, [note])
-    await until(
-      () => `the end is in the topic; the worker said ${this.#worker.log().slice(-600)}`,
-      async () => (await this.#read(`${prefix}.public.loose`).catch(() => [])).some(({ value }) => value?.includes(note) === true),
-      120,
-    )
+    await this.#stage.arrives(`${prefix}.public.loose`, note)
   }
 
   /** Kills both while rows change, from the first moment of the snapshot on. */
@@ -132,7 +126,7 @@ class Cases {
     const [seconds, kills, crashes] = [number('CDC_SECONDS', 75), number('CDC_KILLS', 8), number('CDC_CRASHES', 2)]
     await this.#database.create(number('CDC_ROWS', 20_000))
     const prefix = unique('shop')
-    await this.#create(
+    await this.#stage.create(
       'shop',
       this.#config(prefix, {
         'provide.transaction.metadata': 'true',
@@ -156,21 +150,20 @@ class Cases {
       ['items', ['id']],
       ['pairs', ['b', 'a']],
     ] as const) {
-      const records = await this.#read(`${prefix}.public.${table}`)
+      const records = await this.#stage.read(`${prefix}.public.${table}`)
       const { wrong, ...counts } = judge(records, await this.#history(table), key)
       assert.deepEqual([table, wrong, counts.readTwice], [table, [], 0])
       assert.ok(counts.events > 100 && counts.reads > 100, `${table}: ${JSON.stringify(counts)}`)
       found.push(`${table}: ${counts.events} events and ${counts.reads} rows read of ${counts.keys} keys`)
     }
     found.push(await this.#loose(prefix), await this.#details(prefix), await this.#transactions(prefix))
-    await this.#worker.rest('DELETE', '/connectors/shop')
+    await this.#stage.remove('shop')
     return found.join('; ')
   }
 
   async #act(act: string): Promise<void> {
     if (act === 'kill') {
-      await this.#worker.stop('SIGKILL')
-      await this.#worker.restart()
+      await this.#stage.kill()
     } else if (act === 'crash') {
       await this.#postgres.kill()
       await this.#postgres.restart()
@@ -180,7 +173,7 @@ class Cases {
   /** A table without a key: each row was read, or its change was seen, and none twice. */
   async #loose(prefix: string): Promise<string> {
     const [reads, events] = [new Set<string>(), new Set<string>()]
-    for (const { key, value } of await this.#read(`${prefix}.public.loose`)) {
+    for (const { key, value } of await this.#stage.read(`${prefix}.public.loose`)) {
       assert.equal(key, null)
       const { op, after, before, source } = JSON.parse(value!.toString()) as Envelope
       const version = String((after ?? before)!['version'])
@@ -207,7 +200,7 @@ class Cases {
 
   /** Large values that did not change, columns that came and went, dates before 1583. */
   async #details(prefix: string): Promise<string> {
-    const values = (await this.#read(`${prefix}.public.items`)).flatMap(({ value }) =>
+    const values = (await this.#stage.read(`${prefix}.public.items`)).flatMap(({ value }) =>
       value === null ? [] : [JSON.parse(value.toString()) as Envelope],
     )
     const unchanged = values.filter(({ after }) => after?.['body'] === '__debezium_unavailable_value')
@@ -226,12 +219,12 @@ class Cases {
   async #transactions(prefix: string): Promise<string> {
     const counts = new Map<string, number>()
     for (const table of ['items', 'pairs', 'loose'])
-      for (const { value } of await this.#read(`${prefix}.public.${table}`)) {
+      for (const { value } of await this.#stage.read(`${prefix}.public.${table}`)) {
         if (value === null) continue
         const { transaction } = JSON.parse(value.toString()) as { transaction: { id: string } | null }
         if (transaction !== null) counts.set(transaction.id.split(':')[0]!, (counts.get(transaction.id.split(':')[0]!) ?? 0) + 1)
       }
-    const said = (await this.#read(`${prefix}.transaction`)).map(
+    const said = (await this.#stage.read(`${prefix}.transaction`)).map(
       ({ value }) => JSON.parse(value!.toString()) as { status: string; id: string; event_count: number },
     )
     const [begun, ended] = ['BEGIN', 'END'].map(status => said.filter(each => each.status === status))
@@ -244,12 +237,8 @@ class Cases {
   /** Rows are read once more because a signal says so, while they change and the worker is killed. */
   async signals(): Promise<string> {
     const prefix = unique('signals')
-    await this.#create('signals', this.#config(prefix, { 'snapshot.mode': 'no_data', 'incremental.snapshot.chunk.size': '300' }))
-    await until(
-      () => 'the connector runs',
-      () => this.#worker.running('signals'),
-      60,
-    )
+    await this.#stage.create('signals', this.#config(prefix, { 'snapshot.mode': 'no_data', 'incremental.snapshot.chunk.size': '300' }))
+    await this.#stage.running('signals')
     await this.#caughtUp(prefix)
     const load = new Load(this.#database, 400, 10)
     await this.#database.ask(
@@ -265,29 +254,25 @@ class Cases {
     await until(
       () => 'the snapshot is done',
       async () => {
-        const found = await this.#worker.rest<{ offsets: { offset: Record<string, unknown> }[] }>('GET', '/connectors/signals/offsets')
-        return found.offsets.length > 0 && found.offsets.every(({ offset }) => offset['incremental_snapshot'] === undefined)
+        const found = await this.#stage.offsets('signals')
+        return found.length > 0 && found.every(offset => offset['incremental_snapshot'] === undefined)
       },
       120,
     )
     await this.#caughtUp(prefix)
-    const records = await this.#read(`${prefix}.public.items`)
+    const records = await this.#stage.read(`${prefix}.public.items`)
     const { wrong, ...counts } = judge(records, await this.#history('items'), ['id'])
     assert.deepEqual([wrong, counts.readTwice], [[], 0])
     assert.ok(counts.reads > (await rows()) / 2, JSON.stringify(counts))
-    await this.#worker.rest('DELETE', '/connectors/signals')
+    await this.#stage.remove('signals')
     return `${counts.reads} rows read among ${counts.events} events, through 3 kills`
   }
 
   /** A slot whose tables do not change keeps no WAL, though others write. */
   async idle(): Promise<string> {
     const prefix = unique('idle')
-    await this.#create('idle', this.#config(prefix, { 'snapshot.mode': 'no_data', 'table.include.list': 'public.nothing' }))
-    await until(
-      () => 'the connector runs',
-      () => this.#worker.running('idle'),
-      60,
-    )
+    await this.#stage.create('idle', this.#config(prefix, { 'snapshot.mode': 'no_data', 'table.include.list': 'public.nothing' }))
+    await this.#stage.running('idle')
     await this.#database.ask('create table noise (a text)')
     const lag = async () =>
       Number(
@@ -310,7 +295,7 @@ class Cases {
       },
       60,
     )
-    await this.#worker.rest('DELETE', '/connectors/idle')
+    await this.#stage.remove('idle')
     return `50 MB by other tables; the slot was at most ${Math.round(most / 1e6)} MB behind`
   }
 }

@@ -6,11 +6,12 @@ export interface Envelope {
   readonly op: string
   readonly before: Row | null
   readonly after: Row | null
-  readonly source: { readonly txId: number | null; readonly snapshot: string; readonly lsn: number | null }
+  readonly source: { readonly txId?: number | null; readonly snapshot: string; readonly lsn: number | null }
 }
 
 export interface HistoryRow {
-  readonly tx: number
+  /** null: the database does not tell it to triggers. */
+  readonly tx: number | null
   readonly op: 'INSERT' | 'UPDATE' | 'DELETE'
   readonly old: Row | null
   readonly new: Row | null
@@ -19,7 +20,7 @@ export interface HistoryRow {
 /** An event of one key: `12|u|34` is an update by transaction 12 to version 34; `T` is a tombstone. */
 type Event = string
 
-const eventOf = (tx: number, op: string, row: Row | null): Event => `${tx}|${op}|${op === 'd' ? '' : row?.['version']}`
+const eventOf = (tx: number | null, op: string, row: Row | null): Event => `${tx ?? ''}|${op}|${op === 'd' ? '' : row?.['version']}`
 
 function add(events: Map<string, Event[]>, key: string, ...more: Event[]): void {
   events.set(key, [...(events.get(key) ?? []), ...more])
@@ -65,7 +66,7 @@ export function judge(records: readonly ReceivedRecord[], history: readonly Hist
         ? 'T'
         : envelope.op === 'r'
           ? String(envelope.after!['version'])
-          : eventOf(envelope.source.txId!, envelope.op, envelope.after)
+          : eventOf(envelope.source.txId ?? null, envelope.op, envelope.after)
     seen.set(name, [...(seen.get(name) ?? []), { event, isRead: envelope?.op === 'r' }])
   }
   const wrong: string[] = []

@@ -41,6 +41,8 @@ interface Column<R> {
 }
 
 export class CapturedTable<R = string> {
+  readonly schema: string
+  readonly table: string
   /** `schema.table` */
   readonly name: string
   readonly topic: string
@@ -55,6 +57,8 @@ export class CapturedTable<R = string> {
   constructor(schema: string, table: string, columns: readonly CapturedColumn<R>[], key: readonly string[], options: TableOptions) {
     const { config, isColumnCaptured, source } = options
     this.#options = options
+    this.schema = schema
+    this.table = table
     this.name = `${schema}.${table}`
     this.topic = topicName(config['topic.prefix'], schema, table)
     const known = columns.flatMap((column, index) => columnOf(column, index, config['field.name.adjustment.mode']))

@@ -35,6 +35,8 @@ export type Frame =
       readonly rows: readonly { readonly before: Cells | null; readonly after: Cells | null }[]
       readonly timestampMs: number
       readonly pos: number
+      /** In the binlog. */
+      readonly bytes: number
     }
   | { readonly kind: 'end'; readonly place: Place }
   /** Another file, between transactions. */
@@ -149,7 +151,15 @@ export class Binlog {
           if (name === 'updaterows') return row as { before: Cells; after: Cells }
           return name === 'writerows' ? { before: null, after: row as Cells } : { before: row as Cells, after: null }
         })
-        return { kind: 'rows', op: ops[name], table: event.tableId!, rows: shown, timestampMs: event.timestamp, pos: event.nextPosition }
+        return {
+          kind: 'rows',
+          op: ops[name],
+          table: event.tableId!,
+          rows: shown,
+          timestampMs: event.timestamp,
+          pos: event.nextPosition,
+          bytes: event.size,
+        }
       }
       default:
         return null

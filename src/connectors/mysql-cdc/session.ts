@@ -12,6 +12,8 @@ import type { Place, Position } from './position.ts'
 import { enterSnapshot, readSnapshot } from './snapshot.ts'
 
 const defaultQueueBytes = 4_194_304
+/** Of changes that are handed on together. */
+const mostAtOnceBytes = 4_194_304
 
 export class Session implements ChangeSession<Position> {
   readonly #config: Config
@@ -124,6 +126,7 @@ export class Session implements ChangeSession<Position> {
       return out
     }
     const most = this.#config['max.batch.size']
+    let bytes = 0
     for (let frame = binlog.take(); ; frame = binlog.take()) {
       if (frame === null) {
         if (out.length > 0) break
@@ -132,7 +135,8 @@ export class Session implements ChangeSession<Position> {
         if (frame === null) break
       }
       await changes.take(frame, out)
-      if (out.length >= most) break
+      if (frame.kind === 'rows') bytes += frame.bytes
+      if (out.length >= most || bytes >= mostAtOnceBytes) break
     }
     await this.#beat(changes, out)
     this.#position = changes.position

@@ -71,8 +71,7 @@ export class Records {
   }
 
   #sourceOf(table: CapturedTable, whence: Whence): Struct {
-    const dot = table.name.indexOf('.')
-    return this.#source(table.name.slice(0, dot), table.name.slice(dot + 1), whence)
+    return this.#source(table.schema, table.table, whence)
   }
 
   read(table: CapturedTable, cells: readonly Cell[], whence: Whence): Draft {

@@ -28,6 +28,7 @@ async function open(
     logicalMessages: true,
     mostBytes: 100_000,
     statusMs: 20,
+    idleMs: 60_000,
     ...more,
   }
   const stream = await ReplicationStream.start(client, system, options)
@@ -107,3 +108,14 @@ test('a message that is no part of the protocol ends the stream', () =>
     await assert.rejects(next(stream), /has no message "z"/)
     server.sendRaw(Buffer.from('w'))
   }))
+
+test('a stream from which nobody takes anything ends, so that the server can shut down', () =>
+  open(
+    async (stream, server) => {
+      server.send(5n, Buffer.from('one'))
+      await server.ended()
+      assert.equal(stream.take()?.kind, 'data')
+      assert.throws(() => stream.take(), RetriableError)
+    },
+    { idleMs: 50 },
+  ))

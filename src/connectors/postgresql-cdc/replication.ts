@@ -7,6 +7,7 @@
  */
 import type { Client } from 'pg'
 import { ByteReader, MalformedInput, type System, type Timer } from '../../base.ts'
+import { RetriableError } from '../../connector.ts'
 import { fail, literal, quoted } from './connection.ts'
 import { lsnText } from './lsn.ts'
 
@@ -24,6 +25,8 @@ export interface StreamOptions {
   readonly logicalMessages: boolean
   readonly mostBytes: number
   readonly statusMs: number
+  /** When nobody has taken anything for so long, the stream ends: a task that is paused would keep the server from shutting down. */
+  readonly idleMs: number
 }
 
 /** What `pg` does not declare of its connection. */
@@ -52,6 +55,7 @@ export class ReplicationStream {
   #wake: (() => void) | null = null
   #timer: Timer | null = null
   #isClosed = false
+  #takenMs: number
 
   /** Takes the client. Resolves when the stream has begun. */
   static async start(client: Client, system: System, options: StreamOptions): Promise<ReplicationStream> {
@@ -66,6 +70,7 @@ export class ReplicationStream {
     this.#system = system
     this.#options = options
     this.#received = this.#confirmed = options.from
+    this.#takenMs = system.clock.monotonic()
   }
 
   #begin(): Promise<void> {
@@ -130,6 +135,7 @@ export class ReplicationStream {
 
   /** The next one that has arrived; null: none yet. Throws when the stream has ended and all before that was taken. */
   take(): Frame | null {
+    this.#takenMs = this.#system.clock.monotonic()
     const frame = this.#frames[this.#next]
     if (frame === undefined) {
       this.#frames = []
@@ -177,6 +183,11 @@ export class ReplicationStream {
   /** From time to time also when there is nothing new, so that the server does not take us for dead. */
   #sendStatus(): void {
     if (this.#isClosed || this.#error !== null) return
+    if (this.#system.clock.monotonic() - this.#takenMs > this.#options.idleMs) {
+      this.#end(new RetriableError('nobody has asked for changes for a while; the stream is begun anew'))
+      void this.close()
+      return
+    }
     this.#timer?.cancel()
     this.#timer = this.#system.timers.after(this.#options.statusMs, () => this.#sendStatus())
     const status = Buffer.alloc(34)

@@ -97,6 +97,11 @@ export class FakeServer {
     return new Promise(resolve => this.#changed.push(resolve))
   }
 
+  /** Resolves when the client has gone. */
+  ended(): Promise<void> {
+    return new Promise(resolve => this.#socket!.once('close', () => resolve()))
+  }
+
   drop(): void {
     this.#socket?.destroy()
   }

@@ -32,6 +32,9 @@ const version = 'millrace'
 /** The first that sends logical messages, which incremental snapshots need. */
 const messagesSince = 140_000
 const defaultQueueBytes = 4_194_304
+const idleMs = 60_000
+/** Of changes that are handed on together. */
+const mostAtOnceBytes = 4_194_304
 
 export class Session implements ChangeSession<Position> {
   readonly #config: Config
@@ -167,6 +170,7 @@ export class Session implements ChangeSession<Position> {
       logicalMessages: this.#serverVersion >= messagesSince,
       mostBytes: this.#config['max.queue.size.in.bytes'] || defaultQueueBytes,
       statusMs: this.#config['status.update.interval.ms'],
+      idleMs,
     })
     const incremental = this.#incrementalSnapshot(position)
     this.#incremental = incremental
@@ -246,6 +250,7 @@ export class Session implements ChangeSession<Position> {
     }
     await this.#incremental?.step()
     const most = this.#config['max.batch.size']
+    let bytes = 0
     for (let frame = stream.take(); ; frame = stream.take()) {
       if (frame === null) {
         if (out.length > 0) break
@@ -254,7 +259,8 @@ export class Session implements ChangeSession<Position> {
         if (frame === null) break
       }
       await changes.take(frame, out)
-      if (out.length >= most) break
+      if (frame.kind === 'data') bytes += frame.body.length
+      if (out.length >= most || bytes >= mostAtOnceBytes) break
     }
     await this.#beat(changes, out)
     this.#position = changes.position
