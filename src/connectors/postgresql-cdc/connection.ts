@@ -23,8 +23,7 @@ export async function connect(config: Config, files: FileSystem, purpose: 'queri
   try {
     return await open(config, purpose, ssl)
   } catch (error) {
-    if (mode === 'prefer' && ssl !== false && /does not support SSL/.test((error as Error).message))
-      return open(config, purpose, false).catch(fail)
+    if (mode === 'prefer' && ssl !== false && noTls.test((error as Error).message)) return open(config, purpose, false).catch(fail)
     return fail(error)
   }
 }
@@ -80,10 +79,13 @@ async function open(config: Config, purpose: 'queries' | 'replication', ssl: boo
 /** Later it may go: connections, resources, an operator's intervention, a slot that its last reader has not left yet. */
 const passing = /^(?:08|53|57|58|40|55006|55P03|25P0[34])/
 
+const noTls = /does not support SSL/
+
 /** Throws what the worker is to make of it. */
 export function fail(error: unknown): never {
   if (error instanceof RetriableError) throw error
   const { code = '', severity, message } = error as { code?: string; severity?: string; message: string }
+  if (noTls.test(message)) throw new Error(`${message}; database.sslmode=prefer or disable goes without`, { cause: error })
   // Only errors of the server have a severity; the others are of the connection.
   if (severity === undefined && error instanceof Error && (code !== '' || /connection|timeout|socket|terminated|closed/i.test(message)))
     throw new RetriableError(`PostgreSQL is away: ${message || code}`, { cause: error })

@@ -1,5 +1,6 @@
 /** The publication and the replication slot, made when they are missing. */
 import type { Client } from 'pg'
+import { RetriableError } from '../../connector.ts'
 import { ask, askText, fail, quoted } from './connection.ts'
 import type { Config } from './keys.ts'
 import { parseLsn } from './lsn.ts'
@@ -79,13 +80,23 @@ export async function requirePublication(client: Client, config: Config, tables:
   }
   if (mode === 'disabled') throw new Error(`there is no publication ${name}, and publication.autocreate.mode=disabled does not create it`)
   const root = config['publish.via.partition.root'] ? ' WITH (publish_via_partition_root = true)' : ''
-  if (mode === 'all_tables') await ask(client, `CREATE PUBLICATION ${quoted(name)} FOR ALL TABLES${root}`)
-  else if (mode === 'no_tables') await ask(client, `CREATE PUBLICATION ${quoted(name)}${root}`)
-  else {
+  let what = mode === 'all_tables' ? ' FOR ALL TABLES' : ''
+  if (mode === 'filtered') {
     const captured = await tablesOf(config, tables)
     if (captured.length === 0) throw new Error('publication.autocreate.mode=filtered: no table is captured')
-    await ask(client, `CREATE PUBLICATION ${quoted(name)} FOR TABLE ${captured.join(', ')}${root}`)
+    what = ` FOR TABLE ${captured.join(', ')}`
   }
+  const sql = `CREATE PUBLICATION ${quoted(name)}${what}${root}`
+  await ask(client, sql).catch(error => {
+    if (error instanceof RetriableError) throw error
+    const hint =
+      mode === 'all_tables'
+        ? ' One for all tables needs a superuser; publication.autocreate.mode=filtered needs an owner of the tables.'
+        : ''
+    throw new Error(`the publication ${name} is missing and cannot be created: ${(error as Error).message}.${hint} It would be: ${sql}`, {
+      cause: error,
+    })
+  })
 }
 
 async function tablesOf(config: Config, tables: Tables): Promise<string[]> {
