@@ -4,8 +4,9 @@
  */
 import type { SeededRandom } from '../../sim/world/random.ts'
 
+// Without İ: beside a wildcard, event-ruler 2.1.0 takes any text for one that equals it without regard to case.
 const names = ['a', 'b', 'c', 'a.b', 'd', 'é', 'prefix']
-const texts = ['', 'x', 'X', 'xy', 'xyz', 'yx', 'ß', 'SS', 'ss', 'İ', 'ﬁ', 'é', '漢', '😀', '5', 'a"b', '\\', '*', 'true', '10.0.0']
+const texts = ['', 'x', 'X', 'xy', 'xyz', 'yx', 'ß', 'SS', 'ss', 'ﬁ', 'é', '漢', '😀', '5', 'a"b', '\\', '*', 'true', '10.0.0']
 const addresses = ['10.0.0.1', '10.0.0.255', '10.1.2.3', '11.0.0.0', '::1', '2001:db8::1', '::ffff:10.0.0.1', '::ffff:0a00:0001', '1::2::3']
 const numbers = [
   '0',

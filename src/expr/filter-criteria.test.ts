@@ -83,8 +83,8 @@ test('addresses', () => {
   )
   check({ a: [{ cidr: '10.0.0.0/31' }] }, [a('10.0.0.1')], [a('10.0.0.2')])
   check({ a: [{ cidr: '2001:db8::/32' }] }, [a('2001:db8::1'), a('2001:DB8:1:2:3:4:5:6')], [a('2001:db9::'), a('::1'), a('2001:db8:::1')])
-  check({ a: ['10.0.0.1', { prefix: '10.' }] }, [a('10.0.0.1'), a('010.0.0.1'), a('10.x')], [a('10.0.0.2')])
-  // As since event-ruler 2: before, with a number in the same field, addresses were texts.
+  check({ a: ['10.0.0.1', { prefix: '10.' }] }, [a('10.0.0.1'), a('010.0.0.1'), a('10.x'), a('10.0.0.2')], [a('11.0.0.2')])
+  // As since event-ruler 2: before, an address was no text for other matchers, and with a number in the same field, addresses were texts.
   check({ a: [{ cidr: '10.0.0.0/8' }, 5] }, [a(5), a('10.0.0.1')], [a('11.0.0.1')])
 })
 

@@ -2,7 +2,7 @@
  * One value of an event, and what a field of a pattern asks of it: a value, or an object such as `{"prefix": "AB"}`.
  *
  * As in event-ruler, a string is compared with its quotes, so that it never equals a number; and a field whose pattern has a number looks at numbers only as
- * numbers, one that has an address looks at addresses only as addresses.
+ * numbers, one that has an address looks at addresses also as addresses.
  */
 import { stringifyLossless } from '../../base.ts'
 import { ExprError } from '../errors.ts'
@@ -19,7 +19,7 @@ export interface Leaf {
   readonly isString: boolean
 }
 
-/** A leaf as one field looks at it: as a number, as an address, or as text. */
+/** A leaf as one field looks at it: as a number, as text, or as an address and text. */
 export interface Seen {
   readonly text: string | null
   readonly number: number | null
@@ -47,7 +47,7 @@ export function see({ text, isString }: Leaf, sees: ReadonlySet<Wanted['sees']>)
   }
   if (sees.has('address')) {
     const digits = addressDigits(isString ? text.slice(1, -1) : text)
-    if (digits !== null) return { text: null, number: null, digits }
+    if (digits !== null) return { text, number: null, digits }
   }
   return { text, number: null, digits: null }
 }
