@@ -1,15 +1,20 @@
 /** Services and functions are killed while records go through: what is counted afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Services } from '../support/services.ts'
 import { counted, end, eventually, runnersOf, type Stage } from './stage.ts'
 
-const records = 40_000
+const leastRecords = 20_000
 const kills = 4
 const slowCopy = `export const main_handler = async ({ Records }) => {
   await new Promise(resolve => setTimeout(resolve, 5))
   return Records.map(({ Ckafka }) => ({ key: Ckafka.msgKey, value: Ckafka.msgBody }))
 }`
 
-async function through(stage: Stage, name: string, exactlyOnce: boolean): Promise<ReturnType<typeof counted> & { killedRunners: number }> {
+async function through(
+  stage: Stage,
+  name: string,
+  exactlyOnce: boolean,
+): Promise<ReturnType<typeof counted> & { records: number; killedRunners: number }> {
   const [from, to] = [`${name}-numbers`, `${name}-copies`]
   await stage.topics(4, from, to)
   await stage.create(name, {
@@ -20,11 +25,13 @@ async function through(stage: Stage, name: string, exactlyOnce: boolean): Promis
     maxWaitMs: 10,
     concurrency: { most: 4 },
   })
-  const numbers = Array.from({ length: records }, (_, at) => String(at))
   let killedRunners = 0
+  const others: Services[] = []
+  let isKilling = true
   const killing = (async () => {
     for (let kill = 0; kill < kills; kill++) {
       const other = await stage.another()
+      others.push(other)
       await eventually('the other one has its share', () => runnersOf(other.pid).length > 0)
       await sleep(500)
       // The functions first, then who calls them: once the other one, once the first.
@@ -39,25 +46,34 @@ async function through(stage: Stage, name: string, exactlyOnce: boolean): Promis
         await other.close()
       }
     }
-  })()
-  for (let at = 0; at < records; at += 1_000) {
-    await stage.send(from, numbers.slice(at, at + 1_000), value => value)
+  })().finally(async () => {
+    isKilling = false
+    // What follows is not to have any of them beside it.
+    await Promise.all(others.map(other => other.close()))
+  })
+  // It is looked at when all is sent.
+  killing.catch(() => {})
+  const numbers: string[] = []
+  while (isKilling || numbers.length < leastRecords) {
+    const more = Array.from({ length: 500 }, (_, at) => String(numbers.length + at))
+    await stage.send(from, more, value => value)
+    numbers.push(...more)
     await sleep(250)
   }
   await killing
   await stage.done(name, from)
   await eventually('it runs', async () => (await stage.status(name)).state === 'RUNNING')
-  return { ...counted(await stage.stored(to), numbers), killedRunners }
+  return { ...counted(await stage.stored(to), numbers), records: numbers.length, killedRunners }
 }
 
 export async function atLeastOnce(stage: Stage): Promise<string> {
-  const { missing, repeated, foreign, killedRunners } = await through(stage, 'at-least', false)
+  const { records, missing, repeated, foreign, killedRunners } = await through(stage, 'at-least', false)
   if (missing + foreign > 0) throw new Error(`${missing} missing, ${foreign} foreign`)
   return `${records} records, ${kills} services and ${killedRunners} functions killed: none is missing, ${repeated} are there twice`
 }
 
 export async function exactlyOnce(stage: Stage): Promise<string> {
-  const { missing, repeated, foreign, killedRunners } = await through(stage, 'exactly', true)
+  const { records, missing, repeated, foreign, killedRunners } = await through(stage, 'exactly', true)
   if (missing + foreign + repeated > 0) throw new Error(`${missing} missing, ${repeated} repeated, ${foreign} foreign`)
   return `${records} records, ${kills} services and ${killedRunners} functions killed: each is there once`
 }

@@ -1,6 +1,6 @@
 /**
  * What Node's permission model leaves open to a function, and what no function needs: signals to other processes of the same user (SIGUSR1 would open the
- * debugger of the process that started this one), flags of V8 that write files, sockets in the file system, other processes' priorities.
+ * debugger of the process that started this one), flags of V8 and traces that write files, sockets in the file system, other processes' priorities.
  *
  * It takes these ways away from Node's own objects, where all that leads there has to pass. It is one wall of several, not a proof: docs/security.md says what
  * is left.
@@ -25,6 +25,7 @@ export function lockDown(channel: Socket): void {
   take(process, 'use the inner parts of Node', 'binding', '_linkedBinding')
   take(builtin('node:os'), 'change priorities', 'setPriority')
   take(builtin('node:v8'), 'change flags of V8', 'setFlagsFromString', 'setHeapSnapshotNearHeapLimit')
+  take(builtin('node:trace_events'), 'write traces', 'createTracing')
   const { ChildProcess } = builtin('node:child_process')
   take(handleOf(new (ChildProcess as new () => object)()), 'start processes', 'spawn', 'kill')
   take(handleOf(channel), 'use sockets in the file system', 'connect', 'bind', 'fchmod')
