@@ -32,6 +32,8 @@ function statusOf(error: unknown): number | null {
   if (error instanceof FunctionError) return 422
   if (error instanceof ChangedMeanwhile) return 409
   if (!(error instanceof ClientError)) return null
+  // A definition is one record.
+  if (error.code === 'MESSAGE_TOO_LARGE') return 413
   if (/_AUTHORIZATION_FAILED$/.test(error.code)) return 403
   if (/^(?:UNREACHABLE|TIMEOUT|REQUEST_TIMED_OUT|LEADER_NOT_AVAILABLE|COORDINATOR_.*|NOT_COORDINATOR)$/.test(error.code)) return 503
   return 502

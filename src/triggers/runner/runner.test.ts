@@ -135,7 +135,7 @@ test('what a function sends that is no answer ends its process', async () => {
   ])
     assert.equal(await kindOf(forge(`frame('${text}')`)), 'crash', text)
   assert.equal(await kindOf(forge(`frame('{')`)), 'output')
-  assert.match(await kindOf(forge(`frame('['.repeat(10_000))`)), 'output')
+  assert.equal(await kindOf(forge(`frame('['.repeat(10_000))`)), 'output')
   const code = forge(
     `frame(JSON.stringify({ id: 1, ok: false, error: { type: 'x'.repeat(1000), message: 'y'.repeat(50000), stack: 'z' } }))`,
   )
