@@ -12,6 +12,7 @@
  *   npm run sim -- … --processes 1    for the worlds of all these; default: one for each core
  *   npm run sim -- kill               kill -9 of a real broker process under load
  *   npm run sim -- worst              each API's worst requests while another client works; --elements 20000, --only Fetch, --verbose
+ *   npm run sim -- worst-services     the worst requests to registry, REST proxy and console; --only v3, --verbose
  *
  * If a guarantee is broken or a planted bug is not found, it prints the seed to replay and exits with a nonzero code.
  */
@@ -37,6 +38,7 @@ import {
   tellsOneStory,
 } from './scenarios.ts'
 import { worst } from './worst.ts'
+import { worstServices } from './worst-services.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -139,8 +141,17 @@ async function worstRequests(): Promise<void> {
   console.log(`worst requests: ${requests}, the longest turn of the event loop took ${longestMs.toFixed(0)} ms of processor time`)
 }
 
+async function worstOfServices(): Promise<void> {
+  const log = values.verbose ? { log: (line: string) => console.log(line) } : {}
+  const { requests, longestMs } = await worstServices({ only: values.only, mostTurnMs: 30, ...log })
+  console.log(
+    `worst requests to services: ${requests}, the longest turn of the event loop took ${longestMs.toFixed(0)} ms of processor time`,
+  )
+}
+
 try {
   if (positionals[0] === 'worst') await worstRequests()
+  else if (positionals[0] === 'worst-services') await worstOfServices()
   else if (positionals[0] === 'kill') await killLoop({ seed: firstSeed, kills: Number(values.kills) })
   else {
     const seeds = Number(values.seeds)

@@ -67,6 +67,8 @@ export interface RestSettings {
   readonly mostInstances: number
   /** Streams end after so long without records, or if their reader takes none. */
   readonly streamIdleMs: number
+  /** The connection of a member that reads a stream of events must outlast what was sent over it for so long before that is committed. */
+  readonly commitAfterMs: number
 }
 
 export interface TriggersSettings {

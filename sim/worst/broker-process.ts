@@ -5,13 +5,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { memoryFileSystem, realSystem, watchTurns } from '../../src/base.ts'
+import { memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, startBroker } from '../../src/broker.ts'
+import { TurnMeter, type Turns } from './turn-meter.ts'
 
-export interface Report {
-  /** Processor time of the longest turn, and of all, since the last report. */
-  longestMs: number
-  totalMs: number
+export interface Report extends Turns {
   /** Lines of the audit log since the last report. */
   auditLines: number
 }
@@ -20,11 +18,6 @@ export type Question = 'report' | 'used bytes'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
-
-const threadMs = () => {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1000
-}
 
 const jaas = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-pw";'
 let auditLines = 0
@@ -59,15 +52,7 @@ const broker = await startBroker({
   },
 })
 
-let longestMs = 0
-let beganMs = threadMs()
-let atMs = beganMs
-const count = () => {
-  const nowMs = threadMs()
-  longestMs = Math.max(longestMs, nowMs - atMs)
-  atMs = nowMs
-}
-watchTurns(count)
+const meter = new TurnMeter()
 
 /** After everything that nobody needs was collected, without what lies on the disk: that is in memory as well, but not the broker's. */
 async function usedBytes(): Promise<number> {
@@ -80,14 +65,13 @@ async function usedBytes(): Promise<number> {
 }
 
 process.on('message', async (question: Question) => {
-  // What ran after the end of the last turn was not counted yet.
-  count()
+  meter.count()
   if (question === 'used bytes') process.send!(await usedBytes())
-  else process.send!({ longestMs, totalMs: threadMs() - beganMs, auditLines } satisfies Report)
+  else process.send!({ ...meter.turns, auditLines } satisfies Report)
   // What follows is no longer what was asked for; nor is a collection the broker's work.
   setImmediate(() => {
-    longestMs = auditLines = 0
-    beganMs = atMs = threadMs()
+    auditLines = 0
+    meter.reset()
   })
 })
 // Whoever started this process is gone when its channel closes: then this one must not stay behind.

@@ -189,3 +189,16 @@ test('what others wait for goes on while a large document is read', async () => 
   assert.ok(turnsOfOthers > 20, `${turnsOfOthers} turns`)
   assert.equal(parseInTurns('[1]', slow) instanceof Promise, false, 'a small one is read at once')
 })
+
+test('what is written without loss is the same with and without long numbers in it', () => {
+  const document = { list: [1, 'a', null, { __proto__: 1 }], date: new Date(0) }
+  assert.equal(stringifyLossless(document), JSON.stringify(document))
+  assert.equal(
+    stringifyLossless({ ...document, long: 2n ** 63n }),
+    JSON.stringify({ ...document, long: 0 }).replace(':0}', ':9223372036854775808}'),
+  )
+  assert.equal(stringifyLossless([2n ** 53n], 2), '[\n  9007199254740992\n]')
+  const circular: unknown[] = [1n]
+  circular.push(circular)
+  assert.throws(() => stringifyLossless(circular), /circular/)
+})

@@ -5,7 +5,7 @@
  * until a broker says otherwise.
  */
 import type { Admin } from '@platformatic/kafka'
-import type { System } from '../base.ts'
+import { runInSlices, type System, type Turns } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { errorName, errorText, zeroUuid } from '../protocol.ts'
 import { fetchPositions, moved } from './fetching.ts'
@@ -24,12 +24,14 @@ export class StoredBatchReader implements BatchReader {
   readonly #admin: Admin
   readonly #requests: Requests
   readonly #bootstrap: string
+  readonly #turns: Turns
   readonly #forget: () => void
   readonly #topics = new Map<string, KnownTopic | ClientError>()
 
-  constructor(admin: Admin, system: System, bootstrap: string, forget: () => void) {
+  constructor(admin: Admin, { system, turns, bootstrap }: { system: System; turns: Turns; bootstrap: string }, forget: () => void) {
     this.#admin = admin
     this.#requests = new Requests(admin, system)
+    this.#turns = turns
     this.#bootstrap = bootstrap
     this.#forget = forget
   }
@@ -65,7 +67,7 @@ export class StoredBatchReader implements BatchReader {
       else if (error !== 'NONE') {
         polled.failed.push({ topic, partition, offset: from, error: new ClientError(error, `${topic}-${partition}: ${errorText(error)}`) })
       } else {
-        const { batches, next, damage } = takeBatches(topic, fetched, options.committedOnly === true, from)
+        const { batches, next, damage } = await runInSlices(this.#turns, takeBatches(topic, fetched, options.committedOnly === true, from))
         // Those before the damage are given first; the next poll begins at it.
         if (damage !== null && batches.length === 0) polled.failed.push({ topic, partition, offset: from, error: damage })
         else polled.partitions.push({ topic, partition, batches, next, stableOffset: BigInt(fetched.lastStableOffset) })

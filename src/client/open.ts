@@ -41,6 +41,7 @@ const longestGreetingMs = 15_000
 export function openClient(options: ClientOptions): Client {
   const { bootstrap } = options
   const system = realSystem(options.files)
+  const turns = new Turns(system)
   const bootstrapBrokers = parseBootstrap(bootstrap)
   const security = securityOf(options, bootstrapBrokers.map(hostOf), system)
   const base = {
@@ -59,7 +60,7 @@ export function openClient(options: ClientOptions): Client {
     return part
   }
   const admin = lazily(() => keep(new Admin(base)))
-  const sender = lazily(() => keep(new RecordSender(base, new Turns(system))))
+  const sender = lazily(() => keep(new RecordSender(base, turns)))
   const requests = lazily(() => new Requests(admin(), system))
   // Fetches wait at the broker, and what comes behind them on the same connection waits as well.
   const reader = lazily(() => new Requests(keep(new Admin(base)), system))
@@ -90,11 +91,11 @@ export function openClient(options: ClientOptions): Client {
     topicSizes: () => ask(topicSizes),
     deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
     setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
-    read: reading => readRecords(askOver(reader), reading),
+    read: reading => readRecords(askOver(reader), reading, turns),
     readBatches: reading => readBatches(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
-    ...ownConnections({ system, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }),
+    ...ownConnections({ system, turns, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }),
     join: async joining => {
       await greeted()
       const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
@@ -192,6 +193,7 @@ async function setGroupOffsets(admin: Admin, groupId: string, offsets: readonly 
 
 interface OwnConnections {
   readonly system: System
+  readonly turns: Turns
   readonly bootstrap: string
   readonly ask: Ask
   /** A new one. */
@@ -201,14 +203,14 @@ interface OwnConnections {
 }
 
 /** What sends so much, or waits so long, that nothing else should wait behind it. */
-function ownConnections({ system, bootstrap, ask, admin, forget }: OwnConnections) {
+function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnConnections) {
   const withOwn = <T>(open: (own: Admin, forgetOwn: () => void) => T): T => {
     const own = admin()
     return open(own, () => forget(own))
   }
   return {
-    openReader: () => withOwn((own, forgetOwn) => new PollingReader(own, system, bootstrap, forgetOwn)),
-    openBatchReader: () => withOwn((own, forgetOwn) => new StoredBatchReader(own, system, bootstrap, forgetOwn)),
+    openReader: () => withOwn((own, forgetOwn) => new PollingReader(own, { system, turns, bootstrap }, forgetOwn)),
+    openBatchReader: () => withOwn((own, forgetOwn) => new StoredBatchReader(own, { system, turns, bootstrap }, forgetOwn)),
     openBatchSender: (acks: 'all' | 1) => withOwn((own, forgetOwn) => new SingleBatchSender(own, system, bootstrap, acks, forgetOwn)),
     openBatchWriter: (writing: BatchWriterOptions) =>
       withOwn((own, forgetOwn) => openBatchWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),

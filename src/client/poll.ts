@@ -4,7 +4,7 @@
  * One request goes to each leader, for all topics. Who leads is remembered until a broker says otherwise.
  */
 import type { Admin } from '@platformatic/kafka'
-import type { System } from '../base.ts'
+import { runInSlices, type System, type Turns } from '../base.ts'
 import { errorName } from '../protocol.ts'
 import { fetchPositions, moved } from './fetching.ts'
 import { take } from './read.ts'
@@ -22,12 +22,14 @@ export class PollingReader implements Reader {
   readonly #admin: Admin
   readonly #requests: Requests
   readonly #bootstrap: string
+  readonly #turns: Turns
   readonly #forget: () => void
   readonly #topics = new Map<string, KnownTopic>()
 
-  constructor(admin: Admin, system: System, bootstrap: string, forget: () => void) {
+  constructor(admin: Admin, { system, turns, bootstrap }: { system: System; turns: Turns; bootstrap: string }, forget: () => void) {
     this.#admin = admin
     this.#requests = new Requests(admin, system)
+    this.#turns = turns
     this.#bootstrap = bootstrap
     this.#forget = forget
   }
@@ -61,11 +63,8 @@ export class PollingReader implements Reader {
       else {
         refusePartition(topic, partition, fetched.errorCode)
         const positions = new Map([[partition, from]])
-        const { records, damage } = take(
-          fetched,
-          { topic, from: positions, until: null, committedOnly: options.committedOnly === true },
-          positions,
-        )
+        const reading = { topic, from: positions, until: null, committedOnly: options.committedOnly === true }
+        const { records, damage } = await runInSlices(this.#turns, take(fetched, reading, positions))
         // Records before the damage are given first; the next poll begins at it.
         if (damage !== null && records.length === 0) throw damage
         for (const record of records) polled.records.push(record)

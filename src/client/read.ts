@@ -5,6 +5,7 @@
  * also those of aborted transactions, by Kafka's rule (a producer's batches are aborted from its first aborted offset to its marker).
  * The checksum of every batch is verified, as with `check.crcs` of Kafka's consumer.
  */
+import { runInSlices, type Turns } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { type BatchView, batchesIn, forEachRecordOf, intactBatchSize, KafkaError, readMarker } from '../protocol.ts'
 import { type FetchedPartition, fetchPositions } from './fetching.ts'
@@ -18,10 +19,10 @@ const maxBytesPerFetch = 16_777_216
 /** Of one batch, unpacked; far above what brokers let in by default. */
 export const maxUnpackedBytes = 2 ** 30
 
-export async function* readRecords(ask: Ask, options: ReadOptions): AsyncGenerator<ReceivedRecord[], void> {
+export async function* readRecords(ask: Ask, options: ReadOptions, turns: Turns): AsyncGenerator<ReceivedRecord[], void> {
   const positions = new Map(options.from)
   for await (const { fetched } of fetches(ask, options, positions)) {
-    const taken = take(fetched, options, positions)
+    const taken = await runInSlices(turns, take(fetched, options, positions))
     if (taken.records.length > 0) yield taken.records
     // After the records before the damage.
     if (taken.damage !== null) throw taken.damage
@@ -84,18 +85,19 @@ async function fetchRound(requests: Requests, options: ReadOptions, positions: R
   return fetched
 }
 
-/** The records of one response, and the error of the batch after them, if it is damaged. Advances the position. */
-export function take(
-  fetched: FetchedPartition,
-  options: ReadOptions,
-  positions: Map<number, bigint>,
-): { records: ReceivedRecord[]; damage: ClientError | null } {
+interface Taken {
+  readonly records: ReceivedRecord[]
+  readonly damage: ClientError | null
+}
+
+/** The records of one response, and the error of the batch after them, if it is damaged. Advances the position. A step for each batch. */
+export function* take(fetched: FetchedPartition, options: ReadOptions, positions: Map<number, bigint>): Generator<void, Taken> {
   const { partitionIndex: partition } = fetched
   const records: ReceivedRecord[] = []
   const position = positions.get(partition)
   if (position === undefined) return { records, damage: null }
   const end = options.until?.get(partition) ?? null
-  const { next, damage } = walk(options.topic, fetched, options.committedOnly === true, position, batch =>
+  const { next, damage } = yield* walk(options.topic, fetched, options.committedOnly === true, position, batch =>
     forEachRecordOf(
       batch,
       ({ offset: at, timestamp, key, value, headers }) => {
@@ -110,29 +112,30 @@ export function take(
   return { records: damage === null ? records : records.filter(({ offset }) => offset < next), damage }
 }
 
-/** The batches with records of one response, as they are, and where to go on. */
-export function takeBatches(
+/** The batches with records of one response, as they are, and where to go on. A step for each. */
+export function* takeBatches(
   topic: string,
   fetched: FetchedPartition,
   committedOnly: boolean,
   position: bigint,
-): { batches: BatchView[]; next: bigint; damage: ClientError | null } {
+): Generator<void, { batches: BatchView[]; next: bigint; damage: ClientError | null }> {
   const batches: BatchView[] = []
-  return { batches, ...walk(topic, fetched, committedOnly, position, batch => batches.push(batch)) }
+  return { batches, ...(yield* walk(topic, fetched, committedOnly, position, batch => batches.push(batch))) }
 }
 
 /** Calls `visit` for each batch with records to be read, until one is damaged. */
-function walk(
+function* walk(
   topic: string,
   fetched: FetchedPartition,
   committedOnly: boolean,
   position: bigint,
   visit: (batch: BatchView) => unknown,
-): { next: bigint; damage: ClientError | null } {
+): Generator<void, { next: bigint; damage: ClientError | null }> {
   const isAborted = committedOnly ? abortedBatches(fetched) : () => false
   let next = position
   try {
     for (const batch of batchesIn(fetched.records ?? Buffer.alloc(0))) {
+      yield
       requireIntact(batch)
       const after = BigInt(batch.header.lastOffset) + 1n
       if (!isAborted(batch) && !batch.header.isControl && after > position) visit(batch)

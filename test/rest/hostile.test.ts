@@ -267,7 +267,7 @@ test('consumer instances without end: the first hundred are made, the others are
 })
 
 test('readers who do not read: their answers have a bound, others are told to wait, and who takes nothing is cut off', async () => {
-  const rest = { mostInFlightBytes: 2 ** 20, instanceTimeoutMs: 60_000, mostInstances: 100, streamIdleMs: 1_500 }
+  const rest = { mostInFlightBytes: 2 ** 20, instanceTimeoutMs: 60_000, mostInstances: 100, streamIdleMs: 1_500, commitAfterMs: 5_000 }
   await using small = await startProxy({}, { rest })
   await small.client.createTopic({ name: 'large' })
   const value = Buffer.alloc(900_000, 'x')

@@ -249,7 +249,7 @@ test('a subscription to a pattern takes in topics that come later', async () => 
 test('instances have a maximum number, and end when they are idle', async () => {
   await using small = await startProxy(
     {},
-    { rest: { mostInFlightBytes: 65_536, instanceTimeoutMs: 3_000, mostInstances: 2, streamIdleMs: 300_000 } },
+    { rest: { mostInFlightBytes: 65_536, instanceTimeoutMs: 3_000, mostInstances: 2, streamIdleMs: 300_000, commitAfterMs: 5_000 } },
   )
   await createInstance('few', { name: 'a' }, small)
   await createInstance('few', { name: 'b' }, small)

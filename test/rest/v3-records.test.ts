@@ -12,7 +12,7 @@ before(async () => {
 })
 after(() => proxy[Symbol.asyncDispose]())
 
-const limits = { mostInFlightBytes: 65_536, instanceTimeoutMs: 1_000, mostInstances: 1, streamIdleMs: 300_000 }
+const limits = { mostInFlightBytes: 65_536, instanceTimeoutMs: 1_000, mostInstances: 1, streamIdleMs: 300_000, commitAfterMs: 5_000 }
 const path = (topic: string) => `${proxy.cluster}/topics/${topic}/records`
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 

@@ -20,7 +20,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     trustedProxies: [],
     tls: null,
     console: { idleMs: 1_800_000, mostMs: 43_200_000, oidc: null },
-    rest: { mostInFlightBytes: 67_108_864, instanceTimeoutMs: 300_000, mostInstances: 100, streamIdleMs: 300_000 },
+    rest: { mostInFlightBytes: 67_108_864, instanceTimeoutMs: 300_000, mostInstances: 100, streamIdleMs: 300_000, commitAfterMs: 5_000 },
     triggers: { mostRunners: 8 },
     connect: { properties: {}, advertisedUrl: null, url: null, userInfo: null },
     metricsUrl: null,

@@ -69,6 +69,7 @@ export function servicesSettings(
       instanceTimeoutMs: config.get('rest.consumer.instance.timeout.ms'),
       mostInstances: config.get('rest.max.consumer.instances'),
       streamIdleMs: config.get('rest.stream.idle.timeout.ms'),
+      commitAfterMs: config.get('rest.stream.commit.delay.ms'),
     },
     triggers: { mostRunners: config.get('triggers.max.runners') },
     connect: connectSettings(config),

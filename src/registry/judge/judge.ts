@@ -46,6 +46,15 @@ const idleMs = 60_000
 /** Loaded with the first question: they take some megabytes, and many registries are only read from. */
 let parsers: typeof answer | null = null
 
+/** One language after the other: to load all of them takes some tens of milliseconds. */
+async function loadParsers({ soon }: Timers): Promise<typeof answer> {
+  for (const load of [() => import('../avro.ts'), () => import('../json.ts'), () => import('../protobuf.ts')]) {
+    await load()
+    await new Promise<void>(resolve => soon(resolve))
+  }
+  return (await import('./questions.ts')).answer
+}
+
 interface Waiting {
   readonly question: Question
   readonly characters: number
@@ -74,7 +83,7 @@ export class Judge {
 
   /** Runs `decide` until it asks nothing new. It must not change anything before it has asked all. Throws what it throws. */
   async settle<Decided>(decide: (answering: Answering) => Decided | Promise<Decided>): Promise<Decided> {
-    parsers ??= (await import('./questions.ts')).answer
+    parsers ??= await loadParsers(this.#timers)
     const memory = new Memory(parsers)
     for (let runs = 0; ; runs++) {
       memory.begin()

@@ -4,7 +4,7 @@
  *
  * Operations run one after another, as in Kafka's consumer. It fetches only when asked for records, so that a slow reader holds nothing up.
  */
-import type { System } from '../../base.ts'
+import { type System, Turns } from '../../base.ts'
 import {
   type Client,
   ClientError,
@@ -52,6 +52,7 @@ export class ConsumerInstance {
   readonly options: InstanceOptions
   readonly #client: Client
   readonly #system: System
+  readonly #turns: Turns
   readonly #reader: Reader
   #topics: string[] = []
   #pattern: RegExp | null = null
@@ -67,10 +68,11 @@ export class ConsumerInstance {
   #committedMs: number
   #isClosed = false
 
-  constructor(client: Client, system: System, options: InstanceOptions) {
+  constructor(client: Client, system: System, options: InstanceOptions, turns = new Turns(system)) {
     this.options = options
     this.#client = client
     this.#system = system
+    this.#turns = turns
     this.#reader = client.openReader()
     this.#committedMs = system.clock.monotonic()
   }
@@ -202,6 +204,7 @@ export class ConsumerInstance {
       let next = 0
       let isEnough = false
       while (!isEnough && next < this.#buffer.length) {
+        if (this.#turns.over) await this.#turns.next()
         const record = this.#buffer[next]!
         const size = (record.key?.length ?? 0) + (record.value?.length ?? 0)
         isEnough = taken.length >= maxRecords || (bytes + size >= maxBytes && bytes > 0)

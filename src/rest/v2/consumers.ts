@@ -43,7 +43,7 @@ const settings: ReadonlySet<string> = new Set([...Object.keys(NewInstance.proper
 export function consumerRoutes(rest: Rest): Instances {
   const { system, logger } = rest
   const { instanceTimeoutMs: timeoutMs, mostInstances: most } = rest.settings
-  const instances = new Instances({ system, logger, timeoutMs, most })
+  const instances = new Instances({ system, logger, turns: rest.turns, timeoutMs, most })
   const use = <T>(request: Asking, { group, instance }: Named, work: (instance: ConsumerInstance) => Promise<T>) =>
     instances.use(rest.identity(request), group, instance, work)
   createRoute(rest, instances)

@@ -1,6 +1,6 @@
 /** All consumer instances: by principal, group and name. Those that nobody uses end. */
 import { type Static, Type } from 'typebox'
-import { joinedKey, type System, type Timer } from '../../base.ts'
+import { joinedKey, type System, type Timer, type Turns } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { Logger } from '../../logger.ts'
@@ -17,6 +17,7 @@ export type Use = <T>(request: Asking, named: Named, work: (instance: ConsumerIn
 export interface InstancesOptions {
   readonly system: System
   readonly logger: Logger
+  readonly turns: Turns
   readonly timeoutMs: number
   /** Of one principal. */
   readonly most: number
@@ -49,7 +50,7 @@ export class Instances {
       throw new HttpError(429, 429, `There are ${owned} consumer instances of ${identity.principal}; delete some`, {
         headers: { 'retry-after': '10' },
       })
-    const instance = new ConsumerInstance(client, this.#options.system, options)
+    const instance = new ConsumerInstance(client, this.#options.system, options, this.#options.turns)
     this.#entries.set(key, { owner: identity.principal, instance, release: hold(), usedMs: this.#now(), inUse: 0 })
     this.#sweep ??= this.#after()
   }

@@ -1,7 +1,7 @@
 /** v2: `POST /topics/{topic}` and `…/partitions/{partition}`. All records of a request go to Kafka together. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { type Document, later, type MaybePromise, type Span, type Turns } from '../../base.ts'
+import { type Document, inSlices, later, type MaybePromise, type Span, type Turns } from '../../base.ts'
 import type { Sent } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf, codes, isRetriable, noRegistry, ofKafka, unprocessable } from '../errors.ts'
@@ -65,7 +65,7 @@ export async function produceRoutes(rest: Rest): Promise<void> {
       const release = rest.budget.take(rest.identity(request).principal, text.length + records.length * recordOverhead)
       try {
         const outcomes = (await sendAll(rest.client(request), topic, records)) as Sent[]
-        return { status: statusOf(outcomes), body: bodyOf(outcomes, data) }
+        return { status: statusOf(outcomes), body: await bodyOf(outcomes, data, turns) }
       } finally {
         release()
       }
@@ -257,8 +257,8 @@ function statusOf(outcomes: readonly Sent[]): number {
   return 200
 }
 
-function bodyOf(outcomes: readonly Sent[], { keySchemaId, valueSchemaId }: DataOf): string {
-  const offsets = outcomes.map(each =>
+async function bodyOf(outcomes: readonly Sent[], { keySchemaId, valueSchemaId }: DataOf, turns: Turns): Promise<string> {
+  const offsets = await inSlices(turns, outcomes, each =>
     each instanceof Error
       ? `{"partition":null,"offset":null,"error_code":${codeOf(each)},"error":${JSON.stringify(each.message)}}`
       : `{"partition":${each.partition},"offset":${each.offset},"error_code":null,"error":null}`,

@@ -8,6 +8,7 @@ import { SerdeError } from '../../serde.ts'
 import type { Take } from '../consumer/instance.ts'
 import { noRegistry } from '../errors.ts'
 import { problemIn } from '../json.ts'
+import { sendList } from '../records/answer.ts'
 import { type Schemas, serdeOf } from '../records/schemas.ts'
 import type { Rest } from '../rest.ts'
 import { errors, Int64 } from '../v3/schemas.ts'
@@ -23,6 +24,8 @@ const ReadRecord = Type.Object({
   offset: Int64,
 })
 const mostResponseBytes = 64 * 1024 * 1024
+/** The bytes that are counted are those of keys and values, and there are records without. */
+const mostRecords = 100_000
 
 export function readRoute(rest: Rest, use: Use): void {
   rest.app.get(
@@ -40,15 +43,13 @@ export function readRoute(rest: Rest, use: Use): void {
           {
             timeoutMs: timeout > 0 ? Math.min(timeout, requestTimeoutMs) : requestTimeoutMs,
             maxBytes: maxBytes > 0 ? Math.min(maxBytes, mostResponseBytes) : mostResponseBytes,
+            maxRecords: mostRecords,
           },
           takeOf(own, own === 'binary' || own === 'json' ? null : rest.schemas(request), rest.turns),
         )
         return { format: own, records: read }
       })
-      reply
-        .serializer(String)
-        .header('content-type', typeOf(format))
-        .send(`[${records.join(',')}]` as never)
+      return sendList(rest, request, reply.header('content-type', typeOf(format)), ['[', ']'], records) as never
     },
   )
 }

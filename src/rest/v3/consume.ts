@@ -3,17 +3,20 @@
  * `Accept: text/event-stream` the same records come as server-sent events, for as long as the reader stays.
  *
  * With a `group`, a page begins where the group has committed, and the offsets that a later request continues from are committed by it: what was not
- * read is given again. A stream of events is a member of the group, and commits what the reader has taken. Who takes nothing is not fetched for.
+ * read is given again. A stream of events is a member of the group; see held-commits.ts for what it commits. Who takes nothing is not fetched for.
  */
 import { PassThrough } from 'node:stream'
 import { type Static, Type } from 'typebox'
 import { drained } from '../../base.ts'
-import { ClientError, type CommittedOffset } from '../../client.ts'
+import { ClientError, type CommittedOffset, type PartitionOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
+import { HeldCommits } from '../consumer/held-commits.ts'
 import { ConsumerInstance, type ReadLimits, type Take } from '../consumer/instance.ts'
+import { Positions } from '../consumer/positions.ts'
 import { badRequestOf, noPartition, toHttpError } from '../errors.ts'
 import { Idle } from '../idle.ts'
 import type { Links } from '../links.ts'
+import { sendList } from '../records/answer.ts'
 import { instantIn } from '../records/instant.ts'
 import { dataText, headersText, type Means, type ReadFormat, readFormats, timeText } from '../records/text.ts'
 import type { Asking, Rest } from '../rest.ts'
@@ -81,10 +84,7 @@ export function consumeRoute(rest: Rest): void {
         if (!isStream) {
           const page = await pageOf(rest, request, reader, topic_name, wish, links)
           close()
-          return reply
-            .serializer(String)
-            .header('content-type', 'application/json')
-            .send(page as never)
+          return sendList(rest, request, reply.header('content-type', 'application/json'), page.frame, page.records) as never
         }
         if (isMember(wish)) await join(rest, request, reader, topic_name)
         else await begin(rest, request, reader, topic_name, wish)
@@ -93,7 +93,8 @@ export function consumeRoute(rest: Rest): void {
         throw error
       }
       const events = new PassThrough()
-      void stream(rest, reader, wish, textIn(wish, meansOf(rest, request)), events).finally(close)
+      const streaming = { rest, reader, wish, take: textIn(wish, meansOf(rest, request)), events, raw: reply.raw }
+      void stream(streaming).finally(close)
       return reply.header('content-type', 'text/event-stream').send(events as never)
     },
   )
@@ -157,11 +158,9 @@ function numberIn(name: string, given: string | undefined, otherwise: number, mo
 }
 
 function open(rest: Rest, request: Asking, { group, from, committedOnly }: Wish): ConsumerInstance {
-  return new ConsumerInstance(rest.client(request), rest.system, {
-    group: group ?? '',
-    reset: from === 'latest' ? 'latest' : 'earliest',
-    ...{ format: '', autoCommit: false, minBytes: 1, requestTimeoutMs: 0, committedOnly },
-  })
+  const options = { format: '', autoCommit: false, minBytes: 1, requestTimeoutMs: 0, committedOnly }
+  const reset = from === 'latest' ? 'latest' : 'earliest'
+  return new ConsumerInstance(rest.client(request), rest.system, { group: group ?? '', reset, ...options }, rest.turns)
 }
 
 /** Where to begin, in each partition that is read. */
@@ -180,7 +179,13 @@ async function begin(rest: Rest, request: Asking, reader: ConsumerInstance, topi
   await reader.seek(places)
 }
 
-async function pageOf(rest: Rest, request: Asking, reader: ConsumerInstance, topic: string, wish: Wish, links: Links): Promise<string> {
+interface Page {
+  /** Before and after the records. */
+  readonly frame: readonly [string, string]
+  readonly records: readonly string[]
+}
+
+async function pageOf(rest: Rest, request: Asking, reader: ConsumerInstance, topic: string, wish: Wish, links: Links): Promise<Page> {
   await begin(rest, request, reader, topic, wish)
   if (wish.group !== null && wish.offsets !== null) {
     const read: CommittedOffset[] = wish.offsets.map(([partition, offset]) => ({ topic, partition, offset }))
@@ -204,7 +209,7 @@ async function pageOf(rest: Rest, request: Asking, reader: ConsumerInstance, top
   query.delete('partition')
   query.set('offsets', positionsText(reader))
   const next = `${where}?${query.toString().replaceAll('%3A', ':').replaceAll('%2C', ',')}`
-  return `{"kind":"KafkaRecordList","metadata":${JSON.stringify({ self, next })},"data":[${records.join(',')}]}`
+  return { frame: [`{"kind":"KafkaRecordList","metadata":${JSON.stringify({ self, next })},"data":[`, ']}'], records }
 }
 
 function positionsText(reader: ConsumerInstance): string {
@@ -237,29 +242,42 @@ async function join(rest: Rest, request: Asking, reader: ConsumerInstance, topic
   await reader.subscribe([topic])
 }
 
+interface Streaming {
+  readonly rest: Rest
+  readonly reader: ConsumerInstance
+  readonly wish: Wish
+  readonly take: Take<string>
+  readonly events: PassThrough
+  /** Through which the events leave. */
+  readonly raw: { readonly writableLength: number }
+}
+
 /** Does not reject. */
-async function stream(rest: Rest, reader: ConsumerInstance, wish: Wish, take: Take<string>, events: PassThrough): Promise<void> {
+async function stream({ rest, reader, wish, take, events, raw }: Streaming): Promise<void> {
   const isOver = () => events.destroyed || rest.stopping.aborted
   const { clock } = rest.system
-  const commits = isMember(wish)
-  const idle = new Idle(rest.system, rest.settings.streamIdleMs, () => events.destroy())
+  const { streamIdleMs, commitAfterMs } = rest.settings
+  const commits = isMember(wish) ? new HeldCommits(rest.system, commitAfterMs) : null
+  const idle = new Idle(rest.system, streamIdleMs, () => events.destroy())
+  const waiting = () => events.writableLength + events.readableLength + raw.writableLength
+  const commit = (positions: readonly PartitionOffset[]) => commitOwn(rest, reader, positions)
   try {
-    events.write(': begun\n\n')
+    events.write(begun)
+    commits?.written(begun.length, null)
     let writtenMs = clock.monotonic()
     while (!isOver()) {
       idle.touch()
       const records = await reader.read({ ...wish.limits, timeoutMs: 1_000 }, take)
       if (isOver()) break
+      if (commits !== null) await commit(commits.due(waiting()))
       if (records.length === 0 && clock.monotonic() - writtenMs < heartbeatMs) continue
       writtenMs = clock.monotonic()
-      // Who comes back with this id goes on behind the records before it.
-      const text =
-        records.length === 0
-          ? ': still here\n\n'
-          : `${records.map(each => `event: record\ndata: ${each.replaceAll('\n', ' ').replaceAll('\r', ' ')}\n\n`).join('')}event: position\nid: ${positionsText(reader)}\ndata: {}\n\n`
+      const text = records.length === 0 ? stillHere : eventsOf(records, reader)
+      commits?.written(text.length, records.length === 0 ? null : reader.positions)
       if (!events.write(text)) await drained(events)
-      if (commits && records.length > 0 && !isOver()) await reader.commit(null)
     }
+    // The process ends, and the reader is there.
+    if (commits !== null && !events.destroyed) await commit(commits.atEnd(waiting()))
   } catch (error) {
     const told = toHttpError(error)
     const { code, message } = told instanceof HttpError ? told : new HttpError(500, 500, 'Internal Server Error')
@@ -268,4 +286,34 @@ async function stream(rest: Rest, reader: ConsumerInstance, wish: Wish, take: Ta
   }
   idle.stop()
   events.end()
+}
+
+const begun = Buffer.from(': begun\n\n')
+const stillHere = Buffer.from(': still here\n\n')
+
+/** Who comes back with the id goes on behind the records before it. */
+function eventsOf(records: readonly string[], reader: ConsumerInstance): Buffer {
+  const each = records.map(record => `event: record\ndata: ${record.replaceAll('\n', ' ').replaceAll('\r', ' ')}\n\n`)
+  return Buffer.from(`${each.join('')}event: position\nid: ${positionsText(reader)}\ndata: {}\n\n`)
+}
+
+/** While the group divides its partitions anew nobody commits; then the next one commits more. */
+const betweenAssignments: ReadonlySet<string> = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'ILLEGAL_GENERATION',
+  'UNKNOWN_MEMBER_ID',
+  'STALE_MEMBER_EPOCH',
+])
+
+/** Of partitions that are still the reader's; others have readers of their own, who commit. */
+async function commitOwn(rest: Rest, reader: ConsumerInstance, positions: readonly PartitionOffset[]): Promise<void> {
+  const own = Positions.of(reader.positions)
+  const still = positions.filter(each => own.has(each))
+  if (still.length === 0) return
+  try {
+    await reader.commit(still)
+  } catch (error) {
+    if (!(error instanceof ClientError) || !betweenAssignments.has(error.code)) throw error
+    rest.logger.debug({ service: 'rest', err: error }, 'offsets of a stream are not committed while its group divides its partitions anew')
+  }
 }

@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { drained, type MaybePromise, mostJsonAtOnce, readDocument } from '../../base.ts'
+import { drained, inSlices, type MaybePromise, mostJsonAtOnce, readDocument } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf, invalidPayload } from '../errors.ts'
@@ -136,7 +136,9 @@ class RecordStream {
     let bytes = 0
     const read: (ReadRecord | HttpError)[] = []
     let isWhole = true
+    const { turns } = this.#rest
     for (const document of documents) {
+      if (turns.over) await turns.next()
       bytes += document.length + recordOverhead
       const reading = this.#recordIn(document, now)
       // A schema may have to be fetched, or registered, and the next record may use it.
@@ -175,12 +177,10 @@ class RecordStream {
   /** Resolves to the reports. */
   async #deliver(read: readonly (ReadRecord | HttpError)[]): Promise<string> {
     const outcomes = await sendAll(this.#client, this.#topic, read)
-    let text = ''
-    for (const [index, outcome] of outcomes.entries())
-      text += isFailure(outcome)
-        ? lineOf(outcome)
-        : `{"error_code":200,${successOf(this.#place, read[index] as ReadRecord, outcome)}}${separator}`
-    return text
+    const lines = await inSlices(this.#rest.turns, outcomes, (outcome, index) =>
+      isFailure(outcome) ? lineOf(outcome) : `{"error_code":200,${successOf(this.#place, read[index] as ReadRecord, outcome)}}${separator}`,
+    )
+    return lines.join('')
   }
 
   /** Writes after what is under way. */

@@ -125,6 +125,11 @@ export const servicesKeys = {
     min: 100,
     doc: 'A stream of records to the REST proxy (v3) ends after so long without a record, and a stream of events from it if its reader takes nothing for so long.',
   }),
+  'rest.stream.commit.delay.ms': int({
+    default: 5_000,
+    min: 0,
+    doc: 'Records that a stream of events has sent to a member of a group are committed when its connection is still there after so long. Who breaks off before that is given them again.',
+  }),
   'rest.max.consumer.instances': int({
     default: 100,
     min: 1,
