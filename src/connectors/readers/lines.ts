@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { parseLossless } from '../../base.ts'
 import { DataError, type Schema } from '../../connector.ts'
 import { plainValue } from '../values/parsed.ts'
-import { pageValues, type Pages, type Reader, type ReadSettings, type ReadValue } from './reader.ts'
+import { type Pages, pageValues, type Reader, type ReadSettings, type ReadValue } from './reader.ts'
 
 const text: Schema = { type: 'string' }
 const binary: Schema = { type: 'bytes' }

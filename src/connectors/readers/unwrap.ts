@@ -1,7 +1,8 @@
 /** Compression around a whole file. */
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { ZstdFrames } from './zstd-frames.ts'
 
 export type Wrapping = 'none' | 'gzip' | 'zstd'
 
@@ -12,7 +13,14 @@ export function wrappingOf(name: string): Wrapping {
 
 /** Piece by piece: what a file would be at once, nobody holds. */
 export async function* unwrapped(bytes: AsyncIterable<Buffer>, wrapping: 'gzip' | 'zstd'): AsyncGenerator<Buffer> {
-  const stream = wrapping === 'gzip' ? createGunzip({ chunkSize: 2 ** 18 }) : createZstdDecompress({ chunkSize: 2 ** 18 })
+  if (wrapping === 'gzip') return yield* through(createGunzip({ chunkSize }), bytes)
+  const frames = new ZstdFrames(bytes)
+  while (await frames.more()) yield* through(createZstdDecompress({ chunkSize }), frames.frame())
+}
+
+const chunkSize = 2 ** 18
+
+async function* through(stream: Duplex, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   // The cause is what the source of the bytes throws, and not that the stream was then destroyed.
   let cause: unknown = null
   const feeding = pipeline(Readable.from(bytes, { objectMode: false, highWaterMark: 1 }), stream).catch((error: unknown) => {

@@ -18,3 +18,9 @@ export function rescaled(value: Decimal, scale: number): bigint | null {
   if (scale > value.scale) return value.unscaled * step
   return value.unscaled % step === 0n ? value.unscaled / step : null
 }
+
+/** Of big-endian two's complement; no bytes are 0. */
+export function signedInteger(bytes: Uint8Array): bigint {
+  if (bytes.length === 0) return 0n
+  return BigInt.asIntN(bytes.length * 8, BigInt(`0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`))
+}
