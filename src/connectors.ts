@@ -100,6 +100,12 @@ export const connectors: readonly ListedConnector[] = [
     load: async () => (await import('./connectors/redis/redis.ts')).redis,
   },
   {
+    name: 's3-source',
+    classes: ['io.confluent.connect.s3.source.S3SourceConnector'],
+    kind: 'source',
+    load: async () => (await import('./connectors/s3-source/s3-source.ts')).s3Source,
+  },
+  {
     name: 'http-source',
     classes: ['com.github.castorm.kafka.connect.http.HttpSourceConnector'],
     kind: 'source',

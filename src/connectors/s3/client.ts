@@ -1,9 +1,41 @@
-/** Amazon's client as this sink uses it, and what its errors mean. */
+/** Amazon's client as the sink and the source use it: its keys, and what its errors mean. */
+import { createHash } from 'node:crypto'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
-import { RetriableError } from '../../connector.ts'
-import type { S3Config } from './sink.ts'
+import { boolean, int, ms, password, RetriableError, string, type ValuesOf } from '../../connector.ts'
 
-export function openS3(config: S3Config): S3Client {
+export const connectionKeys = {
+  's3.bucket.name': string({ default: null, importance: 'high', doc: 'The bucket. Required.' }),
+  's3.region': string({ default: 'us-west-2', importance: 'medium', doc: 'The region.' }),
+  'store.url': string({
+    default: null,
+    importance: 'high',
+    doc: 'Address of the service, for services other than Amazon’s, as in https://cos.ap-guangzhou.myqcloud.com.',
+    allowed: 'an http or https URL',
+    check: value => (/^https?:\/\/./.test(value) && URL.canParse(value) ? null : 'must be a URL that begins with http:// or https://'),
+  }),
+  's3.path.style.access.enabled': boolean({
+    default: true,
+    importance: 'medium',
+    doc: 'Whether the bucket is in the path of requests, or in the name of the host.',
+  }),
+  'aws.access.key.id': string({
+    default: '',
+    importance: 'high',
+    doc: 'Access key. By default the environment, the shared files and the metadata service are asked, as by all of Amazon’s tools.',
+  }),
+  'aws.secret.access.key': password({ importance: 'high', doc: 'Secret of the access key.' }),
+  's3.sse.customer.key': password({
+    importance: 'low',
+    doc: 'Key of 32 bytes, in base64, with which the service encrypts without keeping it (SSE-C).',
+  }),
+  's3.part.retries': int({ default: 3, min: 0, max: 100, doc: 'How often a request is repeated at once before the task backs off.' }),
+  's3.request.timeout.ms': ms({ default: 60_000, min: 100, doc: 'How long a request may take without an answer.' }),
+  's3.wan.mode': boolean({ default: false, doc: 'Whether Amazon’s accelerated address is used.' }),
+} as const
+
+export type ConnectionConfig = ValuesOf<typeof connectionKeys>
+
+export function openS3(config: ConnectionConfig): S3Client {
   const id = config['aws.access.key.id']
   const endpoint = config['store.url']
   const options: S3ClientConfig = {
@@ -45,9 +77,12 @@ export function explained(error: unknown, doing: string): Error {
   const text = `${doing}: ${name === 'Error' ? (code ?? '') : name}${status === undefined ? '' : ` (${status})`} ${message}`
     .replace(/\s+/g, ' ')
     .trim()
+  // An answer that went well and cannot be read is somebody else's.
   const isPassing =
     $retryable !== undefined ||
-    (status !== undefined ? status >= 500 || status === 429 || status === 408 : passing.has(code ?? '') || passing.has(name))
+    (status !== undefined
+      ? status < 300 || status >= 500 || status === 429 || status === 408
+      : passing.has(code ?? '') || passing.has(name))
   return isPassing ? new RetriableError(text, { cause: error }) : new Error(text, { cause: error })
 }
 
@@ -66,3 +101,11 @@ const passing: ReadonlySet<string> = new Set([
   'RequestTimeout',
   'RequestTimeTooSkewed',
 ])
+
+/** For every request that touches the content of an object. */
+export function customerKey(config: Pick<ConnectionConfig, 's3.sse.customer.key'>) {
+  const key = config['s3.sse.customer.key']
+  if (key === null) return {}
+  const SSECustomerKeyMD5 = createHash('md5').update(Buffer.from(key, 'base64')).digest('base64')
+  return { SSECustomerAlgorithm: 'AES256', SSECustomerKey: key, SSECustomerKeyMD5 }
+}

@@ -4,7 +4,6 @@
  * Where the wall clock ended the files of a partition is noted in `topics.dir/+ends/CONNECTOR/TOPIC+PARTITION.json`.
  */
 
-import { createHash } from 'node:crypto'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -20,7 +19,7 @@ import {
 import { severalAtOnce } from '../../base.ts'
 import { RetriableError, type SinkContext, type TopicPartition } from '../../connector.ts'
 import type { Finished, OpenFile, Piece, Storage } from '../storage/storage.ts'
-import { explained, isMissing, isNoSuchUpload } from './client.ts'
+import { customerKey, explained, isMissing, isNoSuchUpload } from './client.ts'
 import type { S3Config } from './sink.ts'
 
 /** The service takes no smaller part, but for the last. */
@@ -285,14 +284,6 @@ export class ObjectFile implements OpenFile {
   get #target(): { Bucket: string; Key: string } {
     return { Bucket: this.#config['s3.bucket.name']!, Key: this.name }
   }
-}
-
-/** For every request that touches the content of an object. */
-function customerKey(config: S3Config) {
-  const key = config['s3.sse.customer.key']
-  if (key === null) return {}
-  const SSECustomerKeyMD5 = createHash('md5').update(Buffer.from(key, 'base64')).digest('base64')
-  return { SSECustomerAlgorithm: 'AES256', SSECustomerKey: key, SSECustomerKeyMD5 }
 }
 
 /** For every request that makes an object. */

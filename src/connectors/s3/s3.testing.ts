@@ -1,4 +1,5 @@
 /** A small S3 for tests: objects, uploads in parts, and faults. Answers as Amazon does, as far as this sink asks. */
+import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { FaultyServer, isSpoilt } from '../faulty-server.testing.ts'
 
@@ -18,6 +19,22 @@ export class FakeS3 extends FaultyServer<Fault> {
     if (typeof fault === 'number') return refuse(response, fault, fault === 403 ? 'AccessDenied' : 'InternalError')
     this.#work(request, url, key, body, fault === 'lost' ? null : response)
     if (fault === 'lost') request.socket.destroy()
+  }
+
+  /** How many objects one page of a list has. */
+  pageSize = 1_000
+
+  #listed(query: URLSearchParams): string {
+    const after = query.get('continuation-token') ?? ''
+    const all = [...this.objects.keys()].filter(key => key.startsWith(query.get('prefix') ?? '') && key > after).sort()
+    const page = all.slice(0, this.pageSize)
+    const isTruncated = page.length < all.length
+    const contents = page.map(key => {
+      const { body } = this.objects.get(key)!
+      return `<Contents><Key>${escaped(key)}</Key><Size>${body.length}</Size><ETag>${etagOf(body)}</ETag></Contents>`
+    })
+    const next = isTruncated ? `<NextContinuationToken>${escaped(page.at(-1)!)}</NextContinuationToken>` : ''
+    return `<ListBucketResult><IsTruncated>${isTruncated}</IsTruncated><KeyCount>${page.length}</KeyCount>${next}${contents.join('')}</ListBucketResult>`
   }
 
   #work(request: IncomingMessage, url: URL, key: string, body: Buffer, response: ServerResponse | null): void {
@@ -50,9 +67,11 @@ export class FakeS3 extends FaultyServer<Fault> {
     } else if (request.method === 'PUT') {
       this.objects.set(key, { body, headers: request.headers })
       answer('', { etag: '"x"' })
+    } else if (request.method === 'GET' && url.searchParams.has('list-type')) {
+      answer(this.#listed(url.searchParams))
     } else if (request.method === 'GET') {
       const object = this.objects.get(key)
-      if (object !== undefined) response?.writeHead(200, { 'content-type': 'application/json' }).end(object.body)
+      if (object !== undefined && response !== null) give(request, object.body, response)
       else if (response !== null) refuse(response, 404, 'NoSuchKey')
     } else if (request.method === 'HEAD') {
       const object = this.objects.get(key)
@@ -61,6 +80,25 @@ export class FakeS3 extends FaultyServer<Fault> {
         .end()
     } else if (response !== null) refuse(response, 405, 'MethodNotAllowed')
   }
+}
+
+function etagOf(body: Buffer): string {
+  return `"${createHash('md5').update(body).digest('hex')}"`
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+}
+
+function give(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
+  const wanted = request.headers['if-match']
+  if (wanted !== undefined && wanted !== etagOf(body)) {
+    refuse(response, 412, 'PreconditionFailed')
+    return
+  }
+  const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')
+  const part = range === null ? body : body.subarray(Number(range[1]), Number(range[2]) + 1)
+  response.writeHead(range === null ? 200 : 206, { 'content-type': 'application/json', etag: etagOf(body) }).end(part)
 }
 
 function refuse(response: ServerResponse, status: number, code: string): void {

@@ -4,36 +4,17 @@
  * Exactly once: an object is named by topic, partition and its first offset, and offsets are committed only behind objects that are complete. What a crash
  * cut off is written again, under the same names.
  */
-import { boolean, choice, defineSink, int, intBytes, ms, password, string, type ValuesOf } from '../../connector.ts'
+import { choice, defineSink, int, intBytes, ms, string, type ValuesOf } from '../../connector.ts'
 import { requireNone } from '../required.ts'
 import { recommendStorage } from '../storage/check.ts'
 import { FileTask } from '../storage/file-task.ts'
 import { accepted, storageKeys } from '../storage/keys.ts'
 import { storageCheck } from './check.ts'
-import { openS3 } from './client.ts'
+import { connectionKeys, openS3 } from './client.ts'
 import { ObjectStorage } from './objects.ts'
 
 export const s3Keys = {
-  's3.bucket.name': string({ default: null, importance: 'high', doc: 'The bucket. Required.' }),
-  's3.region': string({ default: 'us-west-2', importance: 'medium', doc: 'The region.' }),
-  'store.url': string({
-    default: null,
-    importance: 'high',
-    doc: 'Address of the service, for services other than Amazon’s, as in https://cos.ap-guangzhou.myqcloud.com.',
-    allowed: 'an http or https URL',
-    check: value => (/^https?:\/\/./.test(value) && URL.canParse(value) ? null : 'must be a URL that begins with http:// or https://'),
-  }),
-  's3.path.style.access.enabled': boolean({
-    default: true,
-    importance: 'medium',
-    doc: 'Whether the bucket is in the path of requests, or in the name of the host.',
-  }),
-  'aws.access.key.id': string({
-    default: '',
-    importance: 'high',
-    doc: 'Access key. By default the environment, the shared files and the metadata service are asked, as by all of Amazon’s tools.',
-  }),
-  'aws.secret.access.key': password({ importance: 'high', doc: 'Secret of the access key.' }),
+  ...connectionKeys,
   's3.part.size': intBytes({
     default: 26_214_400,
     min: 5 * 2 ** 20,
@@ -50,10 +31,6 @@ export const s3Keys = {
   's3.compression.level': int({ default: -1, min: -1, max: 22, doc: 'Level of gzip (to 9) or zstd (to 22); -1: its default.' }),
   's3.ssea.name': choice(['', 'AES256', 'aws:kms'] as const, { default: '', importance: 'low', doc: 'Encryption by the service.' }),
   's3.sse.kms.key.id': string({ default: '', importance: 'low', doc: 'Key of aws:kms.' }),
-  's3.sse.customer.key': password({
-    importance: 'low',
-    doc: 'Key of 32 bytes, in base64, with which the service encrypts without keeping it (SSE-C).',
-  }),
   's3.acl.canned': choice(
     [
       'private',
@@ -67,15 +44,12 @@ export const s3Keys = {
     { default: null, importance: 'low', doc: 'Access list of objects.' },
   ),
   's3.storage.class': string({ default: null, importance: 'low', doc: 'Storage class of objects, as in STANDARD_IA.' }),
-  's3.part.retries': int({ default: 3, min: 0, max: 100, doc: 'How often a request is repeated at once before the task backs off.' }),
   's3.retry.backoff.ms': ms({
     default: 200,
     min: 0,
     doc: 'Accepted; the client of Amazon chooses its own pauses.',
     accepted: 'the client of Amazon chooses its own pauses',
   }),
-  's3.request.timeout.ms': ms({ default: 60_000, min: 100, doc: 'How long a request may take without an answer.' }),
-  's3.wan.mode': boolean({ default: false, doc: 'Whether Amazon’s accelerated address is used.' }),
   's3.http.send.expect.continue': accepted('requests are sent at once'),
   's3.credentials.provider.class': accepted('credentials come from the configuration or the environment'),
   ...storageKeys,
