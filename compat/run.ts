@@ -16,6 +16,7 @@ import { connect } from './connect/suite.ts'
 import { connectMirror } from './connect-mirror/suite.ts'
 import { connectSinks } from './connect-sinks/suite.ts'
 import { dataHub } from './data-hub/suite.ts'
+import { connectSources } from './connect-sources/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
 import { filters } from './filters/suite.ts'
@@ -51,6 +52,7 @@ const suites: readonly Suite[] = [
   connectSinks,
   cdc,
   dataHub,
+  connectSources,
   python,
   kcat,
   go,
