@@ -14,6 +14,7 @@ import { Metrics } from './metrics.ts'
 import { nameOfTask, type TaskId } from './names.ts'
 import { ownVersion, type Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
+import { type Hiding, hidesNothing, hidingOf } from './secrets.ts'
 import { type Config, type TargetState, withoutNulls } from './stores/config-state.ts'
 import type { OffsetStore } from './stores/offset-store.ts'
 import type { RunState, Status, StatusStore } from './stores/status-store.ts'
@@ -112,20 +113,22 @@ export class Runtime {
     const turn = ++connector.turn
     const isCurrent = () => this.#connectors.get(name) === connector && connector.turn === turn
     connector.healing.began()
+    let hiding = hidesNothing
     try {
-      const { configs, version } = await this.#taskConfigs(connector.config)
+      const { configs, version } = await this.#taskConfigs(connector.config, known => (hiding = known))
       if (!isCurrent()) return
       this.#putConnector(name, connector, stateFor(connector.target), null, version)
       // Whoever is paused is asked when it goes on, as by Kafka Connect.
       if (connector.target === 'STARTED') await this.#options.tasksMade(name, configs)
     } catch (error) {
       if (!isCurrent()) return
-      const trace = traceOf(error)
+      const shown = hiding.error(error)
+      const trace = traceOf(shown)
       const retryMs = connector.healing.failed(trace, () => {
         this.#putConnector(name, connector, 'RESTARTING', null)
         void this.#begin(name, connector)
       })
-      this.#log.warn({ connector: name, err: error, retryMs }, 'a connector has failed')
+      this.#log.warn({ connector: name, err: shown, retryMs }, 'a connector has failed')
       this.#putConnector(name, connector, 'FAILED', trace)
     }
   }
@@ -134,19 +137,22 @@ export class Runtime {
   async #reconfigure({ id: { connector }, connectorConfig }: RunningTask): Promise<void> {
     const here = this.#connectors.get(connector)
     if (here !== undefined) return this.#begin(connector, here)
+    let hiding = hidesNothing
     try {
-      await this.#options.tasksMade(connector, (await this.#taskConfigs(connectorConfig)).configs)
+      await this.#options.tasksMade(connector, (await this.#taskConfigs(connectorConfig, known => (hiding = known))).configs)
     } catch (error) {
-      this.#log.warn({ connector, err: error }, 'the tasks of a connector could not be made anew')
+      this.#log.warn({ connector, err: hiding.error(error) }, 'the tasks of a connector could not be made anew')
     }
   }
 
-  async #taskConfigs(config: Config): Promise<{ configs: Config[]; version: string }> {
+  /** `known`: is told what must be hidden of errors. */
+  async #taskConfigs(config: Config, known: (hiding: Hiding) => void): Promise<{ configs: Config[]; version: string }> {
     const { plugins, system, worker } = this.#options
     const given = withoutNulls(config)
     const resolved = await resolveProviders(given, system, worker.properties)
     const plugin = plugins.find(resolved['connector.class'] ?? '')
     const definition = await plugin.load()
+    known(hidingOf(given, resolved, definition.config))
     readValues(commonKeys[definition.kind], resolved)
     return { configs: await makeTaskConfigs(definition, given, resolved), version: plugin.version }
   }

@@ -14,6 +14,7 @@ import { formOf } from './key-forms.ts'
 import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
+import { hidesNothing, hidingOf, isSecret } from './secrets.ts'
 import { type Config, withoutNulls } from './stores/config-state.ts'
 import { transformClasses, transformKeys, transformProblems } from './transforms.ts'
 import type { WorkerConfig } from './worker-config.ts'
@@ -70,11 +71,13 @@ const checkMs = 30_000
 
 export async function validate(config: Config, { plugins, worker, acting, registry, system }: ValidateOptions): Promise<ConfigInfos> {
   const errors = new Map<string, string[]>()
-  const add = (key: string, error: string) => errors.set(key, [...(errors.get(key) ?? []), error])
+  let hiding = hidesNothing
+  const add = (key: string, error: string) => errors.set(key, [...(errors.get(key) ?? []), hiding.text(error)])
   const resolved = await resolve(config, { system, worker }, add)
   const name = resolved['connector.class']
   if (name === undefined || name === '') throw badRequest('Connector config contains no connector type')
   const definition = await loadDefinition(plugins, name)
+  hiding = hidingOf(withoutNulls(config), resolved, definition.config)
   const described = describe(definition, resolved, worker)
   const values: Record<string, unknown> = {}
   for (const [key, { declared, required }] of described) {
@@ -336,11 +339,6 @@ function keyInfosOf(described: ReadonlyMap<string, Described>): KeyInfo[] {
     orders.set(group, Math.max(order, 1))
     return keyInfo(key, declared, group, order, required)
   })
-}
-
-/** Keys of clients and converters are not declared here; their names tell. */
-function isSecret(key: string): boolean {
-  return /password|secret|jaas\.config|user\.info|credential|(?:^|\.)token$/i.test(key)
 }
 
 /** Without what must not be seen. What a provider is asked for is no secret. `definition`: null if it is not known. */

@@ -57,15 +57,18 @@ export interface Workers extends AsyncDisposable {
 }
 
 /** What goes wrong is seen in the output of the test. */
-const logger = { ...silentLogger, error: (details: object, message: string) => console.error(message, details) }
+const seen = { ...silentLogger, error: (details: object, message: string) => console.error(message, details) }
 
 export interface WorkersOptions {
   readonly config?: Readonly<Record<string, string>>
+  /** Instead of the output of the test: everything that is logged. */
+  readonly hear?: (details: object, message: string) => void
   /** The listener of the broker by which workers reach it, and how. */
   readonly login?: { readonly listener: string; readonly properties: ClientProperties }
 }
 
-export async function startWorkers({ config: own = {}, login }: WorkersOptions = {}): Promise<Workers> {
+export async function startWorkers({ config: own = {}, login, hear }: WorkersOptions = {}): Promise<Workers> {
+  const logger = hear === undefined ? seen : { ...silentLogger, debug: hear, info: hear, warn: hear, error: hear, fatal: hear }
   const broker = await startBroker({ memory: true, config: { 'num.partitions': 2, ...own } })
   const client = openClient({ bootstrap: broker.address })
   const bootstrap = login === undefined ? broker.address : `127.0.0.1:${broker.ports.get(login.listener)}`

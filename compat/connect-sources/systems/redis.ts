@@ -6,7 +6,7 @@ import { createClient } from 'redis'
 import { Missing } from '../../support/cache.ts'
 import { unique } from '../../support/kit.ts'
 import { Restartable } from '../../connect-sinks/peers.ts'
-import { freePorts, start } from '../../support/run.ts'
+import { freePorts, start, until } from '../../support/run.ts'
 import { records, requireOnce } from '../stage.ts'
 import type { System } from '../suite.ts'
 
@@ -48,7 +48,10 @@ export const redisSystem: System = {
 
 async function write(url: string, from: number, to: number): Promise<void> {
   const client = createClient({ url })
+  client.on('error', error => console.error(`Redis: ${error.message}`))
   await client.connect()
+  // It accepts connections while it reads its data.
+  await until(async () => (await client.ping().catch(() => '')) === 'PONG', 'Redis')
   for (let at = from; at < to; at += 1_000) {
     const some = Array.from({ length: Math.min(1_000, to - at) }, (_, index) => at + index)
     await Promise.all(some.map(n => client.xAdd(n % 2 === 0 ? 'one' : 'two', '*', { n: String(n), text: `Grüße ${n}` })))

@@ -1,5 +1,6 @@
 /** Records of sinks that cannot be processed go to a topic as they were read, and their headers say why. */
 import type { Client, RecordHeader } from '../../client.ts'
+import type { Hiding } from '../secrets.ts'
 import { classOfError, traceOf, type Where } from './errors.ts'
 import { ensureTopic } from './topics.ts'
 
@@ -12,6 +13,8 @@ export interface DeadLettersOptions {
   readonly task: number
   /** `errors.deadletterqueue.context.headers.enable` */
   readonly saysWhy: boolean
+  /** Of what the headers say. */
+  readonly hiding: Hiding
 }
 
 const prefix = '__connect.errors.'
@@ -43,8 +46,9 @@ export class DeadLetters {
     ])
   }
 
-  #why({ raw, stage, className }: Where & { readonly raw: NonNullable<Where['raw']> }, error: unknown): RecordHeader[] {
-    const { connector, task } = this.#options
+  #why({ raw, stage, className }: Where & { readonly raw: NonNullable<Where['raw']> }, thrown: unknown): RecordHeader[] {
+    const { connector, task, hiding } = this.#options
+    const error = hiding.error(thrown)
     const said: [string, string][] = [
       ['topic', raw.topic],
       ['partition', String(raw.partition)],
@@ -53,8 +57,8 @@ export class DeadLetters {
       ['task.id', String(task)],
       ['stage', stage],
       ['class.name', className],
-      ['exception.class.name', classOfError(error)],
-      ['exception.message', error instanceof Error ? error.message : String(error)],
+      ['exception.class.name', classOfError(thrown)],
+      ['exception.message', error.message],
       ['exception.stacktrace', traceOf(error)],
     ]
     return said.map(([name, text]) => ({ key: Buffer.from(prefix + name), value: Buffer.from(text) }))

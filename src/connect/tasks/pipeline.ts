@@ -1,6 +1,6 @@
 /** Between bytes and records: converters, transforms and what becomes of their errors, as a connector is configured. */
 import { later, type MaybePromise } from '../../base.ts'
-import type { Client, ReceivedRecord, RecordHeader, RecordToSend } from '../../client.ts'
+import type { ReceivedRecord, RecordHeader, RecordToSend } from '../../client.ts'
 import type { Header, SinkRecord, SourceRecord } from '../../connector.ts'
 import type { SinkValues, SourceValues } from '../connector-keys.ts'
 import { type Converter, converterClassName, type HeaderConverter, openConverter, openHeaderConverter } from '../converters.ts'
@@ -27,7 +27,7 @@ export interface OutRecord {
 
 /** `converter`: of the connector, where its configuration names none; null: the worker's. */
 export async function openPipeline(run: TaskRun, values: SinkValues | SourceValues, converter: string | null = null): Promise<Pipeline> {
-  const { config, order, system, client, log, control, metrics } = run
+  const { config, order, system, log, control, metrics } = run
   const merged = new Map([...converterConfig(config, order.worker.properties, values, converter), ...Object.entries(config)])
   const resources = { system, registry: order.registry }
   const [key, value, header] = [
@@ -44,7 +44,7 @@ export async function openPipeline(run: TaskRun, values: SinkValues | SourceValu
       logged: values['errors.log.enable'],
       logsRecords: values['errors.log.include.messages'],
     },
-    deadLetters: 'topics' in values ? await deadLetters(client, values, order) : null,
+    deadLetters: 'topics' in values ? await deadLetters(run, values) : null,
     system,
     log,
     signal: control.stopSignal,
@@ -58,13 +58,14 @@ export async function openPipeline(run: TaskRun, values: SinkValues | SourceValu
   return new Converting({ key, value, header }, transforms, errors, classNames)
 }
 
-async function deadLetters(client: Client, values: SinkValues, { connector, task }: TaskRun['order']): Promise<DeadLetters | null> {
+async function deadLetters({ client, log, order: { connector, task } }: TaskRun, values: SinkValues): Promise<DeadLetters | null> {
   const topic = values['errors.deadletterqueue.topic.name']
   if (topic === '') return null
   return DeadLetters.open({
     ...{ client, topic, connector, task },
     replicas: values['errors.deadletterqueue.topic.replication.factor'],
     saysWhy: values['errors.deadletterqueue.context.headers.enable'],
+    hiding: log.hiding,
   })
 }
 

@@ -1,5 +1,6 @@
 /** What the code of a connector is given to speak with: a log that goes to the worker, and counters that it shows. */
 import type { TaskContext } from '../../connector.ts'
+import { type Hiding, hidesNothing } from '../secrets.ts'
 import type { FromTask, LogLevel } from './messages.ts'
 
 type Log = TaskContext['log']
@@ -8,6 +9,8 @@ const weight: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2,
 
 export class TaskLog implements Log {
   level: LogLevel
+  /** Of everything that is said. */
+  hiding: Hiding = hidesNothing
   readonly #tell: (message: FromTask) => void
 
   constructor(level: LogLevel, tell: (message: FromTask) => void) {
@@ -33,19 +36,22 @@ export class TaskLog implements Log {
 
   #say(level: LogLevel, fields: object, message: string): void {
     if (weight[level] < weight[this.level]) return
-    this.#tell({ kind: 'log', level, fields: plain(fields), message })
+    this.#tell({ kind: 'log', level, fields: plain(fields, this.hiding), message: this.hiding.text(message) })
   }
 }
 
 /** What a message to another thread can carry. */
-function plain(fields: object): object {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? asText(value) : simple(value)]))
+function plain(fields: object, { text, error }: Hiding): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? asText(error(value)) : simple(value, text)]),
+  )
 }
 
-function simple(value: unknown): unknown {
+function simple(value: unknown, text: (whole: string) => string): unknown {
   if (typeof value === 'bigint') return String(value)
+  if (typeof value === 'string') return text(value)
   return typeof value === 'object' && value !== null
-    ? JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each))
+    ? text(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)))
     : value
 }
 

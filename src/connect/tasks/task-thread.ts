@@ -5,6 +5,7 @@ import { openClient } from '../../client.ts'
 import { withoutLogin } from '../../sessions.ts'
 import { Plugins } from '../plugins.ts'
 import { resolveProviders } from '../providers.ts'
+import { hidingOf } from '../secrets.ts'
 import { clientProperties, withPrefix } from '../worker-config.ts'
 import { traceOf } from './errors.ts'
 import type { FromTask, TaskOrder, ToTask } from './messages.ts'
@@ -67,6 +68,7 @@ function tellMetrics(): void {
 async function main(): Promise<void> {
   tellMetrics()
   const config = await resolveProviders(order.config, system, order.worker.properties)
+  log.hiding = hidingOf(order.config, config, {})
   const { connector, task, worker, reached, kind } = order
   const overrides = withPrefix(config, kind === 'sink' ? 'consumer.override.' : 'producer.override.')
   const inherited = clientProperties(withPrefix(worker.properties, kind === 'sink' ? 'consumer.' : 'producer.'))
@@ -81,6 +83,7 @@ async function main(): Promise<void> {
   })
   const plugins = await Plugins.open(worker.values['plugin.path'], system.files)
   const definition = await plugins.find(config['connector.class'] ?? '').load()
+  log.hiding = hidingOf(order.config, config, definition.config)
   const context = { connector, task, system, log, signal: control.giveUpSignal, count: metrics.count, gauge: metrics.gauge }
   const run: TaskRun = { order, config, client, system, log, metrics, control, context, tell, ask }
   if (definition.kind === 'sink') await runSink(run, definition)
@@ -92,7 +95,7 @@ main().then(
   error => {
     // What is cut short because the task ends is no failure.
     if (control.stopping) log.warn({ err: error }, 'a task has ended with an error')
-    end(control.stopping ? { kind: 'ended' } : { kind: 'failed', trace: traceOf(error) })
+    end(control.stopping ? { kind: 'ended' } : { kind: 'failed', trace: traceOf(log.hiding.error(error)) })
   },
 )
 

@@ -1,0 +1,67 @@
+/**
+ * What must not leave a worker: the values of passwords, and what providers gave. A target may answer with what it was sent, and a library may put what it was given into its
+ * errors; so every text that a connector has a part in goes through here before it is logged, stored or shown.
+ */
+import type { Declarations } from '../connector.ts'
+
+type Config = Readonly<Record<string, string>>
+
+const hidden = '[hidden]'
+/** Shorter ones are parts of any text, and no secrets. */
+const leastLength = 4
+
+/** Keys of clients and converters are not declared by connectors; their names tell. */
+export function isSecret(key: string): boolean {
+  return /password|secret|jaas\.config|user\.info|credential|(?:^|\.)token$/i.test(key)
+}
+
+export interface Hiding {
+  text(text: string): string
+  /** With its causes. */
+  error(error: unknown): Error
+}
+
+export const hidesNothing: Hiding = {
+  text: text => text,
+  error: error => (error instanceof Error ? error : new Error(String(error))),
+}
+
+/** `given`: as it is stored; `resolved`: with what providers give; `declared`: the keys of the connector. */
+export function hidingOf(given: Config, resolved: Config, declared: Declarations): Hiding {
+  const secrets = new Set<string>()
+  for (const [key, value] of Object.entries(resolved)) {
+    const asked = given[key] ?? value
+    if (declared[key]?.type === 'PASSWORD' || isSecret(key)) add(secrets, value)
+    if (asked !== value) add(secrets, provided(asked, value))
+  }
+  if (secrets.size === 0) return hidesNothing
+  // The longest first: one may be a part of another.
+  const ordered = [...secrets].sort((one, other) => other.length - one.length)
+  const text = (whole: string) => {
+    let shown = whole
+    for (const secret of ordered) if (shown.includes(secret)) shown = shown.replaceAll(secret, hidden)
+    return shown
+  }
+  return { text, error: error => hiddenError(error, text) }
+}
+
+function add(secrets: Set<string>, secret: string): void {
+  const inJson = JSON.stringify(secret).slice(1, -1)
+  for (const each of [secret, encodeURIComponent(secret.toWellFormed()), inJson, Buffer.from(secret).toString('base64')])
+    if (each.length >= leastLength) secrets.add(each)
+}
+
+/** What stands in place of the references of `asked`: of `Bearer ${env:TOKEN}`, the token alone. */
+function provided(asked: string, value: string): string {
+  const first = asked.indexOf('${')
+  const end = asked.length - 1 - asked.lastIndexOf('}')
+  return value.slice(Math.max(first, 0), value.length - end)
+}
+
+function hiddenError(error: unknown, text: (whole: string) => string): Error {
+  if (!(error instanceof Error)) return new Error(text(String(error)))
+  const shown = new Error(text(error.message), error.cause === undefined ? {} : { cause: hiddenError(error.cause, text) })
+  shown.name = error.name
+  if (error.stack !== undefined) shown.stack = text(error.stack)
+  return shown
+}
