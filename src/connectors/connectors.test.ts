@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConnectorDefinition } from '../connector.ts'
+import type { ConfigKey, ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
-import { valuesOf } from './task.testing.ts'
+import { TestContext, valuesOf } from './task.testing.ts'
 
 const definitions = await Promise.all(connectors.map(async listed => [listed, await listed.load()] as const))
 const problems = async ({ check, config }: ConnectorDefinition, given: Readonly<Record<string, string>>) =>
@@ -39,11 +39,104 @@ test('examples are accepted, and each missing key is named', async () => {
   }
 })
 
-test('values of a wrong type are refused by every key that has one', () => {
-  const wrong: Partial<Record<string, string>> = { INT: 'soon', LONG: '1.5', BOOLEAN: 'maybe', DOUBLE: 'x', SHORT: '70000' }
+/** Texts that a key cannot have, by what it says is allowed. */
+function wrongFor({ type, allowed, words }: ConfigKey): string[] {
+  const numbers = { INT: true, LONG: true, SHORT: true, DOUBLE: true }[type as string] === true
+  if (type === 'BOOLEAN') return ['maybe', '', '1']
+  if (words !== null) return ['no such word', '']
+  if (!numbers) return []
+  const [, least] = /(?:from|at least) (-?\d+)/.exec(allowed) ?? []
+  const [, most] = /(?:to|up to) (-?\d+)/.exec(allowed) ?? []
+  const beyond = [least === undefined ? [] : [String(BigInt(least) - 1n)], most === undefined ? [] : [String(BigInt(most) + 1n)]].flat()
+  return ['soon', '', '0x10', '1e400', 'NaN', '99999999999999999999', ...beyond]
+}
+
+test('values of a wrong type and out of range are refused by every key, with its name, the value and what is allowed', () => {
+  let refused = 0
   for (const [, { name, config }] of definitions)
-    for (const [key, declared] of Object.entries(config)) {
-      const text = wrong[declared.type]
-      if (text !== undefined) assert.throws(() => declared.parse(text), `${name}: ${key}`)
+    for (const [key, declared] of Object.entries(config))
+      for (const text of wrongFor(declared)) {
+        // Such a key may have words beside numbers, or take an empty list.
+        if (text === '' && (declared.type === 'LIST' || declared.words?.includes('') === true)) continue
+        if (declared.type === 'DOUBLE' && text === '1e400') continue
+        assert.throws(
+          () => valuesOf(config, { [key]: text }),
+          (error: Error) => {
+            assert.equal(error.name, 'InvalidConfig', `${name}: ${key}=${text}: ${error.stack}`)
+            assert.ok(error.message.includes(key) && error.message.includes(text), error.message)
+            return true
+          },
+          `${name}: ${key}=${text}`,
+        )
+        refused++
+      }
+  assert.ok(refused > 500, `${refused} values were refused`)
+})
+
+test('each key that is missing is named, by the check and by whoever opens the connector nevertheless', async () => {
+  for (const [, definition] of definitions)
+    for (const [key] of await problems(definition, {})) {
+      const { [key]: _, ...rest } = definition.example
+      if (!(await problems(definition, rest)).has(key)) continue
+      await assert.rejects(
+        async () => {
+          const task = await definition.open(valuesOf(definition.config, rest) as never, new TestContext())
+          await task.close()
+        },
+        new RegExp(key.replaceAll('.', '\\.')),
+        `${definition.name} without ${key}`,
+      )
+    }
+})
+
+const hostile = [
+  '',
+  ' ',
+  '__proto__',
+  'constructor',
+  '../../etc/passwd',
+  '${',
+  '${}',
+  '${key',
+  '${value.}',
+  "'; DROP TABLE x; --",
+  '`"[]\\',
+  '\u0000',
+  'a\r\nSet-Cookie: x',
+  '\ud800',
+  '世界🎈',
+  '(a+)+$',
+  '(((',
+  '['.repeat(5_000),
+  'a=b,'.repeat(20_000),
+  'x'.repeat(1_000_000),
+]
+
+test('a hostile value is taken or refused by name, at once, and nothing else is thrown', async () => {
+  for (const [, definition] of definitions)
+    for (const [key, declared] of Object.entries(definition.config)) {
+      if (!['STRING', 'LIST', 'PASSWORD', 'CLASS'].includes(declared.type) || declared.words !== null) continue
+      for (const text of hostile) {
+        const what = `${definition.name}: ${key}=${JSON.stringify(text.slice(0, 30))}`
+        let values: ReturnType<typeof valuesOf>
+        const began = performance.now()
+        try {
+          values = valuesOf(definition.config, { ...definition.example, [key]: text })
+        } catch (error) {
+          assert.equal((error as Error).name, 'InvalidConfig', `${what}: ${(error as Error).stack}`)
+          if (declared.type === 'PASSWORD' && text.trim() !== '') assert.ok(!(error as Error).message.includes(text), what)
+          continue
+        } finally {
+          assert.ok(performance.now() - began < 2_000, `${what} took ${performance.now() - began} ms`)
+        }
+        try {
+          for (const [name, problem] of (await definition.check?.(values as never)) ?? []) {
+            assert.ok(definition.config[name] !== undefined && problem !== '', what)
+            if (declared.type === 'PASSWORD' && text.length > 3) assert.ok(!problem.includes(text), what)
+          }
+        } catch (error) {
+          assert.fail(`${what}: the check throws ${(error as Error).stack}`)
+        }
+      }
     }
 })

@@ -83,7 +83,11 @@ for (const listed of connectors)
     await ask('PUT', `/connector-plugins/${name}/config/validate`, whole)
     for (const way of ways)
       await ask('PUT', `/connector-plugins/${name}/config/validate`, { ...whole, ...Object.fromEntries(secret.map(key => [key, way])) })
-    if (/"name":"[^"]+","config"/.test(await ask('POST', '/connectors', { name, config: whole }))) made++
+    const { status, text } = await worker.insist('POST', '/connectors', { name, config: whole })
+    answers.push(text)
+    // What cannot be made without its target is refused.
+    if (status !== 201) return
+    made++
     for (const path of ['', '/config', '/tasks', '/status']) await ask('GET', `/connectors/${name}${path}`)
     // Its task has begun, or failed: then it has told what there is to tell.
     await eventually(async () => /"tasks":\[\{/.test(await ask('GET', `/connectors/${name}/status`)))
