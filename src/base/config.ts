@@ -180,7 +180,8 @@ export function double(spec: NumberSpec<number | string>): ConfigKey<number> {
   const parse = (text: string): Parsed<number> => {
     const trimmed = text.trim()
     const value = Number(trimmed)
-    if (trimmed === '' || Number.isNaN(value)) throw new BadValue('Not a number of type DOUBLE')
+    // Java does not take JavaScript's 0x10.
+    if (trimmed === '' || Number.isNaN(value) || /^0[xob]/i.test(trimmed)) throw new BadValue('Not a number of type DOUBLE')
     const canonical = Number.isInteger(value) && Math.abs(value) < 1e7 ? value.toFixed(1) : trimmed
     checkBounds(value, canonical, spec)
     return { value, text: canonical }

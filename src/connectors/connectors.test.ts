@@ -48,7 +48,8 @@ function wrongFor({ type, allowed, words }: ConfigKey): string[] {
   const [, least] = /(?:from|at least) (-?\d+)/.exec(allowed) ?? []
   const [, most] = /(?:to|up to) (-?\d+)/.exec(allowed) ?? []
   const beyond = [least === undefined ? [] : [String(BigInt(least) - 1n)], most === undefined ? [] : [String(BigInt(most) + 1n)]].flat()
-  return ['soon', '', '0x10', '1e400', 'NaN', '99999999999999999999', ...beyond]
+  const tooLarge = type === 'DOUBLE' ? [] : ['1e400', '99999999999999999999']
+  return ['soon', '', '0x10', 'NaN', ...tooLarge, ...beyond]
 }
 
 test('values of a wrong type and out of range are refused by every key, with its name, the value and what is allowed', () => {
@@ -58,7 +59,6 @@ test('values of a wrong type and out of range are refused by every key, with its
       for (const text of wrongFor(declared)) {
         // Such a key may have words beside numbers, or take an empty list.
         if (text === '' && (declared.type === 'LIST' || declared.words?.includes('') === true)) continue
-        if (declared.type === 'DOUBLE' && text === '1e400') continue
         assert.throws(
           () => valuesOf(config, { [key]: text }),
           (error: Error) => {

@@ -90,7 +90,7 @@ for (const listed of connectors)
     made++
     for (const path of ['', '/config', '/tasks', '/status']) await ask('GET', `/connectors/${name}${path}`)
     // Its task has begun, or failed: then it has told what there is to tell.
-    await eventually(async () => /"tasks":\[\{/.test(await ask('GET', `/connectors/${name}/status`)))
+    await eventually(async () => /"tasks":\[\{|FAILED/.test(await ask('GET', `/connectors/${name}/status`)))
     await ask('GET', `/connectors/${name}/status`)
     await ask('DELETE', `/connectors/${name}`)
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client, RecordToSend } from '../../client.ts'
 import { DataError } from '../../connector.ts'
+import { hidesNothing } from '../secrets.ts'
 import { DeadLetters } from './dead-letters.ts'
 
 async function letterOf(headers: [string, string][], saysWhy = true): Promise<RecordToSend> {
@@ -14,7 +15,7 @@ async function letterOf(headers: [string, string][], saysWhy = true): Promise<Re
       return []
     },
   } as unknown as Client
-  const letters = await DeadLetters.open({ client, topic: 'dead', replicas: 1, connector: 'c', task: 2, saysWhy })
+  const letters = await DeadLetters.open({ client, topic: 'dead', replicas: 1, connector: 'c', task: 2, saysWhy, hiding: hidesNothing })
   const raw = {
     ...{ topic: 't', partition: 3, offset: 7n, timestampMs: -1n, key: null, value: Buffer.from([0xff]) },
     headers: headers.map(([name, value]) => ({ key: Buffer.from(name), value: Buffer.from(value) })),
