@@ -126,6 +126,13 @@ test('a row that is older than the catalogue makes its columns optional, and its
   assert.equal(structOf(records[1]!.value, 'after')!['price'], null)
 })
 
+test('the key is what it was when the row was changed, though the table has another one since', async () => {
+  const catalog = new FakeCatalog()
+  catalog.primaryKey = ['name']
+  const [first] = await recordsOf(changesOf(configOf({}), null, catalog))
+  assert.deepEqual({ ...(first!.key as Struct) }, { id: 1 })
+})
+
 test('Debezium’s own offsets are taken over', async () => {
   const all = await recordsOf(changesOf(configOf({})))
   // Of the last record of the update in the middle of a transaction.

@@ -45,6 +45,7 @@ export class FakeCatalog implements Lookup {
   forgotten = 0
   /** By name: a column that is NOT NULL. */
   required = ['id', 'name']
+  primaryKey = ['id']
 
   async tables() {
     return [
@@ -56,7 +57,7 @@ export class FakeCatalog implements Lookup {
   async table(schema: string, name: string): Promise<Table> {
     const columns =
       name === 'orders' ? this.required.map(column => ({ name: column, type: named('int4'), modifier: -1, isNullable: false })) : []
-    return { id: 1, schema, name, columns, primaryKey: name === 'orders' ? ['id'] : [], identityIndex: [], uniqueKey: [] }
+    return { id: 1, schema, name, columns, primaryKey: name === 'orders' ? this.primaryKey : [], identityIndex: [], uniqueKey: [] }
   }
 
   async columns(wanted: readonly { name: string; type: number; modifier: number; isNullable: boolean }[]): Promise<TableColumn[]> {

@@ -146,13 +146,16 @@ function capturedTable(
   return new CapturedTable(schema, table, typed, key, options)
 }
 
-/** The columns of the key: those that the configuration names, the primary key if deleted rows have it, or else what identifies rows. */
+/**
+ * The columns of the key: those that the configuration names, those by which deleted rows can be told, which the stream says as they were, or else a unique key.
+ * `relation`: null: of a snapshot.
+ */
 function keyOf(table: Table, config: Config, relation: Relation | null): readonly string[] {
   const named = keyColumns(config['message.key.columns']).get(`${table.schema}.${table.name}`.toLowerCase())
   if (named !== undefined) return named
-  const identity = relation?.columns.filter(column => column.isIdentity).map(({ name }) => name) ?? null
-  const isIdentified = (names: readonly string[]) => identity === null || names.every(name => identity.includes(name))
-  if (table.primaryKey.length > 0 && (isIdentified(table.primaryKey) || relation?.identity === 'n')) return table.primaryKey
-  if (table.identityIndex.length > 0) return table.identityIndex
-  return table.primaryKey.length > 0 ? table.primaryKey : table.uniqueKey
+  const known = [table.identityIndex, table.primaryKey, table.uniqueKey].find(each => each.length > 0) ?? []
+  const isTold = relation?.identity === 'd' || relation?.identity === 'i'
+  const told = isTold ? relation.columns.filter(column => column.isIdentity).map(({ name }) => name) : []
+  // The catalogue knows the order of the columns, but it may be younger.
+  return told.length === 0 || (told.length === known.length && told.every(name => known.includes(name))) ? known : told
 }
