@@ -1,13 +1,17 @@
 /** Membership of a group for those that fetch themselves: which partitions are theirs, and the offsets that they commit. */
 import type { Consumer } from '@platformatic/kafka'
-import { toInt64 } from '../base.ts'
-import { settled } from '../channel.ts'
+import { pause, type System, toInt64 } from '../base.ts'
+import { ClientError, mayPass, settled } from '../channel.ts'
 import { apis } from '../protocol.ts'
 import type { Ask } from './requests.ts'
 import { refusePartition } from './topics.ts'
 import type { CommittedOffset, Membership, MembershipOptions } from './types.ts'
 
+/** Between two attempts to join a group again. */
+const rejoinMs = 1_000
+
 interface JoinContext {
+  readonly system: Pick<System, 'timers'>
   readonly ask: Ask
   readonly bootstrap: string
   /** Called when the consumer is closed. */
@@ -18,10 +22,12 @@ interface JoinContext {
 export async function join(
   consumer: Consumer,
   { group, topics }: MembershipOptions,
-  { ask, bootstrap, forget }: JoinContext,
+  { system, ask, bootstrap, forget }: JoinContext,
 ): Promise<Membership> {
+  const rejoining = new Rejoining(consumer, bootstrap, system)
   const close = () => {
     forget()
+    rejoining.end()
     // Leaves the group, so that other members take over at once.
     return settled(bootstrap, consumer.close(true))
   }
@@ -33,10 +39,64 @@ export async function join(
     throw error
   }
   return {
-    assignments: () => (consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition }))),
+    assignments: () =>
+      rejoining.isMember()
+        ? (consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
+        : [],
     commit: offsets => commitOffsets(ask, group, offsets, { generation: consumer.generationId, member: consumer.memberId ?? '' }),
     identity: () => ({ generation: consumer.generationId, memberId: consumer.memberId ?? '' }),
     close,
+  }
+}
+
+/**
+ * Joins again when the library gives up: if it cannot join after a rebalance, as while no broker is there, it emits `error`, which would end the process, and
+ * sends no heartbeats any more.
+ */
+class Rejoining {
+  readonly #consumer: Consumer
+  readonly #bootstrap: string
+  readonly #system: Pick<System, 'timers'>
+  readonly #ending = new AbortController()
+  #isJoining = false
+  /** Why it will not join again. */
+  #failure: unknown = null
+
+  constructor(consumer: Consumer, bootstrap: string, system: Pick<System, 'timers'>) {
+    this.#consumer = consumer
+    this.#bootstrap = bootstrap
+    this.#system = system
+    consumer.on('error', () => void this.#join())
+  }
+
+  /** Whether the group still counts on it. Throws what keeps it from coming back. */
+  isMember(): boolean {
+    if (this.#failure !== null) throw this.#failure
+    return !this.#isJoining
+  }
+
+  end(): void {
+    this.#ending.abort()
+  }
+
+  async #join(): Promise<void> {
+    if (this.#isJoining) return
+    this.#isJoining = true
+    const { signal } = this.#ending
+    for (;;) {
+      await pause(this.#system, rejoinMs, signal)
+      if (signal.aborted) return
+      try {
+        await settled(this.#bootstrap, this.#consumer.joinGroup({}))
+        break
+      } catch (error) {
+        if (!(error instanceof ClientError) || !mayPass(error)) {
+          this.#failure = error
+          break
+        }
+      }
+    }
+    this.#isJoining = false
   }
 }
 

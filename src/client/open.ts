@@ -99,7 +99,7 @@ export function openClient(options: ClientOptions): Client {
     join: async joining => {
       await greeted()
       const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
-      return join(consumer, joining, { ask, bootstrap, forget: () => opened.delete(consumer) })
+      return join(consumer, joining, { system, ask, bootstrap, forget: () => opened.delete(consumer) })
     },
     send: (topic, records, sending) => run(() => sender().send(topic, records, sending ?? {})),
     sendEach: (topic, records, sending) => run(() => sender().sendEach(topic, records, sending ?? {}, bootstrap)),

@@ -12,6 +12,8 @@ export async function subscribe(consumer: Consumer, bootstrap: string, options: 
     isolationLevel: options.committedOnly === true ? 1 : 0,
     maxWaitTime: 500,
   })
+  // It could not join again after a rebalance, and will not try any more.
+  consumer.on('error', (error: Error) => stream.destroy(error))
   let closing = false
   return {
     async *[Symbol.asyncIterator]() {
