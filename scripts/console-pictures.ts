@@ -29,6 +29,8 @@ interface Picture {
   path: string
   dark?: boolean
   narrow?: boolean
+  /** It needs connectors and triggers. */
+  hub?: boolean
   /** What is there when the picture may be taken. */
   shows: string
 }
@@ -38,8 +40,8 @@ const pictures: readonly Picture[] = [
   { name: 'messages', path: '/topics/orders/messages?cel=value.total%20%3E%2080', shows: 'Tree', dark: true },
   { name: 'lag', path: '/groups/billing/lag', shows: 'Lag of the last hour' },
   { name: 'schema', path: '/schemas/users-value?against=1', shows: '"email"' },
-  { name: 'connector', path: '/connectors/orders-to-file/config', shows: 'What the connector gets' },
-  { name: 'trigger', path: '/triggers/large-orders/function', shows: 'Call with the newest record' },
+  { name: 'connector', path: '/connectors/orders-to-file/config', shows: 'What the connector gets', hub: true },
+  { name: 'trigger', path: '/triggers/large-orders/function', shows: 'Call with the newest record', hub: true },
   { name: 'access', path: '/topics/orders/acl', shows: 'May they, and why?', dark: true },
   { name: 'narrow', path: '/topics/users/messages', shows: 'name 19', narrow: true },
 ]
@@ -170,9 +172,15 @@ const trading = trade(client, stop.signal)
 await sleep(fastMs)
 mkdirSync(directory, { recursive: true })
 const base = `http://127.0.0.1:${services.ports.get('console')}`
-await fillHub(base)
 const wanted = (each: Picture) => positionals.length === 0 || positionals.includes(each.name)
-for (const picture of pictures.filter(wanted)) await take(browser, base, picture)
+const [ofHub, others] = [
+  pictures.filter(each => each.hub === true && wanted(each)),
+  pictures.filter(each => each.hub !== true && wanted(each)),
+]
+for (const picture of others) await take(browser, base, picture)
+// What they do is on the plots, so they come last.
+if (ofHub.length > 0) await fillHub(base)
+for (const picture of ofHub) await take(browser, base, picture)
 stop.abort()
 await trading
 transaction.close()
