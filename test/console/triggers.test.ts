@@ -108,3 +108,24 @@ test('a filter is tried on real records', async () => {
   assert.equal((await tried({ cel: 'value.' })).status, 400)
   assert.equal((await tried({ what: 1 })).status, 400)
 })
+
+test('a password of its output stays as it is when the rest is changed', async () => {
+  const output = { connector: 'elasticsearch', config: { 'connection.url': 'http://127.0.0.1:9', 'connection.password': 'hush' } }
+  const made = await hub.ask('POST', '/triggers', {
+    name: 'indexes',
+    definition: definition('one', { output, enabled: false, batchSize: 7 }),
+  })
+  assert.equal(made.status, 200, JSON.stringify(made.body))
+  const shown = (await hub.ask('GET', '/triggers/indexes')).body.definition
+  assert.equal(shown.output.config['connection.password'], '[hidden]')
+  const { batchSize: _, ...rest } = shown
+  const changed = await hub.ask('PUT', '/triggers/indexes', { definition: { ...rest, maxWaitMs: 77 } })
+  assert.deepEqual([changed.status, changed.body], [200, { version: 2 }])
+  const after = (await hub.ask('GET', '/triggers/indexes')).body.definition
+  assert.deepEqual([after.batchSize ?? 100, after.maxWaitMs], [100, 77])
+  const end = (await hub.client.offsets('__millrace_triggers', [0], 'latest')).get(0)!
+  const stored: string[] = []
+  for await (const records of hub.client.read({ topic: '__millrace_triggers', from: new Map([[0, 0n]]), until: new Map([[0, end]]) }))
+    for (const { key, value } of records) if (key?.includes('"indexes","version":2')) stored.push(String(value))
+  assert.match(stored.at(-1)!, /"connection.password":"hush"/)
+})

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { pause } from '../../base.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
 import type { Ring } from '../history/ring.ts'
+import type { Peer } from '../peers.ts'
 import { listQuery, MaybeText, route } from '../route.ts'
 import { listTriggers, oneTrigger, pathOf, required } from '../triggers/service.ts'
 
@@ -98,10 +99,23 @@ const change = route({
   response: Type.Object({ version: Type.Integer() }),
   audit: ({ body: { definition } }) => ({ keys: Object.keys(definition) }),
   async handle({ params, body: { definition }, triggers }) {
-    const { version } = (await required(triggers).ask('PUT', pathOf(params.trigger), definition)) as { version: number }
+    const service = required(triggers)
+    const { method, body } = await asChange(service, params.trigger, definition)
+    const { version } = (await service.ask(method, pathOf(params.trigger), body)) as { version: number }
     return { version }
   },
 })
+
+/**
+ * All of the definition is replaced, but not an output to a connector: its passwords were not shown, so that what comes back has none. Then everything else
+ * is a change: null takes the default.
+ */
+async function asChange(service: Peer, trigger: string, definition: Record<string, unknown>) {
+  const { output, ...rest } = definition
+  if (typeof output !== 'object' || output === null || !('connector' in output)) return { method: 'PUT', body: definition }
+  const stored = Object.keys((await oneTrigger(service, trigger)).definition).filter(each => each !== 'output')
+  return { method: 'PATCH', body: { ...Object.fromEntries(stored.map(each => [each, null])), ...rest } }
+}
 
 const create = route({
   method: 'POST',
