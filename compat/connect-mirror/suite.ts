@@ -7,8 +7,10 @@ import { join } from 'node:path'
 import { startKafka, startMillrace } from '../support/brokers.ts'
 import { cached, Missing, mavenJars } from '../support/cache.ts'
 import { must } from '../support/run.ts'
+import { kafkaOf, startSecured } from '../support/secured.ts'
 import { reportCases, type Suite } from '../support/suite.ts'
 import { throughKills } from './kills.ts'
+import { withLogins } from './logins.ts'
 import { withMirrorMaker } from './mirror-maker.ts'
 
 const kafkaVersion = '4.3.1'
@@ -30,6 +32,12 @@ export const connectMirror: Suite = {
       const millrace = await startMillrace(properties)
       try {
         await reportCases(ours, throughKills(kafka, millrace), report, 400)
+        const secured = await startSecured(properties, kafkaOf(version))
+        try {
+          await reportCases(ours, withLogins(secured, millrace), report, 200)
+        } finally {
+          await secured.close()
+        }
         await reportCases(javas, withMirrorMaker(kafka, millrace, await classPath()), report, 300)
       } catch (error) {
         if (!(error instanceof Missing)) throw error
