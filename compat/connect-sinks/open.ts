@@ -63,6 +63,7 @@ export async function openSource(
   const definition = (await load(connector)) as SourceDefinition
   return definition.open(valuesOf(definition, config), {
     ...context,
+    transaction: null,
     storedOffsets: async partitions => partitions.map(stored),
     reconfigure() {},
   })

@@ -137,7 +137,7 @@ const source = {
   'transaction.boundary': string({
     default: 'poll',
     ...anyCase('interval', 'poll', 'connector'),
-    doc: 'poll: a transaction for each batch of records that a task provides; interval: one for each transaction.boundary.interval.ms.',
+    doc: 'poll: a transaction for each batch of records that a task provides; interval: one for each transaction.boundary.interval.ms; connector: the connector says where they end.',
   }),
   'transaction.boundary.interval.ms': long({
     default: null,

@@ -164,7 +164,8 @@ function sourceProblems(
 ): Map<string, string[]> {
   const problems = new Map<string, string[]>()
   if (definition.kind !== 'source') return problems
-  if ((config['transaction.boundary'] ?? 'poll').toLowerCase() === 'connector')
+  const decides = (config['transaction.boundary'] ?? 'poll').toLowerCase() === 'connector'
+  if (decides && definition.transactionBoundaries?.(values as never) !== true)
     problems.set('transaction.boundary', [
       'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.',
     ])

@@ -53,7 +53,17 @@ export interface SinkTask {
   close(): Promise<void>
 }
 
+/** Ends of transactions, as a source asks for them while it is polled (`transaction.boundary=connector`, KIP-618). */
+export interface SourceTransaction {
+  /** After this record, which the poll gives; default: after all that it gives. */
+  commit(after?: SourceRecord): void
+  /** The same, and nobody sees the records of this transaction; their offsets are stored, so that they do not come again. */
+  abort(after?: SourceRecord): void
+}
+
 export interface SourceContext extends TaskContext {
+  /** null: the worker decides. */
+  readonly transaction: SourceTransaction | null
   /** The offsets that were stored last, by source partition; null: none. */
   storedOffsets(partitions: readonly Struct[]): Promise<(Struct | null)[]>
   /** The connector's partitions have changed: tasks are made again. */

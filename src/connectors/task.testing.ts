@@ -62,6 +62,7 @@ export class TestContext implements SinkContext, SourceContext {
   readonly warnings: string[] = []
   /** What a worker has stored, by the JSON of the partition. */
   readonly offsets = new Map<string, Struct>()
+  readonly transaction = null
   reconfigured = 0
   nowMs: number | null = null
   readonly #controller = new AbortController()

@@ -102,6 +102,38 @@ export const source = defineSource({
   },
 })
 
+/** Of each five numbers three are written, in one transaction; the last two are in one that is given up. */
+export const blocks = defineSource({
+  name: 'test-blocks',
+  classes: [],
+  version: '1.0.0',
+  summary: 'Counts in transactions.',
+  example: { topic: 'blocks' },
+  config: { topic: string({ default: 'blocks', doc: 'Where the numbers go.' }) },
+  exactlyOnce: () => true,
+  transactionBoundaries: () => true,
+  async open({ topic }, { storedOffsets, transaction, system }) {
+    const sourcePartition = struct([['of', 'blocks']])
+    const [stored] = await storedOffsets([sourcePartition])
+    let next = Number(stored?.['next'] ?? 0)
+    return {
+      async poll() {
+        if (next >= 20) await new Promise<void>(resolve => void system.timers.after(50, resolve))
+        const records = Array.from({ length: next >= 20 ? 0 : 5 }, () => ({
+          ...{ topic, partition: 0, keySchema: null, key: null, valueSchema: null, value: String(next), timestampMs: null, headers: [] },
+          ...{ sourcePartition, sourceOffset: struct([['next', ++next]]) },
+        }))
+        if (records.length > 0) {
+          transaction?.commit(records[2])
+          transaction?.abort()
+        }
+        return records
+      },
+      async close() {},
+    }
+  },
+})
+
 export function linesOf(file: string): [topic: string, partition: number, offset: number, value: string, task: number][] {
   if (!existsSync(file)) return []
   return readFileSync(file, 'utf8')

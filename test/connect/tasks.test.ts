@@ -162,3 +162,20 @@ test('a worker that is alone runs what its files say', async () => {
   assert.deepEqual(records.map(({ value }) => value!.toString()).sort(), ['a0', 'a1', 'a2', 'a3', 'a4'])
   await alone.close()
 })
+
+test('a connector says where transactions end', async () => {
+  await make('blocks', { 'connector.class': 'test-blocks', 'transaction.boundary': 'connector' })
+  const found = await workers.stored('blocks', 12)
+  assert.deepEqual(
+    found.map(({ value }) => value!.toString()),
+    [0, 1, 2, 5, 6, 7, 10, 11, 12, 15, 16, 17].map(String),
+  )
+  // What was given up does not come again either.
+  await eventually(async () => (await worker.ask('GET', '/connectors/blocks/offsets')).body.offsets[0]?.offset.next === 20)
+  await worker.until('blocks', runs(1))
+  const refused = await worker.ask('PUT', '/connectors/no/config', {
+    'connector.class': 'test-source',
+    'transaction.boundary': 'connector',
+  })
+  assert.match(refused.body.message, /does not support connector-defined transaction boundaries/)
+})

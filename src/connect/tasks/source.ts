@@ -18,6 +18,7 @@ import {
 import { commonKeys, type SourceValues } from '../connector-keys.ts'
 import { canonical, encodeOffset, jsonOf } from '../stores/offset-store.ts'
 import { withPrefix } from '../worker-config.ts'
+import { Boundaries } from './boundaries.ts'
 import { pauseAfter } from './errors.ts'
 import type { FoundOffset } from './messages.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
@@ -30,6 +31,8 @@ const idleMs = 1_000
 const patienceMs = 60_000
 /** Of records that are sent, but whose offsets are not stored. */
 const mostPending = 10_000
+/** Of one transaction that the connector has to end. */
+const mostInTransaction = 1_000_000
 const defaultTransactionTimeoutMs = 60_000
 const compressions: readonly string[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
@@ -62,6 +65,7 @@ class SourceRun implements AsyncDisposable {
   #placed: (Offsets[number] | null)[] = []
   readonly #producer: Readonly<Record<string, string>>
   #writer: TransactionalWriter | null = null
+  readonly #boundaries: Boundaries | null
   #lastStoredMs: number
   #task!: SourceTask
 
@@ -72,6 +76,8 @@ class SourceRun implements AsyncDisposable {
     this.#client = client
     this.#topics = new SourceTopics(client, config, order.worker.values['topic.creation.enable'])
     this.#producer = { ...withPrefix(order.worker.properties, 'producer.'), ...withPrefix(config, 'producer.override.') }
+    const decides = order.transactionalId !== null && values['transaction.boundary'].toLowerCase() === 'connector'
+    this.#boundaries = decides ? new Boundaries() : null
     const flushMs = order.worker.values['offset.flush.interval.ms']
     if (order.transactionalId === null) this.#intervalMs = flushMs
     else if (values['transaction.boundary'].toLowerCase() === 'interval')
@@ -95,13 +101,14 @@ class SourceRun implements AsyncDisposable {
       tell({ kind: 'state', state: control.paused ? 'PAUSED' : 'RUNNING' })
       while (!control.stopping) {
         if (control.paused) {
-          await this.#store()
+          if (this.#boundaries === null) await this.#store()
           tell({ kind: 'state', state: 'PAUSED' })
           while (control.paused && !control.stopping) await control.changed(system.timers, idleMs)
           if (!control.stopping) tell({ kind: 'state', state: 'RUNNING' })
         } else await this.#step()
       }
-      await this.#store()
+      // What the connector has not ended comes again.
+      if (this.#boundaries === null) await this.#store()
     } finally {
       await close()
     }
@@ -127,12 +134,25 @@ class SourceRun implements AsyncDisposable {
     const { system, metrics, control } = this.#run
     const records = await this.#poll()
     if (control.giveUpSignal.aborted) return
-    if (records.length > 0) {
-      metrics.count('source_records_polled', records.length)
-      await this.#send(records)
-    }
+    if (records.length > 0) metrics.count('source_records_polled', records.length)
+    if (this.#boundaries !== null) return this.#sendParts(this.#boundaries.parts(records))
+    if (records.length > 0) await this.#send(records)
     const isDue = system.clock.monotonic() - this.#lastStoredMs >= this.#intervalMs || this.#pending.length >= mostPending
     if (isDue) await this.#store()
+  }
+
+  async #sendParts(parts: ReturnType<Boundaries['parts']>): Promise<void> {
+    for (const [records, end] of parts) {
+      await this.#send(records)
+      if (end === 'abort') {
+        await this.#writer!.abort()
+        this.#pending = []
+        this.#placed = []
+      }
+      if (end !== null) await this.#store()
+      else if (this.#pending.length > mostInTransaction)
+        throw new Error(`The connector has not ended its transaction after ${mostInTransaction} records`)
+    }
   }
 
   async #poll(): Promise<readonly SourceRecord[]> {
@@ -231,6 +251,7 @@ class SourceRun implements AsyncDisposable {
   #context(): SourceContext {
     return {
       ...this.#run.context,
+      transaction: this.#boundaries,
       storedOffsets: partitions => this.#find(partitions),
       reconfigure: () => this.#run.tell({ kind: 'reconfigure' }),
     }

@@ -80,6 +80,7 @@ async function openSource(disk: Disk, config: Readonly<Record<string, string>>, 
     signal: new AbortController().signal,
     count: silent,
     gauge: silent,
+    transaction: null,
     storedOffsets: async partitions => partitions.map(partition => offsets.get(JSON.stringify(partition)) ?? null),
     reconfigure: silent,
   })
