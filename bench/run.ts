@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- [cluster | services | console | triggers] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a
- * real Apache Kafka side by side; with `cluster`, three brokers of each; with `services`, `console` and `triggers`, what Kafka does not have, alone.
+ * `npm run bench -- [cluster | services | console | triggers | connect] [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace
+ * and a real Apache Kafka side by side; with `cluster`, three brokers of each; with `services`, `console` and `triggers`, what Kafka does not have, alone; with
+ * `connect`, the workers of Kafka Connect, as connect/workers.ts says.
  *
  * For each row both peers are started, and warmed with requests of the measured kind until 30,000 are done and the brokers' CPU per request
  * has levelled out: a JVM that is still compiling is not Kafka. Then the rounds, as rounds.ts has them. Rows about starting, or about memory
@@ -17,6 +18,7 @@ import { parseArgs } from 'node:util'
 import { Missing, repository } from '../compat/support/cache.ts'
 import { must } from '../compat/support/run.ts'
 import { cluster } from './cluster/suite.ts'
+import { compareWorkers } from './connect/workers.ts'
 import { holdMemory } from './memory.ts'
 import { oneBroker } from './one-broker.ts'
 import { page, type Result, type Suite } from './report.ts'
@@ -77,6 +79,8 @@ async function runSuite(suite: Suite, names: readonly string[]): Promise<number>
 }
 
 try {
+  if (positionals[0] === 'connect')
+    process.exit(await compareWorkers(positionals.slice(1), { rounds: Number(flags.rounds), quick: flags.quick }))
   const suite = suites[positionals[0] ?? '']
   process.exit(await (suite === undefined ? runSuite(oneBroker, positionals) : runSuite(suite, positionals.slice(1))))
 } catch (error) {

@@ -46,6 +46,10 @@ const workerConfig: Properties = {
   'consumer.allow.auto.create.topics': 'false',
 }
 
+/** Of a JVM among others on a small machine. */
+const frugal = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+const ourProgram = join(import.meta.dirname, '../../src/cli.ts')
+
 export class Worker {
   readonly id: string
   readonly #base: string
@@ -56,7 +60,14 @@ export class Worker {
   #child: ChildProcess | null = null
 
   /** `connectors` as files of properties make it a standalone worker. */
-  static async start(classPath: string, directory: string, name: string, properties: Properties, connectors: readonly Properties[] = []) {
+  static async start(
+    classPath: string,
+    directory: string,
+    name: string,
+    properties: Properties,
+    connectors: readonly Properties[] = [],
+    settings: readonly string[] = frugal,
+  ) {
     const port = await freePorts(1)
     const file = (suffix: string) => join(directory, `${name}${suffix}`)
     // A plugin.path is wanted, even if it holds nothing: everything is on the class path.
@@ -64,7 +75,7 @@ export class Worker {
     writeProperties(file('.properties'), { ...own, ...properties })
     for (const [index, each] of connectors.entries()) writeProperties(file(`-${index}.properties`), each)
     const main = `org.apache.kafka.connect.cli.${connectors.length > 0 ? 'ConnectStandalone' : 'ConnectDistributed'}`
-    const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.apache.logging.log4j.level=WARN', '-cp', classPath]
+    const jvm = [...settings, '-Dorg.apache.logging.log4j.level=WARN', '-cp', classPath]
     const command = [...jvm, main, file('.properties'), ...connectors.map((_, index) => file(`-${index}.properties`))]
     const worker = new Worker(`127.0.0.1:${port}`, 'java', command, file('.output'))
     await worker.restart()
@@ -72,11 +83,11 @@ export class Worker {
   }
 
   /** `millrace connect` with the same file. */
-  static async startMillrace(directory: string, name: string, properties: Properties) {
+  static async startMillrace(directory: string, name: string, properties: Properties, program: readonly string[] = [ourProgram]) {
     const port = await freePorts(1)
     const file = join(directory, `${name}.properties`)
     writeProperties(file, { ...workerConfig, listeners: `http://127.0.0.1:${port}`, ...properties })
-    const command = [join(import.meta.dirname, '../../src/cli.ts'), 'connect', '--config', file]
+    const command = [...program, 'connect', '--config', file]
     const worker = new Worker(`127.0.0.1:${port}`, process.execPath, command, join(directory, `${name}.output`))
     await worker.restart()
     return worker
@@ -108,6 +119,15 @@ export class Worker {
       },
       90,
     )
+  }
+
+  get pid(): number {
+    return this.#child!.pid!
+  }
+
+  /** SIGSTOP and SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(signal)
   }
 
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
