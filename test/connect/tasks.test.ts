@@ -92,7 +92,17 @@ test('what a target refuses goes to the dead-letter topic as it was, and its hea
     ['topic', 'partition', 'offset', 'connector.name', 'task.id', 'stage', 'class.name', 'exception.class.name', 'exception.message'].map(
       each => said.get(each),
     ),
-    ['some', '0', '1', 'tolerant', '0', 'TASK_PUT', 'org.apache.kafka.connect.sink.SinkTask', 'org.apache.kafka.connect.errors.DataException', 'refused: bad'],
+    [
+      'some',
+      '0',
+      '1',
+      'tolerant',
+      '0',
+      'TASK_PUT',
+      'org.apache.kafka.connect.sink.SinkTask',
+      'org.apache.kafka.connect.errors.DataException',
+      'refused: bad',
+    ],
   )
   assert.ok(said.get('exception.stacktrace')!.includes('refused: bad'))
   await worker.ask('DELETE', '/connectors/tolerant')
