@@ -32,5 +32,14 @@ export {
 export { DataError, RetriableError } from './connector/errors.ts'
 export type { ConnectRecord, Header, SinkRecord, SourceRecord } from './connector/record.ts'
 export { decimal, type Field, fieldOf, logical, type Schema, type SchemaType } from './connector/schema.ts'
-export type { Offsets, SinkContext, SinkTask, SourceContext, SourceTask, SourceTransaction, TaskContext, TopicPartition } from './connector/task.ts'
+export type {
+  Offsets,
+  SinkContext,
+  SinkTask,
+  SourceContext,
+  SourceTask,
+  SourceTransaction,
+  TaskContext,
+  TopicPartition,
+} from './connector/task.ts'
 export { type ConnectValue, Decimal, isStruct, type Struct, struct } from './connector/value.ts'
