@@ -61,8 +61,11 @@ export interface FileHandle {
 
 export type FileKind = 'file' | 'directory'
 
-/** `r`: must exist, read only; `r+`: must exist; `rw`: created when missing. None of them truncates the file. */
-export type OpenMode = 'r' | 'r+' | 'rw'
+/**
+ * `r`: must exist, read only; `r+`: must exist; `rw`: created when missing; `a`: likewise, and what is written goes behind what anybody else has written, wherever
+ * its position. None of them truncates the file.
+ */
+export type OpenMode = 'r' | 'r+' | 'rw' | 'a'
 
 export interface FileSystem {
   /** How many asynchronous operations run at the same time; more wait. Default: a few. */

@@ -38,8 +38,8 @@ export function localFileSystem(): FileSystem {
   }
 }
 
-const { O_RDONLY, O_RDWR, O_CREAT } = fs.constants
-const openFlags: Record<OpenMode, number> = { r: O_RDONLY, 'r+': O_RDWR, rw: O_RDWR | O_CREAT }
+const { O_RDONLY, O_RDWR, O_CREAT, O_APPEND } = fs.constants
+const openFlags: Record<OpenMode, number> = { r: O_RDONLY, 'r+': O_RDWR, rw: O_RDWR | O_CREAT, a: O_RDWR | O_CREAT | O_APPEND }
 
 class LocalFile implements FileHandle {
   readonly path: string

@@ -151,11 +151,11 @@ class Volume {
     let node = parent.get(name)
     if (node instanceof Map) throw new DiskError('open', path, 'EISDIR')
     if (node === undefined) {
-      if (mode !== 'rw') throw new DiskError('open', path, 'ENOENT')
+      if (mode !== 'rw' && mode !== 'a') throw new DiskError('open', path, 'ENOENT')
       node = new Inode(this.space)
       parent.set(name, node)
     }
-    return new MemoryFile(path, node, mode !== 'r')
+    return new MemoryFile(path, node, mode)
   }
 
   makeDirectory(path: string): void {
@@ -289,18 +289,20 @@ class MemoryFile implements FileHandle {
   readonly path: string
   readonly #inode: Inode
   readonly #writable: boolean
+  readonly #appends: boolean
   #closed = false
 
-  constructor(path: string, inode: Inode, writable: boolean) {
+  constructor(path: string, inode: Inode, mode: OpenMode) {
     this.path = path
     this.#inode = inode
-    this.#writable = writable
+    this.#writable = mode !== 'r'
+    this.#appends = mode === 'a'
     inode.handles++
   }
 
   writeSync(buffers: readonly Uint8Array[], position: number): void {
     const inode = this.#usable('write', true)
-    let at = position
+    let at = this.#appends ? inode.size : position
     for (const buffer of buffers) {
       if (inode.write(buffer, at) < buffer.length) throw new DiskError('write', this.path, 'ENOSPC')
       at += buffer.length

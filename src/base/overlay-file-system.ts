@@ -250,7 +250,7 @@ class Tree {
     const node = this.find(path)
     if (node instanceof FileNode) return node
     if (node !== undefined) refuse('open', path, 'EISDIR')
-    if (mode !== 'rw') refuse('open', path, 'ENOENT')
+    if (mode !== 'rw' && mode !== 'a') refuse('open', path, 'ENOENT')
     return this.#make('open', path, new FileNode(this.#files, null))
   }
 

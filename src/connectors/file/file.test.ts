@@ -67,6 +67,17 @@ test('a full disk: the same records are put again, and none is twice', async () 
   assert.equal(textOf(at), `first\n${'x'.repeat(5_000)}\n`)
 })
 
+test('several tasks append to one file, and none writes over what another has written', async () => {
+  const at = context()
+  const [one, two] = [await openSink(at), await openSink(at)]
+  await one.put(lines('a'))
+  await two.put(lines('b'))
+  await one.put(lines('c'))
+  await two.put(lines('d'))
+  assert.equal(textOf(at), 'a\nb\nc\nd\n')
+  await Promise.all([one.close(), two.close()])
+})
+
 async function openSource(at: TestContext, position: bigint | null = null, config: Record<string, string> = {}): Promise<SourceTask> {
   if (position !== null) at.offsets.set(JSON.stringify({ filename: path }), struct([['position', position]]))
   return await fileSource.open(valuesOf(fileSource.config, { file: path, topic: 't', ...config }), at)

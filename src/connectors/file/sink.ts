@@ -64,7 +64,6 @@ class LineFile {
   readonly #config: ValuesOf<typeof keys>
   readonly #context: SinkContext
   #handle: FileHandle | null = null
-  #position = 0
   #openedMs = 0
 
   constructor(config: ValuesOf<typeof keys>, context: SinkContext) {
@@ -72,16 +71,29 @@ class LineFile {
     this.#context = context
   }
 
-  /** Written again at the same place after a failure: nothing is twice within one run. */
+  /** Behind what other tasks have written, and a task of a worker that was thought to be gone. */
   async put(records: readonly SinkRecord[]): Promise<void> {
     if (records.length === 0) return
     await this.#retriably(async () => {
       const lines = Buffer.from(records.map(record => lineOf(record, this.#config)).join(''))
       if (this.#isOver()) await this.#rotate()
       this.#handle ??= this.#open()
-      await this.#handle.write([lines], this.#position)
-      this.#position += lines.length
+      await this.#append(this.#handle, lines)
     })
+  }
+
+  /** What has been written of it before it failed goes, unless others have written since: then it is there again. */
+  async #append(handle: FileHandle, lines: Buffer): Promise<void> {
+    const before = handle.size()
+    try {
+      await handle.write([lines], before)
+    } catch (error) {
+      const left = Buffer.alloc(Math.min(handle.size() - before, lines.length))
+      handle.readSync(left, before)
+      if (handle.size() === before + left.length && left.equals(lines.subarray(0, left.length))) handle.truncate(before)
+      else await this.close()
+      throw error
+    }
   }
 
   async flush(): Promise<undefined> {
@@ -96,22 +108,24 @@ class LineFile {
   }
 
   #open(): FileHandle {
-    const handle = this.#context.system.files.open(this.#config.file, 'rw')
-    this.#position = handle.size()
+    const handle = this.#context.system.files.open(this.#config.file, 'a')
     this.#openedMs = this.#context.system.clock.monotonic()
-    // A line that a crash cut off stays a line of its own; its record is written again.
-    const last = Buffer.alloc(1)
-    if (this.#position > 0 && handle.readSync(last, this.#position - 1) === 1 && last[0] !== 0x0a) {
-      handle.writeSync([Buffer.from('\n')], this.#position)
-      this.#position++
-    }
+    this.#endLine(handle)
     return handle
   }
 
+  /** A line that was cut off stays a line of its own; its record is written again. */
+  #endLine(handle: FileHandle): void {
+    const last = Buffer.alloc(1)
+    const size = handle.size()
+    if (size > 0 && handle.readSync(last, size - 1) === 1 && last[0] !== 0x0a) handle.writeSync([Buffer.from('\n')], size)
+  }
+
   #isOver(): boolean {
-    if (this.#handle === null || this.#position === 0) return false
+    const size = this.#handle?.size() ?? 0
+    if (size === 0) return false
     const { 'rotate.bytes': bytes, 'rotate.interval.ms': interval } = this.#config
-    return (bytes > 0 && this.#position >= bytes) || (interval > 0 && this.#context.system.clock.monotonic() - this.#openedMs >= interval)
+    return (bytes > 0 && size >= bytes) || (interval > 0 && this.#context.system.clock.monotonic() - this.#openedMs >= interval)
   }
 
   async #rotate(): Promise<void> {
