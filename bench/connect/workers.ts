@@ -70,7 +70,7 @@ export async function compareWorkers(
           console.log(`  ${row.name} ${side} ${words(pass)}`)
         }
       report.push(...linesOf(row, passes))
-      console.log(report.slice(-2).join('\n'))
+      console.log(report.slice(-1).join('\n'))
     }
   } finally {
     for (const side of sides) await workers[side].stop()
