@@ -53,6 +53,13 @@ test('a connector is made, shown, changed and deleted', async () => {
   await worker.ask('DELETE', '/connectors/lines')
 })
 
+test('a configuration that is too large for its topic is refused', async () => {
+  const large = await worker.ask('PUT', '/connectors/large/config', sinkConfig({ pad: 'x'.repeat(950_000) }))
+  assert.equal(large.status, 400)
+  assert.match(large.body.message, /has 95\d{4} bytes; at most 900000 are allowed/)
+  assert.equal((await worker.ask('GET', '/connectors/large')).status, 404)
+})
+
 test('what a provider of a configuration needs to know of a secret stays in the topic', async () => {
   await worker.ask('PUT', '/connectors/quiet/config', sinkConfig({ secret: 'hush' }))
   const shown = (await worker.ask('GET', '/connectors/quiet/config')).body

@@ -42,6 +42,8 @@ export interface HerderOptions {
   readonly system: System
 }
 
+/** Of a configuration, in JSON: it is one record, of which a topic takes a megabyte by default. */
+const mostConfigBytes = 900_000
 /** How long a request waits for a rebalance to end. */
 const patienceMs = 10_000
 
@@ -315,6 +317,8 @@ export class Herder implements GroupMember {
     const { configs } = this.#options
     await this.#requireLeader()
     const wanted = withSecrets(config, configs.state.config(name))
+    const size = Buffer.byteLength(JSON.stringify(wanted))
+    if (size > mostConfigBytes) throw badRequest(`The connector configuration has ${size} bytes; at most ${mostConfigBytes} are allowed.`)
     const infos = await validate(wanted, this.#options)
     if (infos.error_count > 0) {
       const all = infos.configs.flatMap(({ value }) => value.errors)
