@@ -38,6 +38,7 @@ export const connectors: readonly ListedConnector[] = [
     kind: 'sink',
     load: async () => (await import('./connectors/iceberg/sink.ts')).iceberg,
   },
+  { name: 'kafka-sink', classes: [], kind: 'sink', load: async () => (await import('./connectors/kafka-sink/kafka-sink.ts')).kafkaSink },
   {
     name: 'file-sink',
     classes: ['org.apache.kafka.connect.file.FileStreamSinkConnector'],

@@ -12,6 +12,7 @@ import { hbaseSystem, opentsdbSystem } from './systems/hbase.ts'
 import { hdfsSystem } from './systems/hdfs.ts'
 import { httpSystem } from './systems/http.ts'
 import { icebergSystem } from './systems/iceberg.ts'
+import { kafkaSystem } from './systems/kafka.ts'
 import { maxcomputeSystem } from './systems/maxcompute.ts'
 import { mongodbSystem } from './systems/mongodb.ts'
 import { s3System } from './systems/s3.ts'
@@ -32,6 +33,7 @@ const systems: readonly System[] = [
   redisSystem,
   clickhouseSystem,
   httpSystem,
+  kafkaSystem,
 ]
 
 export const connectSinks: Suite = {

@@ -89,7 +89,7 @@ type Ask = (table: string, sql: string) => Promise<unknown[][]>
 
 async function judgeTypes(base: Readonly<Record<string, string>>, ask: Ask, judge: Judge): Promise<void> {
   await judge('types', async () => {
-    const columns = 'large::varchar, price::varchar, day::varchar, epoch_ms(at), text, hex(raw), nothing, "inner".list, kind'
+    const columns = 'large::varchar, price::varchar, day::varchar, epoch_ms("at"), text, hex(raw), nothing, "inner".list, kind'
     assert.deepEqual(await ask('events', `select ${columns} from t where partition = 1 and n = 7`), [
       [String(large + 14n), '-123.52', '2024-10-11', 1_764_475_200_007, 'Grüße 世界 🎈 "7"', '00FF07', null, [7, -1], 'click'],
     ])

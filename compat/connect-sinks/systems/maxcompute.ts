@@ -84,7 +84,7 @@ export const maxcomputeSystem: System = {
           text: 'Grüße 世界 🎈 "7"',
           raw: Buffer.from([0, 255, 7]).toString(),
           nothing: null,
-          inner: '{"list":[7,-1]}',
+          inner: 'StructNamedTuple(list=[7, -1])',
           kind: 'click',
           topic,
           offset: 7,

@@ -1,0 +1,63 @@
+/** The keys of the Kafka sink. */
+import { boolean, choice, int, ms, password, string, type ValuesOf } from '../../connector.ts'
+import { templateProblem } from '../template/template.ts'
+
+export const keys = {
+  'kafka.bootstrap.servers': string({
+    default: null,
+    importance: 'high',
+    doc: 'Brokers of the target, as host:port, several separated by commas. Required.',
+  }),
+  'kafka.topic': string({
+    default: '${topic}',
+    importance: 'high',
+    check: templateProblem,
+    doc: 'Topic of a record in the target, as a template: `${topic}`, `eu.${topic}`.',
+  }),
+  'kafka.partitioner': choice(['same', 'key'] as const, {
+    default: 'same',
+    importance: 'high',
+    doc: 'The partition in the target: that of the source, which must be there, or by the key.',
+  }),
+  'kafka.exactly.once': boolean({
+    default: true,
+    importance: 'high',
+    doc: 'Whether records are written in transactions, with the offsets of the source in them. Otherwise some are written twice after a failure.',
+  }),
+  'kafka.offsets.topic': string({
+    default: 'millrace-connect-sink-offsets',
+    doc: 'Compacted topic of the target with these offsets; created if it is missing.',
+  }),
+  'kafka.transaction.timeout.ms': ms({
+    default: 60_000,
+    min: 1_000,
+    doc: 'After so long the target gives up a transaction that nobody ends. One lasts half of it at most.',
+  }),
+  'kafka.topic.create': boolean({ default: true, doc: 'Whether topics that are missing in the target are created.' }),
+  'kafka.topic.partitions': int({
+    default: -1,
+    min: -1,
+    doc: "Partitions of such a topic; -1: the target's default. With `kafka.partitioner=same` at least as many as the source has.",
+  }),
+  'kafka.compression.type': choice(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const, { default: 'none', doc: 'Compression of batches.' }),
+  'kafka.security.protocol': choice(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'] as const, {
+    default: 'PLAINTEXT',
+    doc: 'How the target is reached. The other `kafka.` keys of security are those of Kafka’s clients.',
+  }),
+  'kafka.sasl.mechanism': string({ default: null, doc: 'SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER.' }),
+  'kafka.sasl.jaas.config': password({ doc: 'The login, as a JAAS configuration.' }),
+  'kafka.ssl.truststore.location': string({ default: null, doc: 'File with the certificates that are trusted.' }),
+  'kafka.ssl.truststore.password': password({ doc: 'Password of that file.' }),
+  'kafka.ssl.keystore.location': string({ default: null, doc: 'File with an own key and certificate.' }),
+  'kafka.ssl.keystore.password': password({ doc: 'Password of that file.' }),
+} as const
+
+export type Config = ValuesOf<typeof keys>
+
+/** As Kafka's clients have them. */
+export function clientProperties(config: Config): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const [name, value] of Object.entries(config))
+    if (/^kafka\.(?:security|sasl|ssl)\./.test(name) && typeof value === 'string') found[name.slice('kafka.'.length)] = value
+  return found
+}

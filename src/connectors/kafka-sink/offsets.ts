@@ -1,0 +1,74 @@
+/**
+ * Offsets of the source in a compacted topic of the target, written by the transactions of the records.
+ *
+ * A key is `["CONNECTOR","TOPIC",PARTITION]`, a value the offset of the next record, in JSON.
+ */
+import { type Client, ClientError, type RecordToSend } from '../../client.ts'
+import type { Offsets, TopicPartition } from '../../connector.ts'
+
+export class TargetOffsets {
+  readonly #client: Client
+  readonly #topic: string
+  readonly #connector: string
+
+  constructor(client: Client, topic: string, connector: string) {
+    this.#client = client
+    this.#topic = topic
+    this.#connector = connector
+  }
+
+  get topic(): string {
+    return this.#topic
+  }
+
+  async prepare(): Promise<void> {
+    await ensureTopic(this.#client, this.#topic, 1, new Map([['cleanup.policy', 'compact']]))
+  }
+
+  records(offsets: Offsets): RecordToSend[] {
+    return offsets.map(each => ({
+      partition: 0,
+      key: Buffer.from(this.#keyOf(each)),
+      value: Buffer.from(String(each.offset)),
+    }))
+  }
+
+  /** Those that are known. Waits for the end of every transaction that was begun before: its offsets count, if it is committed. */
+  async of(partitions: readonly TopicPartition[]): Promise<Offsets> {
+    const [from, until] = await Promise.all((['earliest', 'latest'] as const).map(query => this.#client.offsets(this.#topic, [0], query)))
+    const wanted = new Map(partitions.map(each => [this.#keyOf(each), each]))
+    const found = new Map<string, bigint>()
+    for await (const records of this.#client.read({ topic: this.#topic, from: from!, until: until!, committedOnly: true }))
+      for (const { key, value } of records) {
+        const name = key?.toString() ?? ''
+        if (wanted.has(name) && value !== null) found.set(name, BigInt(value.toString()))
+      }
+    return Array.from(found, ([name, offset]) => ({ ...wanted.get(name)!, offset }))
+  }
+
+  #keyOf({ topic, partition }: TopicPartition): string {
+    return JSON.stringify([this.#connector, topic, partition])
+  }
+}
+
+/** Resolves when it is there. `partitions`: undefined: the target's default. */
+export async function ensureTopic(
+  client: Client,
+  name: string,
+  partitions: number | undefined,
+  configs: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  try {
+    await client.topics([name])
+  } catch (error) {
+    if (!isOf(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
+    await client.createTopic({ name, partitions, configs }).catch(refused => {
+      // Another task was faster.
+      if (!isOf(refused, 'TOPIC_ALREADY_EXISTS')) throw refused
+    })
+  }
+}
+
+function isOf(error: unknown, code: string): boolean {
+  return error instanceof ClientError && error.code === code
+}

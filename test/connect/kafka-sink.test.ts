@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readValues, realSystem } from '../../src/base.ts'
+import { type Client, openClient } from '../../src/client.ts'
+import { type Offsets, type SinkDefinition, type SinkRecord, struct } from '../../src/connector.ts'
+import { connectors } from '../../src/connectors.ts'
+import { startBroker } from '../../src/millrace.ts'
+
+const log = { debug() {}, info() {}, warn() {}, error() {} }
+
+async function openSink(config: Readonly<Record<string, string>>) {
+  const definition = (await connectors.find(each => each.name === 'kafka-sink')!.load()) as SinkDefinition
+  const sought: Offsets[number][] = []
+  const task = await definition.open(readValues(definition.config, config) as never, {
+    ...{ connector: 'c', task: 0, system: realSystem(), log, signal: new AbortController().signal },
+    count() {},
+    gauge() {},
+    async report() {},
+    seek: offsets => void sought.push(...offsets),
+  })
+  return { task, sought }
+}
+
+function sinkRecord(given: Partial<Omit<SinkRecord, 'offset'>> & { offset: number }): SinkRecord {
+  const place = { topic: 't', partition: given.partition ?? 0, offset: BigInt(given.offset) }
+  const rest = { keySchema: null, key: null, valueSchema: null, value: null, timestampMs: 1_796_000_000_123n, headers: [] }
+  return { ...rest, timestampType: 'CREATE_TIME', ...given, ...place, original: place }
+}
+
+const assigned = [
+  { topic: 't', partition: 0 },
+  { topic: 't', partition: 1 },
+]
+const event = (partition: number, offset: number) =>
+  sinkRecord({ partition, offset, key: `k${offset}`, value: Buffer.from(`${partition}-${offset}`) })
+
+async function valuesIn(client: Client, topic: string): Promise<string[]> {
+  const found: string[] = []
+  const { partitions } = (await client.topics([topic]))[0]!
+  const ids = partitions.map(each => each.partition)
+  const [from, until] = [await client.offsets(topic, ids, 'earliest'), await client.offsets(topic, ids, 'latest')]
+  for await (const records of client.read({ topic, from, until, committedOnly: true }))
+    for (const { partition, value } of records) found.push(`${partition}:${value}`)
+  return found.sort()
+}
+
+test('records go to the same partitions, once, whatever was committed in the source', async t => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  const config = { 'kafka.bootstrap.servers': broker.address, 'kafka.topic': 'copy', 'kafka.topic.partitions': '2' }
+  const first = await openSink(config)
+  await first.task.opened!(assigned)
+  assert.deepEqual(first.sought, [])
+  await first.task.put([event(0, 0), event(1, 0), event(0, 5)])
+  assert.deepEqual(await first.task.flush(), [
+    { topic: 't', partition: 0, offset: 6n },
+    { topic: 't', partition: 1, offset: 1n },
+  ])
+  // Its transaction is never ended.
+  await first.task.put([event(0, 6), event(1, 1)])
+  const again = await openSink(config)
+  t.after(() => first.task.close())
+  await again.task.opened!(assigned)
+  assert.deepEqual(again.sought, [
+    { topic: 't', partition: 0, offset: 6n },
+    { topic: 't', partition: 1, offset: 1n },
+  ])
+  await again.task.put([event(0, 5), event(0, 6), event(1, 1)])
+  await again.task.flush()
+  await assert.rejects(first.task.flush(), 'the one before is fenced')
+  assert.deepEqual(await valuesIn(client, 'copy'), ['0:0-0', '0:0-5', '0:0-6', '1:1-0', '1:1-1'])
+  // Given up before it is committed: others write it.
+  await again.task.put([event(0, 7)])
+  await again.task.closed!(assigned)
+  await again.task.close()
+  assert.equal((await valuesIn(client, 'copy')).length, 5)
+})
+
+test('without transactions; what is no bytes is JSON, headers and tombstones go on', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  const config = { 'kafka.bootstrap.servers': broker.address, 'kafka.exactly.once': 'false', 'kafka.partitioner': 'key' }
+  const { task } = await openSink(config)
+  const value = struct([
+    ['n', 2n ** 60n],
+    ['s', 'ü'],
+  ])
+  await task.put([
+    sinkRecord({ offset: 0, key: 7, value, headers: [{ name: 'h', schema: null, value: 'x' }], timestampMs: 1_796_000_000_000n }),
+    sinkRecord({ offset: 1, key: 'gone', value: null }),
+  ])
+  assert.equal(await task.flush(), undefined)
+  await task.close()
+  const from = await client.offsets('t', [0], 'earliest')
+  const until = await client.offsets('t', [0], 'latest')
+  const seen: string[] = []
+  for await (const records of client.read({ topic: 't', from, until }))
+    for (const each of records)
+      seen.push(`${each.key} ${each.value} ${each.timestampMs} ${each.headers.map(({ key, value: text }) => `${key}=${text}`)}`)
+  assert.deepEqual(seen, ['7 {"n":1152921504606846976,"s":"ü"} 1796000000000 h=x', 'gone null 1796000000123 '])
+})
