@@ -134,6 +134,48 @@ export const blocks = defineSource({
   },
 })
 
+/** Six numbers for two partitions in turn; once they are in Kafka, writes to a file where each is. */
+export const placed = defineSource({
+  name: 'test-placed',
+  classes: [],
+  version: '1.0.0',
+  summary: 'Knows where its records are.',
+  example: { topic: 'placed', file: '/tmp/places' },
+  config: {
+    topic: string({ default: 'placed', doc: 'Where the numbers go.' }),
+    file: string({ default: '', doc: 'Where the places go.' }),
+  },
+  async open({ topic, file }, { system }) {
+    const place = { sourcePartition: struct([['of', 'placed']]), sourceOffset: struct([['next', 6]]) }
+    let isDone = false
+    return {
+      async poll() {
+        if (isDone) await new Promise<void>(resolve => void system.timers.after(50, resolve))
+        const records = Array.from({ length: isDone ? 0 : 6 }, (_, at) => ({
+          ...{
+            topic,
+            partition: 1 - (at % 2),
+            keySchema: null,
+            key: null,
+            valueSchema: null,
+            value: String(at),
+            timestampMs: null,
+            headers: [],
+          },
+          ...place,
+        }))
+        isDone = true
+        return records
+      },
+      async committed(records, places) {
+        const lines = records.map(({ value }, at) => JSON.stringify([value, places[at]?.partition, Number(places[at]?.offset)]))
+        appendFileSync(file, `${lines.join('\n')}\n`)
+      },
+      async close() {},
+    }
+  },
+})
+
 export function linesOf(file: string): [topic: string, partition: number, offset: number, value: string, task: number][] {
   if (!existsSync(file)) return []
   return readFileSync(file, 'utf8')

@@ -189,3 +189,14 @@ test('a connector says where transactions end', async () => {
   })
   assert.match(refused.body.message, /does not support connector-defined transaction boundaries/)
 })
+
+test('a source without transactions hears where each of its records is', async () => {
+  await workers.client.createTopic({ name: 'placed', partitions: 2 })
+  const own = Object.fromEntries(['config', 'offset', 'status'].map(kind => [`${kind}.storage.topic`, `plain-${kind}`]))
+  const plain = await workers.start({ 'group.id': 'plain', ...own })
+  const { status, text } = await plain.ask('PUT', '/connectors/placed/config', { 'connector.class': 'test-placed', file: fileOf('placed') })
+  assert.equal(status, 201, text)
+  await eventually(() => linesOf(fileOf('placed')).length > 0)
+  const expected = Array.from({ length: 6 }, (_, at) => [String(at), 1 - (at % 2), Math.floor(at / 2)])
+  assert.deepEqual(linesOf(fileOf('placed')), expected)
+})

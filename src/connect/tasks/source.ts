@@ -5,7 +5,7 @@
  * together, and an earlier instance of the task is fenced when this one begins.
  */
 import { parseLossless, pause, readValues, stringifyLossless } from '../../base.ts'
-import type { Client, Compression, RecordToSend, TransactionalWriter } from '../../client.ts'
+import { type Client, ClientError, type Compression, type Placed, type RecordToSend, type TransactionalWriter } from '../../client.ts'
 import {
   type ConnectorDefinition,
   type Offsets,
@@ -188,9 +188,7 @@ class SourceRun implements AsyncDisposable {
     const placed = new Array<Offsets[number] | null>(records.length).fill(null)
     for (const [topic, { some, at }] of byTopic) {
       await this.#topics.require(topic)
-      const places = await (this.#writer === null
-        ? this.#client.send(topic, some, { compression: this.#compression })
-        : this.#writer.send(topic, some))
+      const places = await (this.#writer === null ? this.#sendAlone(topic, some) : this.#writer.send(topic, some))
       for (const [index, { partition, offset }] of places.entries()) if (offset >= 0n) placed[at[index]!] = { topic, partition, offset }
       sent += some.length
       if (!this.#known.has(topic)) {
@@ -203,6 +201,19 @@ class SourceRun implements AsyncDisposable {
       this.#offsets.set(this.#nameOf(partition), { partition, offset })
     for (const record of records) this.#pending.push(record)
     for (const place of placed) this.#placed.push(place)
+  }
+
+  /** Without a transaction. Where each record is; nothing if nobody asks for it. */
+  async #sendAlone(topic: string, records: readonly RecordToSend[]): Promise<Placed[]> {
+    const options = { compression: this.#compression }
+    if (this.#task.committed === undefined) {
+      await this.#client.send(topic, records, options)
+      return []
+    }
+    return (await this.#client.sendEach(topic, records, options)).map(sent => {
+      if (sent instanceof ClientError) throw sent
+      return sent
+    })
   }
 
   /** Most sources use one object for all records of a partition. */
