@@ -51,18 +51,18 @@ export class RecordSender {
       if (records.length === 0) return []
       const { shares, refused } = await this.#divide(topic, records)
       for (const error of refused.values()) throw error
-      const placed: Placed[] = []
-      const sending = shares.map(share =>
+      const placed = shares.map((): Placed[] => [])
+      const sending = shares.map((share, at) =>
         this.#sendShare(share, options, (_from, _to, outcome) => {
           if (outcome instanceof Error) throw outcome
-          if (outcome !== null) placed.push(outcome)
+          if (outcome !== null) placed[at]!.push(outcome)
           return true
         }),
       )
       // If one fails, the others go on: nothing is under way when the caller hears of it.
       await Promise.allSettled(sending)
       await Promise.all(sending)
-      return placed
+      return placed.flat()
     })
   }
 
