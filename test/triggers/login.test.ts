@@ -47,6 +47,12 @@ test('who may not read the topics, or write the outputs, may not make, see or ch
     assert.deepEqual([pattern.status, /ALTER on the cluster/.test(pattern.detail!)], [403, true])
     const made = await ask('alice', 'POST', '/triggers', trigger)
     assert.deepEqual([made.status, JSON.parse(made.text).by], [201, 'User:alice'])
+    const toFile = { connector: 'file-sink', config: { file: '/dev/null' } }
+    assert.equal((await ask('admin', 'PATCH', '/triggers/a', { output: toFile, enabled: false })).status, 200)
+    assert.equal((await ask('alice', 'PATCH', '/triggers/a', { output: trigger.output, enabled: true })).status, 200)
+    const back = await ask('alice', 'POST', '/triggers/a/rollback', { version: 2 })
+    assert.deepEqual([back.status, back.detail], [403, 'an output to a connector takes the right ALTER on the cluster'])
+    assert.equal((await ask('alice', 'POST', '/triggers/a/rollback', { version: 1 })).status, 200)
     assert.equal((await ask('bob', 'GET', '/triggers')).status, 200, 'names are no secret')
     for (const [method, path, body] of [
       ['GET', '/triggers/a'],

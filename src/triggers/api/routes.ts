@@ -127,8 +127,10 @@ function changeRoutes(api: TriggersApi): void {
     const before = requireTrigger(api, name)
     await allow(api, request, before)
     const version = requireVersion(api, { name, version: request.body.version ?? before.version - 1 })
-    await allow(api, request, version)
-    return shown(api, await store.put(name, version.definition, principalOf(request), version.version))
+    const definition = version.definition!
+    // Who brings it back makes it anew.
+    await allowDefinition(api, request, name, definition)
+    return shown(api, await store.put(name, definition, principalOf(request), version.version))
   })
 }
 
