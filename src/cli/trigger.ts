@@ -167,7 +167,7 @@ export async function triggerLogs(name: string, flags: TriggersFlags & { lines: 
   let page = await api.ask<LogPage>('GET', `${pathOf(name)}/logs?limit=${flags.lines}`)
   await print(page)
   while (flags.follow === true) {
-    page = await api.ask<LogPage>('GET', `${pathOf(name)}/logs?after=${page.next}&waitMs=${mostWaitMs}`)
+    page = await api.ask<LogPage>('GET', `${pathOf(name)}/logs?limit=1000&after=${page.next}&waitMs=${mostWaitMs}`)
     await print(page)
   }
 }

@@ -4,19 +4,22 @@ import type { Client } from '../../client.ts'
 import { type LogLine, logTopic } from '../logs.ts'
 
 export interface LogQuery {
+  /** Of lines. Fewer are given where they are long: `next` leads to the others. */
   readonly limit: number
-  /** null: the newest ones. */
+  /** null: the newest ones. Lines that are too far back are left out. */
   readonly after: bigint | null
   /** For a first line. */
   readonly waitMs: number
   readonly system: Pick<System, 'timers'>
 }
 
-/** Of all triggers, how far back the newest lines of one are looked for. */
+/** Of all triggers, how far back the lines of one are looked for. */
 const mostLookedAt = 50_000n
+/** Of one answer. */
+const mostCharacters = 2_097_152
 
 export async function readLogs(
-  client: Client,
+  client: Pick<Client, 'offsets' | 'read'>,
   trigger: string,
   { limit, after, waitMs, system }: LogQuery,
 ): Promise<{ lines: LogLine[]; next: string }> {
@@ -24,10 +27,20 @@ export async function readLogs(
     client.offsets(logTopic, [0], 'earliest').then(found => found.get(0)!),
     client.offsets(logTopic, [0], 'latest').then(found => found.get(0)!),
   ])
-  const earliest = after ?? end - mostLookedAt
-  const from = earliest < first ? first : earliest
-  const lines: LogLine[] = []
+  const from = startOf(first, end, after)
+  const texts: string[] = []
+  let characters = 0
   let next = from
+  let isFull = false
+  const isMore = () => texts.length > limit || characters > mostCharacters
+  /** Whether there is room for more. */
+  const take = (text: string): boolean => {
+    texts.push(text)
+    characters += text.length
+    // Of the newest the older ones go.
+    while (after === null && texts.length > 1 && isMore()) characters -= texts.shift()!.length
+    return after === null || (texts.length < limit && characters < mostCharacters)
+  }
   const stop = new AbortController()
   const isWaiting = after !== null && waitMs > 0
   const timer = isWaiting ? system.timers.after(waitMs, () => stop.abort()) : null
@@ -37,13 +50,19 @@ export async function readLogs(
       for await (const records of client.read({ topic: logTopic, from: new Map([[0, from]]), until, signal: stop.signal })) {
         for (const { key, value, offset } of records) {
           next = offset + 1n
-          if (value !== null && key?.toString() === trigger) lines.push(JSON.parse(value.toString()) as LogLine)
+          if (value !== null && key?.toString() === trigger) isFull = !take(value.toString())
+          if (isFull) break
         }
-        if (until === null && lines.length > 0) break
-        if (after === null && lines.length > 2 * limit) lines.splice(0, lines.length - limit)
+        if (isFull || (until === null && texts.length > 0)) break
       }
   } finally {
     timer?.cancel()
   }
-  return { lines: after === null ? lines.slice(-limit) : lines, next: String(next > end ? next : end) }
+  return { lines: texts.map(text => JSON.parse(text) as LogLine), next: String(next) }
+}
+
+function startOf(first: bigint, end: bigint, after: bigint | null): bigint {
+  const earliest = end - mostLookedAt > first ? end - mostLookedAt : first
+  if (after === null || after < earliest) return earliest
+  return after > end ? end : after
 }
