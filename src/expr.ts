@@ -11,6 +11,7 @@ export {
   compileFilterCriteria,
   type EventPattern,
   type FilterCriteria,
+  longestPattern,
   parseTokens,
   type StoredRecord,
 } from './expr/filter-criteria.ts'

@@ -47,7 +47,8 @@ export interface FilterCriteria {
 }
 
 const mostFilters = 10
-const longestPattern = 4_096
+/** In characters. */
+export const longestPattern = 4_096
 const fields = ['topic', 'partition', 'offset', 'timestamp', 'key', 'value', 'headers']
 /** Those that may be JSON. */
 const contents = ['key', 'value'] as const

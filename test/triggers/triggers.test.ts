@@ -229,6 +229,18 @@ test('a test call says what the function does, without any effect', async () => 
   assert.deepEqual((await triggers.ask('POST', '/filter', { pattern: { a: [1] }, event: { a: 1 } })).body, { matches: true })
 })
 
+test('a filter is tried on a few records, with a pattern that a trigger may have', async () => {
+  const record = { topic: 't', partition: 0, offset: '0', timestamp: '0', key: null, value: btoa('{"a":1}'), headers: [] }
+  const tried = (count: number) => triggers.ask('POST', '/filter/records', { filter: { cel: 'value.a == 1' }, records: Array(count).fill(record) })
+  assert.deepEqual((await tried(20)).body.records, Array(20).fill({ matches: true }))
+  assert.equal((await tried(21)).status, 400)
+  const long = 'x'.repeat(4_096)
+  for (const pattern of [{ a: [long] }, JSON.stringify({ a: [long] })]) {
+    const refused = await triggers.ask('POST', '/filter', { pattern, event: { a: long } })
+    assert.deepEqual([refused.status, refused.body.detail], [400, 'the pattern has more than 4096 characters'])
+  }
+})
+
 test('two workers share the partitions, and the trigger is known to both', async () => {
   await triggers.client.createTopic({ name: 'in9', partitions: 4 })
   await topics('out9')

@@ -1,9 +1,9 @@
 /** The API of triggers: create, list, show, change, delete, versions, roll-back, test, logs, metrics, and filters. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { stringifyLossless } from '../../base.ts'
+import { stringifyLossless, Turns } from '../../base.ts'
 import type { Client } from '../../client.ts'
-import { compileEventPattern } from '../../expr.ts'
+import { compileEventPattern, longestPattern } from '../../expr.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { fromSample, Samples } from '../../samples.ts'
 import type { Identity, Sessions } from '../../sessions.ts'
@@ -33,6 +33,7 @@ const VersionNumber = Type.Integer({ minimum: 1 })
 const OfVersion = Type.Object({ name: Name, version: VersionNumber })
 const AnyObject = Type.Record(Type.String(), Type.Unknown())
 const mostRows = 1_000
+const mostFiltered = 20
 
 type Asking = FastifyRequest & { identity: Identity }
 
@@ -165,14 +166,17 @@ function callRoutes(api: TriggersApi): void {
     return tests.run(name, definition, event === undefined ? made() : stringifyLossless(event))
   })
   // The filter of a trigger, over records that whoever asks has read.
-  const sampled = Type.Object({ filter: Filter, records: Samples })
+  const sampled = Type.Object({ filter: Filter, records: Type.Array(Samples.items, { maxItems: mostFiltered }) })
+  const turns = new Turns(context.system)
   app.post('/filter/records', { schema: { body: sampled } }, async request => {
     const { filter, records } = request.body
-    return { records: await verdicts(filter, records.map(fromSample), context) }
+    return { records: await verdicts(filter, records.map(fromSample), { clock: context.system.clock, turns }) }
   })
   const filter = Type.Object({ pattern: Type.Unknown(), event: Type.Unknown() })
   app.post('/filter', { schema: { body: filter } }, async request => {
     const { pattern, event } = request.body
+    const { length } = typeof pattern === 'string' ? pattern : stringifyLossless(pattern)
+    if (length > longestPattern) throw new HttpError(400, 400, `the pattern has more than ${longestPattern} characters`)
     return { matches: compileEventPattern(pattern).matches(event) }
   })
 }

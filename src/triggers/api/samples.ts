@@ -1,28 +1,42 @@
 /** What a filter says of records that whoever asks has read, and the event that a function would get. */
+import type { Clock, Turns } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import { ExprError } from '../../expr.ts'
 import type { Definition } from '../definition.ts'
 import { envelopeOf } from '../envelope.ts'
-import { compileFilter } from '../filter.ts'
+import { compileFilter, type RecordFilter } from '../filter.ts'
 import type { WorkerContext } from '../worker/worker.ts'
 
 export type Verdict = { readonly matches: boolean } | { readonly error: string }
 
-/** Of each. Throws ExprError if the filter itself is not right. */
+/** Of one request. A record more may begin just before it is over, and has a limit of its own. */
+const mostMs = 250
+
+/** Of each, with turns between them. Throws ExprError if the filter itself is not right. */
 export async function verdicts(
   filter: Definition['filter'],
   records: readonly ReceivedRecord[],
-  { system }: Pick<WorkerContext, 'system'>,
+  { clock, turns }: { clock: Clock; turns: Turns },
 ): Promise<Verdict[]> {
-  const holds = await compileFilter(filter, system.clock)
-  return records.map(record => {
-    try {
-      return { matches: holds?.(record) ?? true }
-    } catch (error) {
-      if (!(error instanceof ExprError)) throw error
-      return { error: error.message }
-    }
-  })
+  const holds = await compileFilter(filter, clock)
+  const found: Verdict[] = []
+  let spentMs = 0
+  for (const record of records) {
+    if (turns.over) await turns.next()
+    const beganMs = clock.monotonic()
+    found.push(spentMs < mostMs ? verdict(holds, record) : { error: `the records before it took more than ${mostMs} ms: try fewer` })
+    spentMs += clock.monotonic() - beganMs
+  }
+  return found
+}
+
+function verdict(holds: RecordFilter | null, record: ReceivedRecord): Verdict {
+  try {
+    return { matches: holds?.(record) ?? true }
+  } catch (error) {
+    if (!(error instanceof ExprError)) throw error
+    return { error: error.message }
+  }
 }
 
 /** Of records of one partition, as JSON. */
