@@ -53,6 +53,15 @@ test('who may not read the topics, or write the outputs, may not make, see or ch
     const back = await ask('alice', 'POST', '/triggers/a/rollback', { version: 2 })
     assert.deepEqual([back.status, back.detail], [403, 'an output to a connector takes the right ALTER on the cluster'])
     assert.equal((await ask('alice', 'POST', '/triggers/a/rollback', { version: 1 })).status, 200)
+    const { code } = trigger.function
+    const environment = { A_TOKEN: '[hidden]' }
+    assert.equal((await ask('alice', 'PATCH', '/triggers/a', { function: { code, environment: { A_TOKEN: 'hush' } } })).status, 200)
+    const tells = { topics: ['in'], function: { code: 'export const main_handler = () => process.env.A_TOKEN', environment } }
+    const told = await ask('alice', 'POST', '/triggers/a/test', { definition: tells })
+    assert.deepEqual([told.status, /give the secret again/.test(told.detail!)], [400, true])
+    assert.match((await ask('admin', 'POST', '/triggers/a/test', { definition: tells })).text, /"result":"hush"/)
+    const same = { definition: { topics: ['in'], function: { code, environment } } }
+    assert.equal((await ask('alice', 'POST', '/triggers/a/test', same)).status, 200)
     assert.equal((await ask('bob', 'GET', '/triggers')).status, 200, 'names are no secret')
     for (const [method, path, body] of [
       ['GET', '/triggers/a'],

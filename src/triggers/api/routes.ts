@@ -150,9 +150,9 @@ function callRoutes(api: TriggersApi): void {
     // What is being written may be tried before it is a trigger.
     if (given !== undefined) {
       const before = store.newest(name)
-      // Its secrets are known to the draft.
+      // Its secrets are known to the draft, but not to other code than they were given to: that leaves no version behind, and so nobody would see it.
       if (before !== null) await allow(api, request, before)
-      definition = await parse(api, name, given)
+      definition = await parse(api, name, given, await mayAlter(api, request))
       await allowDefinition(api, request, name, definition)
     } else {
       const found = version === undefined ? requireTrigger(api, name) : requireVersion(api, { name, version })
@@ -190,9 +190,11 @@ async function put(api: TriggersApi, request: FastifyRequest, name: string, give
   return store.put(name, definition, principalOf(request))
 }
 
-function parse({ store, context }: TriggersApi, name: string, given: unknown): Promise<Definition> {
+/** `mayChange`: whether other code gets the secrets of the trigger. */
+async function parse({ store, context }: TriggersApi, name: string, given: unknown, mayChange = true): Promise<Definition> {
   const before = store.get(name)
-  return parseDefinition(name, before === null ? given : withKnownSecrets(given, before.definition), context.system.clock)
+  const filled = before === null ? given : await withKnownSecrets(given, before.definition, mayChange)
+  return parseDefinition(name, filled, context.system.clock)
 }
 
 function created(reply: FastifyReply, api: TriggersApi, made: Version): unknown {
@@ -204,14 +206,18 @@ function principalOf(request: FastifyRequest): string {
   return (request as Asking).identity.principal
 }
 
+/** Whether who asks may ALTER the cluster, or nobody is asked who they are. */
+async function mayAlter({ sessions }: TriggersApi, request: FastifyRequest): Promise<boolean> {
+  return !sessions.needsLogin || (await sessions.clientOf((request as Asking).identity).clusterRights()).has('ALTER')
+}
+
 /** Whether who asks may see and change this trigger: whoever could make it, and may they ALTER the cluster, also if nobody could any more. */
-async function allow({ sessions, context }: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<void> {
-  if (!sessions.needsLogin || definition === null) return
+async function allow(api: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<void> {
+  if (definition === null || (await mayAlter(api, request))) return
   const { identity } = request as Asking
-  const client = sessions.clientOf(identity)
-  if ((await client.clusterRights()).has('ALTER')) return
+  const client = api.sessions.clientOf(identity)
   if (definition.principal === null) await requireAccess(client, name, definition)
-  else await requireUse(context, definition.principal, identity, client)
+  else await requireUse(api.context, definition.principal, identity, client)
 }
 
 /** Whether who asks may make such a trigger, and who it acts as may do what it does. */
