@@ -113,6 +113,12 @@ test('who is allowed no more ends the trigger, and allowed again goes on', async
   const state = async () => (await ask('root', 'GET', '/triggers/copy')).body.status
   await until(async () => (await state()).state === 'FAILED')
   assert.match((await state()).reason, /uthoriz/)
+  // Who may read the topic, and not see the trigger.
+  await allow('alice', 'TOPIC', 'in', 'READ')
+  const row = async (user: string) => (await ask(user, 'GET', '/triggers?search=copy')).body.triggers[0]
+  await until(async () => /uthoriz/.test((await row('root')).reason ?? ''))
+  const { topics, reason } = await row('alice')
+  assert.deepEqual([topics, reason], [['in'], null])
   await admin.createAcls([granted])
   await until(async () => (await state()).records >= 3)
 })

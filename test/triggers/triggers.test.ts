@@ -231,7 +231,8 @@ test('a test call says what the function does, without any effect', async () => 
 
 test('a filter is tried on a few records, with a pattern that a trigger may have', async () => {
   const record = { topic: 't', partition: 0, offset: '0', timestamp: '0', key: null, value: btoa('{"a":1}'), headers: [] }
-  const tried = (count: number) => triggers.ask('POST', '/filter/records', { filter: { cel: 'value.a == 1' }, records: Array(count).fill(record) })
+  const tried = (count: number) =>
+    triggers.ask('POST', '/filter/records', { filter: { cel: 'value.a == 1' }, records: Array(count).fill(record) })
   assert.deepEqual((await tried(20)).body.records, Array(20).fill({ matches: true }))
   assert.equal((await tried(21)).status, 400)
   const long = 'x'.repeat(4_096)

@@ -26,9 +26,10 @@ const list = route({
         version: Type.Integer(),
         state: Type.String(),
         reason: MaybeText,
+        /** Empty for whoever may not read all of them. */
         topics: Type.Array(Type.String()),
         envelope: Type.String(),
-        /** The language, or a URL. */
+        /** The language, or a URL without its query. */
         function: Type.String(),
         /** Since this process began. */
         calls: Type.Number(),

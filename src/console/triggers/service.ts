@@ -18,11 +18,12 @@ export interface TriggerRow extends Counts {
   readonly name: string
   readonly version: number
   readonly state: string
-  /** Why it does not read. */
+  /** Why it does not read. null also for whoever may not see the trigger. */
   readonly reason: string | null
+  /** Empty for whoever may not read all of them. */
   readonly topics: readonly string[]
   readonly envelope: string
-  /** The language, or a URL. */
+  /** The language, or a URL without its query. */
   readonly function: string
 }
 

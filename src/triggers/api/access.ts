@@ -15,11 +15,9 @@ export async function requireAccess(client: Client, name: string, definition: De
   // Of a pattern nobody knows which topics there will be.
   if (topics === undefined && principal === null) await requireAlter(client, 'a topic pattern')
   if (topics !== undefined) {
-    const rights = await client.topicRights(topics)
-    for (const topic of topics) {
-      const found = rights.get(topic) ?? 'denied'
-      if (typeof found === 'string' || !found.has('READ')) throw refused(`READ on the topic ${topic} is missing, or there is no such topic`)
-    }
+    const found = await readable(client, topics)
+    const missing = topics.find(topic => !found.has(topic))
+    if (missing !== undefined) throw refused(`READ on the topic ${missing} is missing, or there is no such topic`)
   }
   const group = groupOf(name, definition)
   const groupRights = await client.groupRights(group)
@@ -29,6 +27,18 @@ export async function requireAccess(client: Client, name: string, definition: De
   const writable = await client.writable(targets)
   const missing = targets.find(topic => !writable.has(topic))
   if (missing !== undefined) throw refused(`WRITE on the topic ${missing} is missing`)
+}
+
+/** Those that are there and may be read. */
+export async function readable(client: Client, topics: readonly string[]): Promise<ReadonlySet<string>> {
+  if (topics.length === 0) return new Set()
+  const rights = await client.topicRights(topics)
+  return new Set(
+    topics.filter(topic => {
+      const found = rights.get(topic) ?? 'denied'
+      return typeof found !== 'string' && found.has('READ')
+    }),
+  )
 }
 
 /** For what acts on this machine's network and files. `client`: of the person. Throws HttpError 403. */

@@ -14,7 +14,7 @@ import { withKnownSecrets, withoutSecrets } from '../secrets.ts'
 import type { TriggerStore, Version } from '../store.ts'
 import { type FunctionTests, sampleEvent } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
-import { requireAccess, requireHere } from './access.ts'
+import { readable, requireAccess, requireHere } from './access.ts'
 import { readLogs } from './read-logs.ts'
 import { eventWith, verdicts } from './samples.ts'
 
@@ -57,7 +57,7 @@ function readRoutes(api: TriggersApi): void {
   app.get('/triggers', { schema: { querystring: page } }, async request => {
     const { from = 0, limit = 100, search = '' } = request.query
     const names = store.names().filter(name => name.includes(search))
-    return { total: names.length, triggers: names.slice(from, from + limit).map(name => rowOf(api, name)) }
+    return { total: names.length, triggers: await rowsOf(api, request, names.slice(from, from + limit)) }
   })
   app.get('/triggers/:name', { schema: { params: OfName } }, async request => {
     const version = requireTrigger(api, request.params.name)
@@ -66,7 +66,7 @@ function readRoutes(api: TriggersApi): void {
   })
   app.get('/triggers/:name/versions', { schema: { params: OfName } }, async request => {
     const { name } = request.params
-    requireTrigger(api, name)
+    await allow(api, request, requireTrigger(api, name))
     return { versions: store.versions(name).map(({ version, by, at, restores }) => ({ version, by, at, restores })) }
   })
   app.get('/triggers/:name/versions/:version', { schema: { params: OfVersion } }, async request => {
@@ -277,11 +277,38 @@ async function shown(api: TriggersApi, version: Version) {
   return { ...(await plain(version)), status: statusOf(api, version) }
 }
 
-function rowOf(api: TriggersApi, name: string) {
-  const version = requireTrigger(api, name)
+/** That there is a trigger, and how it does, is no secret. */
+async function rowsOf(api: TriggersApi, request: FastifyRequest, names: readonly string[]) {
+  const versions = names.map(name => requireTrigger(api, name))
+  const rows = versions.map(version => rowOf(api, version))
+  if (await mayAlter(api, request)) return rows
+  const client = api.sessions.clientOf((request as Asking).identity)
+  // One request for all of them.
+  const mayRead = await readable(client, [...new Set(versions.flatMap(({ definition }) => definition!.topics ?? []))])
+  for (const [at, row] of rows.entries()) {
+    const { topics } = versions[at]!.definition!
+    if (topics === undefined || !topics.every(topic => mayRead.has(topic))) rows[at] = { ...row, topics: [], reason: null }
+    // Few have one.
+    else if (row.reason !== null && !(await isAllowed(api, request, versions[at]!))) rows[at] = { ...row, reason: null }
+  }
+  return rows
+}
+
+async function isAllowed(api: TriggersApi, request: FastifyRequest, version: Version): Promise<boolean> {
+  try {
+    await allow(api, request, version)
+    return true
+  } catch (error) {
+    if (error instanceof HttpError && error.status === 403) return false
+    throw error
+  }
+}
+
+function rowOf(api: TriggersApi, version: Version) {
+  const { name } = version
   const { topics, topicPattern, envelope, enabled, function: called } = version.definition!
   const { state, reason, calls, errors, givenUp, seconds, throttles, records, ageMs } = statusOf(api, version)
-  const kind = 'url' in called ? called.url : called.language
+  const kind = 'url' in called ? withoutQuery(called.url) : called.language
   const failed = Object.values(errors).reduce((sum, count) => sum + count, 0)
   return {
     name,
@@ -301,4 +328,9 @@ function rowOf(api: TriggersApi, name: string) {
     records,
     ageMs,
   }
+}
+
+/** What follows the path may be a secret. */
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/s, '')
 }
