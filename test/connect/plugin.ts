@@ -24,12 +24,13 @@ export const sink = defineSink({
     refuse: list({ default: '', doc: 'Values that are refused.' }),
     'fail.while': string({ default: null, doc: 'The task fails while this file exists.' }),
     'busy.while': string({ default: null, doc: 'The target asks for patience while this file exists.' }),
+    puts: string({ default: null, doc: 'Where values go as soon as they are put.' }),
     secret: password({ doc: 'Never shown.' }),
     level: int({ default: 1, min: 1, max: 9, doc: 'From 1 to 9.' }),
   },
   check: ({ file }) =>
     new Map<string, string>(file === null ? [['file', 'Missing required configuration "file" which has no default value.']] : []),
-  async open({ file, refuse, 'fail.while': failing, 'busy.while': busy }, context) {
+  async open({ file, refuse, 'fail.while': failing, 'busy.while': busy, puts }, context) {
     let taken: SinkRecord[] = []
     return {
       async put(records) {
@@ -37,6 +38,7 @@ export const sink = defineSink({
         if (busy !== null && existsSync(busy)) throw new RetriableError('the target is busy', { retryAfterMs: 20 })
         for (const record of records) if (refuse.includes(String(record.value))) throw new DataError(`refused: ${record.value}`)
         taken.push(...records)
+        if (puts !== null) appendFileSync(puts, records.map(record => `${record.value}\n`).join(''))
       },
       async flush() {
         const lines = taken.map(({ topic, partition, offset, value }) =>
@@ -45,6 +47,9 @@ export const sink = defineSink({
         taken = []
         if (lines.length > 0) appendFileSync(file!, `${lines.join('\n')}\n`)
         return undefined
+      },
+      async closed() {
+        taken = []
       },
       async close() {},
     }

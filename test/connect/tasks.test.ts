@@ -1,6 +1,6 @@
 /** Sinks and sources run: nothing is lost, what fails comes back, and what cannot be processed goes where it is configured to go. */
 import assert from 'node:assert/strict'
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { linesOf } from './plugin.ts'
 import { eventually, runs, startWorkers, type TestWorker, type Workers } from './workers.ts'
@@ -199,4 +199,23 @@ test('a source without transactions hears where each of its records is', async (
   await eventually(() => linesOf(fileOf('placed')).length > 0)
   const expected = Array.from({ length: 6 }, (_, at) => [String(at), 1 - (at % 2), Math.floor(at / 2)])
   assert.deepEqual(linesOf(fileOf('placed')), expected)
+})
+
+test('a sink that the group has removed writes nothing for partitions that others may have', async () => {
+  const rare = await workers.start({ 'group.id': '', 'offset.storage.file.filename': fileOf('rare'), 'offset.flush.interval.ms': '600000' })
+  await workers.client.createTopic({ name: 'removed', partitions: 1 })
+  await send('removed', ['1', '2', '3'])
+  const config = { 'connector.class': 'test-sink', topics: 'removed', file: fileOf('removed'), puts: fileOf('removed-puts') }
+  assert.equal((await rare.ask('PUT', '/connectors/removed/config', config)).status, 201)
+  const puts = () => (existsSync(fileOf('removed-puts')) ? readFileSync(fileOf('removed-puts'), 'utf8').split('\n').length - 1 : 0)
+  await eventually(() => puts() === 3)
+  const { members } = await workers.client.group('connect-removed')
+  const member = { memberId: members[0]!.id, generation: 0, leader: '', protocol: '', members: [] }
+  await workers.client.leaveGroup({ group: 'connect-removed', ...member })
+  await eventually(() => puts() === 6)
+  await rare.ask('PUT', '/connectors/removed/stop')
+  await rare.until('removed', ({ connector }) => connector.state === 'STOPPED')
+  await eventually(() => valuesIn('removed').length > 0)
+  assert.deepEqual(valuesIn('removed'), ['1', '2', '3'])
+  await rare.close()
 })

@@ -34,6 +34,9 @@ export class SinkGroup {
   #memberId = ''
   #membership: ClassicMembership | null = null
   #mustRejoin = false
+  #hasLost = false
+  /** So that the answer to a heartbeat of an earlier generation is not taken for one of this generation. */
+  #joins = 0
   #timer: Timer | null = null
   #lastRefreshMs = 0
   /** What was there when this member joined. */
@@ -54,16 +57,23 @@ export class SinkGroup {
     return this.#mustRejoin
   }
 
+  /** The group has gone on without this member: others may read its partitions by now (Kafka's onPartitionsLost). Until `join`. */
+  get hasLost(): boolean {
+    return this.#hasLost
+  }
+
   /** Resolves when all members have joined, to what this one is to read. */
   async join(): Promise<TopicPartition[]> {
     const { client, group, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
     this.#timer?.cancel()
+    this.#joins++
     for (;;) {
       try {
         const counts = await this.#counts()
         this.#seen = JSON.stringify([...counts])
         this.#misses = [...counts.values()].includes(0)
         this.#mustRejoin = false
+        this.#hasLost = false
         const metadata = encodeVersioned(consumerProtocol.subscription, 0, { topics: [...counts.keys()] })
         const protocols = ['roundrobin', 'range'].map(name => ({ name, metadata }))
         const asked = { group, protocolType: 'consumer', protocols, memberId: this.#memberId, sessionTimeoutMs, rebalanceTimeoutMs }
@@ -102,7 +112,10 @@ export class SinkGroup {
   }
 
   #lost(code: string): void {
-    if (forgetting.has(code)) this.#memberId = ''
+    if (forgetting.has(code)) {
+      this.#memberId = ''
+      this.#hasLost = true
+    }
     this.#mustRejoin = true
   }
 
@@ -112,20 +125,23 @@ export class SinkGroup {
     this.#timer = system.timers.after(heartbeatMs, () => void this.#beatOnce())
   }
 
+  /** Also while a rebalance waits for this member: it writes what it has taken, and is not to be removed meanwhile. */
   async #beatOnce(): Promise<void> {
     const { client, system, refreshMs } = this.#options
-    if (this.#closed || this.#mustRejoin || this.#membership === null) return
+    const joins = this.#joins
+    const isOver = () => this.#closed || this.#hasLost || joins !== this.#joins
+    if (isOver() || this.#membership === null) return
     try {
       await client.heartbeatGroup(this.#membership)
       const dueMs = this.#misses ? Math.min(refreshMs, missingRefreshMs) : refreshMs
-      if (system.clock.monotonic() - this.#lastRefreshMs >= dueMs && JSON.stringify([...(await this.#counts())]) !== this.#seen)
-        this.#mustRejoin = true
+      const isDue = !this.#mustRejoin && system.clock.monotonic() - this.#lastRefreshMs >= dueMs
+      if (isDue && JSON.stringify([...(await this.#counts())]) !== this.#seen && !isOver()) this.#mustRejoin = true
     } catch (error) {
       const code = error instanceof ClientError ? error.code : ''
-      if (code === 'REBALANCE_IN_PROGRESS' || forgetting.has(code)) this.#lost(code)
+      if (!isOver() && (code === 'REBALANCE_IN_PROGRESS' || forgetting.has(code))) this.#lost(code)
     }
     // A broker that is away for a moment is asked again: the session decides.
-    if (!this.#mustRejoin && !this.#closed) this.#beat()
+    if (!isOver()) this.#beat()
   }
 
   /** Of the topics that are there. */

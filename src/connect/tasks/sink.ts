@@ -271,6 +271,8 @@ class SinkRun {
     const { control, system, metrics } = this.#run
     const untilMs = system.clock.monotonic() + mostMs
     for (let attempt = 0; ; attempt++) {
+      // Another task may write the same records by now; this one forgets them in `closed`.
+      if (this.#group.hasLost) return []
       try {
         return (await this.#task.flush()) ?? [...this.#put.values()]
       } catch (error) {
