@@ -219,3 +219,15 @@ test('a sink that the group has removed writes nothing for partitions that other
   assert.deepEqual(valuesIn('removed'), ['1', '2', '3'])
   await rare.close()
 })
+
+test('a start at the end is committed at once, so that a failure before the first flush skips nothing', async () => {
+  const rare = await workers.start({ 'group.id': '', 'offset.storage.file.filename': fileOf('late'), 'offset.flush.interval.ms': '600000' })
+  await workers.client.createTopic({ name: 'late', partitions: 1 })
+  await send('late', ['1', '2', '3'])
+  const config = { 'connector.class': 'test-sink', topics: 'late', file: fileOf('late-lines'), 'consumer.override.auto.offset.reset': 'latest' }
+  assert.equal((await rare.ask('PUT', '/connectors/late/config', config)).status, 201)
+  await rare.until('late', runs(1))
+  const { offsets } = (await rare.ask('GET', '/connectors/late/offsets')).body
+  assert.deepEqual(offsets, [{ partition: { kafka_topic: 'late', kafka_partition: 0 }, offset: { kafka_offset: 3 } }])
+  await rare.close()
+})

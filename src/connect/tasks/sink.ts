@@ -251,11 +251,15 @@ class SinkRun {
 
   /** Commits what is written. `mostMs`: so long a target that is away is waited for. */
   async #flush(mostMs = Number.POSITIVE_INFINITY): Promise<void> {
-    const { system, log } = this.#run
+    const { system } = this.#run
     this.#lastCommitMs = system.clock.monotonic()
     if (this.#positions.size === 0) return
     const written = await this.#flushed(mostMs)
     const changed = written.filter(each => this.#positions.has(keyOf(each)) && this.#committed.get(keyOf(each)) !== each.offset)
+    await this.#commit(changed)
+  }
+
+  async #commit(changed: Offsets): Promise<void> {
     if (changed.length === 0) return
     try {
       await this.#group.commit(changed)
@@ -263,7 +267,7 @@ class SinkRun {
     } catch (error) {
       // The group has gone on without this task, or the broker is away: the records are delivered again.
       if (!(error instanceof ClientError)) throw error
-      log.warn({ err: error }, 'offsets could not be committed')
+      this.#run.log.warn({ err: error }, 'offsets could not be committed')
     }
   }
 
@@ -311,6 +315,8 @@ class SinkRun {
       else this.#begin(each, offset)
     }
     await this.#reset(fresh)
+    // A task that fails before its first flush would begin at a later end.
+    if (this.#settings.reset === 'latest') await this.#commit(fresh.map(each => this.#positions.get(keyOf(each))!))
     await this.#task.opened?.(partitions)
     this.#run.log.info({ partitions: partitions.length }, 'a sink reads')
   }
