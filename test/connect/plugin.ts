@@ -1,6 +1,7 @@
 /** Connectors for tests: a sink that writes lines to a file, and a source that counts. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import {
+  boolean,
   DataError,
   defineSink,
   defineSource,
@@ -24,15 +25,26 @@ export const sink = defineSink({
     refuse: list({ default: '', doc: 'Values that are refused.' }),
     'fail.while': string({ default: null, doc: 'The task fails while this file exists.' }),
     'busy.while': string({ default: null, doc: 'The target asks for patience while this file exists.' }),
+    'keeps.offsets': boolean({ default: false, doc: 'The task goes on behind the lines that are in the file.' }),
     puts: string({ default: null, doc: 'Where values go as soon as they are put.' }),
     secret: password({ doc: 'Never shown.' }),
     level: int({ default: 1, min: 1, max: 9, doc: 'From 1 to 9.' }),
   },
   check: ({ file }) =>
     new Map<string, string>(file === null ? [['file', 'Missing required configuration "file" which has no default value.']] : []),
-  async open({ file, refuse, 'fail.while': failing, 'busy.while': busy, puts }, context) {
+  async open({ file, refuse, 'fail.while': failing, 'busy.while': busy, 'keeps.offsets': keeps, puts }, context) {
     let taken: SinkRecord[] = []
     return {
+      async opened(partitions) {
+        const lines = keeps ? linesOf(file!) : []
+        const next = new Map(lines.map(([topic, partition, offset]) => [`${topic} ${partition}`, BigInt(offset + 1)] as const))
+        context.seek(
+          partitions.flatMap(each => {
+            const offset = next.get(`${each.topic} ${each.partition}`)
+            return offset === undefined ? [] : [{ ...each, offset }]
+          }),
+        )
+      },
       async put(records) {
         if (failing !== null && existsSync(failing)) throw new Error('the target is broken')
         if (busy !== null && existsSync(busy)) throw new RetriableError('the target is busy', { retryAfterMs: 20 })

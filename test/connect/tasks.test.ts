@@ -231,3 +231,30 @@ test('a start at the end is committed at once, so that a failure before the firs
   assert.deepEqual(offsets, [{ partition: { kafka_topic: 'late', kafka_partition: 0 }, offset: { kafka_offset: 3 } }])
   await rare.close()
 })
+
+test('a topic that was made again does not pass for the one that the target has', async () => {
+  const again = async (values: readonly string[]) => {
+    await workers.client.deleteTopics(['again'])
+    await workers.client.createTopic({ name: 'again', partitions: 1 })
+    await send('again', values)
+  }
+  const refused = () => worker.until('again', ({ tasks }) => /up to offset \d, but the partition ends at \d: the topic/.test(tasks[0]?.trace))
+  await workers.client.createTopic({ name: 'again', partitions: 1 })
+  await send('again', ['1', '2', '3'])
+  await make('again', { 'connector.class': 'test-sink', topics: 'again', file: fileOf('again'), 'keeps.offsets': 'true' })
+  await eventually(() => valuesIn('again').length === 3)
+  await worker.ask('PUT', '/connectors/again/stop')
+  await worker.until('again', ({ connector }) => connector.state === 'STOPPED')
+  await again(['4', '5'])
+  await worker.ask('PUT', '/connectors/again/resume')
+  await refused()
+  // What the target keeps is deleted.
+  rmSync(fileOf('again'))
+  await eventually(() => valuesIn('again').length === 2)
+  assert.deepEqual(valuesIn('again'), ['4', '5'])
+  await worker.until('again', runs(1))
+  // While it runs.
+  await again(['6'])
+  await refused()
+  await worker.ask('DELETE', '/connectors/again')
+})

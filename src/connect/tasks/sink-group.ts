@@ -57,6 +57,10 @@ export class SinkGroup {
     return this.#mustRejoin
   }
 
+  askToRejoin(): void {
+    this.#mustRejoin = true
+  }
+
   /** The group has gone on without this member: others may read its partitions by now (Kafka's onPartitionsLost). Until `join`. */
   get hasLost(): boolean {
     return this.#hasLost

@@ -90,6 +90,8 @@ class SinkRun {
   /** After the last record that was put. */
   readonly #put = new Map<string, Position>()
   readonly #committed = new Map<string, bigint>()
+  /** Where the target itself knows how far it has come. */
+  readonly #sought = new Set<string>()
   readonly #topics = new Set<string>()
   /** As they were read, by the identity of `original`. */
   #raw = new WeakMap<object, ReceivedRecord>()
@@ -158,7 +160,7 @@ class SinkRun {
       const position = this.#positions.get(keyOf({ topic, partition }))
       if (position !== undefined) position.offset = offset
     }
-    if (polled.outOfRange.length > 0) await this.#reset(polled.outOfRange)
+    if (polled.outOfRange.length > 0) await this.#leap(polled.outOfRange)
     if (polled.records.length > 0) {
       this.#next = this.#fetch()
       this.#next.catch(() => {})
@@ -303,7 +305,7 @@ class SinkRun {
   async #join(): Promise<void> {
     this.#next?.catch(() => {})
     this.#next = null
-    for (const map of [this.#positions, this.#put, this.#committed]) map.clear()
+    for (const each of [this.#positions, this.#put, this.#committed, this.#sought]) each.clear()
     this.#raw = new WeakMap()
     const partitions = await this.#group.join()
     const known = partitions.length === 0 ? [] : await this.#client.groupOffsets(this.#settings.group, 'classic')
@@ -323,6 +325,23 @@ class SinkRun {
 
   #begin(partition: TopicPartition, offset: bigint): void {
     this.#positions.set(keyOf(partition), { topic: partition.topic, partition: partition.partition, offset })
+  }
+
+  /** Their positions are out of range: records were deleted, or the partition ends before them. */
+  async #leap(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const [topic, some] of Map.groupBy(partitions, each => each.topic)) {
+      const ids = some.map(each => each.partition)
+      const [starts, ends] = await Promise.all([this.#client.offsets(topic, ids, 'earliest'), this.#client.offsets(topic, ids, 'latest')])
+      for (const each of some) {
+        const { offset } = this.#positions.get(keyOf(each))!
+        if (offset < starts.get(each.partition)!) continue
+        // The target would take the records that come for some that it has, and leave them out.
+        if (this.#sought.has(keyOf(each))) throw endsBefore(each, offset, ends.get(each.partition)!)
+        // After `join` the target says whether it knows the partition; if it does not, its position is reset then.
+        if (this.#put.has(keyOf(each))) return this.#group.askToRejoin()
+      }
+    }
+    await this.#reset(partitions)
   }
 
   /** As `auto.offset.reset` says. */
@@ -351,8 +370,19 @@ class SinkRun {
         // What was fetched is from elsewhere.
         this.#next?.catch(() => {})
         this.#next = null
-        for (const each of offsets) if (this.#positions.has(keyOf(each))) this.#begin(each, each.offset)
+        for (const each of offsets) {
+          if (!this.#positions.has(keyOf(each))) continue
+          this.#begin(each, each.offset)
+          this.#sought.add(keyOf(each))
+        }
       },
     }
   }
+}
+
+function endsBefore({ topic, partition }: TopicPartition, offset: bigint, end: bigint): Error {
+  return new Error(
+    `the target has the records of ${topic}-${partition} up to offset ${offset}, but the partition ends at ${end}: the topic was made again, or has lost records. ` +
+      'To read it from the start, delete the offsets that the target keeps for it, and reset those of the connector; or use a topic with another name',
+  )
 }
