@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readValues, realSystem } from '../../src/base.ts'
 import { type Client, openClient } from '../../src/client.ts'
+import { workerConfig } from '../../src/connect.ts'
 import { type Offsets, type SinkDefinition, type SinkRecord, struct } from '../../src/connector.ts'
 import { connectors } from '../../src/connectors.ts'
 import { startBroker } from '../../src/millrace.ts'
@@ -98,4 +99,10 @@ test('without transactions; what is no bytes is JSON, headers and tombstones go 
     for (const each of records)
       seen.push(`${each.key} ${each.value} ${each.timestampMs} ${each.headers.map(({ key, value: text }) => `${key}=${text}`)}`)
   assert.deepEqual(seen, ['7 {"n":1152921504606846976,"s":"ü"} 1796000000000 h=x', 'gone null 1796000000123 '])
+})
+
+test('a transaction lasts for longer than the interval at which it is committed, by default', async () => {
+  const { config } = (await connectors.find(each => each.name === 'kafka-sink')!.load()) as SinkDefinition
+  const { values } = workerConfig({ 'bootstrap.servers': '127.0.0.1:9092', 'group.id': 'g' })
+  assert.ok(Number(config['kafka.transaction.timeout.ms']!.default) >= 2 * values['offset.flush.interval.ms'])
 })

@@ -29,9 +29,9 @@ export const keys = {
     doc: 'Compacted topic of the target with these offsets; created if it is missing.',
   }),
   'kafka.transaction.timeout.ms': ms({
-    default: 60_000,
+    default: 300_000,
     min: 1_000,
-    doc: 'After so long the target gives up a transaction that nobody ends. One lasts half of it at most.',
+    doc: 'After so long the target gives up a transaction that nobody ends. Must be longer than `offset.flush.interval.ms` of the worker, at which one is committed, and at most `transaction.max.timeout.ms` of the target.',
   }),
   'kafka.topic.create': boolean({ default: true, doc: 'Whether topics that are missing in the target are created.' }),
   'kafka.topic.partitions': int({
