@@ -224,7 +224,12 @@ test('a start at the end is committed at once, so that a failure before the firs
   const rare = await workers.start({ 'group.id': '', 'offset.storage.file.filename': fileOf('late'), 'offset.flush.interval.ms': '600000' })
   await workers.client.createTopic({ name: 'late', partitions: 1 })
   await send('late', ['1', '2', '3'])
-  const config = { 'connector.class': 'test-sink', topics: 'late', file: fileOf('late-lines'), 'consumer.override.auto.offset.reset': 'latest' }
+  const config = {
+    'connector.class': 'test-sink',
+    topics: 'late',
+    file: fileOf('late-lines'),
+    'consumer.override.auto.offset.reset': 'latest',
+  }
   assert.equal((await rare.ask('PUT', '/connectors/late/config', config)).status, 201)
   await rare.until('late', runs(1))
   const { offsets } = (await rare.ask('GET', '/connectors/late/offsets')).body
@@ -238,7 +243,8 @@ test('a topic that was made again does not pass for the one that the target has'
     await workers.client.createTopic({ name: 'again', partitions: 1 })
     await send('again', values)
   }
-  const refused = () => worker.until('again', ({ tasks }) => /up to offset \d, but the partition ends at \d: the topic/.test(tasks[0]?.trace))
+  const refused = () =>
+    worker.until('again', ({ tasks }) => /up to offset \d, but the partition ends at \d: the topic/.test(tasks[0]?.trace))
   await workers.client.createTopic({ name: 'again', partitions: 1 })
   await send('again', ['1', '2', '3'])
   await make('again', { 'connector.class': 'test-sink', topics: 'again', file: fileOf('again'), 'keeps.offsets': 'true' })
