@@ -29,6 +29,10 @@ export interface ConnectorBasics<D extends Declarations> {
 export interface SinkDefinition<D extends Declarations = Declarations> extends ConnectorBasics<D> {
   readonly kind: 'sink'
   readonly open: (config: ValuesOf<D>, context: SinkContext) => Promise<SinkTask>
+  /** A flush leaves records in files that are completed by their size or by the clock. */
+  readonly completesLater?: boolean
+  /** Settings with which it keeps no offsets in the target, and so writes whatever it gets, in whatever order. */
+  readonly withoutOffsets?: Readonly<Record<string, string>>
 }
 
 export interface SourceDefinition<D extends Declarations = Declarations> extends ConnectorBasics<D> {

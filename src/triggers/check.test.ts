@@ -54,6 +54,13 @@ test('what cannot work is refused, and says why', async () => {
     [{ ...least, output: { topic: 'events' } }, /output: the topic events is a source/],
     [{ ...least, output: { connector: 'nothing', config: {} } }, /output: there is no sink connector nothing; there are /],
     [{ ...least, output: { connector: 'http', config: { nonsense: '1' } } }, /output: the connector http has no setting nonsense/],
+    ...['s3', 'hdfs', 'iceberg', 'io.confluent.connect.s3.S3SinkConnector'].map(
+      connector =>
+        [
+          { ...least, output: { connector, config: {} } },
+          /output: the connector (s3|hdfs|iceberg) writes files that are completed later; send the output to a topic, and let a connector write/,
+        ] as const,
+    ),
     [{ ...least, output: { topic: 'o', exactlyOnce: true }, concurrency: { per: 'key' } }, /cannot be per key/],
     [{ ...least, function: { url: 'http://f/' }, onFailure: { url: 'http://f/' } }, /the function itself/],
     [

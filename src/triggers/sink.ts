@@ -8,13 +8,19 @@ export interface SinkTarget {
   readonly config: Readonly<Record<string, string>>
 }
 
-/** Throws InvalidConfig, and NoSuchSink. */
+/**
+ * As it can take what functions return. A trigger commits when a flush is over, so nothing may be open then. What functions return is not one record for each
+ * offset, and with calls per key not in their order, so a sink must not leave out what its target seems to have. Throws InvalidConfig, and NoSuchSink.
+ */
 export async function sinkOf({ connector, config }: SinkTarget): Promise<{ sink: SinkDefinition; values: ValuesOf<Declarations> }> {
   const sink = await load(connector)
+  if (sink.completesLater === true) throw new InvalidConfig('connector', connector, '', `the connector ${sink.name} ${completesLater}`)
   const unknown = Object.keys(config).find(key => !Object.hasOwn(sink.config, key))
   if (unknown !== undefined) throw new InvalidConfig(unknown, null, '', `the connector ${sink.name} has no setting ${unknown}`)
-  return { sink, values: readValues(sink.config, config) }
+  return { sink, values: readValues(sink.config, { ...config, ...sink.withoutOffsets }) }
 }
+
+const completesLater = 'writes files that are completed later; send the output to a topic, and let a connector write that topic to it'
 
 export class NoSuchSink extends Error {}
 

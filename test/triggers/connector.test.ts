@@ -35,6 +35,29 @@ test('records of a function go to a file', async () => {
   assert.equal(readFileSync(file, 'utf8'), 'A\nB\n')
 })
 
+test('a connector that keeps offsets leaves nothing out when calls per key end in another order', async () => {
+  for (const name of ['pairs', 'pairs-copy']) await triggers.client.createTopic({ name, partitions: 1 })
+  // The first record is the last one to be done.
+  const code = `export async function main_handler({ Records }) {
+    if (Records[0].Ckafka.msgKey === 'a') await new Promise(resolve => setTimeout(resolve, 500))
+    return Records.flatMap(({ Ckafka: { msgKey } }) => [1, 2].map(n => ({ key: msgKey + n, value: 'x' })))
+  }`
+  const config = { 'kafka.bootstrap.servers': triggers.bootstrap, 'kafka.topic': 'pairs-copy' }
+  await triggers.create('to-kafka', {
+    ...{ topics: ['pairs'], start: 'oldest', maxWaitMs: 300, concurrency: { per: 'key', most: 2 } },
+    ...{ function: { code }, output: { connector: 'kafka-sink', config } },
+  })
+  await triggers.client.send('pairs', [
+    { key: Buffer.from('a'), value: null },
+    { key: Buffer.from('b'), value: null },
+  ])
+  const copied = await triggers.stored('pairs-copy', 4)
+  assert.deepEqual(
+    copied.map(({ key }) => key?.toString()),
+    ['b1', 'b2', 'a1', 'a2'],
+  )
+})
+
 test('settings are checked before the trigger exists, and passwords are not shown', async () => {
   const function_ = { code: 'exports.main_handler = () => null' }
   const wrong = { topics: ['lines'], function: function_, output: { connector: 'elasticsearch', config: { nonsense: '1' } } }

@@ -67,6 +67,7 @@ export const hdfs = defineSink({
   summary: 'Writes records into files in HDFS: JSON, CSV, Avro or Parquet, exactly once.',
   example: { 'hdfs.url': 'http://127.0.0.1:9870', 'hdfs.user': 'hadoop', 'format.class': 'avro', 'flush.size': '10000' },
   config: keys,
+  completesLater: true,
   check,
   recommend: recommendStorage,
   async open(config, context) {

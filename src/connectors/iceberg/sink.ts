@@ -142,6 +142,7 @@ export const iceberg = defineSink({
     'iceberg.control.commit.interval-ms': '60000',
   },
   config: keys,
+  completesLater: true,
   check,
   async open(config, context) {
     requireNone(check(config))

@@ -41,6 +41,7 @@ export const jdbc = defineSink({
     'auto.evolve': 'true',
   },
   config: keys,
+  withoutOffsets: { 'exactly.once': 'false' },
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))

@@ -32,6 +32,7 @@ export const kafkaSink = defineSink({
   summary: 'Writes records to topics of another Kafka cluster, each record once.',
   example: { 'kafka.bootstrap.servers': '127.0.0.1:9192', 'kafka.topic': 'copy.${topic}' },
   config: keys,
+  withoutOffsets: { 'kafka.exactly.once': 'false' },
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))

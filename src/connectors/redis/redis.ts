@@ -36,6 +36,7 @@ export const redis = defineSink({
   summary: 'Writes records to Redis: streams, hashes, strings, JSON, sets, lists and time series.',
   example: { 'redis.uri': 'redis://127.0.0.1:6379', 'redis.command': 'HSET', 'redis.key': '${topic}' },
   config: keys,
+  withoutOffsets: { 'redis.multiexec': 'false' },
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))

@@ -71,6 +71,7 @@ export const s3 = defineSink({
     'rotate.schedule.interval.ms': '60000',
   },
   config: s3Keys,
+  completesLater: true,
   check: storageCheck,
   recommend: recommendStorage,
   async open(config, context) {

@@ -72,7 +72,11 @@ export class ConnectorOutput implements Output {
     if (!this.#opened.has(place)) await task.opened?.([{ topic, partition }])
     this.#opened.add(place)
     await task.put(records)
-    await task.flush()
+    const flushed = await task.flush()
+    if (flushed === undefined) return
+    const safe = flushed.find(each => each.topic === topic && each.partition === partition)
+    if (safe === undefined || safe.offset <= records.at(-1)!.offset)
+      throw new Error('it has not written all records after a flush, and a trigger commits only what is written')
   }
 
   async #open(): Promise<SinkTask> {
