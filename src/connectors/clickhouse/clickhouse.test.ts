@@ -82,3 +82,17 @@ test('what passes is tried again with the same token; what does not fails the ta
   assert.deepEqual([...new Set(server.asked.map(({ path }) => queryOf(path).get('insert_deduplication_token')))], ['test-t-0-0-0'])
   await task.close()
 })
+
+test('inserts of records that share an offset have different tokens, and the same ones when they are tried again', async t => {
+  const answers = [{ status: 200 }, null, { status: 200 }]
+  const server = await startServer(t, () => answers.shift()!)
+  const { task } = await openSink(clickhouse, { ...configOf(server.url), 'batch.size': '2' })
+  const records = [1, 2, 3].map(x => sinkRecord({ offset: 9n, value: struct([['x', x]]) }))
+  await assert.rejects(task.put(records), { name: 'RetriableError' })
+  await task.put(records)
+  assert.deepEqual(
+    server.asked.map(({ path }) => queryOf(path).get('insert_deduplication_token')),
+    ['test-t-0-9-9-0', 'test-t-0-9-9-2', 'test-t-0-9-9-2'],
+  )
+  await task.close()
+})

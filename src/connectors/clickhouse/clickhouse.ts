@@ -127,10 +127,11 @@ class ClickHouseTask implements SinkTask {
   }
 
   put(records: readonly SinkRecord[]): Promise<void> {
-    return this.#batches.write(records, batch => this.#write(batch))
+    return this.#batches.write(records, batch => this.#write(batch, records))
   }
 
-  async #write(batch: readonly SinkRecord[]): Promise<void> {
+  /** `put`: all that was put with it. */
+  async #write(batch: readonly SinkRecord[], put: readonly SinkRecord[]): Promise<void> {
     const refused: { record: SinkRecord; error: DataError }[] = []
     const inserts = new Map<string, { table: string; rows: Row[] }>()
     for (const record of batch) {
@@ -147,13 +148,17 @@ class ClickHouseTask implements SinkTask {
         refused.push({ record, error })
       }
     }
-    for (const { table, rows } of inserts.values()) await this.#insert(table, rows, refused)
+    for (const { table, rows } of inserts.values()) await this.#insert(table, rows, refused, put)
     for (const { record, error } of refused) await this.#context.report(record, error)
   }
 
-  async #insert(table: string, rows: readonly Row[], refused: { record: SinkRecord; error: DataError }[]): Promise<void> {
-    const first = rows[0]!.record.original
-    const token = `${this.#context.connector}-${first.topic}-${first.partition}-${first.offset}-${rows.at(-1)!.record.original.offset}`
+  async #insert(
+    table: string,
+    rows: readonly Row[],
+    refused: { record: SinkRecord; error: DataError }[],
+    put: readonly SinkRecord[],
+  ): Promise<void> {
+    const token = `${this.#context.connector}-${placeOf(rows, put)}`
     try {
       await this.#client.insert({
         table: table.split('.').map(quoted).join('.'),
@@ -170,8 +175,8 @@ class ClickHouseTask implements SinkTask {
         return
       }
       const middle = rows.length >> 1
-      await this.#insert(table, rows.slice(0, middle), refused)
-      await this.#insert(table, rows.slice(middle), refused)
+      await this.#insert(table, rows.slice(0, middle), refused, put)
+      await this.#insert(table, rows.slice(middle), refused, put)
     }
   }
 
@@ -186,6 +191,15 @@ class ClickHouseTask implements SinkTask {
   async close(): Promise<void> {
     await this.#client.close()
   }
+}
+
+/** The same when they are put again, and no other rows'. What a trigger makes of one record has one offset: then it says where in the put they are. */
+function placeOf(rows: readonly Row[], put: readonly SinkRecord[]): string {
+  const first = rows[0]!.record.original
+  const place = `${first.topic}-${first.partition}-${first.offset}-${rows.at(-1)!.record.original.offset}`
+  const [one, other] = put.slice(0, 2).map(({ original }) => original)
+  const isShared = other !== undefined && one!.offset === other.offset && one!.partition === other.partition && one!.topic === other.topic
+  return isShared ? `${place}-${put.indexOf(rows[0]!.record)}` : place
 }
 
 /** null: it is not the server that says it. */
