@@ -6,7 +6,8 @@ import type { ChangeDataConfig } from './keys.ts'
 export interface ChangeSession<P> {
   /** From where to go on after the records that were handed on; null: a snapshot is not done. */
   readonly position: P | null
-  poll(): Promise<readonly SourceRecord[]>
+  /** `isSafe`: all that was handed on before, by earlier sessions too, is in Kafka. */
+  poll(isSafe: boolean): Promise<readonly SourceRecord[]>
   /** What was handed on is in Kafka. */
   committed(): void
   /** In order: the task will not go on soon. */
@@ -22,6 +23,8 @@ export class ChangeTask<P> implements SourceTask {
   #session: ChangeSession<P> | null = null
   /** undefined: not asked for yet; null: there is none, or a snapshot was not finished. */
   #position: P | null | undefined
+  /** All records that were handed on are in Kafka, and so are their offsets. A session that breaks changes nothing about that. */
+  #isSafe = true
   #failures = 0
   #isClosed = false
 
@@ -50,7 +53,8 @@ export class ChangeTask<P> implements SourceTask {
   async poll(): Promise<readonly SourceRecord[]> {
     try {
       this.#session ??= await this.#open()
-      const records = await this.#session.poll()
+      const records = await this.#session.poll(this.#isSafe)
+      if (records.length > 0) this.#isSafe = false
       this.#position = this.#session.position
       this.#failures = 0
       return records
@@ -87,6 +91,7 @@ export class ChangeTask<P> implements SourceTask {
   }
 
   async committed(): Promise<void> {
+    this.#isSafe = true
     this.#session?.committed()
   }
 

@@ -25,6 +25,7 @@ async function open(
     slot: 'my_slot',
     publication: 'My"pub',
     from: 0x1_0000_0002n,
+    confirmed: 0x1_0000_0001n,
     logicalMessages: true,
     mostBytes: 100_000,
     statusMs: 20,
@@ -73,9 +74,9 @@ test('only what is confirmed is told to the server, again and again', () =>
     await next(stream)
     await server.status()
     await server.status()
-    assert.deepEqual(new Set(server.confirmed), new Set([0x1_0000_0002n]), 'what was received is not safe')
+    assert.deepEqual(new Set(server.confirmed), new Set([0x1_0000_0001n]), 'neither what was received nor where it begins is safe')
     stream.confirm(0x1_0000_0150n)
-    stream.confirm(0x1_0000_0001n)
+    stream.confirm(0x1_0000_0100n)
     while (server.confirmed.at(-1) !== 0x1_0000_0150n) await server.status()
     await server.status()
     assert.equal(server.confirmed.at(-1), 0x1_0000_0150n)

@@ -21,6 +21,8 @@ export interface StreamOptions {
   readonly publication: string
   /** 0: where the slot is. */
   readonly from: bigint
+  /** Up to where the slot is confirmed already; 0, which PostgreSQL ignores: not known. What lies between it and `from` need not be safe. */
+  readonly confirmed: bigint
   /** Whether the server knows them (PostgreSQL 14). */
   readonly logicalMessages: boolean
   readonly mostBytes: number
@@ -69,7 +71,8 @@ export class ReplicationStream {
     this.#wire = (client as unknown as { connection: Wire }).connection
     this.#system = system
     this.#options = options
-    this.#received = this.#confirmed = options.from
+    this.#received = options.from
+    this.#confirmed = options.confirmed
     this.#takenMs = system.clock.monotonic()
   }
 

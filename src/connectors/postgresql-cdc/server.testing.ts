@@ -1,25 +1,33 @@
-/** A server that speaks as much of PostgreSQL's protocol as a replication stream needs: it takes everyone in, begins to stream, and is told what to send. */
+/**
+ * A server that speaks as much of PostgreSQL's protocol as a replication stream needs: it takes everyone in, begins to stream, and is told what to send.
+ * Queries get rows of texts from a function.
+ */
 import { createServer, type Server, type Socket } from 'node:net'
+
+type Rows = readonly Readonly<Record<string, string>>[]
 
 export class FakeServer {
   readonly #server: Server
+  readonly #answer: (sql: string) => Rows
+  /** Of the newest stream. */
   #socket: Socket | null = null
-  /** Commands as they came. */
+  /** Those that began to stream, as they came. */
   readonly commands: string[] = []
   /** Positions that were confirmed, in their order. */
   readonly confirmed: bigint[] = []
   #changed: (() => void)[] = []
 
-  static start(): Promise<FakeServer> {
+  static start(answer: (sql: string) => Rows = () => []): Promise<FakeServer> {
     return new Promise(resolve => {
       const server = createServer()
-      const fake = new FakeServer(server)
+      const fake = new FakeServer(server, answer)
       server.listen(0, '127.0.0.1', () => resolve(fake))
     })
   }
 
-  private constructor(server: Server) {
+  private constructor(server: Server, answer: (sql: string) => Rows) {
     this.#server = server
+    this.#answer = answer
     server.on('connection', socket => this.#accept(socket))
   }
 
@@ -28,9 +36,9 @@ export class FakeServer {
   }
 
   #accept(socket: Socket): void {
-    this.#socket = socket
     let bytes = Buffer.alloc(0)
     let isStarted = false
+    let prepared = ''
     socket.on('error', () => {}) // the client goes as it likes
     socket.on('data', chunk => {
       bytes = Buffer.concat([bytes, chunk])
@@ -40,31 +48,51 @@ export class FakeServer {
         const length = head + bytes.readInt32BE(head)
         const message = bytes.subarray(0, length)
         bytes = bytes.subarray(length)
-        if (isStarted) this.#take(String.fromCharCode(message[0]!), message.subarray(5))
-        else {
+        const [kind, body] = [String.fromCharCode(message[0]!), message.subarray(5)]
+        if (!isStarted) {
           isStarted = true
-          this.#write('R', Buffer.alloc(4))
-          this.#write('Z', Buffer.from('I'))
-        }
+          write(socket, 'R', Buffer.alloc(4))
+          write(socket, 'Z', Buffer.from('I'))
+        } else if (kind === 'Q') this.#query(socket, textAt(body, 0))
+        else if (kind === 'P') prepared = textAt(body, body.indexOf(0) + 1)
+        else if (kind === 'S') this.#execute(socket, prepared)
+        else if (kind === 'd' && body[0] === 0x72) this.#confirm(body.readBigUInt64BE(9))
       }
     })
   }
 
-  #take(kind: string, body: Buffer): void {
-    if (kind === 'Q') {
-      this.commands.push(body.toString('utf8', 0, body.length - 1))
-      this.#write('W', Buffer.from([0, 0, 0]))
-    } else if (kind === 'd' && body[0] === 0x72) {
-      this.confirmed.push(body.readBigUInt64BE(9))
-      for (const wake of this.#changed.splice(0)) wake()
-    }
+  #query(socket: Socket, sql: string): void {
+    if (sql.startsWith('START_REPLICATION')) {
+      this.commands.push(sql)
+      this.#socket = socket
+      write(socket, 'W', Buffer.from([0, 0, 0]))
+    } else this.#rows(socket, sql)
   }
 
-  #write(kind: string, body: Buffer): void {
-    const head = Buffer.alloc(5)
-    head.write(kind)
-    head.writeInt32BE(body.length + 4, 1)
-    this.#socket!.write(Buffer.concat([head, body]))
+  /** What was prepared, bound, described and executed before. */
+  #execute(socket: Socket, sql: string): void {
+    write(socket, '1')
+    write(socket, '2')
+    this.#rows(socket, sql)
+  }
+
+  #rows(socket: Socket, sql: string): void {
+    const rows = this.#answer(sql)
+    const names = Object.keys(rows[0] ?? {})
+    // Of no table, text (OID 25) of any length, written as text.
+    const format = [int32(0), int16(0), int32(25), int16(-1), int32(-1), int16(0)]
+    write(socket, 'T', int16(names.length), ...names.flatMap(name => [Buffer.from(`${name}\0`), ...format]))
+    for (const row of rows) {
+      const cells = names.map(name => Buffer.from(row[name]!))
+      write(socket, 'D', int16(cells.length), ...cells.flatMap(cell => [int32(cell.length), cell]))
+    }
+    write(socket, 'C', Buffer.from(`SELECT ${rows.length}\0`))
+    write(socket, 'Z', Buffer.from('I'))
+  }
+
+  #confirm(lsn: bigint): void {
+    this.confirmed.push(lsn)
+    for (const wake of this.#changed.splice(0)) wake()
   }
 
   /** How many bytes the client has not taken. */
@@ -77,7 +105,7 @@ export class FakeServer {
     head.write('w')
     head.writeBigUInt64BE(lsn, 1)
     head.writeBigUInt64BE(lsn, 9)
-    this.#write('d', Buffer.concat([head, body]))
+    write(this.#socket!, 'd', Buffer.concat([head, body]))
   }
 
   keepAlive(lsn: bigint, wantsReply = false): void {
@@ -85,11 +113,11 @@ export class FakeServer {
     message.write('k')
     message.writeBigUInt64BE(lsn, 1)
     message[17] = wantsReply ? 1 : 0
-    this.#write('d', message)
+    write(this.#socket!, 'd', message)
   }
 
   sendRaw(body: Buffer): void {
-    this.#write('d', body)
+    write(this.#socket!, 'd', body)
   }
 
   /** Resolves when the client has said something new. */
@@ -110,4 +138,25 @@ export class FakeServer {
     this.drop()
     this.#server.close()
   }
+}
+
+function write(socket: Socket, kind: string, ...parts: readonly Buffer[]): void {
+  const body = Buffer.concat(parts)
+  socket.write(Buffer.concat([Buffer.from(kind), int32(body.length + 4), body]))
+}
+
+function textAt(body: Buffer, at: number): string {
+  return body.toString('utf8', at, body.indexOf(0, at))
+}
+
+function int16(value: number): Buffer {
+  const bytes = Buffer.alloc(2)
+  bytes.writeInt16BE(value)
+  return bytes
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
 }

@@ -52,8 +52,8 @@ export class Session implements ChangeSession<Position> {
   /** What was left to read when records were last safe. */
   #safeReading: Reading | null = null
   #stream: ReplicationStream | null = null
-  /** All records that were handed on are safe. */
-  #isSafe = true
+  /** Up to where the slot was confirmed when the session began; 0: it is new. */
+  #slotConfirmed = 0n
   #beatMs: number
   #measuredMs = Number.NEGATIVE_INFINITY
   #isFinished = false
@@ -91,6 +91,7 @@ export class Session implements ChangeSession<Position> {
     await requirePublication(this.#sql, this.#config, this.#tables)
     const found = await findSlot(this.#sql, this.#config)
     const slot = found?.isLost === true ? null : found
+    this.#slotConfirmed = slot?.confirmed ?? 0n
     const mode = this.#config['snapshot.mode']
     if (this.#position?.isOfSnapshot === true && (slot === null || this.#serverVersion < messagesSince)) this.#position = null
     if (this.#position !== null && slot === null) {
@@ -167,6 +168,7 @@ export class Session implements ChangeSession<Position> {
       slot: this.#config['slot.name'],
       publication: this.#config['publication.name'],
       from: position.commit,
+      confirmed: this.#slotConfirmed,
       logicalMessages: this.#serverVersion >= messagesSince,
       mostBytes: this.#config['max.queue.size.in.bytes'] || defaultQueueBytes,
       statusMs: this.#config['status.update.interval.ms'],
@@ -217,12 +219,12 @@ export class Session implements ChangeSession<Position> {
     await obey({ id, type, data }, incremental, captured, log)
   }
 
-  async poll(): Promise<SourceRecord[]> {
+  async poll(isSafe: boolean): Promise<SourceRecord[]> {
     await this.#measure()
     const records = this.#snapshot !== null ? await this.#pollSnapshot(this.#snapshot) : await this.#pollStream()
-    if (records.length > 0) this.#isSafe = false
     // A snapshot that was asked for, and that no stored offset knows of, must be asked for again after a crash.
-    else if (this.#incremental?.reading === null || this.#incremental?.reading === this.#safeReading) this.#confirm()
+    const isReadingSafe = this.#incremental?.reading === null || this.#incremental?.reading === this.#safeReading
+    if (isSafe && records.length === 0 && isReadingSafe) this.#confirm()
     return records
   }
 
@@ -297,13 +299,13 @@ export class Session implements ChangeSession<Position> {
 
   /** What was handed on is in Kafka. */
   committed(): void {
-    this.#isSafe = true
     this.#safeReading = this.#incremental?.reading ?? null
     this.#confirm()
   }
 
+  /** The server must not hear it sooner: what an aborted transaction of Kafka held would not be sent again. */
   #confirm(): void {
-    if (this.#isSafe && this.#position !== null && this.#config['flush.lsn.source']) this.#stream?.confirm(this.#position.commit)
+    if (this.#position !== null && this.#config['flush.lsn.source']) this.#stream?.confirm(this.#position.commit)
   }
 
   /** In order: the task will not go on soon. */
