@@ -7,12 +7,15 @@ import { pathToFileURL } from 'node:url'
 import type { System } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
+import { isSecret } from './secrets.ts'
 
 export interface Plugin {
   readonly name: string
   readonly classes: readonly string[]
   readonly kind: 'sink' | 'source'
   readonly version: string
+  /** Keys that are passwords although their names do not say so. */
+  readonly passwords: readonly string[]
   load(): Promise<ConnectorDefinition>
 }
 
@@ -32,9 +35,11 @@ export const ownVersion = '0.1.0'
 export class Plugins {
   readonly all: readonly Plugin[]
   readonly #byName = new Map<string, Plugin>()
+  readonly #passwords: ReadonlySet<string>
 
   private constructor(all: readonly Plugin[]) {
     this.all = all
+    this.#passwords = new Set(all.flatMap(({ passwords }) => passwords))
     for (const plugin of all) for (const name of [plugin.name, ...plugin.classes]) this.#byName.set(name, plugin)
     // What is written out counts more than what is derived.
     for (const plugin of all)
@@ -43,21 +48,32 @@ export class Plugins {
 
   /** Throws Error for a package that cannot be loaded. */
   static async open(paths: readonly string[], files: System['files']): Promise<Plugins> {
-    const found: Plugin[] = connectors.map(each => ({ ...each, version: ownVersion, load: () => each.load() }))
+    const found: Plugin[] = connectors.map(each => ({ ...each, version: ownVersion, passwords: [], load: () => each.load() }))
     for (const path of paths) found.push(...(await pluginsIn(path, files)))
     return new Plugins(found)
   }
 
   /** Throws UnknownConnector. */
   find(name: string): Plugin {
-    const plugin = this.#byName.get(name) ?? this.#byName.get(name.replace(/Connector$/, ''))
-    if (plugin === undefined) throw new UnknownConnector(name, this.#byName.keys())
+    const plugin = this.lookUp(name)
+    if (plugin === null) throw new UnknownConnector(name, this.#byName.keys())
     return plugin
   }
 
   /** null: there is none. */
   lookUp(name: string): Plugin | null {
-    return this.#byName.get(name) ?? null
+    return this.#byName.get(name) ?? this.#byName.get(name.replace(/Connector$/, '')) ?? null
+  }
+
+  /** Whether both are names of the same connector. */
+  areSame(name: string, other: string): boolean {
+    const found = this.lookUp(name)
+    return name === other || (found !== null && found === this.lookUp(other))
+  }
+
+  /** Whether it is one for any connector. */
+  isPassword(key: string): boolean {
+    return isSecret(key) || this.#passwords.has(key)
   }
 }
 
@@ -96,8 +112,9 @@ async function definitionsOf(file: string): Promise<Plugin[]> {
   return Array.from(definitions, definition => ({ ...pick(definition), load: async () => definition }))
 }
 
-function pick({ name, classes, kind, version }: ConnectorDefinition) {
-  return { name, classes, kind, version }
+function pick({ name, classes, kind, version, config }: ConnectorDefinition) {
+  const passwords = Object.keys(config ?? {}).filter(key => config[key]!.type === 'PASSWORD' && !isSecret(key))
+  return { name, classes, kind, version, passwords }
 }
 
 function isDefinition(value: unknown): value is ConnectorDefinition {

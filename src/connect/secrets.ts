@@ -10,9 +10,15 @@ const hidden = '[hidden]'
 /** Shorter ones are parts of any text, and no secrets. */
 const leastLength = 4
 
-/** Keys of clients and converters are not declared by connectors; their names tell. */
+/**
+ * Names tell: keys of clients and converters are not declared by connectors, and a value stays in a configuration whose class changes. A test sees to it that they
+ * tell of all passwords of this package's connectors.
+ */
 export function isSecret(key: string): boolean {
-  return /password|secret|jaas\.config|user\.info|credential|(?:^|\.)token$/i.test(key)
+  return (
+    /password|secret|jaas\.config|user\.info|credential|authorization$|(?:^|[._])token$/i.test(key) ||
+    /(?:access_key|(?:keystore|customer)\.key|connection\.uri)$/i.test(key)
+  )
 }
 
 export interface Hiding {

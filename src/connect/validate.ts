@@ -342,18 +342,30 @@ function keyInfosOf(described: ReadonlyMap<string, Described>): KeyInfo[] {
   })
 }
 
-/** Without what must not be seen. What a provider is asked for is no secret. `definition`: null if it is not known. */
-export function withoutSecrets(config: Config, definition: ConnectorDefinition | null): Config {
+/** Without what must not be seen, of whatever class it was. What a provider is asked for is no secret. */
+export function withoutSecrets(config: Config, plugins: Plugins): Config {
   const shown: Record<string, string | null> = {}
   for (const [key, value] of Object.entries(config)) {
-    const secret = definition?.config[key]?.type === 'PASSWORD' || isSecret(key)
-    shown[key] = secret && value !== null && value !== '' && !/^\$\{[^}]+\}$/.test(value) ? hidden : value
+    const isHidden = plugins.isPassword(key) && value !== null && value !== '' && !/^\$\{[^}]+\}$/.test(value)
+    shown[key] = isHidden ? hidden : value
   }
   return shown
 }
 
-/** What was shown as hidden keeps the value that is stored. */
-export function withSecrets(config: Config, stored: Config | null): Config {
+/**
+ * What was shown as hidden keeps the value that is stored. Throws HttpError 400 if the class is another one, which could send the value to somebody else.
+ */
+export function withSecrets(config: Config, stored: Config | null, plugins: Plugins): Config {
   if (stored === null) return config
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, value === hidden ? (stored[key] ?? value) : value]))
+  const kept = Object.keys(config).filter(key => config[key] === hidden && typeof stored[key] === 'string')
+  const before = stored['connector.class'] ?? ''
+  if (kept.length > 0 && !plugins.areSame(before, config['connector.class'] ?? ''))
+    throw badRequest(`With another connector.class than ${before}, hidden values must be given again or removed: ${kept.join(', ')}`)
+  return { ...config, ...Object.fromEntries(kept.map(key => [key, stored[key]!])) }
+}
+
+/** Values that were given as hidden are not told instead of it. */
+export function stillHidden(infos: ConfigInfos, given: Config): ConfigInfos {
+  const hide = (value: ValueInfo) => (given[value.name] === hidden ? { ...value, value: hidden } : value)
+  return { ...infos, configs: infos.configs.map(({ definition, value }) => ({ definition, value: hide(value) })) }
 }

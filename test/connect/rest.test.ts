@@ -70,6 +70,36 @@ test('what a provider of a configuration needs to know of a secret stays in the 
   await worker.ask('DELETE', '/connectors/quiet')
 })
 
+test('what is hidden stays hidden when the class changes, and does not go to the new one', async () => {
+  const path = '/connectors/moved/config'
+  const secrets = { secret: 'hush-1', pin: 'hush-2', 'connection.uri': 'mongodb://u:hush-3@h', access_key: 'hush-4' }
+  assert.equal((await worker.ask('PUT', path, sinkConfig(secrets))).status, 201)
+  const shown = (await worker.ask('GET', path)).body
+  for (const key of Object.keys(secrets)) assert.equal(shown[key], '[hidden]', key)
+  const other = { 'connector.class': 'file-sink' }
+  for (const refused of [
+    await worker.ask('PATCH', path, other),
+    await worker.ask('PUT', path, { ...shown, ...other }),
+    await worker.ask('PUT', '/connector-plugins/file-sink/config/validate', { ...shown, ...other }),
+  ]) {
+    assert.equal(refused.status, 400, refused.text)
+    for (const key of Object.keys(secrets)) assert.ok(refused.body.message.includes(key), refused.text)
+  }
+  // The same by another name.
+  assert.equal((await worker.ask('PATCH', path, { 'connector.class': 'com.example.LinesSinkConnector' })).status, 200)
+  const given = { pin: 'hush-5', secret: null, 'connection.uri': 'hush-6', access_key: null }
+  const moved = await worker.ask('PATCH', path, { ...other, ...given })
+  assert.equal(moved.status, 200, moved.text)
+  const { config } = moved.body
+  assert.deepEqual(
+    [config['connector.class'], config.pin, config['connection.uri'], config.secret, config.access_key],
+    ['file-sink', '[hidden]', '[hidden]', undefined, undefined],
+  )
+  await worker.until('moved', ({ tasks }) => tasks.length > 0)
+  assert.doesNotMatch((await worker.ask('GET', '/connectors/moved/tasks')).text, /hush/)
+  await worker.ask('DELETE', '/connectors/moved')
+})
+
 test('states: paused, stopped and started again; the same after another configuration', async () => {
   const name = 'a/b%c d'
   const path = `/connectors/${encodeURIComponent(name)}`

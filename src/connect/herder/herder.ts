@@ -20,7 +20,7 @@ import { type Config, type ConfigChange, entries, type RestartRequest, type Targ
 import { type ConfigStore, Deposed } from '../stores/config-store.ts'
 import type { OffsetStore } from '../stores/offset-store.ts'
 import type { Status, StatusStore } from '../stores/status-store.ts'
-import { type ConfigInfos, validate, withoutSecrets, withSecrets } from '../validate.ts'
+import { type ConfigInfos, stillHidden, validate, withoutSecrets, withSecrets } from '../validate.ts'
 import type { WorkerConfig } from '../worker-config.ts'
 import { type ApiOffset, changeOffsets, type GivenOffset, type OffsetOwner, shownOffsets } from './connector-offsets.ts'
 import { badRequest, conflict, Elsewhere, notFound } from './errors.ts'
@@ -232,7 +232,8 @@ export class Herder implements GroupMember {
   /** Throws HttpError 404. */
   async info(name: string): Promise<ConnectorInfo> {
     this.#require(name)
-    return connectorInfo(name, this.#options.configs.state, await this.#describe(name))
+    const { configs, plugins } = this.#options
+    return connectorInfo(name, configs.state, await this.#describe(name), plugins)
   }
 
   async status(name: string): Promise<StatusInfo> {
@@ -256,18 +257,17 @@ export class Herder implements GroupMember {
 
   async taskInfos(name: string): Promise<{ id: { connector: string; task: number }; config: Config }[]> {
     this.#require(name)
-    const { configs } = this.#options
-    const { definition } = await this.#describe(name)
-    return configs.state.tasks(name).map((config, task) => ({ id: { connector: name, task }, config: withoutSecrets(config, definition) }))
+    const { configs, plugins } = this.#options
+    return configs.state.tasks(name).map((config, task) => ({ id: { connector: name, task }, config: withoutSecrets(config, plugins) }))
   }
 
   /** What was shown as hidden is what the connector of this name has, here and below. */
-  validate(config: Config): Promise<ConfigInfos> {
-    return validate(this.#whole(config), this.#options)
+  async validate(config: Config): Promise<ConfigInfos> {
+    return stillHidden(await validate(this.#whole(config), this.#options), config)
   }
 
   /** What the configuration makes of these records; nothing is written. Throws HttpError. */
-  preview(config: Config, records: readonly Sample[]): Promise<readonly Previewed[]> {
+  async preview(config: Config, records: readonly Sample[]): Promise<readonly Previewed[]> {
     const { worker, registry, system } = this.#options
     const { 'key.converter': key, 'value.converter': value } = worker.values
     const own = { 'key.converter': key, 'value.converter': value, ...worker.properties }
@@ -276,7 +276,7 @@ export class Herder implements GroupMember {
 
   #whole(config: Config): Config {
     const stored = typeof config['name'] === 'string' ? this.#options.configs.state.config(config['name']) : null
-    return withSecrets(config, stored)
+    return withSecrets(config, stored, this.#options.plugins)
   }
 
   topics(name: string): string[] {
@@ -300,8 +300,9 @@ export class Herder implements GroupMember {
   async patch(name: string, changes: Config): Promise<ConnectorInfo> {
     await this.#requireLeader()
     this.#require(name)
-    const stored = this.#options.configs.state.config(name)!
-    const merged = { ...stored, ...withSecrets(changes, stored) }
+    const { configs, plugins } = this.#options
+    // As somebody would send the whole who has seen it.
+    const merged = { ...withoutSecrets(configs.state.config(name)!, plugins), ...changes }
     for (const [key, value] of Object.entries(changes)) if (value === null) delete merged[key]
     if (merged['name'] !== undefined && merged['name'] !== name)
       throw badRequest(`Connector name configuration (${merged['name']}) doesn't match connector name in the URL (${name})`)
@@ -314,9 +315,9 @@ export class Herder implements GroupMember {
     target: TargetState | null,
     mayReplace: boolean,
   ): Promise<{ created: boolean; info: ConnectorInfo }> {
-    const { configs } = this.#options
+    const { configs, plugins } = this.#options
     await this.#requireLeader()
-    const wanted = withSecrets(config, configs.state.config(name))
+    const wanted = withSecrets(config, configs.state.config(name), plugins)
     const size = Buffer.byteLength(JSON.stringify(wanted))
     if (size > mostConfigBytes) throw badRequest(`The connector configuration has ${size} bytes; at most ${mostConfigBytes} are allowed.`)
     const infos = await validate(wanted, this.#options)

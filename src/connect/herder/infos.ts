@@ -1,5 +1,6 @@
 /** What the API tells about connectors, in Kafka Connect's form. */
 import type { ConnectorDefinition } from '../../connector.ts'
+import type { Plugins } from '../plugins.ts'
 import type { Config, ConfigState } from '../stores/config-state.ts'
 import type { Status, StatusStore } from '../stores/status-store.ts'
 import { withoutSecrets } from '../validate.ts'
@@ -31,10 +32,10 @@ export interface Known {
   readonly definition: ConnectorDefinition | null
 }
 
-export function connectorInfo(name: string, state: ConfigState, { definition }: Known): ConnectorInfo {
+export function connectorInfo(name: string, state: ConfigState, { definition }: Known, plugins: Plugins): ConnectorInfo {
   return {
     name,
-    config: withoutSecrets(state.config(name)!, definition),
+    config: withoutSecrets(state.config(name)!, plugins),
     tasks: state.tasks(name).map((_, task) => ({ connector: name, task })),
     type: definition?.kind ?? 'unknown',
   }
