@@ -3,4 +3,4 @@
  *
  * Hides that there may be several addresses of which any will do, Basic credentials, TLS, and the limits of time and size. JSON goes and comes without loss.
  */
-export { BadAddress, type JsonAddress, type JsonAnswer, type JsonHttp, NoAnswer, openJsonHttp } from './json-http/open.ts'
+export { BadAddress, BadPath, type JsonAddress, type JsonAnswer, type JsonHttp, NoAnswer, openJsonHttp } from './json-http/open.ts'

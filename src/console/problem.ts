@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import { ClientError } from '../client.ts'
 import { type ErrorBody, HttpError, unauthorized } from '../http.ts'
+import { BadPath } from '../json-http.ts'
 import { RegistryRefused, SerdeError } from '../serde.ts'
 import { Unauthorized } from '../sessions.ts'
 
@@ -29,6 +30,8 @@ export function toHttpError(error: unknown): unknown {
     const status = error.status === 401 ? 403 : error.status
     return new HttpError(status, error.code, error.message, { cause: error })
   }
+  if (error instanceof BadPath) return new HttpError(400, 400, error.message, { cause: error })
+  if (error instanceof SerdeError && error.cause instanceof BadPath) return toHttpError(error.cause)
   if (error instanceof SerdeError) return new HttpError(502, 502, error.message, { cause: error })
   if (!(error instanceof ClientError)) return error
   const status = statusOf(error.code)

@@ -28,7 +28,7 @@ export interface JsonAnswer {
 }
 
 export interface JsonHttp {
-  /** `body` undefined: none. Default of `timeoutMs`: that of the address. Throws {@link NoAnswer}. */
+  /** `body` undefined: none. Default of `timeoutMs`: that of the address. Throws {@link NoAnswer} and {@link BadPath}. */
   ask(method: string, path: string, body?: unknown, timeoutMs?: number): Promise<JsonAnswer>
   close(): void
 }
@@ -43,6 +43,12 @@ export class NoAnswer extends Error {
 
 /** What was given is no address of HTTP. */
 export class BadAddress extends Error {}
+
+/** Something in the path is named `.` or `..`: on the way such segments are taken out, however they are written, and another path is asked. */
+export class BadPath extends Error {}
+
+/** As the URL Standard has it. */
+const dotSegment = /[/\\](?:\.|%2e){1,2}(?:[/\\]|$)/i
 
 const mostAnswerBytes = 2 ** 25
 const defaultTimeoutMs = 10_000
@@ -67,6 +73,7 @@ export function openJsonHttp(address: JsonAddress, system: Pick<System, 'timers'
   let agents: Promise<Agents> | null = null
   return {
     async ask(method, path, body, timeoutMs = usualMs) {
+      if (dotSegment.test(path.split(/[?#]/, 1)[0]!)) throw new BadPath(`${named} cannot be asked for what is named "." or ".."`)
       agents ??= openAgents(address)
       const opened = await agents
       const text = body === undefined ? null : stringifyLossless(body)

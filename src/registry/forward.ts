@@ -50,6 +50,8 @@ function send(leader: Identity, { method, raw, headers, body }: FastifyRequest, 
   const text = body === undefined ? '' : stringifyLossless(body)
   const options = {
     method,
+    // As it came: a URL would lose segments named `.` and `..`, and lead elsewhere.
+    path: raw.url!,
     signal,
     headers: {
       [forwarded]: 'true',

@@ -1,6 +1,6 @@
 /** HTTP to a registry, whose failures are those of a serde. */
 import type { System } from '../base.ts'
-import { BadAddress, type JsonAddress, type JsonHttp, NoAnswer, openJsonHttp } from '../json-http.ts'
+import { BadAddress, BadPath, type JsonAddress, type JsonHttp, NoAnswer, openJsonHttp } from '../json-http.ts'
 import { SerdeError } from './types.ts'
 
 export type RegistryAddress = Omit<JsonAddress, 'named' | 'mediaType'>
@@ -22,6 +22,7 @@ export function openHttp(address: RegistryAddress, system: Pick<System, 'timers'
     return {
       ask: (...call) =>
         ask(...call).catch(error => {
+          if (error instanceof BadPath) throw new SerdeError(error.message, error)
           throw error instanceof NoAnswer ? new RegistryUnreachable(error.message, error.cause) : error
         }),
       close,

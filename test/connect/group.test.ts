@@ -1,6 +1,7 @@
 /** Several workers share what there is to do; any of them answers for all. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { askRaw } from '../support/raw-http.ts'
 import { linesOf } from './plugin.ts'
 import { type Answer, eventually, runs, startWorkers, type Workers } from './workers.ts'
 
@@ -38,6 +39,8 @@ test('tasks move to a worker that comes and back from one that goes; requests fi
   assert.match(location!, /\/connectors\/other$/)
   assert.equal((await second.insist('DELETE', '/connectors/other')).status, 204)
   await second.until('lines', runs(4))
+  const dot = await askRaw(second.url, 'DELETE', '/connectors/%2e')
+  assert.deepEqual([dot.status, JSON.parse(dot.text).message], [404, 'Connector . not found'], 'a path is sent on as it is written')
   await first.close()
   const left = await second.until('lines', status => runs(4)(status) && ownersOf(status).size === 1)
   assert.equal(ownersOf(left).size, 1)

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { eventually } from '../cluster/two-brokers.ts'
+import { askRaw } from '../support/raw-http.ts'
 import { type Hub, startHub } from './hub.testing.ts'
 
 let hub: Hub
@@ -120,4 +121,19 @@ test('what a configuration makes of real records is seen before it is used', asy
   const wrong = await made({ transforms: 'what', 'transforms.what.type': 'Nothing' })
   assert.deepEqual([wrong.status, /Class Nothing could not be found/.test(wrong.body.detail)], [400, true])
   assert.equal((await made({}, 'nowhere')).status, 404)
+})
+
+test('what is named "." or ".." is refused, instead of being asked of another path', async () => {
+  const refused: [method: string, path: string][] = [
+    ['DELETE', '/connectors/%2e/offsets?confirm=.'],
+    ['DELETE', '/connectors/%2e%2E?confirm=..'],
+    ['GET', '/connectors/..'],
+    ['GET', '/triggers/%2e%2e/versions'],
+    ['DELETE', '/triggers/.?confirm=.'],
+  ]
+  for (const [method, path] of refused) {
+    const { status, text } = await askRaw(hub.base, method, `/api${path}`)
+    assert.equal(status, 400, `${method} ${path}: ${text}`)
+    assert.match(text, /cannot be asked for what is named/, path)
+  }
 })

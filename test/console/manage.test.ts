@@ -10,6 +10,7 @@ import { type RunningServices, startServices } from '../../src/services.ts'
 import { eventually } from '../cluster/two-brokers.ts'
 import { authorizer } from '../security/support.ts'
 import { settingsFor } from '../services/settings.ts'
+import { askRaw } from '../support/raw-http.ts'
 import { openTransaction } from './raw.ts'
 
 const lines: { message: string; details: Record<string, unknown> }[] = []
@@ -85,6 +86,9 @@ test('a schema is checked, saved, listed, configured and deleted', async () => {
   assert.equal((await call('DELETE', '/schemas/orders-value?confirm=orders-value')).status, 200)
   const gone = await call('GET', '/schemas/orders-value')
   assert.deepEqual([gone.status, gone.body['error']], [404, '40401'])
+  const dot = await askRaw(new URL(base).origin, 'DELETE', '/api/schemas/%2e?confirm=.')
+  assert.equal(dot.status, 400, dot.text)
+  assert.match(dot.text, /cannot be asked for what is named/)
 })
 
 test('users, ACLs with the reason why, quotas and tokens', async () => {

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { openClient } from '../../src/client.ts'
 import { startBroker } from '../../src/millrace.ts'
+import { askRaw } from '../support/raw-http.ts'
 import { startRegistry } from './registry.ts'
 
 const schema = (name: string) => ({ schema: JSON.stringify({ type: 'record', name, fields: [] }) })
@@ -33,6 +34,8 @@ test('a write is answered the same wherever it is sent, and is seen where it was
     assert.deepEqual([status, body], [200, { compatibility: 'NONE' }])
     const wrong = await registry.ask('POST', '/subjects/s1/versions', { schema: '{' })
     assert.deepEqual([wrong.status, wrong.body.error_code], [422, 42_201])
+    const dot = await askRaw(registry.url, 'DELETE', '/subjects/%2e')
+    assert.deepEqual([dot.status, JSON.parse(dot.text).error_code], [404, 40_401], 'a path is sent on as it is written')
   }
 })
 

@@ -32,7 +32,9 @@ export async function relay({ url, method, body, headers }: RelayRequest, { time
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const open = url.startsWith('https:') ? httpsRequest : httpRequest
-      const sent = open(url, { method, signal: aborting.signal, headers: { ...own, ...headers } })
+      // As it is written: a URL would lose segments named `.` and `..`, and lead elsewhere.
+      const path = url.slice(url.indexOf('/', url.indexOf('//') + 2))
+      const sent = open(url, { method, path, signal: aborting.signal, headers: { ...own, ...headers } })
       sent.on('response', resolve)
       sent.on('error', reject)
       sent.end(body)
