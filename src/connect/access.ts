@@ -18,6 +18,7 @@ const remembersMs = 10_000
 const mostRemembered = 1_000
 
 export function demandRights(sessions: Sessions, { clock }: Pick<System, 'clock'>): Demand {
+  /** By the key of the identity, which tells nothing of its credentials. */
   const known = new Map<string, { readonly rights: ReadonlySet<string>; readonly atMs: number }>()
   return async (request, key) => {
     const { authorization, [forwardedHeader]: forwarded } = request.headers
@@ -26,12 +27,11 @@ export function demandRights(sessions: Sessions, { clock }: Pick<System, 'clock'
     if (typeof forwarded === 'string' && isForwarded(forwarded, key, request.method, request.url, clock.now())) return
     try {
       const identity = await sessions.identify(authorization, request.ip)
-      const caller = authorization ?? ''
-      let found = known.get(caller)
+      let found = known.get(identity.key)
       if (found === undefined || clock.monotonic() - found.atMs > remembersMs) {
         if (known.size >= mostRemembered) known.clear()
         found = { rights: await sessions.clientOf(identity).clusterRights(), atMs: clock.monotonic() }
-        known.set(caller, found)
+        known.set(identity.key, found)
       }
       const needed = request.method === 'GET' || request.method === 'HEAD' ? 'DESCRIBE' : 'ALTER'
       if (!found.rights.has(needed) && !found.rights.has('ALL'))
