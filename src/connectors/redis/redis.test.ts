@@ -57,6 +57,38 @@ test('a transaction whose end was not heard is not done again', async t => {
   await task.close()
 })
 
+test('a transaction that replicas do not have yet is not done again, and they are waited for', async t => {
+  let replicas = 0
+  const server = await startRedis(t, ([name]) => (name === 'WAIT' ? `:${replicas}\r\n` : undefined))
+  const { task } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': 'RPUSH', 'redis.wait.replicas': '1' })
+  await task.opened!([partition0])
+  server.asked.length = 0
+  const records = [record(0n, 'a', { x: 1 })]
+  await assert.rejects(task.put(records), { name: 'RetriableError' })
+  await assert.rejects(task.put(records), { name: 'RetriableError' })
+  replicas = 1
+  await task.put(records)
+  assert.deepEqual(
+    server.asked.map(([name]) => name),
+    ['MULTI', 'RPUSH', 'SET', 'EXEC', 'WAIT', 'WAIT', 'WAIT'],
+  )
+  await task.close()
+})
+
+test('a record of which no command can be made is reported before the offset is stored, and once', async t => {
+  let breaks = true
+  const server = await startRedis(t, ([name, key]) => (name === 'SET' && key!.startsWith('millrace') && breaks ? null : undefined))
+  const { task, reported } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': 'SET' })
+  await task.opened!([partition0])
+  const records = [sinkRecord({ value: 'no key' }), sinkRecord({ offset: 1n, key: 'a', value: 'x' })]
+  await assert.rejects(task.put(records), { name: 'RetriableError' })
+  assert.deepEqual([reported.length, server.strings.get('millrace.connect.offset.test.t.0')], [1, undefined])
+  breaks = false
+  await task.put(records)
+  assert.deepEqual([reported.length, server.strings.get('millrace.connect.offset.test.t.0')], [1, '2'])
+  await task.close()
+})
+
 test('what Redis refuses is reported, and what it cannot do now is tried again', async t => {
   let busy = true
   const server = await startRedis(t, ([name, key]) => {

@@ -57,6 +57,8 @@ class RedisTask implements SinkTask {
   #client: Client | null = null
   /** Where offsets are in Redis. */
   readonly #next = new NextOffsets()
+  /** A record that is put again is not reported again. */
+  readonly #reported = new WeakSet<SinkRecord>()
 
   constructor(config: Config, context: SinkContext) {
     this.#config = config
@@ -91,6 +93,7 @@ class RedisTask implements SinkTask {
   }
 
   async #write(client: Client, batch: readonly SinkRecord[]): Promise<void> {
+    const isTransaction = this.#config['redis.multiexec']
     const refused = new Map<SinkRecord, DataError>()
     const sent: Sent[] = []
     const next = new NextOffsets()
@@ -105,11 +108,22 @@ class RedisTask implements SinkTask {
         refused.set(record, error)
       }
     }
-    if (this.#config['redis.multiexec']) await this.#transaction(client, sent, next.all(), refused)
+    // Before the offset is stored: who dies behind it never comes back to these records.
+    await this.#report(refused)
+    if (isTransaction) await this.#transaction(client, sent, next.all(), refused)
     else await this.#pipeline(client, sent, refused)
+    await this.#report(refused)
+    // A transaction that replicas do not have yet is done nevertheless: when it is put again, only the replicas are waited for.
+    if (isTransaction) this.#next.set(next.all())
     await this.#waitForReplicas(client)
-    for (const [record, error] of refused) await this.#context.report(record, error)
-    if (this.#config['redis.multiexec']) this.#next.set(next.all())
+  }
+
+  async #report(refused: ReadonlyMap<SinkRecord, DataError>): Promise<void> {
+    for (const [record, error] of refused) {
+      if (this.#reported.has(record)) continue
+      await this.#context.report(record, error)
+      this.#reported.add(record)
+    }
   }
 
   async #transaction(client: Client, sent: readonly Sent[], next: Offsets, refused: Map<SinkRecord, DataError>): Promise<void> {
