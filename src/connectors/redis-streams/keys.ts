@@ -19,7 +19,7 @@ export const keys = {
     default: '0-0',
     check: text => (text === '$' || /^\d{1,20}-\d{1,20}$/.test(text) ? null : 'must be the id of an entry, such as 1796000000123-0, or $'),
     allowed: 'the id of an entry, or $',
-    doc: 'Where reading begins if there is neither an offset nor a consumer group: behind this id; `$`: with new entries.',
+    doc: 'Where reading begins if there is neither an offset nor a consumer group: behind this id; `$`: with new entries (without a consumer group this place is kept only once an entry was read).',
   }),
   'redis.stream.consumer.group': string({
     default: 'kafka-consumer-group',

@@ -5,7 +5,7 @@
  * nevertheless, so that Redis can tell how far the connector is, and is where a connector that has no offsets yet begins.
  */
 import { defineSource, type Schema, type SourceContext, type SourceRecord, type SourceTask, type Struct, struct } from '../../connector.ts'
-import { type Client, connect, isReply, sortedError } from '../redis/connection.ts'
+import { type Client, connect, isPassing, isReply, sortedError } from '../redis/connection.ts'
 import { missing, requireNone } from '../required.ts'
 import { compareIds, entriesOf, type Id, idOf, type Reply } from './entries.ts'
 import { type Config, keys } from './keys.ts'
@@ -101,11 +101,20 @@ class StreamsTask implements SourceTask {
       // What the group has delivered and not acknowledged is read again.
       return first === null ? (idOf(delivered) ?? '0-0') : before(first)
     }
-    return this.#config['redis.stream.offset'] === '$' ? this.#newest(client, stream) : this.#config['redis.stream.offset']
+    if (this.#config['redis.stream.offset'] !== '$') return this.#config['redis.stream.offset']
+    const newest = (await lastId(client, stream)) ?? '0-0'
+    if (group !== '') await this.#keep(client, stream, group, newest)
+    return newest
   }
 
-  async #newest(client: Client, stream: string): Promise<Id> {
-    return (await lastId(client, stream)) ?? '0-0'
+  /** Who ends before an offset is stored begins there again, and not behind what has come since. */
+  async #keep(client: Client, stream: string, group: string, id: Id): Promise<void> {
+    try {
+      await client.sendCommand(['XGROUP', 'CREATE', stream, group, id, 'MKSTREAM'])
+    } catch (error) {
+      if (!isReply(error as Error) || isPassing(error as Error)) throw error
+      this.#context.log.warn({ err: error, stream, group }, 'the consumer group could not keep where reading begins')
+    }
   }
 
   /** A stream that was deleted and made again has smaller ids: nobody would ever read it. */
