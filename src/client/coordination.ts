@@ -37,7 +37,7 @@ export interface ClassicGroups {
   heartbeatGroup(membership: ClassicMembership): Promise<void>
   leaveGroup(membership: ClassicMembership): Promise<void>
   /** As this member: refused once the group has gone on without it. */
-  commitAs(membership: ClassicMembership, offsets: readonly CommittedOffset[]): Promise<void>
+  commitAs(membership: Pick<ClassicMembership, 'group' | 'memberId' | 'generation'>, offsets: readonly CommittedOffset[]): Promise<void>
 }
 
 export interface FencedWriter {

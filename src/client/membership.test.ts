@@ -9,8 +9,8 @@ import { join } from './membership.ts'
 /** Of the library: what {@link join} uses of it. */
 class FakeConsumer extends EventEmitter {
   readonly topics = { trackAll() {} }
-  readonly assignments = [{ topic: 't', partitions: [0, 1] }]
-  readonly generationId = 1
+  assignments = [{ topic: 't', partitions: [0, 1] }]
+  generationId = 1
   readonly memberId = 'm'
   refusal: Error | null = null
   attempts = 0
@@ -18,9 +18,15 @@ class FakeConsumer extends EventEmitter {
   async joinGroup(): Promise<void> {
     this.attempts++
     if (this.refusal !== null) throw this.refusal
+    this.emit('consumer:group:join')
   }
 
   async close(): Promise<void> {}
+}
+
+interface OffsetCommit {
+  generationIdOrMemberEpoch: number
+  topics: { partitions: { partitionIndex: number }[] }[]
 }
 
 async function joined() {
@@ -32,14 +38,24 @@ async function joined() {
       return { cancel() {} }
     },
   }
-  const ask = () => assert.fail('nothing is asked')
+  const committed: [generation: number, partitions: number[]][] = []
+  const requests = {
+    async ask(_: unknown, request: OffsetCommit) {
+      committed.push([
+        request.generationIdOrMemberEpoch,
+        request.topics.flatMap(({ partitions }) => partitions.map(each => each.partitionIndex)),
+      ])
+      return { topics: [] }
+    },
+  }
+  const ask = ((work: (over: typeof requests) => unknown) => work(requests)) as never
   const context = { system: { timers } as never, ask, bootstrap: 'b:1', forget() {} }
   const membership = await join(consumer as unknown as Consumer, { group: 'g', topics: ['t'] }, context)
   const pass = async () => {
     for (const work of due.splice(0)) work()
     for (let turns = 0; turns < 5; turns++) await turn()
   }
-  return { consumer, membership, pass }
+  return { consumer, membership, committed, pass }
 }
 
 const both = [
@@ -80,4 +96,28 @@ test('a member that is closed does not join again', async () => {
   await membership.close()
   await pass()
   assert.equal(consumer.attempts, 1)
+})
+
+test('offsets are committed of what is its own now, and of nothing while that is not known', async () => {
+  const { consumer, membership, committed, pass } = await joined()
+  const offsets = both.map(each => ({ ...each, offset: 5n }))
+  await membership.commit(offsets)
+  // The library has joined again by itself, and then has got less than before.
+  consumer.generationId = 2
+  await assert.rejects(membership.commit(offsets), { code: 'REBALANCE_IN_PROGRESS' })
+  consumer.assignments = [{ topic: 't', partitions: [1] }]
+  consumer.emit('consumer:group:join')
+  await membership.commit(offsets)
+  await membership.commit(offsets.slice(0, 1))
+  // It has given up.
+  consumer.emit('error', new ClientError('UNREACHABLE', 'no broker is there'))
+  await assert.rejects(membership.commit(offsets), { code: 'REBALANCE_IN_PROGRESS' })
+  await pass()
+  await membership.commit(offsets)
+  assert.deepEqual(committed, [
+    [1, [0, 1]],
+    [2, [1]],
+    [2, [1]],
+  ])
+  await membership.close()
 })

@@ -3,9 +3,10 @@ import type { Consumer } from '@platformatic/kafka'
 import { pause, type System, toInt64 } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
 import { apis } from '../protocol.ts'
+import type { PartitionName } from './administration.ts'
 import type { Ask } from './requests.ts'
 import { refusePartition } from './topics.ts'
-import type { CommittedOffset, Membership, MembershipOptions } from './types.ts'
+import type { CommittedOffset, MemberIdentity, Membership, MembershipOptions } from './types.ts'
 
 /** Between two attempts to join a group again. */
 const rejoinMs = 1_000
@@ -31,6 +32,16 @@ export async function join(
     // Leaves the group, so that other members take over at once.
     return settled(bootstrap, consumer.close(true))
   }
+  const identity = (): MemberIdentity => ({ generation: consumer.generationId, memberId: consumer.memberId ?? '' })
+  // The library has its next generation before it has what is assigned to it there.
+  let assignedAs = identity()
+  consumer.on('consumer:group:join', () => {
+    assignedAs = identity()
+  })
+  const assignments = () =>
+    rejoining.isMember()
+      ? (consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
+      : []
   consumer.topics.trackAll(...topics)
   try {
     await settled(bootstrap, consumer.joinGroup({}))
@@ -39,14 +50,22 @@ export async function join(
     throw error
   }
   return {
-    assignments: () =>
-      rejoining.isMember()
-        ? (consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
-        : [],
-    commit: offsets => commitOffsets(ask, group, offsets, { generation: consumer.generationId, member: consumer.memberId ?? '' }),
-    identity: () => ({ generation: consumer.generationId, memberId: consumer.memberId ?? '' }),
+    assignments,
+    async commit(offsets) {
+      const { generation, memberId } = identity()
+      if (!rejoining.isMember() || generation !== assignedAs.generation || memberId !== assignedAs.memberId)
+        throw new ClientError('REBALANCE_IN_PROGRESS', `the group ${group} divides its partitions anew`)
+      const own = new Set(assignments().map(nameOf))
+      const still = offsets.filter(each => own.has(nameOf(each)))
+      await commitOffsets(ask, group, still, { generation, member: memberId })
+    },
+    identity,
     close,
   }
+}
+
+function nameOf({ topic, partition }: PartitionName): string {
+  return `${topic} ${partition}`
 }
 
 /**

@@ -273,6 +273,7 @@ export interface CommittedOffset extends PartitionOffset {
 export interface Membership {
   /** What is assigned to it now; nothing while it has lost its place and joins again. Throws when it cannot: the group refuses it. */
   assignments(): { topic: string; partition: number }[]
+  /** Of partitions that are assigned to it now: those of others are left out. REBALANCE_IN_PROGRESS: it is not known yet which these are. */
   commit(offsets: readonly CommittedOffset[]): Promise<void>
   /** As which the group knows it now: for offsets that are committed by a transaction. */
   identity(): MemberIdentity

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { processorMs } from '../../../test/support/processor-time.ts'
-import { realSystem } from '../../base.ts'
-import type { Client } from '../../client.ts'
+import { realSystem, trustingClock } from '../../base.ts'
+import { type Client, ClientError, type Membership, type PartitionOffset } from '../../client.ts'
 import { ConsumerInstance } from './instance.ts'
 
 const client = { openReader: () => ({ close: async () => {} }) } as unknown as Client
@@ -42,4 +42,53 @@ test('positions of which one is not assigned change none', async () => {
     { code: 40_903 },
   )
   assert.deepEqual(instance.positions, [{ ...at, offset: 5n }])
+})
+
+test('while the group divides its partitions anew no records are lost, and offsets that are named are committed as a member', async () => {
+  const at = { topic: 't', partition: 0 }
+  let tries = 0
+  const membership: Membership = {
+    assignments: () => [at],
+    async commit() {
+      tries++
+      throw new ClientError('REBALANCE_IN_PROGRESS', 'later')
+    },
+    identity: () => ({ generation: 3, memberId: 'm' }),
+    async close() {},
+  }
+  const named: unknown[] = []
+  const reader = {
+    async poll({ positions: [position] }: { positions: PartitionOffset[] }) {
+      const { offset } = position!
+      const records = [{ ...at, offset, timestampMs: 0n, key: null, value: Buffer.from('some'), headers: [] }]
+      return { records, next: [{ ...at, offset: offset + 1n }], outOfRange: [] }
+    },
+    async close() {},
+  }
+  const member = {
+    openReader: () => reader,
+    join: async () => membership,
+    groupOffsets: async () => [{ ...at, offset: 0n }],
+    commitAs: async (...given: unknown[]) => void named.push(given),
+  } as unknown as Client
+  let nowMs = 0
+  const system = realSystem()
+  const clock = trustingClock(
+    () => system.clock.now(),
+    () => nowMs,
+  )
+  const options = { group: 'g', format: 'binary', reset: 'earliest', autoCommit: true, minBytes: 1, requestTimeoutMs: 1_000 } as const
+  const instance = new ConsumerInstance(member, { ...system, clock }, options)
+  const read = () => instance.read({ timeoutMs: 1_000, maxBytes: 1_000 }, record => record.offset)
+  await instance.subscribe(['t'])
+  assert.deepEqual(await read(), [0n])
+  nowMs += 6_000
+  assert.deepEqual(await read(), [1n])
+  assert.equal(tries, 1)
+  await assert.rejects(instance.commit(null), { code: 'REBALANCE_IN_PROGRESS' })
+  await assert.rejects(instance.commitOwn([{ ...at, offset: 1n }]), { code: 'REBALANCE_IN_PROGRESS' })
+  const others = [{ topic: 't', partition: 7, offset: 5n }]
+  await instance.commit(others)
+  assert.deepEqual(named, [[{ group: 'g', generation: 3, memberId: 'm' }, others]])
+  await instance.close()
 })

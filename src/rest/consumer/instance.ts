@@ -170,9 +170,14 @@ export class ConsumerInstance {
     })
   }
 
-  /** null: behind what has been given. */
+  /** null: behind what has been given, of partitions that are its own. What the user names is committed whoever reads it, as by Kafka's consumer. */
   commit(offsets: readonly CommittedOffset[] | null): Promise<void> {
-    return this.#alone(() => this.#commit(offsets ?? this.#given.all()))
+    return this.#alone(() => (offsets === null ? this.#commit(this.#given.all()) : this.#commitNamed(offsets)))
+  }
+
+  /** Of partitions that are its own now. */
+  commitOwn(offsets: readonly CommittedOffset[]): Promise<void> {
+    return this.#alone(() => this.#commit(offsets))
   }
 
   /** Records until a maximum is reached or the time is over, in the form that `take` gives them. */
@@ -197,6 +202,7 @@ export class ConsumerInstance {
     const { clock, timers } = this.#system
     const end = clock.monotonic() + timeoutMs
     await this.#lookForTopics()
+    await this.#commitBefore()
     const taken: T[] = []
     let bytes = 0
     /** Until it is enough, or there are no more. */
@@ -230,7 +236,6 @@ export class ConsumerInstance {
       if (this.#buffer.length === 0 && taken.length > 0) break
       if (!isReading) await new Promise<void>(resolve => timers.after(pauseMs, resolve))
     }
-    if (this.options.autoCommit && clock.monotonic() - this.#committedMs >= autoCommitMs) await this.#commit(this.#given.all())
     return taken
   }
 
@@ -317,6 +322,23 @@ export class ConsumerInstance {
     if (offsets.length === 0) return
     if (this.#membership === null) await this.#client.commit(this.options.group, offsets)
     else await (await this.#membership).commit(offsets)
+  }
+
+  /** Before a read, as by Kafka's consumer: who asks again has what was given before, and no record is taken yet that an error would lose. */
+  async #commitBefore(): Promise<void> {
+    if (!this.options.autoCommit || this.#system.clock.monotonic() - this.#committedMs < autoCommitMs) return
+    try {
+      await this.#commit(this.#given.all())
+    } catch (error) {
+      // It is committed later, or by others.
+      if (!(error instanceof ClientError) || error.code !== 'REBALANCE_IN_PROGRESS') throw error
+    }
+  }
+
+  async #commitNamed(offsets: readonly CommittedOffset[]): Promise<void> {
+    if (this.#membership === null || offsets.length === 0) return this.#commit(offsets)
+    const identity = (await this.#membership).identity()
+    await this.#client.commitAs({ group: this.options.group, ...identity }, offsets)
   }
 
   async #leave(): Promise<void> {

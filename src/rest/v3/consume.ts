@@ -311,7 +311,7 @@ async function commitOwn(rest: Rest, reader: ConsumerInstance, positions: readon
   const still = positions.filter(each => own.has(each))
   if (still.length === 0) return
   try {
-    await reader.commit(still)
+    await reader.commitOwn(still)
   } catch (error) {
     if (!(error instanceof ClientError) || !betweenAssignments.has(error.code)) throw error
     rest.logger.debug({ service: 'rest', err: error }, 'offsets of a stream are not committed while its group divides its partitions anew')
