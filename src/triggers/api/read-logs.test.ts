@@ -78,3 +78,7 @@ test('a line that was waited for is given once', async () => {
   const { messages, next } = await ask(log, 5n, { waitMs: 10_000 })
   assert.deepEqual([messages, next], [['5'], '6'])
 })
+
+test('offsets without records at the end are not asked for again', async () => {
+  assert.equal((await ask(logOf(numbers(5), { end: 7 }), 0n)).next, '7')
+})

@@ -58,6 +58,8 @@ export async function readLogs(
   } finally {
     timer?.cancel()
   }
+  // All has been looked at until the end, also if the last offsets have no records.
+  if (!isFull && next < end) next = end
   return { lines: texts.map(text => JSON.parse(text) as LogLine), next: String(next) }
 }
 
