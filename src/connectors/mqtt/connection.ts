@@ -39,7 +39,9 @@ export class Connection {
   readonly #config: Config
   readonly #parser = makeParser({ protocolVersion: 4 })
   #queue: Message[] = []
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
+  /** Of what is asked before messages are taken. */
+  #refuse: (error: Error) => void = () => {}
   /** Since the last whole packet. */
   #partBytes = 0
   #queuedBytes = 0
@@ -79,6 +81,7 @@ export class Connection {
     this.#parser.on('error', error => this.#fail(new RetriableError(`the broker sends no MQTT: ${error.message}`, { cause: error })))
     socket.setNoDelay(true)
     socket.on('data', chunk => this.#read(chunk))
+    socket.on('drain', () => this.#regulate())
     socket.on('error', error => this.#fail(new RetriableError(`the MQTT broker: ${error.message}`, { cause: error })))
     socket.on('close', () => this.#fail(new RetriableError('the MQTT broker has closed the connection')))
   }
@@ -95,7 +98,7 @@ export class Connection {
     for (; count < Math.min(most, this.#queue.length) && bytes < mostTakenBytes; count++) bytes += this.#queue[count]!.payload.length
     const taken = this.#queue.splice(0, count)
     this.#queuedBytes -= bytes
-    if (!this.#isFull) this.#socket.resume()
+    this.#regulate()
     if (taken.length === 0 && this.#error !== null) throw this.#error
     return taken
   }
@@ -146,7 +149,7 @@ export class Connection {
   #ask(packet: Packet, answer: Packet['cmd']): Promise<Packet> {
     return new Promise((resolve, reject) => {
       if (this.#error !== null) return reject(this.#error)
-      this.#waiting.push(() => this.#error !== null && reject(this.#error))
+      this.#refuse = reject
       this.#answer = given => {
         if (given.cmd !== answer) return
         this.#answer = null
@@ -159,7 +162,7 @@ export class Connection {
   #until(event: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#socket.once(event, resolve)
-      this.#waiting.push(() => this.#error !== null && reject(this.#error))
+      this.#refuse = reject
     })
   }
 
@@ -186,7 +189,7 @@ export class Connection {
     }
     this.#queue.push({ topic, payload: bytes, qos, isRetained: retain, isDuplicate: dup, id: qos === 0 ? null : messageId! })
     this.#queuedBytes += bytes.length
-    if (this.#isFull) this.#socket.pause()
+    this.#regulate()
     this.#wake()
   }
 
@@ -196,6 +199,13 @@ export class Connection {
 
   #send(packet: Packet): void {
     writeToStream(packet, this.#socket)
+    this.#regulate()
+  }
+
+  /** Reads on, but not while the queue is full, nor while the broker does not read: what it is answered would be held without end. */
+  #regulate(): void {
+    if (this.#isFull || this.#socket.writableNeedDrain) this.#socket.pause()
+    else this.#socket.resume()
   }
 
   #keepAlive(): void {
@@ -213,11 +223,13 @@ export class Connection {
 
   #wait(ms: number): Promise<void> {
     return new Promise(resolve => {
-      const timer = this.#system.timers.after(ms, resolve)
-      this.#waiting.push(() => {
+      const resume = () => {
         timer.cancel()
+        this.#waiting.delete(resume)
         resolve()
-      })
+      }
+      const timer = this.#system.timers.after(ms, resume)
+      this.#waiting.add(resume)
     })
   }
 
@@ -232,7 +244,8 @@ export class Connection {
   }
 
   #wake(): void {
-    for (const resume of this.#waiting.splice(0)) resume()
+    if (this.#error !== null) this.#refuse(this.#error)
+    for (const resume of this.#waiting) resume()
   }
 }
 

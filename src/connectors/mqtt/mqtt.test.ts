@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { realSystem } from '../../base.ts'
+import { memoryFileSystem, realSystem } from '../../base.ts'
 import type { SourceRecord, SourceTask } from '../../connector.ts'
-import { openSource, valuesOf } from '../task.testing.ts'
+import { openSource, TestContext, valuesOf } from '../task.testing.ts'
 import { FakeMqtt } from './mqtt.testing.ts'
 import { mqtt } from './mqtt.ts'
 
@@ -22,14 +22,9 @@ async function pollUntil(task: SourceTask, count: number): Promise<SourceRecord[
   return found
 }
 
-async function opened(fake: FakeMqtt, config: Readonly<Record<string, string>> = {}) {
-  const source = await openSource(mqtt, {
-    'mqtt.server.uri': fake.uri,
-    'mqtt.topics': 'plant/+,alarms/#',
-    'kafka.topic': 'plant',
-    ...config,
-  })
-  return source
+async function opened(fake: FakeMqtt, config: Readonly<Record<string, string>> = {}, context?: TestContext) {
+  const usual = { 'mqtt.server.uri': fake.uri, 'mqtt.topics': 'plant/+,alarms/#', 'kafka.topic': 'plant' }
+  return await openSource(mqtt, { ...usual, ...config }, context)
 }
 
 test('messages of QoS 1 and 2 are acknowledged when they are stored, not before', async t => {
@@ -143,6 +138,54 @@ test('a broker that says nothing, or what is no MQTT, holds nothing up', async t
   // A publish that claims 200 MB.
   fake.raw(Buffer.concat([Buffer.from([0x30, 0x80, 0x84, 0xaf, 0x5f]), Buffer.alloc(300_000)]))
   await assert.rejects(pollUntil(task, 1), { name: 'Error', message: /mqtt\.message\.max\.bytes/ })
+  await task.close()
+})
+
+test('a wait that has ended is not held', async t => {
+  const fake = await FakeMqtt.start(t)
+  const system = realSystem(memoryFileSystem())
+  let cancelled = 0
+  const after = (delayMs: number, callback: () => void) => {
+    const timer = system.timers.after(delayMs, callback)
+    const cancel = () => {
+      cancelled++
+      timer.cancel()
+    }
+    return { cancel }
+  }
+  const context = new TestContext({ ...system, timers: { ...system.timers, after } })
+  const { task } = await opened(fake, { 'records.buffer.queue.empty.timeout': '1' }, context)
+  for (let poll = 0; poll < 60; poll++) assert.deepEqual(await task.poll(), [])
+  const before = cancelled
+  fake.publish('plant/a', 'at last', 1)
+  assert.deepEqual(texts(await pollUntil(task, 1)), ['at last'])
+  // Of the polls since then.
+  assert.ok(cancelled - before <= 20, `${cancelled - before}`)
+  await task.close()
+})
+
+test('a broker that reads nothing is not read either, until it does', async t => {
+  const fake = await FakeMqtt.start(t)
+  const { task } = await opened(fake)
+  await task.poll()
+  fake.deafen()
+  const pubrels = Buffer.alloc(2 ** 16, Buffer.from([0x62, 2, 0, 1]))
+  let isTaken = true
+  for (let round = 0; round < 512 && isTaken; round++) isTaken = await fake.taken(pubrels, timers)
+  assert.equal(isTaken, false)
+  fake.hear()
+  fake.publish('plant/a', 'on', 1)
+  const found: SourceRecord[] = []
+  for (let poll = 0; poll < 200 && found.length === 0; poll++) found.push(...(await task.poll()))
+  assert.deepEqual(texts(found), ['on'])
+  await task.close()
+})
+
+test('a connection that ends before SUBACK, but after a message, is an error', { timeout: 10_000 }, async t => {
+  const fake = await FakeMqtt.start(t)
+  fake.isHasty = true
+  const { task } = await opened(fake)
+  await assert.rejects(task.poll(), { name: 'RetriableError' })
   await task.close()
 })
 

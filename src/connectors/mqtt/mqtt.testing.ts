@@ -2,6 +2,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { parser as makeParser, type Packet, writeToStream } from 'mqtt-packet'
+import type { Timers } from '../../base.ts'
 
 interface Kept {
   readonly id: number
@@ -17,6 +18,8 @@ export class FakeMqtt {
   returnCode = 0
   /** What SUBACK says of every topic; null: what was asked for. */
   granted: number | null = null
+  /** Whether it gives a message where SUBACK is due, and ends. */
+  isHasty = false
   readonly kept: Kept[] = []
   #hasSession = false
   #nextId = 1
@@ -46,6 +49,27 @@ export class FakeMqtt {
     this.#socket?.write(bytes)
   }
 
+  /** Whether the bytes are taken within a second, by the source and by what is between. */
+  taken(bytes: Buffer, { after }: Timers): Promise<boolean> {
+    return new Promise(resolve => {
+      const timer = after(1_000, () => resolve(false))
+      this.#socket!.write(bytes, () => {
+        timer.cancel()
+        resolve(true)
+      })
+    })
+  }
+
+  /** Reads nothing, until `hear`. */
+  deafen(): void {
+    this.#socket!.pause()
+  }
+
+  /** What it has not read is left out. */
+  hear(): void {
+    this.#socket!.removeAllListeners('data').resume()
+  }
+
   break(): void {
     this.#socket?.destroy()
     this.#socket = null
@@ -72,6 +96,9 @@ export class FakeMqtt {
       this.#write({ cmd: 'connack', returnCode: this.returnCode, sessionPresent: this.#hasSession && packet.clean !== true })
       this.#hasSession = true
       for (const each of this.kept) each.isSent = false
+    } else if (packet.cmd === 'subscribe' && this.isHasty) {
+      this.#write({ cmd: 'publish', topic: 'plant/a', payload: 'early', qos: 0, dup: false, retain: false })
+      this.#socket!.end()
     } else if (packet.cmd === 'subscribe') {
       this.#write({ cmd: 'suback', messageId: packet.messageId!, granted: packet.subscriptions.map(({ qos }) => this.granted ?? qos) })
       this.#give(true)
