@@ -13,7 +13,11 @@ export interface AvroValueReader {
 }
 
 const mostDepth = 100
+/** Of a schema, each counted as often as it is used. */
+const mostTypes = 10_000
+/** Of the values that take no bytes in a block: so many, and so many for each of its bytes. */
 const mostOfNothing = 10_000
+const mostOfNothingPerByte = 16
 
 /** Throws DataError. */
 export function compileAvro(text: string): AvroValueReader {
@@ -23,13 +27,17 @@ export function compileAvro(text: string): AvroValueReader {
   } catch (error) {
     throw new DataError(`the schema of the Avro file is no JSON: ${(error as Error).message}`, error)
   }
-  return new Compiler().type(json, '', 0)
+  const compiler = new Compiler()
+  const reader = compiler.type(json, '', 0)
+  compiler.measure(reader.schema)
+  return reader
 }
 
 export class Cursor {
   readonly #bytes: Buffer
   #at = 0
   #elements = 0
+  #nothings = 0
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
@@ -72,6 +80,24 @@ export class Cursor {
     return Number(value)
   }
 
+  /** Throws if a block cannot have so many. */
+  records(count: number): void {
+    const most = this.#bytes.length + mostOfNothing
+    if (count > most)
+      throw new DataError(
+        `a block of the Avro file says that it has ${count} records in ${this.#bytes.length} bytes; at most ${most} are allowed`,
+      )
+  }
+
+  /** A value that takes no bytes. */
+  nothing(): void {
+    const most = this.#bytes.length * mostOfNothingPerByte + mostOfNothing
+    if (++this.#nothings > most)
+      throw new DataError(
+        `a block of the Avro file has more than ${most} values that take no bytes, which is what ${this.#bytes.length} bytes may have`,
+      )
+  }
+
   /** How many elements the next block of an array or a map has; 0: there is none. More than there are bytes cannot be, but for some that take none. */
   elements(): number {
     let count = this.long()
@@ -102,7 +128,13 @@ const primitives: ReadonlyMap<string, AvroValueReader> = new Map<string, AvroVal
   ['string', { schema: { type: 'string' }, read: cursor => cursor.take(cursor.size()).toString() }],
 ])
 /** Of null alone: there is no such type in Kafka Connect. */
-const nothing: AvroValueReader = { schema: { type: 'string', optional: true }, read: () => null }
+const nothing: AvroValueReader = {
+  schema: { type: 'string', optional: true },
+  read: cursor => {
+    cursor.nothing()
+    return null
+  },
+}
 
 const logicalOf: Readonly<Record<string, string>> = {
   'int date': logical.date,
@@ -115,6 +147,7 @@ const logicalOf: Readonly<Record<string, string>> = {
 class Compiler {
   readonly #named = new Map<string, AvroValueReader>()
   readonly #unfinished = new Set<string>()
+  readonly #extents = new Map<Schema, { readonly types: number; readonly depth: number }>()
 
   type(json: unknown, space: string, depth: number): AvroValueReader {
     if (depth > mostDepth) throw new DataError(`the schema of the Avro file is nested more than ${mostDepth} times`)
@@ -139,6 +172,27 @@ class Compiler {
     }
   }
 
+  /** Throws if it is too large: a short text whose names are used again and again may mean a schema almost without end. */
+  measure(schema: Schema): { readonly types: number; readonly depth: number } {
+    const known = this.#extents.get(schema)
+    if (known !== undefined) return known
+    let types = 1
+    let depth = 0
+    for (const part of [...(schema.fields ?? []).map(field => field.schema), schema.items, schema.values]) {
+      if (part === undefined) continue
+      const inner = this.measure(part)
+      types += inner.types
+      depth = Math.max(depth, inner.depth + 1)
+    }
+    if (types > mostTypes)
+      throw new DataError(
+        `the schema of the Avro file has ${types} types or more, each counted as often as it is used; at most ${mostTypes} are allowed`,
+      )
+    if (depth > mostDepth) throw new DataError(`the schema of the Avro file is nested more than ${mostDepth} times`)
+    this.#extents.set(schema, { types, depth })
+    return { types, depth }
+  }
+
   #name(name: string, space: string): AvroValueReader {
     if (name === 'null') return nothing
     const found = primitives.get(name) ?? this.#named.get(fullName(name, space)) ?? this.#named.get(name)
@@ -161,7 +215,10 @@ class Compiler {
     const { name, inner } = this.#nameOf(node, space)
     const fields: (Field & { read: AvroValueReader['read'] })[] = []
     const schema: Schema = { type: 'struct', name, fields }
-    const read = (cursor: Cursor) => struct(fields.map(field => [field.name, field.read(cursor)] as const))
+    const read = (cursor: Cursor) => {
+      if (fields.length === 0) cursor.nothing()
+      return struct(fields.map(field => [field.name, field.read(cursor)] as const))
+    }
     this.#unfinished.add(name)
     const given = node['fields']
     if (!Array.isArray(given)) throw new DataError(`the record ${name} of the Avro schema has no fields`)
@@ -190,7 +247,11 @@ class Compiler {
     const { name } = this.#nameOf(node, space)
     const size = Number(node['size'])
     if (!Number.isSafeInteger(size) || size < 0) throw new DataError(`the fixed type ${name} of the Avro schema has no size`)
-    const made: AvroValueReader = { schema: { type: 'bytes' }, read: cursor => Buffer.from(cursor.take(size)) }
+    const read = (cursor: Cursor) => {
+      if (size === 0) cursor.nothing()
+      return Buffer.from(cursor.take(size))
+    }
+    const made: AvroValueReader = { schema: { type: 'bytes' }, read }
     return this.#define(name, node['logicalType'] === 'decimal' ? decimalOf(node, made) : made)
   }
 
@@ -230,6 +291,7 @@ class Compiler {
   }
 
   #define(name: string, reader: AvroValueReader): AvroValueReader {
+    this.measure(reader.schema)
     this.#named.set(name, reader)
     return reader
   }

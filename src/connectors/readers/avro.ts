@@ -7,6 +7,7 @@ import { DataError } from '../../connector.ts'
 import { type AvroValueReader, Cursor, compileAvro } from './avro-values.ts'
 import { tooLong } from './lines.ts'
 import { pageValues, type Reader, type ReadValue } from './reader.ts'
+import { snappyLength } from './snappy.ts'
 
 const inflate = promisify(inflateRaw)
 const zstd = promisify(zstdDecompress)
@@ -39,6 +40,7 @@ export const avroReader: Reader = {
 
 function* pagesOf(reader: AvroValueReader, block: Buffer, count: number): Generator<ReadValue[]> {
   const cursor = new Cursor(block)
+  cursor.records(count)
   let page: ReadValue[] = []
   for (let left = count; left > 0; left--) {
     page.push({ schema: reader.schema, value: reader.read(cursor) })
@@ -74,8 +76,12 @@ async function unpacked(codec: string, block: Buffer, mostBytes: number): Promis
     case 'zstandard':
       return await zstd(block, limit)
     case 'snappy': {
-      const raw = (await snappyUncompress(block.subarray(0, -4))) as Buffer
-      if (block.length < 4 || crc32(raw) >>> 0 !== block.readUInt32BE(block.length - 4))
+      const packed = block.subarray(0, -4)
+      const length = snappyLength(packed)
+      if (length > limit.maxOutputLength)
+        throw new DataError(`a block of the Avro file says that it has ${length} bytes unpacked; at most ${limit.maxOutputLength} are allowed`)
+      const raw = (await snappyUncompress(packed)) as Buffer
+      if (crc32(raw) >>> 0 !== block.readUInt32BE(block.length - 4))
         throw new DataError('a block of the Avro file is damaged')
       return raw
     }

@@ -215,21 +215,6 @@ test('damaged and hostile files are errors that say what is wrong', async () => 
   const broken = Buffer.from(good)
   broken[broken.length - 1]! ^= 1
   await assert.rejects(read('avro', broken), /marker/)
-  const avro = (schema: string, block: readonly number[], count = 1) => {
-    const property = (text: string) => [...zigzag(text.length), ...Buffer.from(text)]
-    return Buffer.from([
-      ...Buffer.from('Obj\x01'),
-      ...zigzag(1),
-      ...property('avro.schema'),
-      ...property(schema),
-      0,
-      ...Buffer.alloc(16),
-      ...zigzag(count),
-      ...zigzag(block.length),
-      ...block,
-      ...Buffer.alloc(16),
-    ])
-  }
   assert.deepEqual((await read('avro', avro('"long"', [2])))[0]!.value, 1n)
   await assert.rejects(
     read('avro', avro('{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]}', [0])),
@@ -242,6 +227,38 @@ test('damaged and hostile files are errors that say what is wrong', async () => 
   await assert.rejects(read('parquet', 'PAR1'), /too short/)
   await assert.rejects(read('parquet', Buffer.alloc(100)), /PAR1/)
   await assert.rejects(read('parquet', Buffer.concat([Buffer.alloc(20), Buffer.from([255, 255, 255, 0]), Buffer.from('PAR1')])), /footer/)
+})
+
+test('avro: what a block and a schema say is not believed before it is checked', async () => {
+  // Records that take no bytes: as many as the file likes to say, but for some.
+  const empty = '{"type":"record","name":"R","fields":[]}'
+  for (const schema of ['"null"', empty]) {
+    await assert.rejects(read('avro', avro(schema, [], 2 ** 40)), { name: 'DataError', message: /1099511627776 records in 0 bytes; at most 10000/ })
+    assert.equal((await read('avro', avro(schema, [], 3_000))).length, 3_000)
+  }
+  for (const type of ['"null"', empty, '{"type":"fixed","name":"F","size":0}']) {
+    const named = JSON.parse(type) as { name?: string }
+    const fields = Array.from({ length: 100 }, (_, n) => `{"name":"f${n}","type":${n === 0 ? type : JSON.stringify(named.name ?? named)}}`)
+    const hundred = `{"type":"record","name":"H","fields":[${fields.join()}]}`
+    await assert.rejects(read('avro', avro(hundred, [], 10_000)), { name: 'DataError', message: /more than 10000 values that take no bytes/ })
+  }
+  // 2^41 fields in 4 KB.
+  const doubled = (n: number) => `{"type":"record","name":"R${n}","fields":[{"name":"a","type":"R${n - 1}"},{"name":"b","type":"R${n - 1}"}]}`
+  const doubling = Array.from({ length: 40 }, (_, n) => `{"name":"f${n}","type":${n === 0 ? empty.replace('R', 'R0') : doubled(n)}}`)
+  await assert.rejects(read('avro', avro(`{"type":"record","name":"All","fields":[${doubling.join()}]}`, [], 0)), {
+    name: 'DataError',
+    message: /types or more.*at most 10000/,
+  })
+  const within = (n: number) => `{"type":"record","name":"R${n}","fields":[{"name":"a","type":"R${n - 1}"}]}`
+  const deep = Array.from({ length: 130 }, (_, n) => `{"name":"f${n}","type":${n === 0 ? empty.replace('R', 'R0') : within(n)}}`)
+  await assert.rejects(read('avro', avro(`{"type":"record","name":"All","fields":[${deep.join()}]}`, [], 0)), /nested/)
+  // 4 GB from 9 bytes.
+  const large = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0]
+  await assert.rejects(read('avro', avro('"bytes"', large, 1, 'snappy')), {
+    name: 'DataError',
+    message: /4294967295 bytes unpacked; at most 4194304 are allowed/,
+  })
+  await assert.rejects(read('avro', avro('"bytes"', [1], 1, 'snappy')), /snappy block does not say/)
 })
 
 test('parquet of others: columns of any name, legacy lists, unsigned numbers', async () => {
@@ -269,6 +286,25 @@ test('parquet of others: columns of any name, legacy lists, unsigned numbers', a
     ],
   )
 })
+
+/** A file of one block. */
+function avro(schema: string, block: readonly number[], count = 1, codec = 'null'): Buffer {
+  const property = (text: string) => [...zigzag(text.length), ...Buffer.from(text)]
+  return Buffer.from([
+    ...Buffer.from('Obj\x01'),
+    ...zigzag(2),
+    ...property('avro.schema'),
+    ...property(schema),
+    ...property('avro.codec'),
+    ...property(codec),
+    0,
+    ...Buffer.alloc(16),
+    ...zigzag(count),
+    ...zigzag(block.length),
+    ...block,
+    ...Buffer.alloc(16),
+  ])
+}
 
 function zigzag(value: number): number[] {
   const bytes: number[] = []
