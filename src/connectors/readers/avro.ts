@@ -79,10 +79,11 @@ async function unpacked(codec: string, block: Buffer, mostBytes: number): Promis
       const packed = block.subarray(0, -4)
       const length = snappyLength(packed)
       if (length > limit.maxOutputLength)
-        throw new DataError(`a block of the Avro file says that it has ${length} bytes unpacked; at most ${limit.maxOutputLength} are allowed`)
+        throw new DataError(
+          `a block of the Avro file says that it has ${length} bytes unpacked; at most ${limit.maxOutputLength} are allowed`,
+        )
       const raw = (await snappyUncompress(packed)) as Buffer
-      if (crc32(raw) >>> 0 !== block.readUInt32BE(block.length - 4))
-        throw new DataError('a block of the Avro file is damaged')
+      if (crc32(raw) >>> 0 !== block.readUInt32BE(block.length - 4)) throw new DataError('a block of the Avro file is damaged')
       return raw
     }
     default:

@@ -139,15 +139,24 @@ test('what a file says of its row groups and pages is not believed before it is 
     [{ pages: [{ bytes, header: said(2 ** 30) }] }, /1073741824 values; at most 16777216 are allowed/],
     [{ pages: [{ bytes, header: said(-1) }] }, /number of values of a page .* is -1/],
     [{ pages: [{ bytes, header: { ...said(2), uncompressed_page_size: 2 ** 30 } }] }, /1073741824 bytes or more; at most 536870912 are/],
-    [{ pages: [{ bytes, header: { ...said(2), compressed_page_size: 1_000 } }] }, /says that it has 1000 bytes, and its column has 14 more/],
-    [{ pages: [{ bytes: [...endless.slice(0, 5), 0], header: snappy }], column: { codec: 'SNAPPY' } }, /14 bytes .* snappy block says 2147483648/],
+    [
+      { pages: [{ bytes, header: { ...said(2), compressed_page_size: 1_000 } }] },
+      /says that it has 1000 bytes, and its column has 14 more/,
+    ],
+    [
+      { pages: [{ bytes: [...endless.slice(0, 5), 0], header: snappy }], column: { codec: 'SNAPPY' } },
+      /14 bytes .* snappy block says 2147483648/,
+    ],
     [{ pages: [{ bytes: [6, 0, 0, 0, ...endless, ...numbers], header: said(2) }] }, /1073741824 values, and the page has 2/],
     [{ pages: [{ bytes: [...two, 8, ...endless], header: said(2, 'RLE_DICTIONARY') }] }, /1073741824 values, and the page has 2/],
     [{ pages: [{ bytes: [...endless, ...numbers], header: newer(2, 'PLAIN', 6) }] }, /1073741824 values, and the page has 2/],
     // Packed in no bits: the library counts down from less than 0.
     [{ pages: [{ bytes: [4, 1, 0, 0xff, 0xff, 0xff, 0xff, 0x0f], header: newer(2, 'RLE_DICTIONARY', 2) }] }, /and the page has 2/],
     // Seven pages of 2^24 elements; one page of as many lists within lists.
-    [{ pages: Array.from({ length: 7 }, () => ({ bytes: elements(1), header: said(2 ** 24) })), schema: list }, /lists or more; at most 100000000/],
+    [
+      { pages: Array.from({ length: 7 }, () => ({ bytes: elements(1), header: said(2 ** 24) })), schema: list },
+      /lists or more; at most 100000000/,
+    ],
     [{ pages: [{ bytes: elements(9), header: said(2 ** 24) }], schema: [...groups, ...list] }, /lists or more; at most 100000000/],
     // 1,000 values that each begin with 2^20 bytes of the one before.
     [{ pages: [copies], rows: 1_000n, schema: texts, column: { type: 'BYTE_ARRAY' } }, /bytes or more; at most 536870912 are/],

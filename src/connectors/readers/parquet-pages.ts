@@ -43,7 +43,9 @@ class Room {
   takeBytes(count: number): void {
     this.#bytes += count
     if (this.#bytes > mostGroupBytes)
-      throw new DataError(`the pages of a row group have ${this.#bytes} bytes or more; at most ${mostGroupBytes} are allowed: it is read at once`)
+      throw new DataError(
+        `the pages of a row group have ${this.#bytes} bytes or more; at most ${mostGroupBytes} are allowed: it is read at once`,
+      )
   }
 
   takeValues(count: number, weight: number): void {

@@ -42,8 +42,7 @@ function rowsOf({ num_rows: given, total_byte_size: bytes }: RowGroup): number {
   const rows = Number(given)
   if (!(rows >= 0 && rows <= mostGroupRows))
     throw new DataError(`a row group says that it has ${given} rows; at most ${mostGroupRows} are allowed: it is read at once`)
-  if (Number(bytes) > mostGroupBytes)
-    throw new DataError(`a row group has ${bytes} bytes, more than ${mostGroupBytes}: it is read at once`)
+  if (Number(bytes) > mostGroupBytes) throw new DataError(`a row group has ${bytes} bytes, more than ${mostGroupBytes}: it is read at once`)
   return rows
 }
 

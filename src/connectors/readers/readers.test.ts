@@ -233,17 +233,24 @@ test('avro: what a block and a schema say is not believed before it is checked',
   // Records that take no bytes: as many as the file likes to say, but for some.
   const empty = '{"type":"record","name":"R","fields":[]}'
   for (const schema of ['"null"', empty]) {
-    await assert.rejects(read('avro', avro(schema, [], 2 ** 40)), { name: 'DataError', message: /1099511627776 records in 0 bytes; at most 10000/ })
+    await assert.rejects(read('avro', avro(schema, [], 2 ** 40)), {
+      name: 'DataError',
+      message: /1099511627776 records in 0 bytes; at most 10000/,
+    })
     assert.equal((await read('avro', avro(schema, [], 3_000))).length, 3_000)
   }
   for (const type of ['"null"', empty, '{"type":"fixed","name":"F","size":0}']) {
     const named = JSON.parse(type) as { name?: string }
     const fields = Array.from({ length: 100 }, (_, n) => `{"name":"f${n}","type":${n === 0 ? type : JSON.stringify(named.name ?? named)}}`)
     const hundred = `{"type":"record","name":"H","fields":[${fields.join()}]}`
-    await assert.rejects(read('avro', avro(hundred, [], 10_000)), { name: 'DataError', message: /more than 10000 values that take no bytes/ })
+    await assert.rejects(read('avro', avro(hundred, [], 10_000)), {
+      name: 'DataError',
+      message: /more than 10000 values that take no bytes/,
+    })
   }
   // 2^41 fields in 4 KB.
-  const doubled = (n: number) => `{"type":"record","name":"R${n}","fields":[{"name":"a","type":"R${n - 1}"},{"name":"b","type":"R${n - 1}"}]}`
+  const doubled = (n: number) =>
+    `{"type":"record","name":"R${n}","fields":[{"name":"a","type":"R${n - 1}"},{"name":"b","type":"R${n - 1}"}]}`
   const doubling = Array.from({ length: 40 }, (_, n) => `{"name":"f${n}","type":${n === 0 ? empty.replace('R', 'R0') : doubled(n)}}`)
   await assert.rejects(read('avro', avro(`{"type":"record","name":"All","fields":[${doubling.join()}]}`, [], 0)), {
     name: 'DataError',
