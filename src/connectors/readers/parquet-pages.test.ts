@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import type { ColumnMetaData, CompressionCodec, PageHeader, SchemaElement } from 'hyparquet'
 import { ByteWriter, parquetWriteBuffer } from 'hyparquet-writer'
 import { writePageHeader } from 'hyparquet-writer/src/datapage.js'
 import { writeMetadata } from 'hyparquet-writer/src/metadata.js'
 import { compressSync } from 'snappy'
 import { readerNamed } from './list.ts'
+
+// Of the writer, whose types are of another version of hyparquet.
+type PageHeader = Parameters<typeof writePageHeader>[1]
+type FileMetaData = Parameters<typeof writeMetadata>[1]
+type SchemaElement = FileMetaData['schema'][number]
+type ColumnMetaData = NonNullable<FileMetaData['row_groups'][number]['columns'][number]['meta_data']>
 
 interface Page {
   readonly bytes: readonly number[] | Buffer
@@ -85,7 +90,7 @@ const endless = [0x80, 0x80, 0x80, 0x80, 0x08, 1]
 
 test('pages of all codecs are read', async () => {
   const plain = Buffer.from([...two, ...numbers])
-  const codecs: [CompressionCodec, (page: Buffer) => Buffer][] = [
+  const codecs: [ColumnMetaData['codec'], (page: Buffer) => Buffer][] = [
     ['UNCOMPRESSED', page => page],
     ['SNAPPY', page => compressSync(page)],
     ['GZIP', page => gzipSync(page)],

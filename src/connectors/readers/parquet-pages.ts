@@ -4,7 +4,7 @@
  * the library has it unpacked, for it reads the page next. So the library is given every column as one of another codec, which is ours.
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
-import type { ColumnMetaData, DataPageHeader, DataPageHeaderV2, PageHeader, RowGroup, SchemaTree } from 'hyparquet'
+import type { ColumnMetaData, DataPageHeader, PageHeader, RowGroup, SchemaTree } from 'hyparquet'
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { deltaBinaryUnpack } from 'hyparquet/src/delta.js'
 import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js'
@@ -21,6 +21,8 @@ const mostPageValues = 2 ** 24
 const listWeight = 2
 /** Values that writers put behind the last one, to fill a run. */
 const mostFilling = 512
+
+type DataPageHeaderV2 = NonNullable<PageHeader['data_page_header_v2']>
 
 /** The group as the library is to read it. Throws DataError. `chunkOf` gives the bytes of a column, as the file has them. */
 export function checkedGroup(group: RowGroup, root: SchemaTree, chunkOf: (column: ColumnMetaData) => Buffer): RowGroup {
