@@ -36,3 +36,33 @@ test('killed', async () => {
   for (let tries = 0; tries < 500 && pids.some(isProcessThere); tries++) await setTimeout(10)
   assert.deepEqual(pids.filter(isProcessThere), [])
 })
+
+const crowded = `
+  const { closeSync, openSync } = await import('node:fs')
+  const { realSystem } = await import('${new URL('../../base.ts', import.meta.url)}')
+  const { RunnerProcess } = await import('${new URL('./process.ts', import.meta.url)}')
+  const { guard, unguard } = await import('${new URL('./guardian.ts', import.meta.url)}')
+  const order = { code: 'export const main_handler = () => 1', language: 'javascript', handler: 'main_handler', environment: {} }
+  const load = async () => {
+    const runner = new RunnerProcess({ memoryMb: 64, network: true }, realSystem())
+    const outcome = await runner.load(order, 30_000, () => {}).then(() => 'loaded', ({ kind, type }) => kind + ' ' + type)
+    console.log(outcome, runner.isUsable)
+    runner.kill()
+  }
+  console.log('begin')
+  const taken = []
+  try { for (;;) taken.push(openSync('/dev/null')) } catch {}
+  guard(process.pid)
+  unguard(process.pid)
+  await load()
+  for (const each of taken) closeSync(each)
+  await load()`
+
+test('where no more files can be opened, a runner fails, and this process goes on', async () => {
+  const limited = spawn('/bin/sh', ['-c', 'ulimit -n 200; exec "$0" --input-type=module --eval "$1"', process.execPath, crowded], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  for await (const chunk of limited.stdout) output += chunk
+  assert.equal(output, 'begin\ncrash SpawnError false\nloaded true\n')
+})

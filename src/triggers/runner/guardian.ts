@@ -22,7 +22,7 @@ let guardian: ChildProcess | null = null
 export function guard(pid: number): void {
   guarded.add(pid)
   if (guardian === null) begin()
-  else guardian.stdin!.write(`+ ${pid}\n`)
+  else guardian.stdin?.write(`+ ${pid}\n`)
 }
 
 /** It has ended. */
@@ -40,8 +40,10 @@ function begin(): void {
   }
   shell.on('error', gone)
   shell.on('exit', gone)
-  shell.stdin!.on('error', gone)
+  // Where this process may open no more files, there is no pipe: with the next runner it is tried again.
+  const input = shell.stdin as Socket | undefined
+  input?.on('error', gone)
   shell.unref()
-  ;(shell.stdin as Socket).unref()
-  for (const pid of guarded) shell.stdin!.write(`+ ${pid}\n`)
+  input?.unref()
+  for (const pid of guarded) input?.write(`+ ${pid}\n`)
 }

@@ -53,6 +53,8 @@ export class RunnerProcess {
   readonly #system: Pick<System, 'clock' | 'timers' | 'files'>
   readonly #turns: Turns
   readonly #child: ChildProcess
+  /** Where calls and answers go. Without it there is no process, and its `error` will say why. */
+  readonly #pipe: Duplex | undefined
   readonly #frames = new Frames(mostAnswerBytes)
   /** How it was ended by us; null: it was not. */
   #ended: FunctionError | null = null
@@ -79,10 +81,11 @@ export class RunnerProcess {
     }
     this.#child.on('error', error => this.#end(new FunctionError('crash', 'SpawnError', `the runner cannot start: ${error.message}`)))
     this.#child.on('exit', (code, signal) => this.#end(new FunctionError('crash', 'Exit', howItEnded(code, signal))))
-    for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.on('data', chunk => this.#written(name, chunk))
-    const pipe = this.#child.stdio[3] as Duplex
-    pipe.on('data', chunk => this.#take(chunk))
-    pipe.on('error', () => {})
+    for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.on('data', chunk => this.#written(name, chunk))
+    // Where this process may open no more files (EMFILE, ENFILE), Node makes none of the pipes, whatever its types say.
+    this.#pipe = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined
+    this.#pipe?.on('data', chunk => this.#take(chunk))
+    this.#pipe?.on('error', () => {})
     this.#watch()
     this.#hold(false)
   }
@@ -127,7 +130,8 @@ export class RunnerProcess {
   #hold(isHeld: boolean): void {
     const how = isHeld ? 'ref' : 'unref'
     this.#child[how]()
-    for (const each of this.#child.stdio) (each as Socket | null)?.[how]()
+    for (const name of ['stdout', 'stderr'] as const) (this.#child[name] as Socket | null)?.[how]()
+    ;(this.#pipe as Socket | undefined)?.[how]()
   }
 
   async #ask(id: number, text: string, timeoutMs: number): Promise<unknown> {
@@ -140,7 +144,7 @@ export class RunnerProcess {
     try {
       return await new Promise((resolve, reject) => {
         this.#pending = { id, resolve, reject }
-        ;(this.#child.stdio[3] as Duplex).write(frame(text))
+        this.#pipe?.write(frame(text))
       })
     } finally {
       late.cancel()
@@ -150,7 +154,7 @@ export class RunnerProcess {
 
   #written(stream: 'stdout' | 'stderr', chunk: Buffer): void {
     this.#outputBytes += chunk.length
-    if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.pause()
+    if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.pause()
     this.#onOutput(stream, chunk, this.#requestId)
   }
 
@@ -195,7 +199,7 @@ export class RunnerProcess {
     this.#ended = reason
     this.#look?.cancel()
     this.#child.kill('SIGKILL')
-    this.#child.stdio[3]?.destroy()
+    this.#pipe?.destroy()
     this.#pending?.reject(reason)
     this.#pending = null
   }
@@ -210,7 +214,7 @@ export class RunnerProcess {
         this.#end(new FunctionError('memory', 'OutOfMemory', `the function takes more than ${this.kind.memoryMb} MB of memory`))
         return
       }
-      if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]!.resume()
+      if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.resume()
       this.#outputBytes = 0
       this.#watch()
     })
