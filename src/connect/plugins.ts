@@ -4,10 +4,9 @@
  * A configuration names a connector by its own name, by a Java class that it stands for, or by the last part of that, as Kafka Connect allows.
  */
 import { pathToFileURL } from 'node:url'
-import type { System } from '../base.ts'
+import { isSecret, type System } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
-import { isSecret } from './secrets.ts'
 
 export interface Plugin {
   readonly name: string

@@ -3,7 +3,16 @@
  *
  * Knows nothing of the group: it is told what to begin and what to stop. How everything is goes to the status store.
  */
-import { parseLossless, readValues, type System, settledWithin, stringifyLossless } from '../base.ts'
+import {
+  type Hiding,
+  hidesNothing,
+  hidingOf,
+  parseLossless,
+  readValues,
+  type System,
+  settledWithin,
+  stringifyLossless,
+} from '../base.ts'
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import type { Acting, Actor } from '../sessions.ts'
@@ -14,7 +23,6 @@ import { Metrics } from './metrics.ts'
 import { nameOfTask, type TaskId } from './names.ts'
 import { ownVersion, type Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
-import { type Hiding, hidesNothing, hidingOf } from './secrets.ts'
 import { type Config, type TargetState, withoutNulls } from './stores/config-state.ts'
 import type { OffsetStore } from './stores/offset-store.ts'
 import type { RunState, Status, StatusStore } from './stores/status-store.ts'

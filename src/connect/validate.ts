@@ -3,7 +3,7 @@
  *
  * All errors are told at once. Values of passwords are never told back.
  */
-import { type ConfigKey, InvalidConfig, readValue, type System } from '../base.ts'
+import { type ConfigKey, hidesNothing, hidingOf, InvalidConfig, isSecret, readValue, type System } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import { type Acting, CannotAct } from '../sessions.ts'
@@ -14,7 +14,6 @@ import { formOf } from './key-forms.ts'
 import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
-import { hidesNothing, hidingOf, isSecret } from './secrets.ts'
 import { type Config, withoutNulls } from './stores/config-state.ts'
 import { transformClasses, transformKeys, transformProblems } from './transforms.ts'
 import type { WorkerConfig } from './worker-config.ts'

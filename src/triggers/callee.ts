@@ -1,9 +1,10 @@
 /** A function as a trigger calls it, wherever it runs: in a process of this machine, or behind an HTTP endpoint. */
-import { parseLossless, type System } from '../base.ts'
+import { type Hiding, hidesNothing, parseLossless, type System } from '../base.ts'
 import type { CodeFunction, Definition } from './definition.ts'
 import type { FunctionFile, RunnerPool } from './runner/pool.ts'
 import { FunctionError, mostResultBytes, type OnOutput } from './runner/process.ts'
 import type { CallContext } from './runner/program.ts'
+import { hidingHeaders } from './secrets.ts'
 
 /** Nobody knows whether the function would fail: it cannot be reached, or asks for patience. The call is made again until it can be. */
 export class Unavailable extends Error {
@@ -87,12 +88,14 @@ class HttpCallee implements Callee {
   readonly isBusy = false
   readonly #url: string
   readonly #headers: Readonly<Record<string, string>>
+  readonly #hiding: Hiding
   readonly #timeoutMs: number
   readonly #system: System
 
   constructor({ url, headers, timeoutMs }: Exclude<Definition['function'], CodeFunction>, system: System) {
     this.#url = url
     this.#headers = headers
+    this.#hiding = hidingHeaders(headers)
     this.#timeoutMs = timeoutMs
     this.#system = system
   }
@@ -102,10 +105,13 @@ class HttpCallee implements Callee {
       headers: { ...this.#headers, 'content-type': contentType, 'x-request-id': requestId },
       timeoutMs: this.#timeoutMs,
       system: this.#system,
+      hiding: this.#hiding,
     })
     if (answer.status === 429 || answer.status === 503)
       throw new Unavailable(`HTTP ${answer.status}`, { isThrottle: true, retryAfterMs: answer.retryAfterMs })
-    if (answer.status >= 300) throw new FunctionError('error', `HTTP ${answer.status}`, answer.text.slice(0, 4_000))
+    // Hidden before it is cut, so that no half of a secret is left.
+    if (answer.status >= 300)
+      throw new FunctionError('error', `HTTP ${answer.status}`, this.#hiding.text(answer.text.slice(0, 65_536)).slice(0, 4_000))
     return { result: resultIn(answer.text), isCold: false }
   }
 
@@ -126,6 +132,8 @@ export interface PostOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly timeoutMs: number
   readonly system: Pick<System, 'timers'>
+  /** Of the headers: Fetch tells them in its errors. */
+  readonly hiding?: Hiding
 }
 
 export interface Posted {
@@ -135,7 +143,7 @@ export interface Posted {
 }
 
 /** Throws Unavailable if there is no connection, and FunctionError if the answer is late or too large. */
-export async function post(url: string, body: string, { headers, timeoutMs, system }: PostOptions): Promise<Posted> {
+export async function post(url: string, body: string, { headers, timeoutMs, system, hiding = hidesNothing }: PostOptions): Promise<Posted> {
   const abort = new AbortController()
   const late = system.timers.after(timeoutMs, () => abort.abort())
   try {
@@ -145,12 +153,8 @@ export async function post(url: string, body: string, { headers, timeoutMs, syst
   } catch (error) {
     if (error instanceof FunctionError) throw error
     if (abort.signal.aborted) throw new FunctionError('timeout', 'TimeoutError', `${url} has not answered within ${timeoutMs} ms`)
-    throw new Unavailable(
-      `${url} cannot be reached: ${((error as Error).cause as Error | undefined)?.message ?? (error as Error).message}`,
-      {
-        cause: error,
-      },
-    )
+    const cause = hiding.error(error)
+    throw new Unavailable(`${url} cannot be reached: ${(cause.cause as Error | undefined)?.message ?? cause.message}`, { cause })
   } finally {
     late.cancel()
   }

@@ -2,6 +2,7 @@
  * Secrets in definitions: passwords of connectors, and variables and headers whose names say so. They are never shown; whoever sends a definition back as it was
  * shown keeps them.
  */
+import { type Hiding, hidingValues } from '../base.ts'
 import { InvalidTrigger } from './check.ts'
 import type { Definition } from './definition.ts'
 import { connectorKeys } from './sink.ts'
@@ -19,6 +20,11 @@ export async function withoutSecrets(definition: Definition): Promise<Definition
   if (output === null || !('connector' in output)) return { ...definition, function: shown }
   const keys = await connectorKeys(output.connector)
   return { ...definition, function: shown, output: { ...output, config: covered(output.config, name => keys[name]?.type === 'PASSWORD') } }
+}
+
+/** Of what an endpoint answers, which may be what it was sent. */
+export function hidingHeaders(headers: Texts): Hiding {
+  return hidingValues(Object.entries(headers).flatMap(([name, text]) => (secretName.test(name) ? [text.trim()] : [])))
 }
 
 function covered(texts: Texts, isSecret: (name: string) => boolean): Record<string, string> {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { hidesNothing } from '../../base.ts'
 import type { Client, RecordToSend } from '../../client.ts'
 import { DataError } from '../../connector.ts'
-import { hidesNothing } from '../secrets.ts'
 import { DeadLetters } from './dead-letters.ts'
 
 async function letterOf(headers: [string, string][], saysWhy = true): Promise<RecordToSend> {

@@ -1,6 +1,6 @@
 /** What the code of a connector is given to speak with: a log that goes to the worker, and counters that it shows. */
+import { type Hiding, hidesNothing } from '../../base.ts'
 import type { TaskContext } from '../../connector.ts'
-import { type Hiding, hidesNothing } from '../secrets.ts'
 import type { FromTask, LogLevel } from './messages.ts'
 
 type Log = TaskContext['log']
@@ -36,27 +36,8 @@ export class TaskLog implements Log {
 
   #say(level: LogLevel, fields: object, message: string): void {
     if (weight[level] < weight[this.level]) return
-    this.#tell({ kind: 'log', level, fields: plain(fields, this.hiding), message: this.hiding.text(message) })
+    this.#tell({ kind: 'log', level, fields: this.hiding.fields(fields), message: this.hiding.text(message) })
   }
-}
-
-/** What a message to another thread can carry. */
-function plain(fields: object, { text, error }: Hiding): object {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? asText(error(value)) : simple(value, text)]),
-  )
-}
-
-function simple(value: unknown, text: (whole: string) => string): unknown {
-  if (typeof value === 'bigint') return String(value)
-  if (typeof value === 'string') return text(value)
-  return typeof value === 'object' && value !== null
-    ? text(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)))
-    : value
-}
-
-function asText(error: Error): { message: string; stack: string | undefined } {
-  return { message: error.message, stack: error.stack }
 }
 
 /** Sums until they are told. */

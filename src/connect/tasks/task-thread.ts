@@ -1,11 +1,10 @@
 /** The thread of one task: opens what it needs, runs the task, and tells the worker how it is. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { realSystem } from '../../base.ts'
+import { hidingOf, realSystem } from '../../base.ts'
 import { openClient } from '../../client.ts'
 import { withoutLogin } from '../../sessions.ts'
 import { Plugins } from '../plugins.ts'
 import { resolveProviders } from '../providers.ts'
-import { hidingOf } from '../secrets.ts'
 import { clientProperties, withPrefix } from '../worker-config.ts'
 import { traceOf } from './errors.ts'
 import type { FromTask, TaskOrder, ToTask } from './messages.ts'

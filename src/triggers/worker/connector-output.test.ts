@@ -1,10 +1,14 @@
-/** What is delivered to a connector, and what is not yet. */
+/** What is delivered to a connector, what is not yet, and what it says of its secrets: a target may answer with what it was sent. */
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { realSystem } from '../../base.ts'
+import type { ReceivedRecord } from '../../client.ts'
 import { defineSink, type Offsets } from '../../connector.ts'
 import { connectors, type ListedConnector } from '../../connectors.ts'
 import { silentLogger } from '../../logger.ts'
+import { Unavailable } from '../callee.ts'
 import { sinkOf } from '../sink.ts'
 import type { Entry } from './batch.ts'
 import { ConnectorOutput } from './connector-output.ts'
@@ -55,4 +59,40 @@ test('sinks keep no offsets for a trigger, also if they are asked to', async () 
   ] as const)
     for (const config of [{}, { [key]: 'true' }])
       assert.equal((await sinkOf({ connector, config })).values[key], false, `${connector} ${JSON.stringify(config)}`)
+})
+
+test('secrets are neither in refusals nor in errors', async () => {
+  let status = 400
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(status).end(`no ${request.headers.authorization} here`))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const config = {
+    'http.url': `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    'http.authorization.type': 'static',
+    'http.headers.authorization': 'Bearer geheim',
+  }
+  const output = new ConnectorOutput('t', { connector: 'http', config }, { system: realSystem(), logger: silentLogger })
+  const record: ReceivedRecord = {
+    ...{ topic: 'in', partition: 0, offset: 0n, timestampMs: 0n, key: null, value: Buffer.from('a'), headers: [] },
+  }
+  const entries: Entry[] = [{ record, item: '{}' }]
+  const lane = { topic: 'in', partition: 0, signal: new AbortController().signal, pause: async () => {} } as unknown as Lane
+  try {
+    const [refused] = await output.deliver(['a'], entries, lane)
+    assert.match(refused!.error.message, /the endpoint refuses the record: status 400: no \[hidden\] here/)
+    assert.doesNotMatch(`${refused!.error.stack}`, /geheim/)
+    assert.equal(refused!.error.name, 'DataError')
+    status = 401
+    await assert.rejects(output.deliver(['a'], entries, lane), error => {
+      assert.ok(error instanceof Unavailable)
+      assert.match(error.message, /the connector http has failed: the endpoint answers with status 401: no \[hidden\] here/)
+      assert.doesNotMatch(`${error.stack} ${(error.cause as Error).stack}`, /geheim/)
+      return true
+    })
+  } finally {
+    await output.close()
+    server.close()
+    server.closeAllConnections()
+  }
 })

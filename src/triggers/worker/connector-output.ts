@@ -1,11 +1,11 @@
 /** What a function returns, written by a sink connector: a worker of connectors with one task, made small. */
-import { parseLossless, type System } from '../../base.ts'
+import { type Hiding, hidingOf, parseLossless, type System } from '../../base.ts'
 import type { RecordToSend } from '../../client.ts'
-import { type ConnectValue, RetriableError, type SinkRecord, type SinkTask, struct } from '../../connector.ts'
+import { type ConnectValue, RetriableError, type SinkRecord, type SinkTask, struct, type TaskContext } from '../../connector.ts'
 import type { Logger } from '../../logger.ts'
 import { Unavailable } from '../callee.ts'
 import { BadResult, recordsOf } from '../results.ts'
-import { type SinkTarget, sinkOf } from '../sink.ts'
+import { connectorKeys, type SinkTarget, sinkOf } from '../sink.ts'
 import type { Entry } from './batch.ts'
 import type { Lane } from './lane.ts'
 import type { Output, Refused } from './output.ts'
@@ -17,6 +17,8 @@ export class ConnectorOutput implements Output {
   readonly #target: SinkTarget
   readonly #system: System
   readonly #logger: Logger
+  /** Of all that the connector says and throws. */
+  #hiding: Hiding
   readonly #stop = new AbortController()
   #task: Promise<SinkTask> | null = null
   readonly #opened = new Set<string>()
@@ -27,6 +29,7 @@ export class ConnectorOutput implements Output {
   constructor(name: string, target: SinkTarget, { system, logger }: { system: System; logger: Logger }) {
     this.#name = name
     this.#target = target
+    this.#hiding = hidingOf(target.config, target.config, {})
     this.#system = system
     this.#logger = logger
   }
@@ -58,7 +61,8 @@ export class ConnectorOutput implements Output {
         lane.signal.throwIfAborted()
         if (!(error instanceof RetriableError)) {
           await this.#end()
-          throw new Unavailable(`the connector ${this.#target.connector} has failed: ${(error as Error).message}`, { cause: error })
+          const cause = this.#hiding.error(error)
+          throw new Unavailable(`the connector ${this.#target.connector} has failed: ${cause.message}`, { cause })
         }
         await lane.pause(error.retryAfterMs ?? Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
       }
@@ -80,16 +84,18 @@ export class ConnectorOutput implements Output {
   }
 
   async #open(): Promise<SinkTask> {
+    const { config, connector } = this.#target
+    this.#hiding = hidingOf(config, config, await connectorKeys(connector))
     const { sink, values } = await sinkOf(this.#target)
     return sink.open(values, {
       connector: `trigger-${this.#name}`,
       task: 0,
       system: this.#system,
-      log: this.#logger,
+      log: hidden(this.#logger, this.#hiding),
       signal: this.#stop.signal,
       count: () => {},
       gauge: () => {},
-      report: async ({ original }, error) => void this.#refused.push({ offset: original.offset, error: error as Error }),
+      report: async ({ original }, error) => void this.#refused.push({ offset: original.offset, error: this.#hiding.error(error) }),
       seek: () => {},
     })
   }
@@ -100,7 +106,19 @@ export class ConnectorOutput implements Output {
     this.#opened.clear()
     await task
       ?.then(each => each.close())
-      .catch(error => this.#logger.warn({ trigger: this.#name, err: error }, 'the connector of a trigger has ended with an error'))
+      .catch(error => {
+        const err = this.#hiding.error(error)
+        this.#logger.warn({ trigger: this.#name, err }, 'the connector of a trigger has ended with an error')
+      })
+  }
+}
+
+function hidden(logger: Logger, { text, fields }: Hiding): TaskContext['log'] {
+  return {
+    debug: (details, message) => logger.debug(fields(details), text(message)),
+    info: (details, message) => logger.info(fields(details), text(message)),
+    warn: (details, message) => logger.warn(fields(details), text(message)),
+    error: (details, message) => logger.error(fields(details), text(message)),
   }
 }
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { password, string } from '../connector.ts'
-import { connectors } from '../connectors.ts'
-import { hidingOf, isSecret } from './secrets.ts'
+import { password, string } from './config.ts'
+import { hidingOf, hidingValues } from './hiding.ts'
 
 /** Of a provider. */
 const reference = ['$', '{env:TOKEN}'].join('')
@@ -21,19 +20,6 @@ test('passwords, what their names tell, and what providers gave are hidden, what
   assert.equal(text('Bearer abc123 v1 shown'), 'Bearer [hidden] v1 shown')
 })
 
-test('the names of all passwords of all connectors tell that they are some', async () => {
-  let count = 0
-  for (const listed of connectors)
-    for (const [key, { type }] of Object.entries<{ type: string }>((await listed.load()).config))
-      if (type === 'PASSWORD') {
-        assert.ok(isSecret(key), `${listed.name}: ${key}`)
-        count++
-      }
-  assert.ok(count > 20, `${count} passwords`)
-  for (const key of ['connection.url', 'aws.access.key.id', 'access_id', 'http.authorization.type', 'ssl.keystore.location'])
-    assert.ok(!isSecret(key), key)
-})
-
 test('errors are hidden with their causes, and keep their names', () => {
   const { error } = hidingOf({ key: 'geheim' }, { key: 'geheim' }, declared)
   const cause = new TypeError('geheim below')
@@ -45,4 +31,17 @@ test('errors are hidden with their causes, and keep their names', () => {
 test('one that is a part of another does not keep that from being hidden', () => {
   const given = { key: 'abcd', 'other.password': 'abcdefgh' }
   assert.equal(hidingOf(given, given, declared).text('abcdefgh abcd ab'), '[hidden] [hidden] ab')
+})
+
+test('of an Authorization header also what is behind its scheme; what is too short is no secret', () => {
+  const { text } = hidingValues(['Bearer token-1', 'abc'])
+  assert.equal(text('got Bearer token-1, which is token-1, and abc of Bearer'), 'got [hidden], which is [hidden], and abc of Bearer')
+})
+
+test('fields of a log', () => {
+  const { fields } = hidingValues(['geheim'])
+  const shown = fields({ err: new Error('geheim'), at: 5n, text: 'geheim', deep: { list: ['geheim', 7n] }, count: 3 })
+  assert.doesNotMatch(JSON.stringify(shown), /geheim/)
+  const { at, count, deep } = shown as Record<string, unknown>
+  assert.deepEqual([at, count, deep], ['5', 3, '{"list":["[hidden]","7"]}'])
 })

@@ -1,8 +1,8 @@
 /**
  * What must not leave a worker: the values of passwords, and what providers gave. A target may answer with what it was sent, and a library may put what it was given into its
- * errors; so every text that a connector has a part in goes through here before it is logged, stored or shown.
+ * errors; so every text that a connector or an endpoint has a part in goes through here before it is logged, stored or shown.
  */
-import type { Declarations } from '../connector.ts'
+import type { Declarations } from './config.ts'
 
 type Config = Readonly<Record<string, string>>
 
@@ -25,12 +25,14 @@ export interface Hiding {
   text(text: string): string
   /** With its causes. */
   error(error: unknown): Error
+  /** Of a message of a log: plain, so that they can go to another thread. */
+  fields(fields: object): object
 }
 
-export const hidesNothing: Hiding = {
-  text: text => text,
-  error: error => (error instanceof Error ? error : new Error(String(error))),
-}
+const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)))
+const asText = (text: string) => text
+
+export const hidesNothing: Hiding = { text: asText, error: asError, fields: fields => plain(fields, asText, asError) }
 
 /** `given`: as it is stored; `resolved`: with what providers give; `declared`: the keys of the connector. */
 export function hidingOf(given: Config, resolved: Config, declared: Declarations): Hiding {
@@ -40,6 +42,17 @@ export function hidingOf(given: Config, resolved: Config, declared: Declarations
     if (declared[key]?.type === 'PASSWORD' || isSecret(key)) add(secrets, value)
     if (asked !== value) add(secrets, provided(asked, value))
   }
+  return hidingAll(secrets)
+}
+
+/** Of these values, whatever they are of. */
+export function hidingValues(values: readonly string[]): Hiding {
+  const secrets = new Set<string>()
+  for (const value of values) add(secrets, value)
+  return hidingAll(secrets)
+}
+
+function hidingAll(secrets: ReadonlySet<string>): Hiding {
   if (secrets.size === 0) return hidesNothing
   // The longest first: one may be a part of another.
   const ordered = [...secrets].sort((one, other) => other.length - one.length)
@@ -48,10 +61,14 @@ export function hidingOf(given: Config, resolved: Config, declared: Declarations
     for (const secret of ordered) if (shown.includes(secret)) shown = shown.replaceAll(secret, hidden)
     return shown
   }
-  return { text, error: error => hiddenError(error, text) }
+  const error = (thrown: unknown) => hiddenError(thrown, text)
+  return { text, error, fields: fields => plain(fields, text, error) }
 }
 
 function add(secrets: Set<string>, secret: string): void {
+  // What is behind the scheme of an Authorization header is the secret, and may be told alone.
+  const credentials = /^(?:basic|bearer|token) +(\S.*)$/i.exec(secret)?.[1]
+  if (credentials !== undefined) add(secrets, credentials)
   const inJson = JSON.stringify(secret).slice(1, -1)
   for (const each of [secret, encodeURIComponent(secret.toWellFormed()), inJson, Buffer.from(secret).toString('base64')])
     if (each.length >= leastLength) secrets.add(each)
@@ -70,4 +87,22 @@ function hiddenError(error: unknown, text: (whole: string) => string): Error {
   shown.name = error.name
   if (error.stack !== undefined) shown.stack = text(error.stack)
   return shown
+}
+
+function plain(fields: object, text: (whole: string) => string, error: (error: unknown) => Error): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? told(error(value)) : simple(value, text)]),
+  )
+}
+
+function simple(value: unknown, text: (whole: string) => string): unknown {
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value === 'string') return text(value)
+  return typeof value === 'object' && value !== null
+    ? text(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)))
+    : value
+}
+
+function told({ message, stack }: Error): { message: string; stack: string | undefined } {
+  return { message, stack }
 }
