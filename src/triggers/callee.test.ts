@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { realSystem } from '../base.ts'
 import { openCallee, Unavailable } from './callee.ts'
-import { FunctionError } from './runner/process.ts'
 import { RunnerPool } from './runner/pool.ts'
+import { FunctionError } from './runner/process.ts'
 
 const system = realSystem()
 const info = { requestId: 'r', functionName: 'f', functionVersion: '1', attempt: 1 }

@@ -1,7 +1,7 @@
 /** A function as a trigger calls it, wherever it runs: in a process of this machine, or behind an HTTP endpoint. */
 import { type Hiding, hidesNothing, parseLossless, type System } from '../base.ts'
 import type { CodeFunction, Definition } from './definition.ts'
-import type { FunctionFile, RunnerPool } from './runner/pool.ts'
+import { type FunctionFile, type RunnerPool, TooManyWait } from './runner/pool.ts'
 import { FunctionError, mostResultBytes, type OnOutput } from './runner/process.ts'
 import type { CallContext } from './runner/program.ts'
 import { hidingHeaders } from './secrets.ts'
@@ -42,6 +42,7 @@ export interface CalleeOptions {
   readonly pool: RunnerPool
   readonly system: System
   readonly onOutput: OnOutput
+  readonly isTest?: boolean
 }
 
 export function openCallee(called: Definition['function'], options: CalleeOptions): Callee {
@@ -49,8 +50,9 @@ export function openCallee(called: Definition['function'], options: CalleeOption
 }
 
 /** `id`: of what runs it. */
-export function functionFile({ code, language, handler, environment, memoryMb, network }: CodeFunction, id: string): FunctionFile {
-  return { id, order: { code, language, handler, environment }, kind: { memoryMb, network } }
+export function functionFile(called: CodeFunction, { id, isTest = false }: Pick<FunctionFile, 'id' | 'isTest'>): FunctionFile {
+  const { code, language, handler, environment, memoryMb, network } = called
+  return { id, isTest, order: { code, language, handler, environment }, kind: { memoryMb, network } }
 }
 
 class FileCallee implements Callee {
@@ -59,18 +61,20 @@ class FileCallee implements Callee {
   readonly #options: CalleeOptions
 
   constructor(called: CodeFunction, options: CalleeOptions) {
-    this.#file = functionFile(called, options.id)
+    this.#file = functionFile(called, options)
     this.#timeoutMs = called.timeoutMs
     this.#options = options
   }
 
   get isBusy(): boolean {
-    return this.#options.pool.isFullFor(this.#file.id)
+    return this.#options.pool.isFullFor(this.#file)
   }
 
   async call(event: string, _contentType: string, info: CallInfo): Promise<Called> {
     const { pool, onOutput } = this.#options
-    const runner = await pool.acquire(this.#file, onOutput)
+    const runner = await pool.acquire(this.#file, onOutput).catch(error => {
+      throw error instanceof TooManyWait ? new Unavailable(error.message, { isThrottle: true, cause: error }) : error
+    })
     try {
       const context = { ...info, timeoutMs: this.#timeoutMs, memoryMb: this.#file.kind.memoryMb }
       return { result: await runner.process.call(context, event), isCold: runner.isNew }

@@ -1,10 +1,11 @@
 /** Calls of a function that are no trigger's: to see whether it can be loaded, and what it does with an event. */
-import { parseLossless, type System } from '../base.ts'
+import { parseInTurns, type System, Turns } from '../base.ts'
 import type { ReceivedRecord } from '../client.ts'
+import { HttpError } from '../http.ts'
 import { functionFile, openCallee, Unavailable } from './callee.ts'
 import type { Definition } from './definition.ts'
 import { envelopeOf } from './envelope.ts'
-import type { RunnerPool } from './runner/pool.ts'
+import { type RunnerPool, TooManyWait } from './runner/pool.ts'
 import { FunctionError } from './runner/process.ts'
 
 export interface TestResult {
@@ -23,28 +24,32 @@ const mostOutput = 65_536
 export class FunctionTests {
   readonly #pool: RunnerPool
   readonly #system: System
+  readonly #turns: Turns
   #runs = 0
 
   constructor(pool: RunnerPool, system: System) {
     this.#pool = pool
     this.#system = system
+    this.#turns = new Turns(system)
   }
 
-  /** Throws FunctionError: the file has an error, or exports no such function. */
+  /** Throws FunctionError: the file has an error, or exports no such function; and TooManyWait. */
   async load(name: string, { function: called }: Definition): Promise<void> {
     if (!('code' in called)) return
-    const runner = await this.#pool.acquire(functionFile(called, this.#id(name)), () => {})
+    const runner = await this.#pool.acquire(functionFile(called, { id: this.#id(name), isTest: true }), () => {})
     runner.process.kill()
     this.#pool.release(runner)
   }
 
-  /** `event`: JSON. */
+  /** `event`: JSON. Throws TooManyWait. */
   async run(name: string, definition: Definition, event: string): Promise<TestResult> {
+    const shown = await this.#parsed(event)
     let output = ''
     const onOutput = (_: string, chunk: Buffer) => {
       if (output.length < mostOutput) output += chunk.toString().slice(0, mostOutput - output.length)
     }
-    const callee = openCallee(definition.function, { id: this.#id(name), pool: this.#pool, system: this.#system, onOutput })
+    const options = { id: this.#id(name), isTest: true, pool: this.#pool, system: this.#system, onOutput }
+    const callee = openCallee(definition.function, options)
     const { contentType } = envelopeOf(definition, { bootstrap: '', clusterId: '', extended: false })
     const beganMs = this.#system.clock.monotonic()
     const info = { requestId: this.#id(name), functionName: name, functionVersion: 'test', attempt: 1 }
@@ -54,6 +59,7 @@ export class FunctionTests {
     try {
       ;({ result, isCold } = await callee.call(event, contentType, info))
     } catch (problem) {
+      if (problem instanceof Unavailable && problem.cause instanceof TooManyWait) throw problem.cause
       if (!(problem instanceof FunctionError || problem instanceof Unavailable)) throw problem
       const { message, stack } = problem
       const isOwn = problem instanceof FunctionError
@@ -68,7 +74,15 @@ export class FunctionTests {
     // What was written last may still be on its way.
     await new Promise<void>(resolve => void this.#system.timers.after(20, resolve))
     callee.close()
-    return { event: parseLossless(event), result, error, durationMs, isCold, output }
+    return { event: shown, result, error, durationMs, isCold, output }
+  }
+
+  async #parsed(event: string): Promise<unknown> {
+    try {
+      return await parseInTurns(event, this.#turns)
+    } catch (error) {
+      throw new HttpError(400, 400, `the event cannot be shown: ${(error as Error).message}`)
+    }
   }
 
   #id(name: string): string {

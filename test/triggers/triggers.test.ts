@@ -260,3 +260,14 @@ test('two workers share the partitions, and the trigger is known to both', async
   const seen = new Set(await triggers.texts('out9', 40))
   assert.equal(seen.size, 40)
 })
+
+test('one person tests two functions at the same time', async () => {
+  const slow = { topics: ['in1'], function: file('await new Promise(resolve => setTimeout(resolve, event.ms)); return 1') }
+  const run = (ms: number) => triggers.ask('POST', '/triggers/slow/test', { definition: slow, event: { ms } })
+  const answers = await Promise.all([run(1_000), run(1_000), run(1_000)])
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 200, 429])
+  const { body } = answers.find(({ status }) => status === 429)!
+  assert.equal(body.title, 'Too Many Requests')
+  assert.equal(body.detail, 'User:ANONYMOUS is testing 2 functions already; at most 2 run at the same time')
+  assert.deepEqual([(await run(0)).status, (await run(0)).body.result], [200, 1])
+})

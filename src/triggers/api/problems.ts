@@ -5,6 +5,7 @@ import { ExprError } from '../../expr.ts'
 import { type ErrorBody, HttpError, unauthorized } from '../../http.ts'
 import { CannotAct, Unauthorized } from '../../sessions.ts'
 import { InvalidTrigger } from '../check.ts'
+import { TooManyWait } from '../runner/pool.ts'
 import { FunctionError } from '../runner/process.ts'
 import { ChangedMeanwhile } from '../store.ts'
 
@@ -31,6 +32,7 @@ function statusOf(error: unknown): number | null {
   // The file has an error, or exports no such function.
   if (error instanceof FunctionError) return 422
   if (error instanceof ChangedMeanwhile) return 409
+  if (error instanceof TooManyWait) return 429
   if (!(error instanceof ClientError)) return null
   // A definition is one record.
   if (error.code === 'MESSAGE_TOO_LARGE') return 413

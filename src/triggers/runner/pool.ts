@@ -14,7 +14,12 @@ export interface FunctionFile {
   readonly id: string
   readonly order: LoadOrder
   readonly kind: RunnerKind
+  /** It is no trigger's. */
+  readonly isTest?: boolean
 }
+
+/** So many calls wait that this one may not. */
+export class TooManyWait extends Error {}
 
 export interface Runner {
   readonly process: RunnerProcess
@@ -24,7 +29,7 @@ export interface Runner {
 
 interface Owned {
   readonly process: RunnerProcess
-  readonly owner: string
+  readonly file: FunctionFile
   idleSinceMs: number
 }
 
@@ -40,6 +45,8 @@ const idleMs = 300_000
 const sweepMs = 1_000
 /** Of different kinds. */
 const mostSpares = 2
+/** Each has an event, which may be as large as 6 MB. */
+const mostWaiting = { tests: 64, all: 512 }
 
 export class RunnerPool {
   readonly #system: System
@@ -49,8 +56,8 @@ export class RunnerPool {
   /** By kind, the one used last behind. */
   readonly #spares = new Map<string, RunnerProcess>()
   #waiting: Waiting[] = []
-  /** Being loaded: their owners. */
-  readonly #opening: string[] = []
+  /** Being loaded. */
+  readonly #opening: FunctionFile[] = []
   #sweep: Timer | null = null
   #isClosed = false
 
@@ -59,21 +66,35 @@ export class RunnerPool {
     this.#most = most
   }
 
-  /** Whether a call would have to wait. A function that has no runner gets one though others have taken them all, as far as memory goes. */
-  isFullFor(id: string): boolean {
+  /**
+   * Whether a call would have to wait. A function that has no runner gets one though others have taken them all, as far as memory goes; to all tests together
+   * goes half of them, so that whoever tests keeps nobody's triggers from running.
+   */
+  isFullFor(file: Pick<FunctionFile, 'id' | 'isTest'>): boolean {
+    const tests = isTest(file) ? this.#tests : 0
+    if (tests >= Math.ceil(this.#most / 2)) return true
     const taken = this.#taken
     if (taken < this.#most) return false
-    return taken >= 2 * this.#most || this.#opening.includes(id) || [...this.#busy.values()].some(({ owner }) => owner === id)
+    if (taken >= 2 * this.#most || tests > 0) return true
+    const isSame = ({ id }: FunctionFile) => id === file.id
+    return this.#opening.some(isSame) || [...this.#busy.values()].some(each => isSame(each.file))
+  }
+
+  get #tests(): number {
+    return [...this.#opening, ...Array.from(this.#busy.values(), each => each.file)].filter(isTest).length
   }
 
   get #taken(): number {
     return this.#busy.size + this.#opening.length
   }
 
-  /** Waits while all runners are busy. Throws FunctionError if the file cannot be loaded. */
+  /** Waits while all runners are busy. Throws FunctionError if the file cannot be loaded, and TooManyWait. */
   acquire(file: FunctionFile, onOutput: OnOutput): Promise<Runner> {
     if (this.#isClosed) return Promise.reject(closed())
-    if (!this.isFullFor(file.id)) return this.#take(file, onOutput)
+    if (!this.isFullFor(file)) return this.#take(file, onOutput)
+    const isLate = isTest(file) && this.#waiting.filter(each => isTest(each.file)).length >= mostWaiting.tests
+    if (isLate || this.#waiting.length >= mostWaiting.all)
+      return Promise.reject(new TooManyWait('too many calls wait for a process in which a function can run'))
     return new Promise((resolve, reject) => void this.#waiting.push({ file, onOutput, resolve, reject }))
   }
 
@@ -91,8 +112,8 @@ export class RunnerPool {
 
   /** Nobody calls it any more; calls under way fail. */
   forget(id: string): void {
-    this.#drop(each => each.owner === id)
-    for (const { owner, process } of this.#busy.values()) if (owner === id) process.kill()
+    this.#drop(({ file }) => file.id === id)
+    for (const { file, process } of this.#busy.values()) if (file.id === id) process.kill()
     const waiting = this.#waiting
     this.#waiting = waiting.filter(({ file }) => file.id !== id)
     for (const { file, reject } of waiting) if (file.id === id) reject(closed())
@@ -109,28 +130,28 @@ export class RunnerPool {
   }
 
   async #take(file: FunctionFile, onOutput: OnOutput): Promise<Runner> {
-    const at = this.#idle.findLastIndex(({ owner, process }) => owner === file.id && process.isUsable)
+    const at = this.#idle.findLastIndex(each => each.file.id === file.id && each.process.isUsable)
     if (at !== -1) {
       const [owned] = this.#idle.splice(at, 1)
       this.#busy.set(owned!.process, owned!)
       return { process: owned!.process, isNew: false }
     }
     this.#makeRoom()
-    const { kind, order, id } = file
+    const { kind, order } = file
     const spare = this.#spares.get(keyOf(kind))
     this.#spares.delete(keyOf(kind))
     const process = spare?.isUsable === true ? spare : new RunnerProcess(kind, this.#system)
-    this.#opening.push(id)
+    this.#opening.push(file)
     try {
       await process.load(order, loadTimeoutMs, onOutput)
       if (this.#isClosed) throw closed()
-      this.#busy.set(process, { process, owner: id, idleSinceMs: 0 })
+      this.#busy.set(process, { process, file, idleSinceMs: 0 })
       return { process, isNew: true }
     } catch (error) {
       process.kill()
       throw error
     } finally {
-      this.#opening.splice(this.#opening.indexOf(id), 1)
+      this.#opening.splice(this.#opening.indexOf(file), 1)
       this.#prepare(kind)
       if (!this.#busy.has(process)) this.#next()
     }
@@ -155,7 +176,7 @@ export class RunnerPool {
   }
 
   #next(): void {
-    const at = this.#waiting.findIndex(({ file }) => !this.isFullFor(file.id))
+    const at = this.#waiting.findIndex(({ file }) => !this.isFullFor(file))
     if (at === -1) return
     const [first] = this.#waiting.splice(at, 1) as [Waiting]
     this.#take(first.file, first.onOutput).then(first.resolve, first.reject)
@@ -179,6 +200,10 @@ export class RunnerPool {
 
 function keyOf({ memoryMb, network }: RunnerKind): string {
   return `${memoryMb} ${network}`
+}
+
+function isTest(file: Pick<FunctionFile, 'isTest'>): boolean {
+  return file.isTest === true
 }
 
 function closed(): FunctionError {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { RunnerPool } from './pool.ts'
+import { type Runner, RunnerPool, TooManyWait } from './pool.ts'
 import type { CallContext } from './program.ts'
 import { kindOf, run, system } from './runner.testing.ts'
 
@@ -81,12 +81,12 @@ test('a runner is kept for its function, waits for nobody else, and the number o
   try {
     const first = await acquire('a')
     assert.equal(await first.process.call(context, '{}'), 1)
-    assert.equal(small.isFullFor('a'), true)
+    assert.equal(small.isFullFor({ id: 'a' }), true)
     const second = acquire('a')
     // Who has none need not wait until who has taken them all gives one back; but there are no more than twice as many.
     const other = await acquire('b')
     const third = acquire('c')
-    assert.deepEqual([other.isNew, small.isFullFor('c')], [true, true])
+    assert.deepEqual([other.isNew, small.isFullFor({ id: 'c' })], [true, true])
     small.release(first)
     const again = await second
     assert.deepEqual([again.process === first.process, again.isNew, await again.process.call(context, '{}')], [true, false, 2])
@@ -99,6 +99,28 @@ test('a runner is kept for its function, waits for nobody else, and the number o
     small.close()
   }
   await assert.rejects(acquire('a'), /not called here any more/)
+})
+
+test('tests take half of the runners together, and so many may wait', async () => {
+  const small = new RunnerPool({ system, most: 2 })
+  const order = { code: 'export const main_handler = () => 1', language: 'javascript' as const, handler: 'main_handler', environment: {} }
+  const acquire = (id: string, isTest = true) => small.acquire({ id, order, kind: { memoryMb: 64, network: true }, isTest }, () => {})
+  try {
+    const first = await acquire('test 1')
+    assert.deepEqual([small.isFullFor({ id: 'test 2', isTest: true }), small.isFullFor({ id: 'a' })], [true, false])
+    const others = Array.from({ length: 64 }, (_, index) => acquire(`test ${index + 2}`).catch(String))
+    await assert.rejects(acquire('test 66'), TooManyWait)
+    const call = await acquire('a', false)
+    const next = Promise.race(others)
+    small.release(first)
+    assert.equal(((await next) as Runner).isNew, true, 'never a process of another test')
+    small.release(call)
+    const ended = Promise.all(others)
+    small.close()
+    assert.equal((await ended).filter(each => typeof each === 'string').length, 63)
+  } finally {
+    small.close()
+  }
 })
 
 test('between calls a function gets no time, and goes on with the next one', async () => {
