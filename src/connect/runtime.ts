@@ -3,16 +3,7 @@
  *
  * Knows nothing of the group: it is told what to begin and what to stop. How everything is goes to the status store.
  */
-import {
-  type Hiding,
-  hidesNothing,
-  hidingOf,
-  parseLossless,
-  readValues,
-  type System,
-  settledWithin,
-  stringifyLossless,
-} from '../base.ts'
+import { type Hiding, hidesNothing, hidingOf, parseLossless, readValues, type System, settledWithin, stringifyLossless } from '../base.ts'
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import type { Acting, Actor } from '../sessions.ts'
