@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { realSystem } from '../../base.ts'
-import type { Client, ReceivedRecord } from '../../client.ts'
+import type { Client, ReadOptions, ReceivedRecord } from '../../client.ts'
 import { readLogs } from './read-logs.ts'
 
 const system = realSystem()
@@ -25,9 +25,10 @@ function logOf(messages: readonly string[], { key = 't', end = messages.length }
     read: 0,
     client: {
       offsets: async (_topic: string, _partitions: unknown, which: unknown) => new Map([[0, which === 'earliest' ? 0n : BigInt(end)]]),
-      async *read({ from, until }: { from: ReadonlyMap<number, bigint>; until: ReadonlyMap<number, bigint> | null }) {
+      async *read({ from, until, signal }: Pick<ReadOptions, 'from' | 'until' | 'signal'>) {
         const wanted = records.slice(Number(from.get(0)), until === null ? undefined : Number(until.get(0)))
         for (let at = 0; at < wanted.length; at += 100) {
+          if (signal?.aborted) return
           const some = wanted.slice(at, at + 100)
           log.read += some.length
           yield some
@@ -81,4 +82,13 @@ test('a line that was waited for is given once', async () => {
 
 test('offsets without records at the end are not asked for again', async () => {
   assert.equal((await ask(logOf(numbers(5), { end: 7 }), 0n)).next, '7')
+})
+
+test('what was not read when the time was over is left for the next answer', async () => {
+  const after = (_delayMs: number, callback: () => void) => {
+    callback()
+    return { cancel() {} }
+  }
+  const options = { limit: 100, after: 0n, waitMs: 1, system: { timers: { ...system.timers, after } } }
+  assert.deepEqual(await readLogs(logOf(numbers(5)).client, 't', options), { lines: [], next: '0' })
 })

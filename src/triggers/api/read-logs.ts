@@ -59,7 +59,7 @@ export async function readLogs(
     timer?.cancel()
   }
   // All has been looked at until the end, also if the last offsets have no records.
-  if (!isFull && next < end) next = end
+  if (!isFull && !stop.signal.aborted && next < end) next = end
   return { lines: texts.map(text => JSON.parse(text) as LogLine), next: String(next) }
 }
 
