@@ -7,11 +7,17 @@ import type { System } from '../base.ts'
 import { ClientError } from '../client.ts'
 import { HttpError, unauthorized } from '../http.ts'
 import { type Sessions, Unauthorized } from '../sessions.ts'
-import { forwardedHeader, isForwarded, signatureHeader } from './herder/signatures.ts'
+import { forbidden } from './herder/errors.ts'
+import { bodyOf, urlOf } from './herder/relay.ts'
+import { forwardedHeader, isForwarded, isForwardedBody, signatureHeader } from './herder/signatures.ts'
 import type { SessionKey } from './stores/config-state.ts'
 
-/** Throws HttpError. `key`: of the group. */
-export type Demand = (request: FastifyRequest, key: SessionKey | null) => Promise<void>
+export interface Demand {
+  /** Of whoever asks, before the body has come. Throws HttpError. `key`: of the group; `url`: of this worker. */
+  rights(request: FastifyRequest, key: SessionKey | null, url: string): Promise<void>
+  /** Throws HttpError 403 if another worker has sent something else on. */
+  body(request: FastifyRequest): void
+}
 
 /** What was allowed counts for so long. */
 const remembersMs = 10_000
@@ -20,11 +26,13 @@ const mostRemembered = 1_000
 export function demandRights(sessions: Sessions, { clock }: Pick<System, 'clock'>): Demand {
   /** By the key of the identity, which tells nothing of its credentials. */
   const known = new Map<string, { readonly rights: ReadonlySet<string>; readonly atMs: number }>()
-  return async (request, key) => {
+  const sentOn = new WeakMap<FastifyRequest, string>()
+  const rights: Demand['rights'] = async (request, key, url) => {
     const { authorization, [forwardedHeader]: forwarded } = request.headers
     // Workers prove themselves by the key of the group; their routes demand it.
     if (request.url.startsWith('/health') || isInternal(request)) return
-    if (typeof forwarded === 'string' && isForwarded(forwarded, key, request.method, request.url, clock.now())) return
+    const asked = { method: request.method, url: urlOf(url, request.url) }
+    if (typeof forwarded === 'string' && isForwarded(forwarded, key, asked, clock.now())) return void sentOn.set(request, forwarded)
     try {
       const identity = await sessions.identify(authorization, request.ip)
       let found = known.get(identity.key)
@@ -43,6 +51,12 @@ export function demandRights(sessions: Sessions, { clock }: Pick<System, 'clock'
       throw error
     }
   }
+  const body: Demand['body'] = request => {
+    const forwarded = sentOn.get(request)
+    if (forwarded !== undefined && !isForwardedBody(forwarded, bodyOf(request)))
+      throw forbidden('The request has another body than the one that a worker has sent on')
+  }
+  return { rights, body }
 }
 
 function isInternal({ headers, method, url }: FastifyRequest): boolean {

@@ -88,8 +88,9 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
   let isStarted = false
   app.addHook('onRequest', async request => {
     if (!isStarted) throw new HttpError(503, 503, 'Worker is still starting up.')
-    await options.demand?.(request, stores.configs.state.sessionKey)
+    await options.demand?.rights(request, stores.configs.state.sessionKey, url)
   })
+  app.addHook('preValidation', async request => options.demand?.body(request))
   await addRoutes({
     ...{ app, herder, plugins, levels, worker, system },
     sessionKey: () => stores.configs.state.sessionKey,

@@ -1,7 +1,8 @@
 /** Requests from one worker to another. */
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import type { System } from '../../base.ts'
+import type { FastifyRequest } from 'fastify'
+import { type System, stringifyLossless } from '../../base.ts'
 
 export interface RelayRequest {
   readonly url: string
@@ -49,6 +50,11 @@ export async function relay({ url, method, body, headers }: RelayRequest, { time
   } finally {
     timer.cancel()
   }
+}
+
+/** As it is sent on; the worker that gets it makes the same of it. */
+export function bodyOf({ body }: FastifyRequest): string {
+  return body === undefined || body === null ? '' : stringifyLossless(body)
 }
 
 /** `path` begins with a slash; the URL of a worker may end with one. */

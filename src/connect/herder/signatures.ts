@@ -1,5 +1,5 @@
 /** Signatures of what workers ask each other, with the key that the leader has stored (KIP-507). */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { HttpError } from '../../http.ts'
 import type { SessionKey } from '../stores/config-state.ts'
 import { hashOf } from '../worker-config.ts'
@@ -19,15 +19,37 @@ export function sign({ key }: SessionKey, algorithm: string, body: string): Reco
 export const forwardedHeader = 'x-millrace-forwarded'
 const forwardedForMs = 60_000
 
-export function signForwarded({ key }: SessionKey, method: string, url: string, nowMs: number): string {
-  return `${nowMs} ${createHmac('sha256', key).update(`${method} ${url} ${nowMs}`).digest('base64')}`
+interface Sent {
+  readonly method: string
+  /** Whole, at the worker that gets it: another one does not take it. */
+  readonly url: string
 }
 
-export function isForwarded(given: string, key: SessionKey | null, method: string, url: string, nowMs: number): boolean {
-  const sentMs = Number(given.split(' ', 1)[0])
+export function signForwarded(key: SessionKey, sent: Sent & { readonly body: string }, nowMs: number): string {
+  return forwardedAs(key, sent, nowMs, digestOf(sent.body))
+}
+
+/** Whether a worker of the group has sent it. Of the body, which has not come yet, see {@link isForwardedBody}. */
+export function isForwarded(given: string, key: SessionKey | null, sent: Sent, nowMs: number): boolean {
+  const [sentAt, digest = ''] = given.split(' ', 2)
+  const sentMs = Number(sentAt)
   if (key === null || !(Math.abs(nowMs - sentMs) < forwardedForMs)) return false
-  const [wanted, sent] = [Buffer.from(signForwarded(key, method, url, sentMs)), Buffer.from(given)]
-  return wanted.length === sent.length && timingSafeEqual(wanted, sent)
+  const [wanted, has] = [Buffer.from(forwardedAs(key, sent, sentMs, digest)), Buffer.from(given)]
+  return wanted.length === has.length && timingSafeEqual(wanted, has)
+}
+
+/** `given`: of a request that is forwarded. */
+export function isForwardedBody(given: string, body: string): boolean {
+  return given.split(' ', 2)[1] === digestOf(body)
+}
+
+function forwardedAs({ key }: SessionKey, { method, url }: Sent, nowMs: number, digest: string): string {
+  const signed = createHmac('sha256', key).update(`${method} ${url} ${nowMs} ${digest}`)
+  return `${nowMs} ${digest} ${signed.digest('base64')}`
+}
+
+function digestOf(body: string): string {
+  return createHash('sha256').update(body).digest('base64')
 }
 
 export interface Signed {

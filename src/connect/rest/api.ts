@@ -1,11 +1,11 @@
 /** What all routes share: the application, how a request is sent to another worker, and what a method that a path does not have answers. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { type System, stringifyLossless } from '../../base.ts'
+import type { System } from '../../base.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { Elsewhere, lostWay, noLeader } from '../herder/errors.ts'
 import type { Herder } from '../herder/herder.ts'
-import { relay, urlOf } from '../herder/relay.ts'
+import { bodyOf, relay, urlOf } from '../herder/relay.ts'
 import { forwardedHeader, signForwarded } from '../herder/signatures.ts'
 import type { Levels } from '../levels.ts'
 import type { TaskId } from '../names.ts'
@@ -77,12 +77,10 @@ async function sendOn(
   const [path, query = ''] = request.raw.url!.split('?', 2)
   const asked = new URLSearchParams(query)
   asked.set('forward', String(again))
-  const url = `${path}?${asked}`
-  const body = request.body === undefined || request.body === null ? '' : stringifyLossless(request.body)
   const key = sessionKey()
-  const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, request.method, url, system.clock.now()) }
-  const sent = { url: urlOf(worker, url), method: request.method, body, headers }
-  const { status, location, text } = await relay(sent, system).catch(error => {
+  const sent = { url: urlOf(worker, `${path}?${asked}`), method: request.method, body: bodyOf(request) }
+  const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, sent, system.clock.now()) }
+  const { status, location, text } = await relay({ ...sent, headers }, system).catch(error => {
     throw new HttpError(500, 500, `IO Error trying to forward REST request: ${(error as Error).message}`, { cause: error })
   })
   reply.code(status)
