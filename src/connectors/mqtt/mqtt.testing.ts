@@ -2,7 +2,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { parser as makeParser, type Packet, writeToStream } from 'mqtt-packet'
-import type { Timers } from '../../base.ts'
+import type { System } from '../../base.ts'
 
 interface Kept {
   readonly id: number
@@ -49,15 +49,18 @@ export class FakeMqtt {
     this.#socket?.write(bytes)
   }
 
-  /** Whether the bytes are taken within a second, by the source and by what is between. */
-  taken(bytes: Buffer, { after }: Timers): Promise<boolean> {
-    return new Promise(resolve => {
-      const timer = after(1_000, () => resolve(false))
-      this.#socket!.write(bytes, () => {
-        timer.cancel()
-        resolve(true)
-      })
+  /** Whether the bytes are taken, by the source and by what is between; false: not while the process had nothing to do for a while. */
+  async taken(bytes: Buffer, { timers, clock }: System): Promise<boolean> {
+    let isTaken = false
+    this.#socket!.write(bytes, () => {
+      isTaken = true
     })
+    for (let idle = 0; !isTaken && idle < 20; ) {
+      const from = clock.monotonic()
+      await new Promise<void>(resolve => void timers.after(5, resolve))
+      idle = clock.monotonic() - from < 15 ? idle + 1 : 0
+    }
+    return isTaken
   }
 
   /** Reads nothing, until `hear`. */
