@@ -122,6 +122,10 @@ export class Catalogue {
     this.#connectors.forget()
   }
 
+  forgetTriggers(): void {
+    this.#triggers.forget()
+  }
+
   forgetSubjects(): void {
     this.#subjects.forget()
   }

@@ -301,7 +301,7 @@ test('a broker that starts without its database waits for it, says so, and gets 
   await until(async () => /database/.test(((await (await ask())!.json()) as { reason: string }).reason))
   database = 'well'
   const { running } = await starting
-  assert.equal((await ask())!.status, 200)
+  await until(async () => (await ask())!.status === 200)
   const { id } = running.broker.self
   await until(() => leadersIn(running).filter(leader => leader === id).length >= 3)
   await reconnect()

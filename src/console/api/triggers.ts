@@ -99,10 +99,11 @@ const change = route({
   body: Type.Object({ definition: Definition }),
   response: Type.Object({ version: Type.Integer() }),
   audit: ({ body: { definition } }) => ({ keys: Object.keys(definition) }),
-  async handle({ params, body: { definition }, triggers }) {
+  async handle({ params, body: { definition }, triggers, catalogue }) {
     const service = required(triggers)
     const { method, body } = await asChange(service, params.trigger, definition)
     const { version } = (await service.ask(method, pathOf(params.trigger), body)) as { version: number }
+    catalogue.forgetTriggers()
     return { version }
   },
 })
@@ -124,8 +125,9 @@ const create = route({
   body: Type.Object({ name: TriggerName, definition: Definition }),
   response: Done,
   audit: ({ body: { name } }) => ({ trigger: name }),
-  async handle({ body: { name, definition }, triggers }) {
+  async handle({ body: { name, definition }, triggers, catalogue }) {
     await required(triggers).ask('POST', '/triggers', { ...definition, name })
+    catalogue.forgetTriggers()
     return {}
   },
 })
@@ -137,8 +139,9 @@ const enable = route({
   body: Type.Object({ enabled: Type.Boolean() }),
   response: Done,
   audit: ({ body }) => body,
-  async handle({ params, body: { enabled }, triggers }) {
+  async handle({ params, body: { enabled }, triggers, catalogue }) {
     await required(triggers).ask('PATCH', pathOf(params.trigger), { enabled })
+    catalogue.forgetTriggers()
     return {}
   },
 })
@@ -149,9 +152,10 @@ const remove = route({
   params: OfTrigger,
   query: Confirmed,
   response: Done,
-  async handle({ params: { trigger }, query: { confirm }, triggers }) {
+  async handle({ params: { trigger }, query: { confirm }, triggers, catalogue }) {
     requireConfirmed(confirm, trigger)
     await required(triggers).ask('DELETE', pathOf(trigger))
+    catalogue.forgetTriggers()
     return {}
   },
 })
@@ -194,8 +198,9 @@ const rollBack = route({
   path: '/triggers/:trigger/versions/:version/restore',
   params: OfVersion,
   response: Done,
-  async handle({ params, triggers }) {
+  async handle({ params, triggers, catalogue }) {
     await required(triggers).ask('POST', pathOf(params.trigger, '/rollback'), { version: params.version })
+    catalogue.forgetTriggers()
     return {}
   },
 })
