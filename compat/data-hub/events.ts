@@ -22,6 +22,7 @@ export class Writer {
   readonly #client: Client
   readonly #perSecond: number
   readonly #written: Promise<void>
+  readonly #acknowledged = new Ids()
   #ending = false
   #next = 0
   /** Batches that were not acknowledged; their events may be in the topic or not. */
@@ -33,14 +34,12 @@ export class Writer {
     this.#written = this.#write()
   }
 
-  /** Resolves to the number of events that were acknowledged. */
-  async end(): Promise<number> {
+  /** Resolves to the events that were acknowledged. */
+  async end(): Promise<Ids> {
     this.#ending = true
     await this.#written
     return this.#acknowledged
   }
-
-  #acknowledged = 0
 
   async #write(): Promise<void> {
     const began = performance.now()
@@ -58,7 +57,7 @@ export class Writer {
       })
       try {
         await this.#client.send(topic, records)
-        this.#acknowledged += ids.length
+        for (const id of ids) this.#acknowledged.add(id)
       } catch {
         // The broker was killed: nobody was promised these.
         this.failed++

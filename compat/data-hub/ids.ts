@@ -12,10 +12,14 @@ export class Ids {
     return this.#times.size
   }
 
+  missingIn(other: Ids): number[] {
+    return [...this.#times.keys()].filter(id => !other.#times.has(id))
+  }
+
   /** Throws unless these are just the events of `topic`, each once. */
   requireThoseOf(topic: Ids): void {
-    const missing = [...topic.#times.keys()].filter(id => !this.#times.has(id))
-    const strange = [...this.#times.keys()].filter(id => !topic.#times.has(id))
+    const missing = topic.missingIn(this)
+    const strange = this.missingIn(topic)
     const more = [...this.#times].filter(([, times]) => times > 1).map(([id]) => id)
     const wrong = Object.entries({ missing, 'that nobody wrote': strange, 'more than once': more }).filter(([, ids]) => ids.length > 0)
     if (wrong.length === 0) return
