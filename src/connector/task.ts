@@ -1,4 +1,4 @@
-/** Tasks: the running parts of a connector. Their methods are called one at a time, except for `close` of a source while it polls. */
+/** Tasks: the running parts of a connector. Their methods are called one at a time, except for `close` of a source that still polls when its signal is aborted. */
 import type { System } from '../base.ts'
 import type { SinkRecord, SourceRecord } from './record.ts'
 import type { Struct } from './value.ts'

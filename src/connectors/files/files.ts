@@ -5,7 +5,7 @@
  * is the offset, so that with transactions each line is in the topic once.
  */
 import { createHash } from 'node:crypto'
-import { DiskError, type FileHandle, type FileSystem, linearRegExp } from '../../base.ts'
+import { DiskError, type FileHandle, type FileSystem, linearRegExp, pause } from '../../base.ts'
 import {
   type ConnectValue,
   choice,
@@ -116,8 +116,6 @@ class FilesTask implements SourceTask {
   readonly #open = new Map<string, Open>()
   #isFirstLook = true
   #lookedMs = Number.NEGATIVE_INFINITY
-  #isClosed = false
-  #wake: (() => void) | null = null
 
   constructor(config: Config, context: SourceContext) {
     this.#config = config
@@ -140,7 +138,7 @@ class FilesTask implements SourceTask {
       }
       if (file.isGone && file.position >= file.handle.size()) this.#forget(name, file)
     }
-    if (!this.#isClosed) await this.#wait()
+    await this.#wait()
     return []
   }
 
@@ -251,20 +249,12 @@ class FilesTask implements SourceTask {
   }
 
   #wait(): Promise<void> {
-    const { clock, timers } = this.#context.system
-    const ms = Math.min(1_000, Math.max(10, this.#lookedMs + this.#config['poll.interval.ms'] - clock.monotonic()))
-    return new Promise(resolve => {
-      const timer = timers.after(ms, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
+    const { system, signal } = this.#context
+    const ms = Math.min(1_000, Math.max(10, this.#lookedMs + this.#config['poll.interval.ms'] - system.clock.monotonic()))
+    return pause(system, ms, signal)
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#wake?.()
     for (const [name, file] of this.#open) this.#forget(name, file)
   }
 }

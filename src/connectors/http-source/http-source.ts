@@ -4,7 +4,7 @@
  * What names a record (`http.response.record.offset.pointer`) is its offset, and goes into the next request. An answer may contain records that were given
  * before: those up to the one with the offset are left out. So with transactions each record is in the topic once.
  */
-import { cutText, parseLossless, stringifyLossless } from '../../base.ts'
+import { cutText, parseLossless, pause, stringifyLossless } from '../../base.ts'
 import {
   type ConnectValue,
   defineSource,
@@ -77,8 +77,6 @@ class PollingTask implements SourceTask {
   #isOfRecord: boolean
   /** On the monotonic clock. */
   #dueMs = Number.NEGATIVE_INFINITY
-  #wake: (() => void) | null = null
-  #isClosed = false
 
   constructor(config: Config, context: SourceContext, offset: ReadonlyMap<string, string>, isOfRecord: boolean) {
     this.#config = config
@@ -100,10 +98,11 @@ class PollingTask implements SourceTask {
   }
 
   async poll(): Promise<readonly SourceRecord[]> {
-    const { clock } = this.#context.system
+    const { system, signal } = this.#context
+    const { clock } = system
     if (clock.monotonic() < this.#dueMs) {
-      await this.#wait(Math.min(longestWaitMs, this.#dueMs - clock.monotonic()))
-      if (this.#isClosed || clock.monotonic() < this.#dueMs) return []
+      await pause(system, Math.min(longestWaitMs, this.#dueMs - clock.monotonic()), signal)
+      if (signal.aborted || clock.monotonic() < this.#dueMs) return []
     }
     const records = await this.#ask()
     const { 'http.timer.interval.millis': interval, 'http.timer.catchup.interval.millis': catchUp } = this.#config
@@ -211,19 +210,7 @@ class PollingTask implements SourceTask {
     }
   }
 
-  #wait(ms: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer = this.#context.system.timers.after(ms, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
-  }
-
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#wake?.()
     this.#client.close()
   }
 }

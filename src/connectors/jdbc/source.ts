@@ -4,6 +4,7 @@
  * Offsets are those of Confluent's connector, so that it can be taken over. They say exactly where to go on: rows that changed at the same moment are always
  * read together.
  */
+import { pause } from '../../base.ts'
 import {
   type ConnectValue,
   defineSource,
@@ -94,7 +95,6 @@ class PollingTask implements SourceTask {
   #tables = ''
   #tablesSeenMs = Number.NEGATIVE_INFINITY
   #isClosed = false
-  #wake: (() => void) | null = null
 
   constructor(config: SourceConfig, context: SourceContext) {
     this.#config = config
@@ -155,15 +155,10 @@ class PollingTask implements SourceTask {
   }
 
   #wait(): Promise<void> {
+    const { system, signal } = this.#context
     const dueMs = Math.min(...(this.#queriers ?? []).map(({ dueMs }) => dueMs))
-    const ms = Math.min(longestWaitMs, Math.max(1, dueMs - this.#context.system.clock.monotonic()))
-    return new Promise(resolve => {
-      const timer = this.#context.system.timers.after(ms, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
+    const ms = Math.min(longestWaitMs, Math.max(1, dueMs - system.clock.monotonic()))
+    return pause(system, ms, signal)
   }
 
   async #disconnect(): Promise<void> {
@@ -176,7 +171,6 @@ class PollingTask implements SourceTask {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#wake?.()
     await this.#disconnect()
   }
 }

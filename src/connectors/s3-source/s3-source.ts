@@ -4,7 +4,7 @@
  * A bucket is listed again and again, in the order of names. The offset says, for each series of objects (see `names.ts`), which object was read last and how many of its
  * records: so with transactions each record is in the topic once.
  */
-import { crc32 } from '../../base.ts'
+import { crc32, pause } from '../../base.ts'
 import {
   DataError,
   defineSource,
@@ -89,7 +89,6 @@ class ObjectsTask implements SourceTask {
   #reading: Reading | null = null
   /** When the bucket is listed from its beginning again, on the monotonic clock. */
   #dueMs = Number.NEGATIVE_INFINITY
-  #wake: (() => void) | null = null
   #isClosed = false
 
   constructor(config: Config, context: SourceContext, bucket: Bucket) {
@@ -127,10 +126,11 @@ class ObjectsTask implements SourceTask {
 
   /** null: there is nothing to read now. */
   async #next(): Promise<Reading | null> {
-    const { clock } = this.#context.system
+    const { system, signal } = this.#context
+    const { clock } = system
     if (this.#objects.length === 0) {
       if (this.#token === null && clock.monotonic() < this.#dueMs) {
-        await this.#wait(Math.min(longestWaitMs, this.#dueMs - clock.monotonic()))
+        await pause(system, Math.min(longestWaitMs, this.#dueMs - clock.monotonic()), signal)
         return null
       }
       const { objects, next } = await this.#bucket.list(this.#token)
@@ -228,19 +228,8 @@ class ObjectsTask implements SourceTask {
     this.#positions.stored()
   }
 
-  #wait(ms: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer = this.#context.system.timers.after(ms, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
-  }
-
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#wake?.()
     this.#bucket.close()
   }
 }
