@@ -3,10 +3,7 @@ import type { System } from '../../base.ts'
 import { boolean, intMs, password, string, type ValuesOf } from '../../connector.ts'
 import { HttpClient, type TlsSettings } from './http-client.ts'
 
-export const httpKeys = {
-  'request.timeout.ms': intMs({ default: 30_000, min: 1, importance: 'low', doc: 'How long one request may take.' }),
-  'connection.username': string({ default: null, doc: 'User name for Basic authentication.' }),
-  'connection.password': password({ doc: 'Password for Basic authentication.' }),
+export const tlsKeys = {
   'ssl.ca.location': string({
     default: null,
     importance: 'low',
@@ -26,11 +23,18 @@ export const httpKeys = {
   }),
 } as const
 
+export const httpKeys = {
+  'request.timeout.ms': intMs({ default: 30_000, min: 1, importance: 'low', doc: 'How long one request may take.' }),
+  'connection.username': string({ default: null, doc: 'User name for Basic authentication.' }),
+  'connection.password': password({ doc: 'Password for Basic authentication.' }),
+  ...tlsKeys,
+} as const
+
 type HttpConfig = ValuesOf<typeof httpKeys>
-type TlsConfig = Pick<HttpConfig, 'ssl.ca.location' | 'ssl.certificate.location' | 'ssl.key.location' | 'ssl.key.password' | 'ssl.verify'>
+type TlsConfig = ValuesOf<typeof tlsKeys>
 
 export function openHttpClient(
-  config: HttpConfig,
+  config: TlsConfig & Pick<HttpConfig, 'request.timeout.ms'>,
   { system, signal }: { readonly system: System; readonly signal: AbortSignal },
 ): HttpClient {
   return new HttpClient({ system, signal, timeoutMs: config['request.timeout.ms'], tls: tlsOf(config, system) })

@@ -81,15 +81,7 @@ class PollingTask implements SourceTask {
   constructor(config: Config, context: SourceContext, offset: ReadonlyMap<string, string>, isOfRecord: boolean) {
     this.#config = config
     this.#context = context
-    this.#client = openHttpClient(
-      {
-        ...config,
-        'request.timeout.ms': config['http.client.read.timeout.millis'],
-        'connection.username': null,
-        'connection.password': null,
-      },
-      context,
-    )
+    this.#client = openHttpClient({ ...config, 'request.timeout.ms': config['http.client.read.timeout.millis'] }, context)
     this.#isProcessed = codesOf(config['http.response.policy.codes.process'])
     this.#isSkipped = codesOf(config['http.response.policy.codes.skip'])
     this.#pointers = pointersOf(config['http.response.record.offset.pointer'])

@@ -1,11 +1,9 @@
 /** The keys of the HTTP source: those of castorm's kafka-connect-http, where it has the same. */
 import { choice, intMs, ms, password, string, type ValuesOf } from '../../connector.ts'
 import { firstProblem, pairOf } from '../entries.ts'
-import { httpKeys, urlProblem } from '../http-client/settings.ts'
+import { tlsKeys, urlProblem } from '../http-client/settings.ts'
 import { pointerOf } from './pointer.ts'
 import { templateProblem } from './template.ts'
-
-const { 'request.timeout.ms': _, 'connection.username': __, 'connection.password': ___, ...tls } = httpKeys
 
 const record = 'com.github.castorm.kafka.connect.http.record.'
 /** Which records of an answer were given before, by the names of castorm's classes. */
@@ -108,7 +106,7 @@ export const keys = {
   'http.timer.catchup.interval.millis': ms({ default: 30_000, min: 0, doc: 'How long to wait after an answer with new records.' }),
   'http.client.read.timeout.millis': intMs({ default: 30_000, min: 1, doc: 'How long one request may take.' }),
   'kafka.topic': string({ default: '', importance: 'high', doc: 'The topic of the records. Required.' }),
-  ...tls,
+  ...tlsKeys,
 } as const
 
 export type Config = ValuesOf<typeof keys>

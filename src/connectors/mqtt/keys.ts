@@ -1,9 +1,7 @@
 /** The keys of the MQTT source: those of Confluent's connector, where it has the same. */
 import { boolean, int, intBytes, intMs, list, password, string, type ValuesOf } from '../../connector.ts'
 import { firstProblem } from '../entries.ts'
-import { httpKeys } from '../http-client/settings.ts'
-
-const { 'request.timeout.ms': _, 'connection.username': __, 'connection.password': ___, ...tls } = httpKeys
+import { tlsKeys } from '../http-client/settings.ts'
 
 export const keys = {
   'mqtt.server.uri': list({
@@ -65,7 +63,7 @@ export const keys = {
     importance: 'low',
     doc: 'How long to wait for a message.',
   }),
-  ...tls,
+  ...tlsKeys,
 } as const
 
 export type Config = ValuesOf<typeof keys>
