@@ -21,7 +21,7 @@ import { missing, requireNone } from '../required.ts'
 import { plainValue } from '../values/parsed.ts'
 import { microsOf } from '../values/temporal.ts'
 import { type Config, codesOf, filters, keys, mappers, pairsOf } from './keys.ts'
-import { at, pointerOf } from './pointer.ts'
+import { at, type Pointer, pointerOf } from './pointer.ts'
 import { rendered } from './template.ts'
 
 function check(config: Config): Map<string, string> {
@@ -71,7 +71,11 @@ class PollingTask implements SourceTask {
   readonly #client: HttpClient
   readonly #isProcessed: (status: number) => boolean
   readonly #isSkipped: (status: number) => boolean
-  readonly #pointers: readonly (readonly [name: string, pointer: readonly string[]])[]
+  readonly #list: Pointer
+  readonly #value: Pointer
+  /** What of a record, and of the whole answer, is the offset. */
+  readonly #offsetOfRecord: NamedPointers
+  readonly #offsetOfAnswer: NamedPointers
   #offset: ReadonlyMap<string, string>
   /** Whether the offset is one of a record, and not the initial one. */
   #isOfRecord: boolean
@@ -84,7 +88,10 @@ class PollingTask implements SourceTask {
     this.#client = openHttpClient({ ...config, 'request.timeout.ms': config['http.client.read.timeout.millis'] }, context)
     this.#isProcessed = codesOf(config['http.response.policy.codes.process'])
     this.#isSkipped = codesOf(config['http.response.policy.codes.skip'])
-    this.#pointers = pointersOf(config['http.response.record.offset.pointer'])
+    this.#list = pointerOf(config['http.response.list.pointer'])!
+    this.#value = pointerOf(config['http.response.record.pointer'])!
+    this.#offsetOfRecord = pointersOf(config['http.response.record.offset.pointer'])
+    this.#offsetOfAnswer = pointersOf(config['http.response.offset.pointer'])
     this.#offset = offset
     this.#isOfRecord = isOfRecord
   }
@@ -133,11 +140,11 @@ class PollingTask implements SourceTask {
   }
 
   #recordsOf(answer: unknown): SourceRecord[] {
-    const list = at(answer, pointerOf(this.#config['http.response.list.pointer'])!)
+    const list = at(answer, this.#list)
     const all = Array.isArray(list) ? list : list === undefined || list === null ? [] : [list]
     const fresh = this.#fresh(this.#inOrder(all.map(json => this.#found(json))))
     const next = new Map(this.#offset)
-    for (const [name, pointer] of pointersOf(this.#config['http.response.offset.pointer'])) {
+    for (const [name, pointer] of this.#offsetOfAnswer) {
       const value = at(answer, pointer)
       if (value !== undefined && value !== null) next.set(name, textOf(value))
     }
@@ -152,7 +159,7 @@ class PollingTask implements SourceTask {
 
   #found(json: unknown): Found {
     const offset = new Map<string, string>()
-    for (const [name, pointer] of this.#pointers) {
+    for (const [name, pointer] of this.#offsetOfRecord) {
       const value = at(json, pointer)
       if (value === undefined || value === null || typeof value === 'object')
         throw new Error(`http.response.record.offset.pointer: a record has no ${name}: ${cutText(stringifyLossless(json), 200)}`)
@@ -173,7 +180,7 @@ class PollingTask implements SourceTask {
   /** Without what was given before. */
   #fresh(found: Found[]): Found[] {
     const filter = filters[this.#config['http.record.filter.factory']]!
-    if (filter === 'none' || this.#pointers.length === 0) return found
+    if (filter === 'none' || this.#offsetOfRecord.length === 0) return found
     const timestamp = this.#offset.get('timestamp')
     const micros = timestamp === undefined ? null : timeOf(timestamp)
     if (filter === 'offset' && this.#isOfRecord) {
@@ -185,7 +192,7 @@ class PollingTask implements SourceTask {
   }
 
   #record({ json, offset, micros }: Found, shared: ReadonlyMap<string, string>): SourceRecord {
-    const part = at(json, pointerOf(this.#config['http.response.record.pointer'])!) ?? null
+    const part = at(json, this.#value) ?? null
     const key = offset.get('key') ?? null
     const { keySchema, valueSchema, value, wholeKey } = mapped(mappers[this.#config['http.response.record.mapper']]!, key, part)
     return {
@@ -225,8 +232,10 @@ function mapped(
   return { keySchema: schemedKey, wholeKey: struct([['key', key]]), valueSchema: schemedValue, value: struct([['value', json]]) }
 }
 
-function pointersOf(pairs: string): [name: string, pointer: readonly string[]][] {
-  return pairsOf(pairs).map(([name, pointer]) => [name, pointerOf(pointer)!])
+type NamedPointers = readonly (readonly [name: string, pointer: Pointer])[]
+
+function pointersOf(pairs: string): NamedPointers {
+  return pairsOf(pairs).map(([name, pointer]) => [name, pointerOf(pointer)!] as const)
 }
 
 /** ISO 8601, or ms since 1970. */

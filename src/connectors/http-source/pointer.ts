@@ -1,7 +1,10 @@
 /** JSON pointers (RFC 6901). `/` alone is the whole, as in castorm's connector. */
 
-/** null: it is none. */
-export function pointerOf(text: string): readonly string[] | null {
+/** The names and indices that lead to a value. */
+export type Pointer = readonly string[]
+
+/** null: the text is no pointer. */
+export function pointerOf(text: string): Pointer | null {
   if (text === '' || text === '/') return []
   if (!text.startsWith('/') || /~(?![01])/.test(text)) return null
   return text
@@ -11,7 +14,7 @@ export function pointerOf(text: string): readonly string[] | null {
 }
 
 /** undefined: there is nothing. */
-export function at(whole: unknown, pointer: readonly string[]): unknown {
+export function at(whole: unknown, pointer: Pointer): unknown {
   let value = whole
   for (const name of pointer) {
     if (Array.isArray(value)) value = /^(?:0|[1-9]\d{0,8})$/.test(name) ? value[Number(name)] : undefined
