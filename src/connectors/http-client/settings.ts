@@ -68,6 +68,11 @@ export function authorization(config: Pick<HttpConfig, 'connection.username' | '
   return { authorization: `Basic ${Buffer.from(`${user}:${config['connection.password'] ?? ''}`).toString('base64')}` }
 }
 
+/** RFC 9110, section 5.1. */
+export function isHeaderName(text: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text)
+}
+
 /** For `check` of a key: why it is no URL of HTTP, or null. */
 export function urlProblem(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null

@@ -137,6 +137,8 @@ test('templates take what is documented, and say so of the rest', () => {
   for (const [key, value] of [
     ['http.request.url', 'ftp://h'],
     ['http.request.params', 'a=${now}'],
+    ['http.request.headers', 'Accept: text/plain, application/json'],
+    ['http.request.headers', 'X Tenant: 7'],
     ['http.response.record.offset.pointer', 'id'],
     ['http.response.record.offset.pointer', 'id=items'],
     ['http.response.policy.codes.skip', '99'],

@@ -124,10 +124,8 @@ class PollingTask implements SourceTask {
     const query = rendered(config['http.request.params'], offset, encodeURIComponent)
     if (query !== '') url.search = url.search === '' ? query : `${url.search}&${query}`
     const headers: Record<string, string> = {}
-    for (const entry of config['http.request.headers'].split(',')) {
-      const colon = entry.indexOf(':')
-      if (colon > 0) headers[entry.slice(0, colon).trim().toLowerCase()] = rendered(entry.slice(colon + 1).trim(), offset, headerText)
-    }
+    for (const [name, template] of pairsOf(config['http.request.headers'], ':'))
+      headers[name.toLowerCase()] = rendered(template, offset, headerText)
     const body = config['http.request.body'] === '' ? {} : { body: rendered(config['http.request.body'], offset) }
     return { method: config['http.request.method'], url, headers: { ...headers, ...this.#authorization() }, ...body }
   }

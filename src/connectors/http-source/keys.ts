@@ -1,7 +1,7 @@
 /** The keys of the HTTP source: those of castorm's kafka-connect-http, where it has the same. */
 import { choice, intMs, ms, password, string, type ValuesOf } from '../../connector.ts'
 import { firstProblem, pairOf } from '../entries.ts'
-import { tlsKeys, urlProblem } from '../http-client/settings.ts'
+import { isHeaderName, tlsKeys, urlProblem } from '../http-client/settings.ts'
 import { pointerOf } from './pointer.ts'
 import { templateProblem } from './template.ts'
 
@@ -36,8 +36,8 @@ export const keys = {
   'http.request.method': choice(['GET', 'POST'], { default: 'GET', ignoreCase: true, doc: 'The method of the request.' }),
   'http.request.headers': string({
     default: '',
-    check: templateProblem,
-    doc: 'Headers, with templates: `Accept: application/json, X-Tenant: 7`. What is secret belongs into `http.headers.authorization`.',
+    check: text => templateProblem(text) ?? firstProblem(text, headerProblem),
+    doc: 'Headers, with templates: `Accept: application/json, X-Tenant: 7`. Secrets belong in `http.headers.authorization`.',
   }),
   'http.request.params': string({
     default: '',
@@ -116,8 +116,14 @@ function pointerProblem(text: string): string | null {
 }
 
 /** `name=value, other=value` */
-export function pairsOf(text: string): [name: string, value: string][] {
-  return text.trim() === '' ? [] : text.split(',').map(entry => pairOf(entry.trim()))
+export function pairsOf(text: string, separator = '='): [name: string, value: string][] {
+  const entries = text.split(',').map(entry => entry.trim())
+  return entries.filter(entry => entry !== '').map(entry => pairOf(entry, separator))
+}
+
+function headerProblem(entry: string): string | null {
+  const isHeader = entry.trim() === '' || (entry.includes(':') && isHeaderName(pairOf(entry, ':')[0]))
+  return isHeader ? null : `"${entry.trim()}" is no header such as Accept: application/json`
 }
 
 function pairsProblem(text: string, problemOf: (value: string) => string | null): string | null {

@@ -1,7 +1,7 @@
 /** The keys of the HTTP sink: names as Aiven's connector has them, where it has the same. */
 import { boolean, choice, int, list, long, password, string, type ValuesOf } from '../../connector.ts'
-import { firstProblem } from '../entries.ts'
-import { httpKeys } from '../http-client/settings.ts'
+import { firstProblem, pairOf } from '../entries.ts'
+import { httpKeys, isHeaderName } from '../http-client/settings.ts'
 import { templateProblem } from '../template/template.ts'
 
 const { 'request.timeout.ms': _, ...connection } = httpKeys
@@ -87,9 +87,8 @@ export const keys = {
 export type Config = ValuesOf<typeof keys>
 
 function headerProblem(entry: string): string | null {
-  const at = Math.max(entry.indexOf(':'), 0)
-  const isName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(entry.slice(0, at).trim())
-  return isName ? templateProblem(entry.slice(at + 1)) : `"${entry}" is no header such as x-source:kafka`
+  const [name, template] = pairOf(entry, ':')
+  return entry.includes(':') && isHeaderName(name) ? templateProblem(template) : `"${entry}" is no header such as x-source:kafka`
 }
 
 const statusRange = /^([1-5]\d\d)(?:-([1-5]\d\d)?)?$/
