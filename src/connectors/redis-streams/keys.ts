@@ -1,6 +1,7 @@
 /** The keys of the source of Redis streams: those of Redis' own connector. */
 import { choice, int, intMs, list, string, type ValuesOf } from '../../connector.ts'
 import { connectionKeys } from '../redis/connection.ts'
+import { idOf } from './entries.ts'
 
 export const keys = {
   ...connectionKeys,
@@ -17,7 +18,7 @@ export const keys = {
   }),
   'redis.stream.offset': string({
     default: '0-0',
-    check: text => (text === '$' || /^\d{1,20}-\d{1,20}$/.test(text) ? null : 'must be the id of an entry, such as 1796000000123-0, or $'),
+    check: text => (text === '$' || idOf(text) !== null ? null : 'must be the id of an entry, such as 1796000000123-0, or $'),
     allowed: 'the id of an entry, or $',
     doc: 'Where reading begins if there is neither an offset nor a consumer group: behind this id; `$`: with new entries (without a consumer group this place is kept only once an entry was read).',
   }),
