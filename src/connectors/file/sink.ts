@@ -13,7 +13,7 @@ import {
   string,
   type ValuesOf,
 } from '../../connector.ts'
-import { type JsonStyle, jsonText } from '../values/json.ts'
+import { jsonText } from '../values/json.ts'
 
 const keys = {
   file: string({ default: '', importance: 'high', doc: 'The file that is appended to. Empty: the standard output of the worker.' }),
@@ -43,10 +43,8 @@ export const fileSink = defineSink({
   },
 })
 
-const style: JsonStyle = { decimals: 'number', times: 'iso', maps: 'pairs' }
-
 function lineOf({ value, valueSchema }: SinkRecord, { format }: ValuesOf<typeof keys>): string {
-  return format === 'text' && typeof value === 'string' ? `${value}\n` : `${jsonText({ schema: valueSchema, value }, style)}\n`
+  return format === 'text' && typeof value === 'string' ? `${value}\n` : `${jsonText({ schema: valueSchema, value })}\n`
 }
 
 function standardOutput(config: ValuesOf<typeof keys>) {
