@@ -259,6 +259,7 @@ class Compiler {
     const made = branches.map(each => (each === 'null' ? null : this.type(each, space, depth + 1)))
     const present = made.filter(each => each !== null)
     const [only] = present
+    const names = branches.map(branchName)
     const schema: Schema =
       present.length === 1
         ? { ...only!.schema, ...(made.length > 1 && { optional: true }) }
@@ -267,7 +268,7 @@ class Compiler {
             name: 'io.confluent.connect.avro.Union',
             ...(present.length < made.length && { optional: true }),
             fields: made.flatMap((each, at) =>
-              each === null ? [] : [{ name: branchName(branches[at]), schema: { ...each.schema, optional: true } }],
+              each === null ? [] : [{ name: names[at]!, schema: { ...each.schema, optional: true } }],
             ),
           }
     return {
@@ -279,7 +280,7 @@ class Compiler {
         if (branch === null) return null
         const value = branch.read(cursor)
         if (present.length === 1) return value
-        return struct((schema.fields ?? []).map(({ name }) => [name, name === branchName(branches[index]) ? value : null] as const))
+        return struct((schema.fields ?? []).map(({ name }) => [name, name === names[index] ? value : null] as const))
       },
     }
   }
