@@ -153,7 +153,7 @@ class Compiler {
     if (depth > mostDepth) throw new DataError(`the schema of the Avro file is nested more than ${mostDepth} times`)
     if (typeof json === 'string') return this.#name(json, space)
     if (Array.isArray(json)) return this.#union(json, space, depth)
-    if (typeof json !== 'object' || json === null) throw new DataError('the schema of the Avro file is none')
+    if (typeof json !== 'object' || json === null) throw new DataError('the schema of the Avro file is not a schema of Avro')
     const node = json as Json
     switch (node['type']) {
       case 'record':
@@ -227,6 +227,10 @@ class Compiler {
       fields.push({ name: String(each['name']), schema: made.schema, read: made.read })
     }
     this.#unfinished.delete(name)
+    requireDistinct(
+      fields.map(field => field.name),
+      `the record ${name} of the Avro schema has two fields`,
+    )
     return this.#define(name, { schema, read })
   }
 
@@ -260,6 +264,10 @@ class Compiler {
     const present = made.filter(each => each !== null)
     const [only] = present
     const names = branches.map(branchName)
+    requireDistinct(
+      names.filter((_, at) => made[at] !== null),
+      'a union of the Avro schema has two branches',
+    )
     const schema: Schema =
       present.length === 1
         ? { ...only!.schema, ...(made.length > 1 && { optional: true }) }
@@ -295,6 +303,15 @@ class Compiler {
     this.measure(reader.schema)
     this.#named.set(name, reader)
     return reader
+  }
+}
+
+/** Of two of the same name a struct has one, with the value of the one and the type of the other. */
+function requireDistinct(names: readonly string[], what: string): void {
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (seen.has(name)) throw new DataError(`${what} with the name ${name.slice(0, 100)}`)
+    seen.add(name)
   }
 }
 

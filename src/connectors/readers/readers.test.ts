@@ -220,6 +220,10 @@ test('damaged and hostile files are errors that say what is wrong', async () => 
     read('avro', avro('{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]}', [0])),
     /contains itself/,
   )
+  const inner = (space: string, type: string) => `{"type":"record","namespace":"${space}","name":"X","fields":[{"name":"v","type":"${type}"}]}`
+  await assert.rejects(read('avro', avro(`[${inner('a', 'int')},${inner('b', 'string')}]`, [2, 2, 120])), /two branches with the name X/)
+  const twice = '{"type":"record","name":"R","fields":[{"name":"v","type":"int"},{"name":"v","type":"string"}]}'
+  await assert.rejects(read('avro', avro(twice, [2, 2, 120])), /R of the Avro schema has two fields with the name v/)
   // A list of 2^40 times nothing.
   await assert.rejects(read('avro', avro('{"type":"array","items":"null"}', [...zigzag(2 ** 40), 0])), /elements/)
   await assert.rejects(read('avro', avro('"string"', [...zigzag(2 ** 30)])), /beyond its block/)
