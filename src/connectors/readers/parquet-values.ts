@@ -194,12 +194,12 @@ function decimalOf({ scale: own, logical_type: meaning }: SchemaElement): Column
 }
 
 function listOf(raw: Raw): readonly Raw[] {
-  if (!Array.isArray(raw)) throw new DataError('a list of the Parquet file is none')
+  if (!Array.isArray(raw)) throw new DataError('a list of the Parquet file is not a list')
   return raw
 }
 
 function bytesOf(raw: Raw): Buffer {
-  if (!(raw instanceof Uint8Array)) throw new DataError('bytes of the Parquet file are none')
+  if (!(raw instanceof Uint8Array)) throw new DataError('a value of the Parquet file is not of bytes')
   return Buffer.from(raw.buffer, raw.byteOffset, raw.length)
 }
 

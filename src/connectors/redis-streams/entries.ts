@@ -36,7 +36,7 @@ function entryOf(reply: Reply): Entry {
   const id = idOf(String(bytesOf(name)))
   // An entry that was deleted within the answer has no fields.
   const parts = list === null ? [] : listOf(list)
-  if (id === null || parts.length % 2 !== 0) throw new Error('Redis gives an entry that is none')
+  if (id === null || parts.length % 2 !== 0) throw new Error('Redis gives something that is not an entry of a stream')
   return { id, fields: Array.from({ length: parts.length / 2 }, (_, at) => [bytesOf(parts[2 * at]), bytesOf(parts[2 * at + 1])] as const) }
 }
 
