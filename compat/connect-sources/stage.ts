@@ -33,7 +33,7 @@ export interface Verdict {
 
 export class Stage {
   readonly kafka: Client
-  readonly #worker: Worker
+  readonly worker: Worker
   readonly #directory: string
 
   static async open(bootstrap: string): Promise<Stage> {
@@ -45,12 +45,8 @@ export class Stage {
 
   private constructor(kafka: Client, worker: Worker, directory: string) {
     this.kafka = kafka
-    this.#worker = worker
+    this.worker = worker
     this.#directory = directory
-  }
-
-  get worker(): Worker {
-    return this.#worker
   }
 
   /** Until all records are in the topic, and no more come. */
@@ -58,24 +54,24 @@ export class Stage {
     const name = unique(connector)
     const began = performance.now()
     await this.kafka.createTopic({ name: topic, partitions: 3, replicas: 1, configs: new Map() })
-    await this.#worker.rest('PUT', `/connectors/${name}/config`, { 'connector.class': connector, 'tasks.max': '1', ...config })
+    await this.worker.rest('PUT', `/connectors/${name}/config`, { 'connector.class': connector, 'tasks.max': '1', ...config })
     try {
       for (let killed = 0; killed < kills; killed++) {
         await this.#reaches(topic, (records * (killed + 1)) / (kills + 2), began, name)
         if (killed === Math.floor(kills / 2)) await harm?.()
-        await this.#worker.stop('SIGKILL')
-        await this.#worker.restart()
+        await this.worker.stop('SIGKILL')
+        await this.worker.restart()
       }
       await this.#reaches(topic, records, began, name)
       await this.#quiet(topic)
       return { ...(await this.#judge(topic, numberOf)), seconds: Math.round((performance.now() - began) / 1_000) }
     } finally {
-      await this.#worker.rest('DELETE', `/connectors/${name}`)
+      await this.worker.rest('DELETE', `/connectors/${name}`)
     }
   }
 
   async close(): Promise<void> {
-    await this.#worker.stop()
+    await this.worker.stop()
     await this.kafka.close()
     rmSync(this.#directory, { recursive: true, force: true })
   }
@@ -125,7 +121,7 @@ export class Stage {
   }
 
   async #told(name: string): Promise<string> {
-    const { tasks } = await this.#worker.rest<{ tasks: { state: string; trace?: string }[] }>('GET', `/connectors/${name}/status`)
+    const { tasks } = await this.worker.rest<{ tasks: { state: string; trace?: string }[] }>('GET', `/connectors/${name}/status`)
     return tasks.map(({ state, trace = '' }) => `${state} ${trace.slice(0, 300)}`).join('; ')
   }
 }

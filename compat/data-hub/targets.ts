@@ -2,11 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { S3Client } from '@aws-sdk/client-s3'
 import { type Peer, startPeer } from '../connect-sinks/peers.ts'
 import { scan } from '../connect-sinks/systems/hbase.ts'
 import { files } from '../connect-sinks/systems/hdfs.ts'
 import { objects, rowsOf } from '../connect-sinks/systems/s3.ts'
+import { accessTo } from '../support/object-access.ts'
 import { chosenKind, ObjectServer } from '../support/object-servers.ts'
 import { freePorts } from '../support/run.ts'
 import { eachMs, firstMs, topic } from './events.ts'
@@ -196,20 +196,15 @@ async function maxcompute(): Promise<Target[]> {
 
 async function s3(): Promise<Target[]> {
   const login = { user: 'millrace', password: 'only-for-tests', bucket: 'events' }
-  const server = await ObjectServer.start(chosenKind(), await freePorts(1), login)
-  const endpoint = `http://127.0.0.1:${server.port}`
-  const credentials = { accessKeyId: login.user, secretAccessKey: login.password }
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials })
+  const kind = chosenKind()
+  const server = await ObjectServer.start(kind, await freePorts(kind.ports), login)
+  const { client, config } = accessTo(server, login)
   return [
     {
       name: 's3-parquet',
       config: {
         'connector.class': 's3',
-        's3.bucket.name': login.bucket,
-        's3.region': 'us-east-1',
-        'store.url': endpoint,
-        'aws.access.key.id': login.user,
-        'aws.secret.access.key': login.password,
+        ...config,
         'format.class': 'parquet',
         ...rotation,
       },

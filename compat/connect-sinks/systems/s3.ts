@@ -1,8 +1,9 @@
 /** S3, by MinIO: JSON and Parquet, by partition and by field, with an upload in parts. */
 import { gunzipSync } from 'node:zlib'
-import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
 import { parquetReadObjects } from 'hyparquet'
 import { uncompressSync } from 'snappy'
+import { accessTo } from '../../support/object-access.ts'
 import { chosenKind, ObjectServer } from '../../support/object-servers.ts'
 import { freePorts } from '../../support/run.ts'
 import { Seen, topic } from '../records.ts'
@@ -15,22 +16,8 @@ export const s3System: System = {
   async run(judge, stage) {
     const kind = chosenKind()
     const server = await ObjectServer.start(kind, await freePorts(kind.ports), login)
-    const endpoint = `http://127.0.0.1:${server.port}`
-    const client = new S3Client({
-      endpoint,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials: { accessKeyId: login.user, secretAccessKey: login.password },
-    })
-    const base = {
-      's3.bucket.name': login.bucket,
-      's3.region': 'us-east-1',
-      'store.url': endpoint,
-      'aws.access.key.id': login.user,
-      'aws.secret.access.key': login.password,
-      'flush.size': '3000',
-      'rotate.schedule.interval.ms': '1000',
-    }
+    const { client, config: access } = accessTo(server, login)
+    const base = { ...access, 'flush.size': '3000', 'rotate.schedule.interval.ms': '1000' }
     const harm = async () => {
       await server.kill()
       await server.restart()

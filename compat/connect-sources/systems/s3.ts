@@ -1,8 +1,9 @@
 /** MinIO: objects of others, among them a large one, and what the S3 sink has written, back into a topic. */
 
 import { gzipSync } from 'node:zlib'
-import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { unique, until } from '../../support/kit.ts'
+import { accessTo } from '../../support/object-access.ts'
 import { chosenKind, ObjectServer } from '../../support/object-servers.ts'
 import { freePorts } from '../../support/run.ts'
 import { type Drive, records, requireOnce, type Stage } from '../stage.ts'
@@ -17,20 +18,7 @@ export const s3System: System = {
   async run(stage, judge) {
     const kind = chosenKind()
     const server = await ObjectServer.start(kind, await freePorts(kind.ports), login)
-    const endpoint = `http://127.0.0.1:${server.port}`
-    const client = new S3Client({
-      endpoint,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials: { accessKeyId: login.user, secretAccessKey: login.password },
-    })
-    const base = {
-      's3.bucket.name': login.bucket,
-      's3.region': 'us-east-1',
-      'store.url': endpoint,
-      'aws.access.key.id': login.user,
-      'aws.secret.access.key': login.password,
-    }
+    const { client, config: base } = accessTo(server, login)
     const crash = async () => {
       await server.kill()
       await server.restart()
