@@ -17,6 +17,7 @@ import {
   type Struct,
   struct,
 } from '../../connector.ts'
+import { dealt } from '../dealt.ts'
 import { missing, requireNone } from '../required.ts'
 import { floorDivide } from '../values/temporal.ts'
 import { addressOf } from './address.ts'
@@ -59,10 +60,7 @@ export const jdbcSource = defineSource({
     const database = await openDatabase(config)
     try {
       const tables = await chosenTables(database, config)
-      const groups = Array.from({ length: Math.max(1, Math.min(most, tables.length)) }, (_, index) =>
-        tables.filter((_table, at) => at % most === index),
-      )
-      return groups.map(group => ({ 'task.tables': group.join(',') }))
+      return dealt(tables, most).map(some => ({ 'task.tables': some.join(',') }))
     } finally {
       await database.close()
     }

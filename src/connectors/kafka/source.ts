@@ -7,6 +7,7 @@
 import { pause, settledWithin } from '../../base.ts'
 import { type Client, ClientError } from '../../client.ts'
 import { defineSource, type Offsets, type SourceContext, type SourceRecord, type SourceTask } from '../../connector.ts'
+import { dealt } from '../dealt.ts'
 import { requireNone } from '../required.ts'
 import { ensureTopic, namingOf, openCluster } from './clusters.ts'
 import type { Run } from './formats.ts'
@@ -40,11 +41,10 @@ export const mirrorSource = defineSource({
     await using target = openCluster('target', config, 'millrace-mirror')
     await requireTwo(source, target)
     const all = await partitionsOf(source, config)
-    // One task also if there are none: it looks for the first ones.
-    const count = Math.max(1, Math.min(most, all.length))
     const known = digest(all)
-    return Array.from({ length: count }, (_, task) => ({
-      'task.assigned.partitions': all.filter((_, at) => at % count === task).join(),
+    // The one for none looks for the first ones.
+    return dealt(all, most).map((assigned, task) => ({
+      'task.assigned.partitions': assigned.join(),
       // Who looks for new ones.
       'task.known.partitions': task === 0 ? known : '',
     }))

@@ -5,6 +5,7 @@
  * nevertheless, so that Redis can tell how far the connector is, and is where a connector that has no offsets yet begins.
  */
 import { defineSource, type Schema, type SourceContext, type SourceRecord, type SourceTask, type Struct, struct } from '../../connector.ts'
+import { dealt } from '../dealt.ts'
 import { type Client, connect, isPassing, isReply, sortedError } from '../redis/connection.ts'
 import { missing, requireNone } from '../required.ts'
 import { compareIds, entriesOf, type Id, idOf, type Reply } from './entries.ts'
@@ -23,9 +24,7 @@ export const redisStreams = defineSource({
   exactlyOnce: () => true,
   async tasks(config, most) {
     requireNone(check(config))
-    const streams = config['redis.stream.name']
-    const count = Math.max(1, Math.min(most, streams.length))
-    return Array.from({ length: count }, (_, task) => ({ 'task.streams': streams.filter((_stream, at) => at % count === task).join(',') }))
+    return dealt(config['redis.stream.name'], most).map(streams => ({ 'task.streams': streams.join(',') }))
   },
   async open(config, context): Promise<SourceTask> {
     requireNone(check(config))
