@@ -24,7 +24,7 @@ export const keys = {
   }),
   'redis.stream.consumer.group': string({
     default: 'kafka-consumer-group',
-    doc: 'A consumer group that is told how far the connector is, so that Redis shows its lag. A connector without offsets begins behind what this group has acknowledged. Nothing: none.',
+    doc: 'A consumer group that is told how far the connector is, so that Redis shows its lag. A connector without offsets begins behind what this group has acknowledged. Empty: none.',
   }),
   'redis.stream.consumer.name': string({
     default: 'consumer-${task}',
