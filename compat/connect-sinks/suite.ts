@@ -3,9 +3,9 @@
  * number of records, a million by default. A `millrace connect` process runs each sink and is killed with `kill -9` while it writes, and so is its target; then
  * every record must be there, once.
  */
-import { Missing } from '../support/cache.ts'
-import type { Report, Suite } from '../support/suite.ts'
-import { openStage, type Stage } from './stage.ts'
+import type { Suite } from '../support/suite.ts'
+import { runSystems } from '../support/systems.ts'
+import { openStage } from './stage.ts'
 import { clickhouseSystem } from './systems/clickhouse.ts'
 import { mariadbSystem, postgresSystem, redisSystem } from './systems/databases.ts'
 import { hbaseSystem, opentsdbSystem } from './systems/hbase.ts'
@@ -40,37 +40,11 @@ export const connectSinks: Suite = {
   folder: 'connect-sinks',
   clients: systems.map(each => each.name),
   async run({ bootstrap }, report) {
-    const wanted = process.env['COMPAT_SINKS']?.split(',')
     const stage = await openStage(bootstrap)
     try {
-      for (const system of systems)
-        if (wanted === undefined || wanted.includes(system.name)) await runSystem(system, stage, report)
-        else report({ client: system.name, name: 'all', outcome: 'skip', detail: 'not chosen (COMPAT_SINKS)' })
+      await runSystems(systems, stage, 'COMPAT_SINKS', report)
     } finally {
       await stage.close()
     }
   },
-}
-
-/** One whose server cannot be had does not keep the others from running. */
-async function runSystem({ name: client, run }: System, stage: Stage, report: Report): Promise<void> {
-  try {
-    await run(async (name, work) => {
-      const began = performance.now()
-      try {
-        const told = (await work()) ?? `${Math.round(performance.now() - began)} ms`
-        report({ client, name, outcome: 'ok', detail: `(${told})` })
-      } catch (error) {
-        report({ client, name, outcome: 'FAIL', detail: shortened((error as Error).message) })
-      }
-    }, stage)
-  } catch (error) {
-    report({ client, name: 'all', outcome: error instanceof Missing ? 'skip' : 'FAIL', detail: (error as Error).message })
-  }
-}
-
-/** What was done stands at the beginning, and why it failed at the end. */
-function shortened(message: string): string {
-  const line = message.replace(/\s+/g, ' ')
-  return line.length <= 700 ? line : `${line.slice(0, 250)} … ${line.slice(-450)}`
 }

@@ -10,7 +10,7 @@ import type { System } from '../suite.ts'
 
 export const httpSystem: System = {
   name: 'http-source',
-  async run(stage, judge) {
+  async run(judge, stage) {
     const port = await freePorts(1)
     const directory = mkdtempSync(join(tmpdir(), 'millrace-http-'))
     const program = join(import.meta.dirname, '../pages-server.ts')

@@ -17,7 +17,7 @@ const savedMs = 3_000
 
 export const mqttSystem: System = {
   name: 'mqtt',
-  async run(stage, judge) {
+  async run(judge, stage) {
     if (!existsSync(program)) throw new Missing('Mosquitto is missing (apt-get install mosquitto)')
     const port = await freePorts(1)
     const directory = mkdtempSync(join(tmpdir(), 'millrace-mqtt-'))

@@ -14,7 +14,7 @@ const program = '/usr/bin/redis-server'
 
 export const redisSystem: System = {
   name: 'redis-streams',
-  async run(stage, judge) {
+  async run(judge, stage) {
     if (!existsSync(program)) throw new Missing('Redis is missing (apt-get install redis-server)')
     const port = await freePorts(1)
     const directory = mkdtempSync(join(tmpdir(), 'millrace-redis-'))

@@ -15,7 +15,7 @@ const some = 500
 
 export const s3System: System = {
   name: 's3-source',
-  async run(stage, judge) {
+  async run(judge, stage) {
     const kind = chosenKind()
     const server = await ObjectServer.start(kind, await freePorts(kind.ports), login)
     const { client, config: base } = accessTo(server, login)
