@@ -8,6 +8,18 @@ export function firstProblem(text: string, problemOf: (entry: string) => string 
   return null
 }
 
+/** For `check` of a key whose text is read by a function that throws: what that says, or null. */
+export function problemBy(read: (text: string) => unknown): (text: string) => string | null {
+  return text => {
+    try {
+      read(text)
+      return null
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+}
+
 /** What stands before the first separator of an entry such as `name=value`, and what behind; nothing behind where there is none. */
 export function pairOf(entry: string, separator = '='): [name: string, value: string] {
   const at = entry.indexOf(separator)

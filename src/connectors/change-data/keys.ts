@@ -1,5 +1,6 @@
 /** Keys that change data capture has for every database, named as Debezium's, so that its configurations work here. */
 import { boolean, choice, double, int, intBytes, intMs, list, ms, string, type ValuesOf } from '../../connector.ts'
+import { problemBy } from '../entries.ts'
 import { accepted } from '../storage/keys.ts'
 import { patternsProblem } from './lists.ts'
 
@@ -19,7 +20,7 @@ export const changeDataKeys = {
   'column.exclude.list': patterns('Columns to leave out of values. Keys keep theirs.'),
   'message.key.columns': string({
     default: '',
-    check: keyColumnsProblem,
+    check: problemBy(keyColumns),
     doc: 'Other columns than those of the primary key, by table: `schema.table:a,b;schema.other:c`.',
   }),
   'tombstones.on.delete': boolean({
@@ -144,13 +145,4 @@ export function keyColumns(text: string): ReadonlyMap<string, readonly string[]>
     found.set(entry.slice(0, at).trim().toLowerCase(), columns)
   }
   return found
-}
-
-function keyColumnsProblem(text: string): string | null {
-  try {
-    keyColumns(text)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
 }

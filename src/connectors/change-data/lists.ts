@@ -1,17 +1,10 @@
 /** Debezium's lists of tables and columns: regular expressions that match a whole name, whatever its case. */
 import { linearRegExp } from '../../base.ts'
-import { firstProblem } from '../entries.ts'
+import { firstProblem, problemBy } from '../entries.ts'
 
 /** For `check` of a key. */
 export function patternsProblem(text: string): string | null {
-  return firstProblem(text, entry => {
-    try {
-      wholeName(entry)
-      return null
-    } catch (error) {
-      return (error as Error).message
-    }
-  })
+  return firstProblem(text, problemBy(wholeName))
 }
 
 /** For names in lower case: the automaton cannot ignore case. Escapes such as `\S` stay. */

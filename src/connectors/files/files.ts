@@ -23,6 +23,7 @@ import {
   struct,
   type ValuesOf,
 } from '../../connector.ts'
+import { problemBy } from '../entries.ts'
 import { missing, requireNone } from '../required.ts'
 import { eventsOf } from './events.ts'
 import { expressionOf, glob } from './glob.ts'
@@ -41,7 +42,7 @@ const keys = {
   }),
   'multiline.begins': string({
     default: '',
-    check: pattern => expressionProblem(pattern),
+    check: problemBy(pattern => linearRegExp(pattern)),
     doc: 'A regular expression: a line that it matches begins a record, and the lines that follow belong to it. For stack traces: `^\\d{4}-`.',
   }),
   'value.format': choice(['string', 'bytes'], { default: 'string', doc: 'Whether the value is text in UTF-8 or bytes.' }),
@@ -62,15 +63,6 @@ const keys = {
 } as const
 
 type Config = ValuesOf<typeof keys>
-
-function expressionProblem(pattern: string): string | null {
-  try {
-    linearRegExp(pattern)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
-}
 
 const check = (config: Config) => missing(config, ['path', 'topic'])
 

@@ -1,4 +1,5 @@
 /** Where a database is: JDBC's URLs and those of the databases' own tools. */
+import { problemBy } from '../entries.ts'
 
 export interface Address {
   readonly kind: 'postgresql' | 'mysql'
@@ -51,11 +52,4 @@ function tlsOf(parameters: ReadonlyMap<string, string>): Address['tls'] {
 }
 
 /** For `check` of the key. */
-export function databaseProblem(text: string): string | null {
-  try {
-    addressOf(text)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
-}
+export const databaseProblem = problemBy(addressOf)

@@ -1,5 +1,6 @@
 /** The keys of the connectors between clusters: those of MirrorMaker 2. */
 import { boolean, choice, type Declarations, int, list, long, password, string, type ValuesOf } from '../../connector.ts'
+import { problemBy } from '../entries.ts'
 import { missing } from '../required.ts'
 import { pattern } from './names.ts'
 
@@ -49,14 +50,7 @@ const sideDoc = { source: 'Cluster that is copied from', target: 'Cluster that i
 const lower = (text: string) => (/^[A-Z][a-z]/.test(text) ? text[0]!.toLowerCase() + text.slice(1) : text)
 
 const alias = (text: string) => (/^[\w.-]*$/.test(text) ? null : 'may contain only letters, digits, ., _ and -')
-const patterns = (text: string) => {
-  try {
-    pattern(text.split(',').map(each => each.trim()))
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
-}
+const patterns = problemBy(text => pattern(text.split(',').map(each => each.trim())))
 /** Classes that Java would load. */
 const only =
   (...names: readonly string[]) =>

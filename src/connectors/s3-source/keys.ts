@@ -1,6 +1,6 @@
 /** The keys of the S3 source: those of Confluent's S3 source connector, where it has the same. */
 import { boolean, choice, int, intBytes, list, ms, string, type ValuesOf } from '../../connector.ts'
-import { firstProblem } from '../entries.ts'
+import { firstProblem, problemBy } from '../entries.ts'
 import { readerNamed, readers } from '../readers/list.ts'
 import { connectionKeys } from '../s3/client.ts'
 import { topicPattern } from './names.ts'
@@ -23,7 +23,7 @@ export const keys = {
   'topic.regex.list': list({
     default: '',
     importance: 'high',
-    check: text => firstProblem(text, topicProblem),
+    check: text => firstProblem(text, problemBy(topicPattern)),
     doc: 'With GENERIC: topics and regular expressions of the names of their objects, `orders:.*/orders/.*`. The first that fits counts; other objects are not read. With RESTORE_BACKUP: a topic whose objects are read and its expression. Default: all topics.',
   }),
   'format.class': string({
@@ -83,13 +83,4 @@ export type Config = ValuesOf<typeof keys>
 
 function notEmpty(text: string): string | null {
   return text === '' ? 'must not be empty' : null
-}
-
-function topicProblem(entry: string): string | null {
-  try {
-    topicPattern(entry)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
 }

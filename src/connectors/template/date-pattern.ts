@@ -2,6 +2,8 @@
  * Times by a pattern of Java's DateTimeFormatter (`yyyy-MM-dd'T'HH`), in UTC or, after `@`, in a time zone: `yyyyMMdd@Asia/Shanghai`. Also `epoch` (seconds),
  * `epoch_ms` and `iso`.
  */
+import { problemBy } from '../entries.ts'
+
 type Piece = string | ((time: Date) => string)
 
 const digits = (value: number, width: number) => String(value).padStart(width, '0')
@@ -94,11 +96,4 @@ export function zoneShift(zone: string): (ms: number) => number {
 }
 
 /** For `check` of a key: why it is no pattern, or null. */
-export function datePatternProblem(text: string): string | null {
-  try {
-    datePattern(text)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
-}
+export const datePatternProblem = problemBy(datePattern)

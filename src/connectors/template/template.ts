@@ -13,6 +13,7 @@
  * `$${` is `${` itself. What is missing and has no `:-` makes the record a bad one.
  */
 import { DataError, type SinkRecord } from '../../connector.ts'
+import { problemBy } from '../entries.ts'
 import { textOf, typedKey, typedValue } from '../values/json.ts'
 import { select, type Typed } from '../values/select.ts'
 import { floorDivide, microsOf } from '../values/temporal.ts'
@@ -62,14 +63,7 @@ export function parseTemplate(text: string): Template {
 }
 
 /** For `check` of a key: why it is no template, or null. */
-export function templateProblem(text: string): string | null {
-  try {
-    parseTemplate(text)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
-}
+export const templateProblem = problemBy(parseTemplate)
 
 const referencePattern = /\$\{\s*([a-z]+)((?:\.[^.:"'[\]{}]+|\["(?:[^"\\]|\\.)*"\])*)\s*(?::(?!-)((?:(?!:-)[^{}])*))?(?::-([^{}]*))?\}/y
 
