@@ -61,11 +61,15 @@ export const s3Source = defineSource({
   },
 })
 
-/** An object that is being read. */
-interface Reading {
+/** An object that this task reads, if it was not read already. */
+interface Own {
   readonly object: Listed
   readonly series: string
   readonly target: Target
+}
+
+/** The one that is being read. */
+interface Reading extends Own {
   readonly pages: Pages
   /** Of its records: that were given, that must be left out because they were given before, and that are read and not given. */
   given: number
@@ -84,7 +88,7 @@ class ObjectsTask implements SourceTask {
   readonly #settings: ReadSettings
   readonly #positions: Positions
   /** Of the page that was listed last: what is not read yet. */
-  #objects: Listed[] = []
+  #objects: Own[] = []
   #token: string | null = null
   #reading: Reading | null = null
   /** When the bucket is listed from its beginning again, on the monotonic clock. */
@@ -136,24 +140,27 @@ class ObjectsTask implements SourceTask {
       const { objects, next } = await this.#bucket.list(this.#token)
       this.#token = next
       if (next === null) this.#dueMs = clock.monotonic() + this.#config['s3.poll.interval.ms']
-      this.#objects = objects.filter(({ key }) => this.#isOwn(seriesOf(key)) && this.#targetOf(key) !== null).reverse()
-      await this.#positions.know(this.#objects.map(({ key }) => seriesOf(key)))
+      this.#objects = objects.flatMap(object => this.#own(object)).reverse()
+      await this.#positions.know(this.#objects.map(({ series }) => series))
     }
-    for (let object = this.#objects.pop(); object !== undefined; object = this.#objects.pop()) {
-      const reading = this.#begin(object)
+    for (let own = this.#objects.pop(); own !== undefined; own = this.#objects.pop()) {
+      const reading = this.#begin(own)
       if (reading !== null) return reading
     }
     return null
   }
 
-  #isOwn(series: string): boolean {
+  /** None: another task reads it, or nobody. */
+  #own(object: Listed): Own[] {
     const { 'task.number': number, 'task.count': count } = this.#config
-    return (crc32(Buffer.from(series)) >>> 0) % count === number
+    const series = seriesOf(object.key)
+    const target = (crc32(Buffer.from(series)) >>> 0) % count === number ? this.#targetOf(object.key) : null
+    return target === null ? [] : [{ object, series, target }]
   }
 
-  #begin(object: Listed): Reading | null {
+  #begin(own: Own): Reading | null {
+    const { object, series } = own
     const { key, etag } = object
-    const series = seriesOf(key)
     const given = this.#positions.givenOf(series, object)
     if (given === null) return null
     const { of: other } = given
@@ -165,7 +172,7 @@ class ObjectsTask implements SourceTask {
     const type = this.#config['s3.compression.type']
     const wrapping = type === 'auto' ? wrappingOf(key) : type
     const pages = pagesOf(readerNamed(this.#config['format.class'])!, this.#bucket.file(object), wrapping, this.#settings)
-    return { object, series, target: this.#targetOf(key)!, pages, given: given.records, toSkip: given.records, waiting: [], isAtEnd: false }
+    return { ...own, pages, given: given.records, toSkip: given.records, waiting: [], isAtEnd: false }
   }
 
   /** One more record than is given must be known, so that the last one can say that it is. */
