@@ -225,7 +225,7 @@ function mapped(
 ): { keySchema: Schema | null; wholeKey: ConnectValue; valueSchema: Schema | null; value: ConnectValue } {
   const keySchema = key === null ? null : text
   if (mapper === 'json') return { keySchema, wholeKey: key, valueSchema: null, value: plainValue(part) }
-  const json = typeof part === 'string' ? part : stringifyLossless(part)
+  const json = textOf(part)
   if (mapper === 'string') return { keySchema, wholeKey: key, valueSchema: text, value: json }
   return { keySchema: schemedKey, wholeKey: struct([['key', key]]), valueSchema: schemedValue, value: struct([['value', json]]) }
 }
