@@ -40,7 +40,12 @@ export const keys = {
   'mqtt.username': string({ default: '', doc: 'User name.' }),
   'mqtt.password': password({ doc: 'Password.' }),
   'mqtt.connect.timeout.seconds': int({ default: 30, min: 1, max: 3_600, doc: 'How long connecting may take.' }),
-  'mqtt.keepalive.interval.seconds': int({ default: 60, min: 1, max: 65_535, doc: 'How often the connector makes sure that the broker is there.' }),
+  'mqtt.keepalive.interval.seconds': int({
+    default: 60,
+    min: 1,
+    max: 65_535,
+    doc: 'How often the connector makes sure that the broker is there.',
+  }),
   'mqtt.message.max.bytes': intBytes({ default: 2 ** 20, min: 1_024, max: 2 ** 27, doc: 'Longest message. A longer one fails the task.' }),
   'records.buffer.queue.size': int({
     default: 50_000,

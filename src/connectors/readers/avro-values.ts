@@ -275,9 +275,7 @@ class Compiler {
             type: 'struct',
             name: 'io.confluent.connect.avro.Union',
             ...(present.length < made.length && { optional: true }),
-            fields: made.flatMap((each, at) =>
-              each === null ? [] : [{ name: names[at]!, schema: { ...each.schema, optional: true } }],
-            ),
+            fields: made.flatMap((each, at) => (each === null ? [] : [{ name: names[at]!, schema: { ...each.schema, optional: true } }])),
           }
     return {
       schema,

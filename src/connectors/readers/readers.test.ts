@@ -220,7 +220,8 @@ test('damaged and hostile files are errors that say what is wrong', async () => 
     read('avro', avro('{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]}', [0])),
     /contains itself/,
   )
-  const inner = (space: string, type: string) => `{"type":"record","namespace":"${space}","name":"X","fields":[{"name":"v","type":"${type}"}]}`
+  const inner = (space: string, type: string) =>
+    `{"type":"record","namespace":"${space}","name":"X","fields":[{"name":"v","type":"${type}"}]}`
   await assert.rejects(read('avro', avro(`[${inner('a', 'int')},${inner('b', 'string')}]`, [2, 2, 120])), /two branches with the name X/)
   const twice = '{"type":"record","name":"R","fields":[{"name":"v","type":"int"},{"name":"v","type":"string"}]}'
   await assert.rejects(read('avro', avro(twice, [2, 2, 120])), /R of the Avro schema has two fields with the name v/)
