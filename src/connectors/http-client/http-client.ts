@@ -51,14 +51,15 @@ export class HttpClient {
     this.#secure = new HttpsAgent({ keepAlive: true, maxSockets: mostConnections, ...settings.tls })
   }
 
-  /** Throws RetriableError if there is no answer. */
+  /** Throws RetriableError if there is no answer, and Error if it is too long: the next one would be as well. */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     try {
       return await this.#once(request)
     } catch (error) {
       // Neither the query nor the user of the URL: there may be secrets in them.
       const where = `${request.method} ${request.url.origin}${request.url.pathname}`
-      throw new RetriableError(`${where}: ${(error as Error).message}`, { cause: error })
+      const text = `${where}: ${(error as Error).message}`
+      throw error instanceof AnswerTooLong ? new Error(text, { cause: error }) : new RetriableError(text, { cause: error })
     }
   }
 
@@ -87,6 +88,8 @@ export class HttpClient {
   }
 }
 
+class AnswerTooLong extends Error {}
+
 async function bodyOf(response: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
@@ -94,7 +97,7 @@ async function bodyOf(response: IncomingMessage): Promise<Buffer> {
     size += chunk.length
     if (size > mostAnswerBytes) {
       response.destroy()
-      throw new Error(`the answer has more than ${mostAnswerBytes} bytes`)
+      throw new AnswerTooLong(`the answer has more than ${mostAnswerBytes} bytes`)
     }
     chunks.push(chunk)
   }

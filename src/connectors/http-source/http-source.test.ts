@@ -93,7 +93,7 @@ test('the cursor of a page belongs to its last record: a page of which only some
 test('answers that pass are waited for, others fail the task', async t => {
   let answer: { status: number; body?: string; headers?: Record<string, string> } | null = null
   const server = await startServer(t, () => answer)
-  const config = { ...quick, 'http.request.url': server.url, 'http.client.read.timeout.millis': '200' }
+  const config = { ...quick, 'http.request.url': server.url, 'http.client.read.timeout.millis': '1000' }
   const { task, read } = await openSource(httpSource, config)
   await assert.rejects(read(), { name: 'RetriableError' })
   answer = { status: 429, headers: { 'retry-after': '2' } }
@@ -102,6 +102,8 @@ test('answers that pass are waited for, others fail the task', async t => {
   await assert.rejects(read(), { name: 'RetriableError', message: /no JSON/ })
   answer = { status: 304 }
   assert.deepEqual(await read(), [])
+  answer = { status: 200, body: ' '.repeat(16 * 2 ** 20 + 1) }
+  await assert.rejects(read(), { name: 'Error', message: /GET http.*: the answer has more than 16777216 bytes/ })
   answer = { status: 404, body: 'nothing here' }
   await assert.rejects(read(), { name: 'Error', message: /status 404: nothing here/ })
   await task.close()

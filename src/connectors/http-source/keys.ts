@@ -100,7 +100,7 @@ export const keys = {
   'http.response.policy.codes.skip': string({
     default: '300..399',
     check: codesProblem,
-    doc: 'Statuses of answers without records. After all others the task fails; after 408, 425, 429 and 500 to 599 it asks again later.',
+    doc: 'Statuses of answers without records. After all others the task fails, but after 408, 425, 429 and 5xx other than 501 and 505 it asks again later.',
   }),
   'http.timer.interval.millis': ms({ default: 60_000, min: 0, doc: 'How long to wait after an answer without new records.' }),
   'http.timer.catchup.interval.millis': ms({ default: 30_000, min: 0, doc: 'How long to wait after an answer with new records.' }),
