@@ -5,8 +5,7 @@ import { uncompress as snappyUncompress } from 'snappy'
 import { crc32 } from '../../base.ts'
 import { DataError } from '../../connector.ts'
 import { type AvroValueReader, Cursor, compileAvro } from './avro-values.ts'
-import { tooLong } from './lines.ts'
-import { pageValues, type Reader, type ReadValue } from './reader.ts'
+import { pageValues, type Reader, type ReadValue, tooLong } from './reader.ts'
 import { snappyLength } from './snappy.ts'
 
 const inflate = promisify(inflateRaw)

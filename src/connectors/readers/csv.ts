@@ -4,8 +4,7 @@
  */
 import { StringDecoder } from 'node:string_decoder'
 import { type ConnectValue, DataError, type Schema, struct } from '../../connector.ts'
-import { tooLong } from './lines.ts'
-import { pageValues, type Reader, type ReadValue } from './reader.ts'
+import { pageValues, type Reader, type ReadValue, tooLong } from './reader.ts'
 
 type Row = (string | null)[]
 

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { parseLossless } from '../../base.ts'
 import { DataError, type Schema } from '../../connector.ts'
 import { plainValue } from '../values/parsed.ts'
-import { type Pages, pageValues, type Reader, type ReadSettings, type ReadValue } from './reader.ts'
+import { type Pages, pageValues, type Reader, type ReadSettings, type ReadValue, tooLong } from './reader.ts'
 
 const text: Schema = { type: 'string' }
 const binary: Schema = { type: 'bytes' }
@@ -71,10 +71,6 @@ async function* pieces(bytes: AsyncIterable<Buffer>, separator: Buffer, mostByte
     if (rest.length > mostBytes) throw tooLong(mostBytes)
   }
   if (rest.length > 0) yield [rest]
-}
-
-export function tooLong(mostBytes: number): DataError {
-  return new DataError(`a record has more than ${mostBytes} bytes (record.max.bytes)`)
 }
 
 function textOf(bytes: Buffer, line: number): string {

@@ -2,7 +2,7 @@
  * Readers of files: what turns bytes into values, page by page, in bounded memory. A reader is one file that exports one definition; `readers/list.ts` names
  * them. They read what the formats of the sinks write, and what others write in the same formats.
  */
-import type { ConnectValue, Schema } from '../../connector.ts'
+import { type ConnectValue, DataError, type Schema } from '../../connector.ts'
 
 /** A file that does not change while it is read. */
 export interface ReadFile {
@@ -40,3 +40,7 @@ export interface Reader {
 
 /** Of values in one page, about. */
 export const pageValues = 1_000
+
+export function tooLong(mostBytes: number): DataError {
+  return new DataError(`a record has more than ${mostBytes} bytes (record.max.bytes)`)
+}
