@@ -48,7 +48,7 @@ export const sourceKeys = {
     ignoreCase: true,
     doc: 'Whether names of tables and columns are quoted.',
   }),
-  'task.tables': list({ default: '', importance: 'low', doc: 'What the connector gives to each of its tasks. Not to be set.' }),
+  'task.tables': list({ default: '', importance: 'low', doc: 'Set by the connector for each task.' }),
 } as const
 
 export type SourceConfig = ValuesOf<typeof sourceKeys>

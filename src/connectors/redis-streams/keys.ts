@@ -45,7 +45,7 @@ export const keys = {
   }),
   'redis.stream.block': intMs({ default: 100, min: 1, max: 1_000, doc: 'How long one request waits for new entries.' }),
   'batch.size': int({ default: 500, min: 1, max: 100_000, doc: 'How many entries are read at once.' }),
-  'task.streams': list({ default: '', importance: 'low', doc: 'What the connector gives to each of its tasks. Not to be set.' }),
+  'task.streams': list({ default: '', importance: 'low', doc: 'Set by the connector for each task.' }),
 } as const
 
 export type Config = ValuesOf<typeof keys>

@@ -75,8 +75,8 @@ export const keys = {
   }),
   'directory.delim': string({ default: '/', check: notEmpty, doc: 'Between directories.' }),
   'file.delim': string({ default: '+', check: notEmpty, doc: 'Between topic, partition and offset in the names of objects.' }),
-  'task.number': int({ default: 0, min: 0, importance: 'low', doc: 'What the connector gives to each of its tasks. Not to be set.' }),
-  'task.count': int({ default: 1, min: 1, importance: 'low', doc: 'What the connector gives to each of its tasks. Not to be set.' }),
+  'task.number': int({ default: 0, min: 0, importance: 'low', doc: 'Set by the connector for each task.' }),
+  'task.count': int({ default: 1, min: 1, importance: 'low', doc: 'Set by the connector for each task.' }),
 } as const
 
 export type Config = ValuesOf<typeof keys>
