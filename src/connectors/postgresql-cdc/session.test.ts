@@ -8,10 +8,15 @@ import { FakeServer } from './server.testing.ts'
 import { postgresqlCdc } from './source.ts'
 
 const stored = 100n
+const exported = 150n
 
-/** A task that goes on from {@link stored}, and a server whose slot is as far. */
-async function open(work: (task: SourceTask, server: FakeServer) => Promise<void>): Promise<void> {
+/** A task that may go on from {@link stored}, and a server whose slot is as far. It has no tables; a snapshot of it is of {@link exported}. */
+async function open(
+  work: (task: SourceTask, server: FakeServer) => Promise<void>,
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const server: FakeServer = await FakeServer.start(sql => {
+    if (sql.startsWith('CREATE_REPLICATION_SLOT')) return [{ consistent_point: lsnText(exported), snapshot_name: 's' }]
     if (sql.includes('server_version_num')) return [{ version: '150000', level: 'logical' }]
     if (sql.includes('pg_publication')) return [{ all: 't' }]
     if (!sql.includes('from pg_replication_slots s where')) return []
@@ -23,10 +28,10 @@ async function open(work: (task: SourceTask, server: FakeServer) => Promise<void
   const config = {
     ...{ 'database.hostname': '127.0.0.1', 'database.port': String(server.port), 'database.sslmode': 'disable' },
     ...{ 'database.user': 'me', 'database.dbname': 'lab', 'topic.prefix': 'shop', 'poll.interval.ms': '10' },
+    ...more,
   }
   const { task } = await openSource(postgresqlCdc, config, context)
   try {
-    await told(server, 0)
     await work(task, server)
   } finally {
     await task.close()
@@ -68,6 +73,7 @@ async function reconnect(task: SourceTask, server: FakeServer): Promise<void> {
 
 test('what was handed on, but is not committed, is not confirmed to the server by a later session either', () =>
   open(async (task, server) => {
+    await told(server, 0)
     server.send(200n, message(200n))
     await alive(server, 300n)
     assert.equal((await task.poll()).length, 1)
@@ -83,6 +89,7 @@ test('what was handed on, but is not committed, is not confirmed to the server b
 
 test('with nothing that waits to be committed, a session confirms what makes no records, also after another one broke', () =>
   open(async (task, server) => {
+    await told(server, 0)
     server.send(200n, message(200n))
     await alive(server, 300n)
     assert.equal((await task.poll()).length, 1)
@@ -98,3 +105,16 @@ test('with nothing that waits to be committed, a session confirms what makes no 
       'never back',
     )
   }))
+
+test('snapshot.mode=always reads all rows at each start, but not again when only the session breaks', () =>
+  open(
+    async (task, server) => {
+      assert.deepEqual(server.commands, [], 'a snapshot comes first')
+      while (server.commands.length === 0) assert.deepEqual(await task.poll(), [])
+      assert.match(server.commands[0]!, / LOGICAL 0\/96 /)
+      await told(server, 0)
+      await reconnect(task, server)
+      assert.match(server.commands[1]!, / LOGICAL 0\/96 /)
+    },
+    { 'snapshot.mode': 'always' },
+  ))

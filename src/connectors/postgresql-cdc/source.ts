@@ -32,7 +32,9 @@ export const postgresqlCdc = defineSource({
   exactlyOnce: config => config['snapshot.mode'] !== 'always',
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))
-    const task = new ChangeTask(config, context, positionOf, position => Session.open(config, context, position))
+    // Only the offset of another start does not count: a session that breaks goes on where it was.
+    const stored = config['snapshot.mode'] === 'always' ? () => null : positionOf
+    const task = new ChangeTask(config, context, stored, position => Session.open(config, context, position))
     await task.begin()
     return task
   },
