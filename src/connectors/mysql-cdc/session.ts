@@ -28,7 +28,6 @@ export class Session implements ChangeSession<Position> {
   #changes: Changes | null = null
   #binlog: Binlog | null = null
   #beatMs: number
-  #isFinished = false
 
   /** `position`: null: a snapshot is due, if there are any. */
   static async open(config: Config, context: SourceContext, position: Position | null): Promise<Session> {
@@ -59,7 +58,13 @@ export class Session implements ChangeSession<Position> {
     return connection
   }
 
+  /** All rows were read, maybe by an earlier task, and nothing else is wanted. */
+  get #isFinished(): boolean {
+    return this.#config['snapshot.mode'] === 'initial_only' && this.#position !== null
+  }
+
   async #open(): Promise<void> {
+    if (this.#isFinished) return
     const { system, log } = this.#context
     this.#sql = await this.#connect()
     this.#server = await requireBinlog(this.#sql)
@@ -113,15 +118,14 @@ export class Session implements ChangeSession<Position> {
     this.#snapshot = null
     this.#position = { place: this.#snapshotPlace!, rows: 0, records: 0 }
     this.#context.log.info({}, 'the snapshot is done')
-    if (this.#config['snapshot.mode'] === 'initial_only') this.#isFinished = true
-    else await this.#startBinlog()
+    if (!this.#isFinished) await this.#startBinlog()
     return []
   }
 
   async #pollBinlog(): Promise<SourceRecord[]> {
     const out: SourceRecord[] = []
     const [binlog, changes] = [this.#binlog, this.#changes]
-    if (this.#isFinished || binlog === null || changes === null) {
+    if (binlog === null || changes === null) {
       await new Promise<void>(resolve => this.#context.system.timers.after(this.#config['poll.interval.ms'], resolve))
       return out
     }

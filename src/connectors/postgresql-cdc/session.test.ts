@@ -118,3 +118,12 @@ test('snapshot.mode=always reads all rows at each start, but not again when only
     },
     { 'snapshot.mode': 'always' },
   ))
+
+test('snapshot.mode=initial_only reads no changes, also when it is started again', () =>
+  open(
+    async (task, server) => {
+      for (let polls = 3; polls > 0; polls--) assert.deepEqual(await task.poll(), [])
+      assert.deepEqual(server.commands, [])
+    },
+    { 'snapshot.mode': 'initial_only' },
+  ))

@@ -56,7 +56,6 @@ export class Session implements ChangeSession<Position> {
   #slotConfirmed = 0n
   #beatMs: number
   #measuredMs = Number.NEGATIVE_INFINITY
-  #isFinished = false
 
   /** `position`: null: a snapshot is due, if there are any. */
   static async open(config: Config, context: SourceContext, position: Position | null): Promise<Session> {
@@ -83,8 +82,14 @@ export class Session implements ChangeSession<Position> {
     return this.#position
   }
 
+  /** All rows were read, maybe by an earlier task, and nothing else is wanted. */
+  get #isFinished(): boolean {
+    return this.#config['snapshot.mode'] === 'initial_only' && this.#position !== null && this.#position.reading === null
+  }
+
   async #open(): Promise<void> {
     this.#sql = await this.#connect('queries')
+    if (this.#isFinished) return
     this.#serverVersion = await requireLogical(this.#sql)
     const warn = (fields: object, message: string) => this.#context.log.warn(fields, message)
     this.#tables = new Tables(this.#config, new Catalog(this.#sql), postgresSource, warn)
@@ -238,8 +243,7 @@ export class Session implements ChangeSession<Position> {
     this.#snapshot = null
     await this.#snapshotClient?.end()
     this.#context.log.info({}, 'the snapshot is done')
-    if (this.#config['snapshot.mode'] === 'initial_only') this.#isFinished = true
-    else await this.#startStream(await this.#connect('replication'))
+    if (!this.#isFinished) await this.#startStream(await this.#connect('replication'))
     return []
   }
 
