@@ -1,4 +1,5 @@
 /** The task: a session with the server, made anew after each failure from where the last records were handed on. */
+import { pause } from '../../base.ts'
 import { RetriableError, type SourceContext, type SourceRecord, type SourceTask, type Struct, struct } from '../../connector.ts'
 import type { ChangeDataConfig } from './keys.ts'
 
@@ -15,8 +16,17 @@ export interface ChangeSession<P> {
   close(): Promise<void>
 }
 
+export interface TaskConfig extends ChangeDataConfig {
+  readonly 'snapshot.mode': string
+}
+
+/** Whether this `snapshot.mode` begins with the rows that are there. */
+export function readsRows(mode: string): boolean {
+  return mode !== 'no_data' && mode !== 'never'
+}
+
 export class ChangeTask<P> implements SourceTask {
-  readonly #config: ChangeDataConfig
+  readonly #config: TaskConfig
   readonly #context: SourceContext
   readonly #positionOf: (offset: Struct) => P | null
   readonly #openSession: (position: P | null) => Promise<ChangeSession<P>>
@@ -25,11 +35,13 @@ export class ChangeTask<P> implements SourceTask {
   #position: P | null | undefined
   /** All records that were handed on are in Kafka, and so are their offsets. A session that breaks changes nothing about that. */
   #isSafe = true
+  /** Before this time of the monotonic clock no snapshot begins. */
+  readonly #snapshotFromMs: number
   #failures = 0
   #isClosed = false
 
   constructor(
-    config: ChangeDataConfig,
+    config: TaskConfig,
     context: SourceContext,
     positionOf: (offset: Struct) => P | null,
     openSession: (position: P | null) => Promise<ChangeSession<P>>,
@@ -38,12 +50,13 @@ export class ChangeTask<P> implements SourceTask {
     this.#context = context
     this.#positionOf = positionOf
     this.#openSession = openSession
+    this.#snapshotFromMs = context.system.clock.monotonic() + (readsRows(config['snapshot.mode']) ? config['snapshot.delay.ms'] : 0)
   }
 
   /** Connects, so that what is wrong is known at once, and nothing is missed once the task says that it runs. A server that is away is waited for by {@link poll}. */
   async begin(): Promise<void> {
     try {
-      this.#session = await this.#open()
+      if ((await this.#earlyMs()) <= 0) this.#session = await this.#open()
     } catch (error) {
       if (!(error instanceof RetriableError)) throw error
       this.#context.log.warn({ err: error }, 'the database is not there yet')
@@ -52,6 +65,11 @@ export class ChangeTask<P> implements SourceTask {
 
   async poll(): Promise<readonly SourceRecord[]> {
     try {
+      const earlyMs = await this.#earlyMs()
+      if (earlyMs > 0) {
+        await pause(this.#context.system, Math.min(earlyMs, this.#config['poll.interval.ms']), this.#context.signal)
+        return []
+      }
       this.#session ??= await this.#open()
       const records = await this.#session.poll(this.#isSafe)
       if (records.length > 0) this.#isSafe = false
@@ -67,9 +85,14 @@ export class ChangeTask<P> implements SourceTask {
     }
   }
 
+  /** How long to wait until a snapshot that is due may begin. */
+  async #earlyMs(): Promise<number> {
+    if (this.#session !== null || (await this.#begun()) !== null) return 0
+    return this.#snapshotFromMs - this.#context.system.clock.monotonic()
+  }
+
   async #open(): Promise<ChangeSession<P>> {
-    if (this.#position === undefined) this.#position = await this.#stored()
-    const session = await this.#openSession(this.#position)
+    const session = await this.#openSession(await this.#begun())
     if (this.#isClosed) {
       await session.close()
       throw new Error('the task was closed')
@@ -77,9 +100,12 @@ export class ChangeTask<P> implements SourceTask {
     return session
   }
 
-  async #stored(): Promise<P | null> {
+  /** From where to go on. */
+  async #begun(): Promise<P | null> {
+    if (this.#position !== undefined) return this.#position
     const [offset] = await this.#context.storedOffsets([struct([['server', this.#config['topic.prefix']]])])
-    return offset === null || offset === undefined ? null : this.#positionOf(offset)
+    this.#position = offset === null || offset === undefined ? null : this.#positionOf(offset)
+    return this.#position
   }
 
   #thrown(error: unknown): unknown {

@@ -2,7 +2,7 @@
 import type { Connection } from 'mysql2/promise'
 import { RetriableError, type SourceContext, type SourceRecord, struct } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
-import type { ChangeSession } from '../change-data/task.ts'
+import { type ChangeSession, readsRows } from '../change-data/task.ts'
 import { Binlog } from './binlog.ts'
 import { requireBinlog, type Server, tableOf } from './catalog.ts'
 import { Changes, Shapes } from './changes.ts'
@@ -77,8 +77,7 @@ export class Session implements ChangeSession<Position> {
     if (this.#position !== null) return this.#startBinlog()
     const connection = await this.#connect()
     const place = await enterSnapshot(connection, this.#server, this.#config)
-    const mode = this.#config['snapshot.mode']
-    if (mode === 'no_data' || mode === 'never') {
+    if (!readsRows(this.#config['snapshot.mode'])) {
       await ask(connection, 'commit')
       this.#position = { place, rows: 0, records: 0 }
       return this.#startBinlog()

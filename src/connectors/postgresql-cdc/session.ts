@@ -2,7 +2,7 @@
 import type { Client } from 'pg'
 import { type SourceContext, type SourceRecord, type Struct, struct } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
-import type { ChangeSession } from '../change-data/task.ts'
+import { type ChangeSession, readsRows } from '../change-data/task.ts'
 import { Catalog } from './catalog.ts'
 import { Changes } from './changes.ts'
 import { ask, connect } from './connection.ts'
@@ -105,7 +105,7 @@ export class Session implements ChangeSession<Position> {
     }
     if (found?.isLost === true) await dropSlot(this.#sql, this.#config)
     const replication = await this.#connect('replication')
-    if (this.#position === null && mode !== 'no_data' && mode !== 'never') {
+    if (this.#position === null && readsRows(mode)) {
       await this.#beginSnapshot(replication, slot !== null)
       return
     }
