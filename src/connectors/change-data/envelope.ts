@@ -11,8 +11,6 @@ export type Operation = 'r' | 'c' | 'u' | 'd' | 't' | 'm'
 /** Where in a snapshot a record is; `false`: it is of the stream. */
 export type SnapshotMark = 'first' | 'first_in_data_collection' | 'true' | 'last_in_data_collection' | 'last' | 'incremental' | 'false'
 
-export const unavailable = '__debezium_unavailable_value'
-
 export const optionalString: Schema = { type: 'string', optional: true }
 export const optionalInt64: Schema = { type: 'int64', optional: true }
 const string: Schema = { type: 'string' }

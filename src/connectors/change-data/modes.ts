@@ -135,16 +135,14 @@ const variableScale: Schema = {
 }
 
 /** `scale` null: each value has its own. */
-export function decimalType(mode: DecimalMode, precision: number, scale: number | null): ColumnType {
-  if (mode === 'string') return { schema: { type: 'string' }, read: specialName, absent: '0', unavailable }
-  if (mode === 'double') return { schema: { type: 'float64' }, read: Number, absent: 0, unavailable: null }
-  if (scale === null) return { schema: variableScale, read: variable, absent: variable('0'), unavailable: null }
+export function decimalType(mode: DecimalMode, precision: number, scale: number | null): Omit<ColumnType, 'unavailable'> {
+  if (mode === 'string') return { schema: { type: 'string' }, read: specialName, absent: '0' }
+  if (mode === 'double') return { schema: { type: 'float64' }, read: Number, absent: 0 }
+  if (scale === null) return { schema: variableScale, read: variable, absent: variable('0') }
   const plain = decimal(scale)
   const schema = { ...plain, parameters: { ...plain.parameters, 'connect.decimal.precision': String(precision) } }
-  return { schema, read: text => rescaled(parseDecimal(text), scale), absent: new Decimal(0n, scale), unavailable: null }
+  return { schema, read: text => rescaled(parseDecimal(text), scale), absent: new Decimal(0n, scale) }
 }
-
-const unavailable = '__debezium_unavailable_value'
 
 function specialName(text: string): string {
   return { NaN: 'NAN', Infinity: 'POSITIVE_INFINITY', '-Infinity': 'NEGATIVE_INFINITY' }[text] ?? text

@@ -126,7 +126,12 @@ test('a value that was not sent has a stand-in where its type can hold one', () 
   assert.deepEqual(made(arrayOf('text')).unavailable, [mark])
   assert.deepEqual(made(arrayOf('int4')).unavailable, [...Buffer.from(mark)])
   assert.deepEqual(made('hstore', -1, { 'hstore.handling.mode': 'map' }).unavailable, new Map([[mark, mark]]))
-  assert.equal(made('text', -1, { 'unavailable.value.placeholder': 'gone' }).unavailable, 'gone')
+  const gone = { 'unavailable.value.placeholder': 'gone' }
+  assert.equal(made('text', -1, gone).unavailable, 'gone')
+  assert.equal(made('numeric', -1, { ...gone, 'decimal.handling.mode': 'string' }).unavailable, 'gone')
+  assert.equal(made(arrayOf('numeric'), 655_366).unavailable, null, 'bytes are no Decimal')
+  // Ten digits, two of them behind the point.
+  for (const mode of ['precise', 'double']) assert.equal(made('numeric', 655_366, { ...gone, 'decimal.handling.mode': mode }).unavailable, null)
 })
 
 test('a type that is not known is left out, or bytes', () => {

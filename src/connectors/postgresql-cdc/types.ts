@@ -1,5 +1,5 @@
 /** Types of PostgreSQL as schemas and values of records, as Debezium has them. */
-import { type ConnectValue, DataError, Decimal, type Schema, struct } from '../../connector.ts'
+import { type ConnectValue, DataError, Decimal, decimal, logical, type Schema, struct } from '../../connector.ts'
 import {
   binaryType,
   type ColumnType,
@@ -50,13 +50,13 @@ const point: Schema = {
 
 /** null: values of this type are left out. `modifier`: of the column, -1 if it has none. */
 export function typeOf(type: PostgresType, modifier: number, config: Config): ColumnType | null {
-  const made = made_(type, modifier, config)
+  const made = madeOf(type, modifier, config)
   if (made === null) return null
   const placeholder = config['unavailable.value.placeholder']
-  return { ...made, unavailable: made.unavailable !== undefined ? made.unavailable : unavailableFor(made.schema, placeholder) }
+  return { unavailable: unavailableFor(made.schema, placeholder), ...made }
 }
 
-function made_(type: PostgresType, modifier: number, config: Config): Made | null {
+function madeOf(type: PostgresType, modifier: number, config: Config): Made | null {
   if (type.element !== null) return arrayOf(type.element, modifier, config)
   if (type.labels !== null) {
     const schema: Schema = { type: 'string', name: 'io.debezium.data.Enum', version: 1, parameters: { allowed: type.labels.join(',') } }
@@ -95,13 +95,7 @@ function number(name: string, modifier: number, config: Config): Made | null {
       const plain = (text: string) => text.replace(/[^\d.-]/g, '')
       if (mode === 'string') return { schema: { type: 'string' }, read: plain, absent: '0' }
       if (mode === 'double') return { schema: { type: 'float64' }, read: text => Number(plain(text)), absent: 0 }
-      const schema: Schema = {
-        type: 'bytes',
-        name: 'org.apache.kafka.connect.data.Decimal',
-        version: 1,
-        parameters: { scale: String(digits) },
-      }
-      return { schema, read: text => rescaled(parseDecimal(plain(text)), digits), absent: new Decimal(0n, digits) }
+      return { schema: decimal(digits), read: text => rescaled(parseDecimal(plain(text)), digits), absent: new Decimal(0n, digits) }
     }
     default:
       return null
@@ -212,8 +206,9 @@ function arrayOf(element: PostgresType, modifier: number, config: Config): Made 
 }
 
 /** Debezium's stand-ins for values that were not sent, by what their type can hold. */
-function unavailableFor({ type, items }: Schema, placeholder: string): ConnectValue {
+function unavailableFor({ type, name, items }: Schema, placeholder: string): ConnectValue {
   if (type === 'string') return placeholder
+  if (name === logical.decimal || items?.name === logical.decimal) return null
   if (type === 'bytes') return Buffer.from(placeholder)
   if (type !== 'array' || items === undefined) return null
   const bytes = [...Buffer.from(placeholder)]
