@@ -89,8 +89,13 @@ export class Binlog {
   static async start(config: Config, system: System, place: Place, serverId: number, mostBytes: number): Promise<Binlog> {
     const { default: Made } = (await import('@vlasky/zongji')) as unknown as { default: new (options: object) => Zongji }
     const binlog = new Binlog(new Made(optionsOf(config)), system, mostBytes)
-    await binlog.#begin(place, serverId)
-    return binlog
+    try {
+      await binlog.#begin(place, serverId)
+      return binlog
+    } catch (error) {
+      await binlog.close()
+      throw error
+    }
   }
 
   private constructor(zongji: Zongji, system: System, mostBytes: number) {
