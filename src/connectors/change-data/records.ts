@@ -12,16 +12,28 @@ export type Draft = Omit<SourceRecord, 'sourcePartition' | 'sourceOffset' | 'par
 /** The next place in the transaction; null: without metadata. */
 export type NextInTransaction = () => Struct | null
 
+/** Of the offsets of a database. */
+export function sourcePartition(config: ChangeDataConfig): Struct {
+  return struct([['server', config['topic.prefix']]])
+}
+
 export class ChangeRecords<R> {
   readonly #config: ChangeDataConfig
   readonly #now: () => number
   readonly #skipped: ReadonlySet<string>
+  readonly #sourcePartition: Struct
 
   /** `now`: ms since 1970. */
   constructor(config: ChangeDataConfig, now: () => number) {
     this.#config = config
     this.#now = now
     this.#skipped = new Set(config['skipped.operations'])
+    this.#sourcePartition = sourcePartition(config)
+  }
+
+  /** `sourceOffset`: from where to go on after it. */
+  at(draft: Draft, sourceOffset: Struct): SourceRecord {
+    return { ...draft, partition: null, timestampMs: null, sourcePartition: this.#sourcePartition, sourceOffset }
   }
 
   #event(

@@ -18,17 +18,17 @@ async function openedAfter(mode: string, isStored: boolean): Promise<number> {
   const context = new TestContext()
   if (isStored) context.offsets.set(JSON.stringify(struct([['server', 'shop']])), struct([]))
   let openedMs: number | null = null
-  const session = { position: null, poll: async () => [], committed() {}, async end() {}, async close() {} }
+  const open = async () => {
+    openedMs = clock.monotonic()
+  }
+  const session = { position: null, open, poll: async () => [], committed() {}, async end() {}, async close() {} }
   const { clock } = context.system
   const beganMs = clock.monotonic()
   const task = new ChangeTask(
     config,
     context,
     () => 'a position',
-    async () => {
-      openedMs = clock.monotonic()
-      return session
-    },
+    () => session,
   )
   await task.begin()
   while (openedMs === null) assert.deepEqual(await task.poll(), [])

@@ -1,12 +1,15 @@
 /** The task: a session with the server, made anew after each failure from where the last records were handed on. */
 import { pause } from '../../base.ts'
-import { RetriableError, type SourceContext, type SourceRecord, type SourceTask, type Struct, struct } from '../../connector.ts'
+import { RetriableError, type SourceContext, type SourceRecord, type SourceTask, type Struct } from '../../connector.ts'
 import type { ChangeDataConfig } from './keys.ts'
+import { sourcePartition } from './records.ts'
 
 /** Connections to one server, until they break. `P`: how far its changes are done. */
 export interface ChangeSession<P> {
   /** From where to go on after the records that were handed on; null: a snapshot is not done. */
   readonly position: P | null
+  /** Connects. It is closed afterwards, also if this fails. */
+  open(): Promise<void>
   /** `isSafe`: all that was handed on before, by earlier sessions too, is in Kafka. */
   poll(isSafe: boolean): Promise<readonly SourceRecord[]>
   /** What was handed on is in Kafka. */
@@ -29,7 +32,7 @@ export class ChangeTask<P> implements SourceTask {
   readonly #config: TaskConfig
   readonly #context: SourceContext
   readonly #positionOf: (offset: Struct) => P | null
-  readonly #openSession: (position: P | null) => Promise<ChangeSession<P>>
+  readonly #newSession: (position: P | null) => ChangeSession<P>
   #session: ChangeSession<P> | null = null
   /** undefined: not asked for yet; null: there is none, or a snapshot was not finished. */
   #position: P | null | undefined
@@ -40,16 +43,17 @@ export class ChangeTask<P> implements SourceTask {
   #failures = 0
   #isClosed = false
 
+  /** `newSession`: from a position; null: a snapshot is due, if there are any. */
   constructor(
     config: TaskConfig,
     context: SourceContext,
     positionOf: (offset: Struct) => P | null,
-    openSession: (position: P | null) => Promise<ChangeSession<P>>,
+    newSession: (position: P | null) => ChangeSession<P>,
   ) {
     this.#config = config
     this.#context = context
     this.#positionOf = positionOf
-    this.#openSession = openSession
+    this.#newSession = newSession
     this.#snapshotFromMs = context.system.clock.monotonic() + (readsRows(config['snapshot.mode']) ? config['snapshot.delay.ms'] : 0)
   }
 
@@ -92,18 +96,21 @@ export class ChangeTask<P> implements SourceTask {
   }
 
   async #open(): Promise<ChangeSession<P>> {
-    const session = await this.#openSession(await this.#begun())
-    if (this.#isClosed) {
+    const session = this.#newSession(await this.#begun())
+    try {
+      await session.open()
+      if (this.#isClosed) throw new Error('the task was closed')
+      return session
+    } catch (error) {
       await session.close()
-      throw new Error('the task was closed')
+      throw error
     }
-    return session
   }
 
   /** From where to go on. */
   async #begun(): Promise<P | null> {
     if (this.#position !== undefined) return this.#position
-    const [offset] = await this.#context.storedOffsets([struct([['server', this.#config['topic.prefix']]])])
+    const [offset] = await this.#context.storedOffsets([sourcePartition(this.#config)])
     this.#position = offset === null || offset === undefined ? null : this.#positionOf(offset)
     return this.#position
   }

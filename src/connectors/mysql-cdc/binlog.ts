@@ -1,12 +1,12 @@
 /**
  * The binlog, by the library `@vlasky/zongji`, which speaks the protocol of replicas, reads the events of MySQL and MariaDB, and tracks GTIDs.
  *
- * What is not taken yet is bounded: then the socket is not read. What the library says of its place is remembered with each event, because it goes on.
+ * What the library says of its place is remembered with each event, because it goes on.
  */
-
 import type { System } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
-import { fail, optionsOf } from './connection.ts'
+import { FrameQueue } from '../change-data/frames.ts'
+import { failure, optionsOf } from './connection.ts'
 import type { Config } from './keys.ts'
 import type { Place } from './position.ts'
 import type { Raw } from './types.ts'
@@ -35,8 +35,6 @@ export type Frame =
       readonly rows: readonly { readonly before: Cells | null; readonly after: Cells | null }[]
       readonly timestampMs: number
       readonly pos: number
-      /** In the binlog. */
-      readonly bytes: number
     }
   | { readonly kind: 'end'; readonly place: Place }
   /** Another file, between transactions. */
@@ -75,14 +73,7 @@ const ends = /^\s*(?:commit|rollback|xa\s+commit\b.*|xa\s+rollback\b.*)\s*$/is
 
 export class Binlog {
   readonly #zongji: Zongji
-  readonly #system: System
-  readonly #mostBytes: number
-  #frames: { readonly frame: Frame; readonly bytes: number }[] = []
-  #next = 0
-  #bytes = 0
-  #isPaused = false
-  #error: unknown = null
-  #wake: (() => void) | null = null
+  readonly frames: FrameQueue<Frame>
   readonly #described = new Set<number>()
 
   /** Resolves when the stream has begun. */
@@ -100,8 +91,8 @@ export class Binlog {
 
   private constructor(zongji: Zongji, system: System, mostBytes: number) {
     this.#zongji = zongji
-    this.#system = system
-    this.#mostBytes = mostBytes
+    // The library has no connection before it begins and after it has stopped.
+    this.frames = new FrameQueue(system, mostBytes, { pause: () => zongji.connection?.pause(), resume: () => zongji.connection?.resume() })
   }
 
   #begin(place: Place, serverId: number): Promise<void> {
@@ -109,9 +100,8 @@ export class Binlog {
     return new Promise((resolve, reject) => {
       this.#zongji.on('ready', resolve)
       this.#zongji.on('error', error => {
-        this.#error ??= error
-        this.#wakeUp()
-        reject(thrownBy(error))
+        this.frames.end(failure(error))
+        reject(failure(error))
       })
       this.#zongji.on('binlog', event => this.#take(event))
       this.#zongji.start({ serverId, ...where })
@@ -120,14 +110,7 @@ export class Binlog {
 
   #take(event: Event): void {
     const frame = this.#frameOf(event)
-    if (frame === null) return
-    this.#bytes += event.size
-    this.#frames.push({ frame, bytes: event.size })
-    if (this.#bytes > this.#mostBytes && !this.#isPaused) {
-      this.#isPaused = true
-      this.#zongji.connection?.pause()
-    }
-    this.#wakeUp()
+    if (frame !== null) this.frames.push(frame, event.size)
   }
 
   #frameOf(event: Event): Frame | null {
@@ -163,7 +146,6 @@ export class Binlog {
           rows: shown,
           timestampMs: event.timestamp,
           pos: event.nextPosition,
-          bytes: event.size,
         }
       }
       default:
@@ -175,8 +157,9 @@ export class Binlog {
     const id = event.tableId!
     if (this.#described.has(id)) return null
     if (event.hasSelfDescribingMetadata?.() !== true) {
-      this.#error ??= new Error(
-        `the binlog does not describe the columns of ${event.schemaName}.${event.tableName}: binlog_row_metadata was not FULL when it was written`,
+      const table = `${event.schemaName}.${event.tableName}`
+      this.frames.end(
+        new Error(`the binlog does not describe the columns of ${table}: binlog_row_metadata was not FULL when it was written`),
       )
       return null
     }
@@ -190,60 +173,11 @@ export class Binlog {
     return { file: filename, pos: position, gtids: this.#zongji.gtidSet ?? null }
   }
 
-  /** The next one that has arrived; null: none yet. Throws when the stream has ended and all before that was taken. */
-  take(): Frame | null {
-    const found = this.#frames[this.#next]
-    if (found === undefined) {
-      this.#frames = []
-      this.#next = 0
-      if (this.#error !== null) fail(this.#error)
-      return null
-    }
-    this.#next++
-    if (this.#next === 1_024) {
-      this.#frames = this.#frames.slice(this.#next)
-      this.#next = 0
-    }
-    this.#bytes -= found.bytes
-    if (this.#isPaused && this.#bytes <= this.#mostBytes / 2) {
-      this.#isPaused = false
-      this.#zongji.connection?.resume()
-    }
-    return found.frame
-  }
-
-  /** Resolves when there is something to take, or after this time. */
-  arrival(ms: number): Promise<void> {
-    if (this.#next < this.#frames.length || this.#error !== null) return Promise.resolve()
-    return new Promise(resolve => {
-      const timer = this.#system.timers.after(ms, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
-  }
-
-  #wakeUp(): void {
-    const wake = this.#wake
-    this.#wake = null
-    wake?.()
-  }
-
   close(): Promise<void> {
-    this.#error ??= new RetriableError('the reader of the binlog was closed')
-    this.#wakeUp()
+    this.frames.end(new RetriableError('the reader of the binlog was closed'))
     return new Promise(resolve => {
       this.#zongji.on('stopped', resolve)
       this.#zongji.stop()
     })
-  }
-}
-
-function thrownBy(error: unknown): unknown {
-  try {
-    return fail(error)
-  } catch (thrown) {
-    return thrown
   }
 }

@@ -24,7 +24,6 @@ const rows = (
   rows: changes.map(([before, after]) => ({ before: before as never, after: after as never })),
   timestampMs: 1_796_000_000_000,
   pos: 0,
-  bytes: 100,
 })
 const table = (id: number, name: string, primaryKey: readonly number[]): Frame => ({
   kind: 'table',

@@ -1,6 +1,5 @@
 /** What the binlog says as records, each with the offset from where to go on after it. Rows that are done already give none. */
 import type { Schema, SourceRecord, Struct } from '../../connector.ts'
-import { struct } from '../../connector.ts'
 import { CapturedTable, type TableOptions } from '../change-data/captured-table.ts'
 import { type Origin, optionalInt64, optionalString, type SnapshotMark, sourceOf, sourceSchema } from '../change-data/envelope.ts'
 import { keyColumns } from '../change-data/keys.ts'
@@ -102,7 +101,6 @@ export class Changes {
   readonly #shapes: Shapes
   /** As it is now; the binlog does not say which columns may be null. */
   readonly #tableNow: (database: string, name: string) => Promise<Table | null>
-  readonly #sourcePartition: Struct
   readonly #tables = new Map<number, Described>()
   #place: Place
   /** Rows of this transaction. */
@@ -118,7 +116,6 @@ export class Changes {
     this.#tableNow = tableNow
     this.#place = position.place
     this.#done = position
-    this.#sourcePartition = struct([['server', config['topic.prefix']]])
   }
 
   get position(): Position {
@@ -260,7 +257,6 @@ export class Changes {
   }
 
   #add(out: SourceRecord[], draft: Draft, position: Position): void {
-    const sourceOffset = offsetOf(position, this.#seconds, false)
-    out.push({ ...draft, partition: null, timestampMs: null, sourcePartition: this.#sourcePartition, sourceOffset })
+    out.push(this.#shapes.records.at(draft, offsetOf(position, this.#seconds, false)))
   }
 }

@@ -44,16 +44,20 @@ export class LostBinlog extends Error {}
 const passing: ReadonlySet<number> = new Set([1_040, 1_053, 1_129, 1_203, 1_205, 1_213, 1_037, 1_041, 3_169])
 const fatalReading = 1_236
 
-/** Throws what the worker is to make of it. */
 export function fail(error: unknown): never {
-  if (error instanceof RetriableError) throw error
+  throw failure(error)
+}
+
+/** What the worker is to make of it. */
+export function failure(error: unknown): Error {
+  if (error instanceof RetriableError) return error
   const { errno, code = '', sqlState, message } = error as { errno?: number; code?: string; sqlState?: string; message: string }
-  if (errno === fatalReading) throw new LostBinlog(message)
+  if (errno === fatalReading) return new LostBinlog(message)
   // Only errors of the server have a state; the others are of the connection.
   if (sqlState === undefined && (code !== '' || /connection|closed|timeout/i.test(message)))
-    throw new RetriableError(`the database is away: ${message || code}`, { cause: error })
-  if (errno !== undefined && passing.has(errno)) throw new RetriableError(message, { cause: error })
-  throw error instanceof Error ? error : new Error(String(error))
+    return new RetriableError(`the database is away: ${message || code}`, { cause: error })
+  if (errno !== undefined && passing.has(errno)) return new RetriableError(message, { cause: error })
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 export type Row = Readonly<Record<string, unknown>>

@@ -1,19 +1,17 @@
 /** Connections to one server, from the first look at it until they break: a snapshot if one is due, then the binlog. */
 import type { Connection } from 'mysql2/promise'
-import { RetriableError, type SourceContext, type SourceRecord, struct } from '../../connector.ts'
+import { pause } from '../../base.ts'
+import { RetriableError, type SourceContext, type SourceRecord } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
+import { queueBytes, RecordStream } from '../change-data/record-stream.ts'
 import { type ChangeSession, readsRows } from '../change-data/task.ts'
-import { Binlog } from './binlog.ts'
+import { Binlog, type Frame } from './binlog.ts'
 import { requireBinlog, type Server, tableOf } from './catalog.ts'
 import { Changes, Shapes } from './changes.ts'
 import { ask, connect, LostBinlog } from './connection.ts'
 import type { Config } from './keys.ts'
 import type { Place, Position } from './position.ts'
 import { enterSnapshot, readSnapshot } from './snapshot.ts'
-
-const defaultQueueBytes = 4_194_304
-/** Of changes that are handed on together. */
-const mostAtOnceBytes = 4_194_304
 
 export class Session implements ChangeSession<Position> {
   readonly #config: Config
@@ -27,25 +25,12 @@ export class Session implements ChangeSession<Position> {
   #snapshotPlace: Place | null = null
   #changes: Changes | null = null
   #binlog: Binlog | null = null
-  #beatMs: number
+  #stream: RecordStream<Frame> | null = null
 
-  /** `position`: null: a snapshot is due, if there are any. */
-  static async open(config: Config, context: SourceContext, position: Position | null): Promise<Session> {
-    const session = new Session(config, context, position)
-    try {
-      await session.#open()
-      return session
-    } catch (error) {
-      await session.close()
-      throw error
-    }
-  }
-
-  private constructor(config: Config, context: SourceContext, position: Position | null) {
+  constructor(config: Config, context: SourceContext, position: Position | null) {
     this.#config = config
     this.#context = context
     this.#position = position
-    this.#beatMs = context.system.clock.monotonic()
   }
 
   get position(): Position | null {
@@ -63,7 +48,7 @@ export class Session implements ChangeSession<Position> {
     return this.#config['snapshot.mode'] === 'initial_only' && this.#position !== null
   }
 
-  async #open(): Promise<void> {
+  async open(): Promise<void> {
     if (this.#isFinished) return
     const { system, log } = this.#context
     this.#sql = await this.#connect()
@@ -87,16 +72,16 @@ export class Session implements ChangeSession<Position> {
     this.#snapshot = readSnapshot({
       ...{ connection, config: this.#config, shapes: this.#shapes, place, system },
       isRead: included(this.#config['snapshot.include.collection.list'], []),
-      sourcePartition: struct([['server', this.#config['topic.prefix']]]),
     })
   }
 
   async #startBinlog(): Promise<void> {
     const position = this.#position!
-    const mostBytes = this.#config['max.queue.size.in.bytes'] || defaultQueueBytes
+    const { system } = this.#context
     const id = this.#config['database.server.id'] || serverIdOf(this.#config['topic.prefix'])
-    this.#binlog = await Binlog.start(this.#config, this.#context.system, position.place, id, mostBytes)
+    this.#binlog = await Binlog.start(this.#config, system, position.place, id, queueBytes(this.#config))
     this.#changes = new Changes(this.#config, this.#shapes, (database, name) => tableOf(this.#sql, database, name), position)
+    this.#stream = new RecordStream(this.#config, system, this.#binlog.frames, this.#changes, sql => ask(this.#sql, sql))
     this.#context.log.info({ ...position.place }, 'the stream of changes begins')
   }
 
@@ -122,40 +107,17 @@ export class Session implements ChangeSession<Position> {
   }
 
   async #pollBinlog(): Promise<SourceRecord[]> {
-    const out: SourceRecord[] = []
-    const [binlog, changes] = [this.#binlog, this.#changes]
-    if (binlog === null || changes === null) {
-      await new Promise<void>(resolve => this.#context.system.timers.after(this.#config['poll.interval.ms'], resolve))
-      return out
+    const { system } = this.#context
+    const [stream, changes] = [this.#stream, this.#changes]
+    if (stream === null || changes === null) {
+      await pause(system, this.#config['poll.interval.ms'], this.#context.signal)
+      return []
     }
-    const most = this.#config['max.batch.size']
-    let bytes = 0
-    for (let frame = binlog.take(); ; frame = binlog.take()) {
-      if (frame === null) {
-        if (out.length > 0) break
-        await binlog.arrival(Math.min(1_000, this.#config['poll.interval.ms']))
-        frame = binlog.take()
-        if (frame === null) break
-      }
-      await changes.take(frame, out)
-      if (frame.kind === 'rows') bytes += frame.bytes
-      if (out.length >= most || bytes >= mostAtOnceBytes) break
-    }
-    await this.#beat(changes, out)
+    const records = await stream.poll()
     this.#position = changes.position
-    if (changes.seconds !== null && out.length > 0)
-      this.#context.gauge('binlog_lag_ms', Math.max(0, this.#context.system.clock.now() - changes.seconds * 1_000))
-    return out
-  }
-
-  async #beat(changes: Changes, out: SourceRecord[]): Promise<void> {
-    const interval = this.#config['heartbeat.interval.ms']
-    const now = this.#context.system.clock.monotonic()
-    if (interval === 0 || now - this.#beatMs < interval) return
-    this.#beatMs = now
-    const query = this.#config['heartbeat.action.query']
-    if (query !== '') await ask(this.#sql, query)
-    changes.heartbeat(out)
+    if (changes.seconds !== null && records.length > 0)
+      this.#context.gauge('binlog_lag_ms', Math.max(0, system.clock.now() - changes.seconds * 1_000))
+    return records
   }
 
   /** The server need not know. */

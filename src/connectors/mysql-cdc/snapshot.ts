@@ -2,8 +2,8 @@
 import type { Readable } from 'node:stream'
 import type { Connection } from 'mysql2/promise'
 import type { System } from '../../base.ts'
-import type { SourceRecord, Struct } from '../../connector.ts'
-import type { SnapshotMark } from '../change-data/envelope.ts'
+import type { SourceRecord } from '../../connector.ts'
+import { type RowBatches, snapshotRecords } from '../change-data/snapshot.ts'
 import { type Server, type Table, tableOf, tables } from './catalog.ts'
 import type { Shapes } from './changes.ts'
 import { ask, fail, quoted } from './connection.ts'
@@ -42,59 +42,38 @@ export interface SnapshotOptions {
   readonly place: Place
   readonly system: System
   isRead(name: string): boolean
-  readonly sourcePartition: Struct
+}
+
+interface ReadTable {
+  readonly table: Table
+  readonly captured: ReturnType<Shapes['table']>
 }
 
 /** Of a connection that has entered it. Batches of records; the last one ends the snapshot. */
-export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<SourceRecord[]> {
-  const { connection, shapes, place, system } = options
+export function readSnapshot(options: SnapshotOptions): AsyncGenerator<SourceRecord[]> {
+  const { shapes, place, system } = options
+  const { file, pos } = place
   const micros = BigInt(Math.floor(system.clock.now())) * 1_000n
-  /** Each row waits for the next one, which tells whether it is the last of its table. */
-  let held: { table: Table; captured: ReturnType<Shapes['table']>; row: (Raw | null)[]; isFirst: boolean } | null = null
-  let isVeryFirst = true
-  const made = (isLastOfTable: boolean, isLast: boolean): SourceRecord => {
-    const { table, captured, row, isFirst } = held!
-    const snapshot: SnapshotMark = isLast
-      ? 'last'
-      : isVeryFirst
-        ? 'first'
-        : isFirst
-          ? 'first_in_data_collection'
-          : isLastOfTable
-            ? 'last_in_data_collection'
-            : 'true'
-    isVeryFirst = false
-    const { file, pos } = place
-    const source = shapes.source({ database: table.database, table: table.name, micros, snapshot, gtid: null, file, pos, row: 0 })
-    const sourceOffset = offsetOf({ place, rows: 0, records: 0 }, null, !isLast)
-    return {
-      ...shapes.records.read(captured, row, source),
-      partition: null,
-      timestampMs: null,
-      sourcePartition: options.sourcePartition,
-      sourceOffset,
-    }
-  }
+  return snapshotRecords(batchesOf(options), ({ table: { database, name }, captured }, row, snapshot) => {
+    const source = shapes.source({ database, table: name, micros, snapshot, gtid: null, file, pos, row: 0 })
+    return shapes.records.at(
+      shapes.records.read(captured, row, source),
+      offsetOf({ place, rows: 0, records: 0 }, null, snapshot !== 'last'),
+    )
+  })
+}
+
+async function* batchesOf({ connection, config, shapes, isRead }: SnapshotOptions): RowBatches<ReadTable, (Raw | null)[]> {
   for (const { database, name } of await tables(connection)) {
-    if (!shapes.isCaptured(database, name) || !options.isRead(`${database}.${name}`)) continue
-    const table = await tableOf(connection, database, name)
-    if (table === null) continue
+    if (!shapes.isCaptured(database, name) || !isRead(`${database}.${name}`)) continue
+    const found = await tableOf(connection, database, name)
+    if (found === null) continue
     // Others would be read for nothing.
-    const columns = table.columns.filter(column => typeOf(column.type, options.config) !== null)
-    const captured = shapes.table(database, name, columns, table.key)
-    let isFirst = true
-    for await (const rows of rowsOf(connection, { ...table, columns })) {
-      const batch: SourceRecord[] = []
-      for (const row of rows) {
-        if (held !== null) batch.push(made(isFirst, false))
-        held = { table, captured, row, isFirst }
-        isFirst = false
-      }
-      if (batch.length > 0) yield batch
-    }
+    const columns = found.columns.filter(column => typeOf(column.type, config) !== null)
+    const table = { table: { ...found, columns }, captured: shapes.table(database, name, columns, found.key) }
+    for await (const rows of rowsOf(connection, table.table)) yield { table, rows }
   }
   await ask(connection, 'commit')
-  yield held === null ? [] : [made(true, true)]
 }
 
 const batchRows = 1_000

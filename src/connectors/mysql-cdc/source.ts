@@ -36,7 +36,7 @@ export const mysqlCdc = defineSource({
   exactlyOnce: () => true,
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))
-    const task = new ChangeTask(config, context, positionOf, position => Session.open(config, context, position))
+    const task = new ChangeTask(config, context, positionOf, position => new Session(config, context, position))
     await task.begin()
     return task
   },

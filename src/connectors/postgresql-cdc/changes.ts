@@ -1,6 +1,6 @@
 /** What the slot sends as records, each with the offset from where to go on after it. Changes that are done already give none. */
 import { MalformedInput } from '../../base.ts'
-import { type SourceRecord, type Struct, struct } from '../../connector.ts'
+import type { SourceRecord } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
 import type { Draft, NextInTransaction } from '../change-data/records.ts'
 import { TransactionEvents } from '../change-data/transactions.ts'
@@ -57,7 +57,6 @@ export class Changes {
   readonly #tables: Tables
   readonly #records: Records
   readonly #isPrefix: (prefix: string) => boolean
-  readonly #sourcePartition: Struct
   readonly #relations = new Map<number, Described>()
   readonly #listener: Listener
   #position: Position
@@ -75,7 +74,6 @@ export class Changes {
     this.#records = records
     this.#position = this.#resumed = position
     this.#isPrefix = included(config['message.prefix.include.list'], config['message.prefix.exclude.list'])
-    this.#sourcePartition = struct([['server', config['topic.prefix']]])
   }
 
   get position(): Position {
@@ -242,12 +240,6 @@ export class Changes {
 
   #add(out: SourceRecord[], draft: Draft, position: Position, reading: Reading | null = this.#listener.reading): void {
     const begin = this.#transaction?.begin ?? null
-    out.push({
-      ...draft,
-      partition: null,
-      timestampMs: null,
-      sourcePartition: this.#sourcePartition,
-      sourceOffset: offsetOf({ ...position, reading }, begin?.xid ?? null, begin?.committedMicros ?? null),
-    })
+    out.push(this.#records.at(draft, offsetOf({ ...position, reading }, begin?.xid ?? null, begin?.committedMicros ?? null)))
   }
 }

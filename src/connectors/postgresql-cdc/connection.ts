@@ -81,16 +81,20 @@ const passing = /^(?:08|53|57|58|40|55006|55P03|25P0[34])/
 
 const noTls = /does not support SSL/
 
-/** Throws what the worker is to make of it. */
 export function fail(error: unknown): never {
-  if (error instanceof RetriableError) throw error
+  throw failure(error)
+}
+
+/** What the worker is to make of it. */
+export function failure(error: unknown): Error {
+  if (error instanceof RetriableError) return error
   const { code = '', severity, message } = error as { code?: string; severity?: string; message: string }
-  if (noTls.test(message)) throw new Error(`${message}; database.sslmode=prefer or disable goes without`, { cause: error })
+  if (noTls.test(message)) return new Error(`${message}; database.sslmode=prefer or disable goes without`, { cause: error })
   // Only errors of the server have a severity; the others are of the connection.
   if (severity === undefined && error instanceof Error && (code !== '' || /connection|timeout|socket|terminated|closed/i.test(message)))
-    throw new RetriableError(`PostgreSQL is away: ${message || code}`, { cause: error })
-  if (severity !== undefined && passing.test(code)) throw new RetriableError(`PostgreSQL: ${message}`, { cause: error })
-  throw error instanceof Error ? error : new Error(String(error))
+    return new RetriableError(`PostgreSQL is away: ${message || code}`, { cause: error })
+  if (severity !== undefined && passing.test(code)) return new RetriableError(`PostgreSQL: ${message}`, { cause: error })
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 export type Row = Readonly<Record<string, unknown>>

@@ -12,7 +12,7 @@ import { unchanged } from '../change-data/captured-table.ts'
 import type { Draft } from '../change-data/records.ts'
 import { ask, askText, literal, quoted } from './connection.ts'
 import type { Cell } from './pgoutput.ts'
-import type { Reading } from './position.ts'
+import { type Reading, unread } from './position.ts'
 import { greatestKey, keyCells, type SnapshotTable } from './snapshot.ts'
 
 export const markPrefix = 'millrace-snapshot'
@@ -64,7 +64,7 @@ export class IncrementalSnapshot {
     const { tables: waiting = [] } = this.#reading ?? {}
     const added = tables.filter(({ name }) => !waiting.some(each => each.name === name))
     if (added.length === 0) return
-    this.#reading = { ...(this.#reading ?? nothing), tables: [...waiting, ...added] }
+    this.#reading = { ...(this.#reading ?? unread), tables: [...waiting, ...added] }
   }
 
   /** `names` null: all. */
@@ -74,7 +74,7 @@ export class IncrementalSnapshot {
     const left = names === null ? [] : reading.tables.filter(({ name }) => !names(name))
     const isCurrentLeft = left[0] === reading.tables[0]
     if (!isCurrentLeft) this.#chunk = null
-    this.#reading = left.length === 0 ? null : isCurrentLeft ? { ...reading, tables: left } : { ...nothing, tables: left }
+    this.#reading = left.length === 0 ? null : isCurrentLeft ? { ...reading, tables: left } : { ...unread, tables: left }
   }
 
   pause(isPaused: boolean): void {
@@ -188,11 +188,9 @@ export class IncrementalSnapshot {
   }
 }
 
-const nothing: Reading = { tables: [], after: null, upTo: null, again: [], isEnd: false, isPaused: false }
-
 /** The tables that follow; null: none. */
 function next({ tables, isPaused }: Reading): Reading | null {
-  return tables.length <= 1 ? null : { ...nothing, tables: tables.slice(1), isPaused }
+  return tables.length <= 1 ? null : { ...unread, tables: tables.slice(1), isPaused }
 }
 
 function keyText(cells: readonly (string | null)[]): string {

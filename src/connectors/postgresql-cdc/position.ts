@@ -38,6 +38,9 @@ export interface Reading {
   readonly isPaused: boolean
 }
 
+/** Of no table. */
+export const unread: Reading = { tables: [], after: null, upTo: null, again: [], isEnd: false, isPaused: false }
+
 export interface Within {
   /** The LSN of the transaction's commit; null: the first one that is sent (of Debezium's offsets, which do not tell). */
   readonly transaction: bigint | null

@@ -1,5 +1,5 @@
 /** Records of changes, snapshots, transactions, messages and heartbeats of PostgreSQL, as Debezium makes them. */
-import type { Schema, Struct } from '../../connector.ts'
+import type { Schema, SourceRecord, Struct } from '../../connector.ts'
 import { struct } from '../../connector.ts'
 import type { CapturedTable } from '../change-data/captured-table.ts'
 import {
@@ -112,6 +112,10 @@ export class Records {
       value,
       headers: [],
     }
+  }
+
+  at(draft: Draft, sourceOffset: Struct): SourceRecord {
+    return this.#changes.at(draft, sourceOffset)
   }
 
   /** Begin or end. */

@@ -44,9 +44,9 @@ async function open(
 /** The next one, within a second. */
 async function next(stream: ReplicationStream) {
   for (let left = 100; left > 0; left--) {
-    const frame = stream.take()
+    const frame = stream.frames.take()
     if (frame !== null) return frame
-    await stream.arrival(10)
+    await stream.frames.arrival(10)
   }
   throw new Error('nothing has come')
 }
@@ -95,7 +95,7 @@ test('what nobody takes is not read: the server waits, and still hears that some
 test('a stream that ends gives what it has, and then an error that passes', () =>
   open(async (stream, server) => {
     server.send(5n, Buffer.from('one'))
-    await stream.arrival(1_000)
+    await stream.frames.arrival(1_000)
     server.drop()
     assert.equal((await next(stream)).kind, 'data')
     await assert.rejects(async () => {
@@ -115,8 +115,8 @@ test('a stream from which nobody takes anything ends, so that the server can shu
     async (stream, server) => {
       server.send(5n, Buffer.from('one'))
       await server.ended()
-      assert.equal(stream.take()?.kind, 'data')
-      assert.throws(() => stream.take(), RetriableError)
+      assert.equal(stream.frames.take()?.kind, 'data')
+      assert.throws(() => stream.frames.take(), RetriableError)
     },
     { idleMs: 50 },
   ))

@@ -3,12 +3,13 @@
  * (https://www.postgresql.org/docs/current/protocol-replication.html).
  *
  * `pg-logical-replication`, the library for this, tells the server that everything is safe that it has received, and queues without a bound; so this is
- * written here. What is not taken yet is bounded: then the socket is not read, and the server waits. The server is told only what {@link confirm} says.
+ * written here. The server is told only what {@link confirm} says.
  */
 import type { Client } from 'pg'
 import { ByteReader, MalformedInput, type System, type Timer } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
-import { fail, literal, quoted } from './connection.ts'
+import { FrameQueue } from '../change-data/frames.ts'
+import { failure, literal, quoted } from './connection.ts'
 import { lsnText } from './lsn.ts'
 
 export type Frame =
@@ -47,17 +48,10 @@ export class ReplicationStream {
   readonly #wire: Wire
   readonly #system: System
   readonly #options: StreamOptions
-  #frames: Frame[] = []
-  #next = 0
-  #bytes = 0
-  #isPaused = false
+  readonly frames: FrameQueue<Frame>
   #received: bigint
   #confirmed: bigint
-  #error: unknown = null
-  #wake: (() => void) | null = null
   #timer: Timer | null = null
-  #isClosed = false
-  #takenMs: number
 
   /** Takes the client. Resolves when the stream has begun. */
   static async start(client: Client, system: System, options: StreamOptions): Promise<ReplicationStream> {
@@ -73,7 +67,7 @@ export class ReplicationStream {
     this.#options = options
     this.#received = options.from
     this.#confirmed = options.confirmed
-    this.#takenMs = system.clock.monotonic()
+    this.frames = new FrameQueue(system, options.mostBytes, this.#wire.stream)
   }
 
   #begin(): Promise<void> {
@@ -96,7 +90,7 @@ export class ReplicationStream {
         () => this.#end(new Error('the connection was closed by the server')),
         error => {
           this.#end(error)
-          reject(asThrown(error))
+          reject(failure(error))
         },
       )
     })
@@ -118,58 +112,15 @@ export class ReplicationStream {
       reader.skip(8)
       const wantsReply = reader.readBool()
       if (lsn > this.#received) this.#received = lsn
-      if (this.#frames.at(-1)?.kind === 'alive' && this.#next < this.#frames.length) this.#frames.pop()
-      this.#frames.push({ kind: 'alive', lsn })
+      this.frames.push({ kind: 'alive', lsn }, 0, last => last.kind === 'alive')
       if (wantsReply) this.#sendStatus()
     } else if (kind === 'w') {
       reader.skip(16)
       // The buffer is the parser's, which will use it again.
       const body = Buffer.from(reader.readSlice(reader.remaining))
       if (lsn > this.#received) this.#received = lsn
-      this.#bytes += body.length
-      this.#frames.push({ kind: 'data', lsn, body })
-      if (this.#bytes > this.#options.mostBytes && !this.#isPaused) {
-        this.#isPaused = true
-        this.#wire.stream.pause()
-      }
+      this.frames.push({ kind: 'data', lsn, body }, body.length)
     } else throw new MalformedInput(`the replication stream has no message "${kind}"`)
-    this.#wakeUp()
-  }
-
-  /** The next one that has arrived; null: none yet. Throws when the stream has ended and all before that was taken. */
-  take(): Frame | null {
-    this.#takenMs = this.#system.clock.monotonic()
-    const frame = this.#frames[this.#next]
-    if (frame === undefined) {
-      this.#frames = []
-      this.#next = 0
-      if (this.#error !== null) fail(this.#error)
-      return null
-    }
-    this.#next++
-    // Shifting each would move all the others.
-    if (this.#next === 1_024) {
-      this.#frames = this.#frames.slice(this.#next)
-      this.#next = 0
-    }
-    if (frame.kind === 'data') this.#bytes -= frame.body.length
-    if (this.#isPaused && this.#bytes <= this.#options.mostBytes / 2) {
-      this.#isPaused = false
-      this.#wire.stream.resume()
-    }
-    return frame
-  }
-
-  /** Resolves when there is something to take, or after this time. */
-  arrival(ms: number): Promise<void> {
-    if (this.#next < this.#frames.length || this.#error !== null || this.#isClosed) return Promise.resolve()
-    return new Promise(resolve => {
-      const timer = this.#system.timers.after(ms, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
   }
 
   /** All before this position is safe: the server need not send it again, and may drop its WAL. */
@@ -179,14 +130,10 @@ export class ReplicationStream {
     this.#sendStatus()
   }
 
-  get confirmed(): bigint {
-    return this.#confirmed
-  }
-
   /** From time to time also when there is nothing new, so that the server does not take us for dead. */
   #sendStatus(): void {
-    if (this.#isClosed || this.#error !== null) return
-    if (this.#system.clock.monotonic() - this.#takenMs > this.#options.idleMs) {
+    if (this.frames.isEnded) return
+    if (this.frames.idleMs > this.#options.idleMs) {
       this.#end(new RetriableError('nobody has asked for changes for a while; the stream is begun anew'))
       void this.close()
       return
@@ -203,31 +150,12 @@ export class ReplicationStream {
   }
 
   #end(error: unknown): void {
-    this.#error ??= error
+    this.frames.end(failure(error))
     this.#timer?.cancel()
-    this.#wakeUp()
-  }
-
-  #wakeUp(): void {
-    const wake = this.#wake
-    this.#wake = null
-    wake?.()
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#timer?.cancel()
-    this.#wakeUp()
-    // A socket that is not read does not see that it was closed.
-    if (this.#isPaused) this.#wire.stream.resume()
+    this.#end(new RetriableError('the stream was closed'))
     await this.#client.end().catch(() => {}) // it may be gone
-  }
-}
-
-function asThrown(error: unknown): unknown {
-  try {
-    return fail(error)
-  } catch (thrown) {
-    return thrown
   }
 }

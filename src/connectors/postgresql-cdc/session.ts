@@ -1,7 +1,9 @@
 /** Connections to one server, from the first look at its slot until they break: a snapshot if one is due, then the stream. */
 import type { Client } from 'pg'
-import { type SourceContext, type SourceRecord, type Struct, struct } from '../../connector.ts'
+import { pause } from '../../base.ts'
+import type { SourceContext, SourceRecord, Struct } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
+import { queueBytes, RecordStream } from '../change-data/record-stream.ts'
 import { type ChangeSession, readsRows } from '../change-data/task.ts'
 import { Catalog } from './catalog.ts'
 import { Changes } from './changes.ts'
@@ -12,7 +14,7 @@ import { lsnText } from './lsn.ts'
 import type { Cell } from './pgoutput.ts'
 import { offsetOf, type Position, positionOf, type Reading, start } from './position.ts'
 import { postgresSource, Records } from './records.ts'
-import { ReplicationStream } from './replication.ts'
+import { type Frame, ReplicationStream } from './replication.ts'
 import { obey } from './signals.ts'
 import {
   createPassingSlot,
@@ -31,10 +33,7 @@ import { Tables } from './tables.ts'
 const version = 'millrace'
 /** The first that sends logical messages, which incremental snapshots need. */
 const messagesSince = 140_000
-const defaultQueueBytes = 4_194_304
 const idleMs = 60_000
-/** Of changes that are handed on together. */
-const mostAtOnceBytes = 4_194_304
 
 export class Session implements ChangeSession<Position> {
   readonly #config: Config
@@ -51,33 +50,19 @@ export class Session implements ChangeSession<Position> {
   #incremental: IncrementalSnapshot | null = null
   /** What was left to read when records were last safe. */
   #safeReading: Reading | null = null
-  #stream: ReplicationStream | null = null
+  #replication: ReplicationStream | null = null
+  #stream: RecordStream<Frame> | null = null
   /** Up to where the slot was confirmed when the session began; 0: it is new. */
   #slotConfirmed = 0n
-  #beatMs: number
   #measuredMs = Number.NEGATIVE_INFINITY
 
-  /** `position`: null: a snapshot is due, if there are any. */
-  static async open(config: Config, context: SourceContext, position: Position | null): Promise<Session> {
-    const session = new Session(config, context, position)
-    try {
-      await session.#open()
-      return session
-    } catch (error) {
-      await session.close()
-      throw error
-    }
-  }
-
-  private constructor(config: Config, context: SourceContext, position: Position | null) {
+  constructor(config: Config, context: SourceContext, position: Position | null) {
     this.#config = config
     this.#context = context
     this.#position = position
     this.#records = new Records(config, version, () => context.system.clock.now())
-    this.#beatMs = context.system.clock.monotonic()
   }
 
-  /** From where to go on after the records that were handed on; null: the snapshot is not done. */
   get position(): Position | null {
     return this.#position
   }
@@ -87,7 +72,7 @@ export class Session implements ChangeSession<Position> {
     return this.#config['snapshot.mode'] === 'initial_only' && this.#position !== null && this.#position.reading === null
   }
 
-  async #open(): Promise<void> {
+  async open(): Promise<void> {
     this.#sql = await this.#connect('queries')
     if (this.#isFinished) return
     this.#serverVersion = await requireLogical(this.#sql)
@@ -162,26 +147,27 @@ export class Session implements ChangeSession<Position> {
     yield* readSnapshot({
       ...{ client, exported, tables, records: this.#records, micros, offset },
       mostRows: this.#config['snapshot.fetch.size'],
-      sourcePartition: struct([['server', this.#config['topic.prefix']]]),
     })
     this.#position = after
   }
 
   async #startStream(client: Client): Promise<void> {
     const position = this.#position!
-    this.#stream = await ReplicationStream.start(client, this.#context.system, {
+    const { system } = this.#context
+    const replication = await ReplicationStream.start(client, system, {
       slot: this.#config['slot.name'],
       publication: this.#config['publication.name'],
       from: position.commit,
       confirmed: this.#slotConfirmed,
       logicalMessages: this.#serverVersion >= messagesSince,
-      mostBytes: this.#config['max.queue.size.in.bytes'] || defaultQueueBytes,
+      mostBytes: queueBytes(this.#config),
       statusMs: this.#config['status.update.interval.ms'],
       idleMs,
     })
+    this.#replication = replication
     const incremental = this.#incrementalSnapshot(position)
     this.#incremental = incremental
-    this.#changes = new Changes(this.#config, this.#tables, this.#records, position, {
+    const changes = new Changes(this.#config, this.#tables, this.#records, position, {
       get reading() {
         return incremental.reading
       },
@@ -192,6 +178,8 @@ export class Session implements ChangeSession<Position> {
       sent: xid => incremental.sent(xid),
       signal: (columns, cells) => this.#signal(incremental, columns, cells),
     })
+    this.#changes = changes
+    this.#stream = new RecordStream(this.#config, system, replication.frames, changes, sql => ask(this.#sql, sql))
     this.#context.log.info({ lsn: lsnText(position.commit) }, 'the stream of changes begins')
   }
 
@@ -248,43 +236,15 @@ export class Session implements ChangeSession<Position> {
   }
 
   async #pollStream(): Promise<SourceRecord[]> {
-    const out: SourceRecord[] = []
     const [stream, changes] = [this.#stream, this.#changes]
     if (this.#isFinished || stream === null || changes === null) {
-      await this.#wait(this.#config['poll.interval.ms'])
-      return out
+      await pause(this.#context.system, this.#config['poll.interval.ms'], this.#context.signal)
+      return []
     }
     await this.#incremental?.step()
-    const most = this.#config['max.batch.size']
-    let bytes = 0
-    for (let frame = stream.take(); ; frame = stream.take()) {
-      if (frame === null) {
-        if (out.length > 0) break
-        await stream.arrival(Math.min(1_000, this.#config['poll.interval.ms']))
-        frame = stream.take()
-        if (frame === null) break
-      }
-      await changes.take(frame, out)
-      if (frame.kind === 'data') bytes += frame.body.length
-      if (out.length >= most || bytes >= mostAtOnceBytes) break
-    }
-    await this.#beat(changes, out)
+    const records = await stream.poll()
     this.#position = changes.position
-    return out
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise(resolve => this.#context.system.timers.after(ms, resolve))
-  }
-
-  async #beat(changes: Changes, out: SourceRecord[]): Promise<void> {
-    const interval = this.#config['heartbeat.interval.ms']
-    const now = this.#context.system.clock.monotonic()
-    if (interval === 0 || now - this.#beatMs < interval) return
-    this.#beatMs = now
-    const query = this.#config['heartbeat.action.query']
-    if (query !== '') await ask(this.#sql, query)
-    changes.heartbeat(out)
+    return records
   }
 
   /** How much WAL the slot keeps. */
@@ -309,19 +269,19 @@ export class Session implements ChangeSession<Position> {
 
   /** The server must not hear it sooner: what an aborted transaction of Kafka held would not be sent again. */
   #confirm(): void {
-    if (this.#position !== null && this.#config['flush.lsn.source']) this.#stream?.confirm(this.#position.commit)
+    if (this.#position !== null && this.#config['flush.lsn.source']) this.#replication?.confirm(this.#position.commit)
   }
 
   /** In order: the task will not go on soon. */
   async end(): Promise<void> {
     if (!this.#config['slot.drop.on.stop']) return
-    await this.#stream?.close()
+    await this.#replication?.close()
     await dropSlot(this.#sql, this.#config).catch(error => this.#context.log.warn({ err: error }, 'the slot could not be dropped'))
   }
 
   async close(): Promise<void> {
-    await this.#stream?.close()
-    this.#stream = null
+    await this.#replication?.close()
+    this.#replication = null
     await Promise.all(this.#clients.map(client => client.end().catch(() => {}))) // it may be gone
   }
 }

@@ -2,11 +2,10 @@
 import type { Client } from 'pg'
 import type { SourceRecord, Struct } from '../../connector.ts'
 import type { CapturedTable } from '../change-data/captured-table.ts'
-import type { SnapshotMark } from '../change-data/envelope.ts'
-import type { Draft } from '../change-data/records.ts'
+import { type RowBatches, snapshotRecords } from '../change-data/snapshot.ts'
 import type { Table } from './catalog.ts'
 import { ask, askText, quoted } from './connection.ts'
-import type { Reading } from './position.ts'
+import { type Reading, unread } from './position.ts'
 import type { Records, Whence } from './records.ts'
 import type { ExportedSnapshot } from './slot.ts'
 
@@ -36,7 +35,6 @@ export interface SnapshotOptions {
   readonly records: Records
   readonly mostRows: number
   readonly micros: bigint
-  readonly sourcePartition: Struct
   /** `reading`: what is left after a record; null: all, because it cannot be told. `isLast`: the snapshot is done with it. */
   offset(reading: Reading | null, isLast: boolean): Struct
 }
@@ -51,55 +49,33 @@ export async function enterSnapshot(client: Client, { name }: ExportedSnapshot):
   await ask(client, `set transaction snapshot '${name.replaceAll("'", "''")}'`)
 }
 
-/** Of a client that has entered it. Batches of records; the last one ends the snapshot. */
-export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<SourceRecord[]> {
-  const { client, records, exported, micros } = options
-  const finish = (draft: Draft, reading: Reading | null, isLast: boolean): SourceRecord => ({
-    ...draft,
-    partition: null,
-    timestampMs: null,
-    sourcePartition: options.sourcePartition,
-    sourceOffset: options.offset(reading, isLast),
-  })
-  /** Each row waits for the next one, which tells whether it is the last of its table. */
-  let held: { read: SnapshotTable; row: (string | null)[]; isFirst: boolean; left: Reading | null } | null = null
-  let isVeryFirst = true
-  const made = (isLastOfTable: boolean, isLast: boolean): SourceRecord => {
-    const { read, row, isFirst, left } = held!
-    const mark: SnapshotMark = isLast
-      ? 'last'
-      : isVeryFirst
-        ? 'first'
-        : isFirst
-          ? 'first_in_data_collection'
-          : isLastOfTable
-            ? 'last_in_data_collection'
-            : 'true'
-    isVeryFirst = false
-    const whence: Whence = { lsn: exported.lsn, xid: null, micros, previousCommit: null, snapshot: mark, origin: null }
-    return finish(records.read(read.captured, row, whence), left === null ? null : { ...left, after: keyCells(read, row) }, isLast)
-  }
-  // What cannot go on after an interruption comes first.
-  const tables = [...options.tables].sort((one, other) => Math.min(one.key.length, 1) - Math.min(other.key.length, 1))
-  for (const [at, read] of tables.entries()) {
-    let isFirst = true
-    const names = tables.slice(at).map(({ captured }) => ({ name: captured.name, condition: '' }))
-    const left = read.key.length === 0 ? null : { ...unread, tables: names, upTo: await greatestKey(client, read) }
-    for await (const rows of rowsOf(client, read, options.mostRows)) {
-      const batch: SourceRecord[] = []
-      for (const row of rows) {
-        if (held !== null) batch.push(made(isFirst, false))
-        held = { read, row, isFirst, left }
-        isFirst = false
-      }
-      if (batch.length > 0) yield batch
-    }
-  }
-  await ask(client, 'commit')
-  yield held === null ? [] : [made(true, true)]
+interface ReadTable {
+  readonly read: SnapshotTable
+  /** With the key of a row: what is left after it; null: it cannot be told. */
+  readonly left: Reading | null
 }
 
-const unread: Reading = { tables: [], after: null, upTo: null, again: [], isEnd: false, isPaused: false }
+/** Of a client that has entered it. Batches of records; the last one ends the snapshot. */
+export function readSnapshot(options: SnapshotOptions): AsyncGenerator<SourceRecord[]> {
+  const { records, exported, micros } = options
+  return snapshotRecords(batchesOf(options), ({ read, left }, row, snapshot) => {
+    const whence: Whence = { lsn: exported.lsn, xid: null, micros, previousCommit: null, snapshot, origin: null }
+    const reading = left === null ? null : { ...left, after: keyCells(read, row) }
+    return records.at(records.read(read.captured, row, whence), options.offset(reading, snapshot === 'last'))
+  })
+}
+
+async function* batchesOf({ client, tables, mostRows }: SnapshotOptions): RowBatches<ReadTable, (string | null)[]> {
+  // What cannot go on after an interruption comes first.
+  const ordered = [...tables].sort((one, other) => Math.min(one.key.length, 1) - Math.min(other.key.length, 1))
+  for (const [at, read] of ordered.entries()) {
+    const names = ordered.slice(at).map(({ captured }) => ({ name: captured.name, condition: '' }))
+    const left = read.key.length === 0 ? null : { ...unread, tables: names, upTo: await greatestKey(client, read) }
+    const table = { read, left }
+    for await (const rows of rowsOf(client, read, mostRows)) yield { table, rows }
+  }
+  await ask(client, 'commit')
+}
 
 /** As many at once as have about a megabyte. */
 async function* rowsOf(

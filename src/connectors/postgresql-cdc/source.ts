@@ -34,7 +34,7 @@ export const postgresqlCdc = defineSource({
     requireNone(missing(config, required))
     // Only the offset of another start does not count: a session that breaks goes on where it was.
     const stored = config['snapshot.mode'] === 'always' ? () => null : positionOf
-    const task = new ChangeTask(config, context, stored, position => Session.open(config, context, position))
+    const task = new ChangeTask(config, context, stored, position => new Session(config, context, position))
     await task.begin()
     return task
   },

@@ -131,7 +131,8 @@ test('a value that was not sent has a stand-in where its type can hold one', () 
   assert.equal(made('numeric', -1, { ...gone, 'decimal.handling.mode': 'string' }).unavailable, 'gone')
   assert.equal(made(arrayOf('numeric'), 655_366).unavailable, null, 'bytes are no Decimal')
   // Ten digits, two of them behind the point.
-  for (const mode of ['precise', 'double']) assert.equal(made('numeric', 655_366, { ...gone, 'decimal.handling.mode': mode }).unavailable, null)
+  for (const mode of ['precise', 'double'])
+    assert.equal(made('numeric', 655_366, { ...gone, 'decimal.handling.mode': mode }).unavailable, null)
 })
 
 test('a type that is not known is left out, or bytes', () => {
