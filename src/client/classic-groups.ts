@@ -30,7 +30,7 @@ export function classicGroups(ask: Ask): ClassicGroups {
         const { errorCode } = await requests.ask(apis.leaveGroup, { groupId: group, members: [{ memberId }] }, { group })
         refuse(errorCode)
       }),
-    commitAs: ({ group, memberId, generation }, offsets) => commitOffsets(ask, group, offsets, { generation, member: memberId }),
+    commitAs: ({ group, memberId, generation }, offsets) => commitOffsets(ask, group, offsets, { generation, memberId }),
   }
 }
 

@@ -1,61 +1,13 @@
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
-import type { Consumer } from '@platformatic/kafka'
 import { ClientError } from '../channel.ts'
+import { fakeGroup } from './fake-group.testing.ts'
 import { join } from './membership.ts'
 
-/** Of the library: what {@link join} uses of it. */
-class FakeConsumer extends EventEmitter {
-  readonly topics = { trackAll() {} }
-  assignments = [{ topic: 't', partitions: [0, 1] }]
-  generationId = 1
-  readonly memberId = 'm'
-  refusal: Error | null = null
-  attempts = 0
-
-  async joinGroup(): Promise<void> {
-    this.attempts++
-    if (this.refusal !== null) throw this.refusal
-    this.emit('consumer:group:join')
-  }
-
-  async close(): Promise<void> {}
-}
-
-interface OffsetCommit {
-  generationIdOrMemberEpoch: number
-  topics: { partitions: { partitionIndex: number }[] }[]
-}
-
 async function joined() {
-  const consumer = new FakeConsumer()
-  const due: (() => void)[] = []
-  const timers = {
-    after(_: number, work: () => void) {
-      due.push(work)
-      return { cancel() {} }
-    },
-  }
-  const committed: [generation: number, partitions: number[]][] = []
-  const requests = {
-    async ask(_: unknown, request: OffsetCommit) {
-      committed.push([
-        request.generationIdOrMemberEpoch,
-        request.topics.flatMap(({ partitions }) => partitions.map(each => each.partitionIndex)),
-      ])
-      return { topics: [] }
-    },
-  }
-  const ask = ((work: (over: typeof requests) => unknown) => work(requests)) as never
-  const context = { system: { timers } as never, ask, bootstrap: 'b:1', forget() {} }
-  const membership = await join(consumer as unknown as Consumer, { group: 'g', topics: ['t'] }, context)
-  const pass = async () => {
-    for (const work of due.splice(0)) work()
-    for (let turns = 0; turns < 5; turns++) await turn()
-  }
-  return { consumer, membership, committed, pass }
+  const { asConsumer, system, ask, ...group } = fakeGroup()
+  const membership = await join(asConsumer, { group: 'g', topics: ['t'] }, { system, ask, bootstrap: 'b:1', forget() {} })
+  return { ...group, membership }
 }
 
 const both = [
@@ -119,5 +71,17 @@ test('offsets are committed of what is its own now, and of nothing while that is
     [2, [1]],
     [2, [1]],
   ])
+  await membership.close()
+})
+
+test('a group that has gone on without the member is told as a rebalance, whatever it says', async () => {
+  const { membership, committed, refusals } = await joined()
+  for (const refusal of ['ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'REBALANCE_IN_PROGRESS'] as const) {
+    refusals.push(refusal)
+    await assert.rejects(membership.commit([{ topic: 't', partition: 0, offset: 5n }]), { code: 'REBALANCE_IN_PROGRESS' }, refusal)
+  }
+  refusals.push('GROUP_AUTHORIZATION_FAILED')
+  await assert.rejects(membership.commit([{ topic: 't', partition: 0, offset: 5n }]), { code: 'GROUP_AUTHORIZATION_FAILED' })
+  assert.deepEqual(committed, [])
   await membership.close()
 })

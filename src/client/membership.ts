@@ -2,7 +2,7 @@
 import type { Consumer } from '@platformatic/kafka'
 import { pause, type System, toInt64 } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
-import { apis } from '../protocol.ts'
+import { apis, type ErrorName } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
 import type { Ask } from './requests.ts'
 import { refusePartition } from './topics.ts'
@@ -32,16 +32,7 @@ export async function join(
     // Leaves the group, so that other members take over at once.
     return settled(bootstrap, consumer.close(true))
   }
-  const identity = (): MemberIdentity => ({ generation: consumer.generationId, memberId: consumer.memberId ?? '' })
-  // The library has its next generation before it has what is assigned to it there.
-  let assignedAs = identity()
-  consumer.on('consumer:group:join', () => {
-    assignedAs = identity()
-  })
-  const assignments = () =>
-    rejoining.isMember()
-      ? (consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
-      : []
+  const own = new OwnPartitions(consumer, group, ask)
   consumer.topics.trackAll(...topics)
   try {
     await settled(bootstrap, consumer.joinGroup({}))
@@ -50,17 +41,73 @@ export async function join(
     throw error
   }
   return {
-    assignments,
-    async commit(offsets) {
-      const { generation, memberId } = identity()
-      if (!rejoining.isMember() || generation !== assignedAs.generation || memberId !== assignedAs.memberId)
-        throw new ClientError('REBALANCE_IN_PROGRESS', `the group ${group} divides its partitions anew`)
-      const own = new Set(assignments().map(nameOf))
-      const still = offsets.filter(each => own.has(nameOf(each)))
-      await commitOffsets(ask, group, still, { generation, member: memberId })
+    assignments() {
+      rejoining.throwFailure()
+      return own.all()
     },
-    identity,
+    async commit(offsets) {
+      rejoining.throwFailure()
+      await own.commit(offsets)
+    },
+    identity: () => own.identity(),
     close,
+  }
+}
+
+/** A group says by these that it has gone on without the member, which joins again as soon as the library hears of it. */
+const goneOn: ReadonlySet<string> = new Set<ErrorName>(['ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'STALE_MEMBER_EPOCH'])
+
+/**
+ * The partitions that are a member's own, and its commits, which are only of these: a commit of what another has taken over would move that one back. The
+ * library would do so, and has its next generation before it has what is assigned to it there. To be made before it joins.
+ */
+export class OwnPartitions {
+  readonly #consumer: Consumer
+  readonly #group: string
+  readonly #ask: Ask
+  /** As whom they were assigned to it; null: it has none, because it has not joined yet, or cannot join again. */
+  #owner: MemberIdentity | null = null
+
+  constructor(consumer: Consumer, group: string, ask: Ask) {
+    this.#consumer = consumer
+    this.#group = group
+    this.#ask = ask
+    consumer.on('consumer:group:join', () => {
+      this.#owner = this.identity()
+    })
+    consumer.on('error', () => {
+      this.#owner = null
+    })
+  }
+
+  identity(): MemberIdentity {
+    return { generation: this.#consumer.generationId, memberId: this.#consumer.memberId ?? '' }
+  }
+
+  all(): PartitionName[] {
+    if (this.#owner === null) return []
+    return (this.#consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
+  }
+
+  /** Leaves out what is not its own. REBALANCE_IN_PROGRESS: it is not known yet what is. */
+  async commit(offsets: readonly CommittedOffset[]): Promise<void> {
+    const { generation, memberId } = this.identity()
+    if (this.#owner?.generation !== generation || this.#owner.memberId !== memberId) throw this.#between()
+    const own = new Set(this.all().map(nameOf))
+    try {
+      await commitOffsets(
+        this.#ask,
+        this.#group,
+        offsets.filter(each => own.has(nameOf(each))),
+        { generation, memberId },
+      )
+    } catch (error) {
+      throw error instanceof ClientError && goneOn.has(error.code) ? this.#between(error) : error
+    }
+  }
+
+  #between(cause?: unknown): ClientError {
+    return new ClientError('REBALANCE_IN_PROGRESS', `the group ${this.#group} divides its partitions anew`, cause)
   }
 }
 
@@ -88,10 +135,9 @@ class Rejoining {
     consumer.on('error', () => void this.#join())
   }
 
-  /** Whether the group still counts on it. Throws what keeps it from coming back. */
-  isMember(): boolean {
+  /** What keeps it from coming back. */
+  throwFailure(): void {
     if (this.#failure !== null) throw this.#failure
-    return !this.#isJoining
   }
 
   end(): void {
@@ -119,24 +165,19 @@ class Rejoining {
   }
 }
 
-interface Committer {
-  readonly generation: number
-  readonly member: string
-}
-
 /** Who is no member may commit for a group without members. */
-const noMember: Committer = { generation: -1, member: '' }
+const noMember: MemberIdentity = { generation: -1, memberId: '' }
 
 export async function commitOffsets(
   ask: Ask,
   group: string,
   offsets: readonly CommittedOffset[],
-  { generation, member }: Committer = noMember,
+  { generation, memberId }: MemberIdentity = noMember,
 ): Promise<void> {
   const topics = offsetsByTopic(offsets)
   if (topics.length === 0) return
   await ask(async requests => {
-    const request = { groupId: group, generationIdOrMemberEpoch: generation, memberId: member, topics }
+    const request = { groupId: group, generationIdOrMemberEpoch: generation, memberId, topics }
     // From version 10 on topics have only ids.
     const response = await requests.ask(apis.offsetCommit, request, { group }, 9)
     for (const { name, partitions } of response.topics)

@@ -94,7 +94,7 @@ export function openClient(options: ClientOptions): Client {
     read: reading => readRecords(askOver(reader), reading, turns),
     readBatches: reading => readBatches(askOver(reader), reading),
     subscribe: subscribing =>
-      run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
+      run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), subscribing, { system, ask, bootstrap })),
     ...ownConnections({ system, turns, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }),
     join: async joining => {
       await greeted()

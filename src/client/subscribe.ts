@@ -1,9 +1,26 @@
 /** Reading as a member of a group. */
 import type { Consumer, Message } from '@platformatic/kafka'
-import { settled } from '../channel.ts'
+import { pause, type System } from '../base.ts'
+import { ClientError, mayPass, settled } from '../channel.ts'
+import { OwnPartitions } from './membership.ts'
+import type { Ask } from './requests.ts'
 import type { ReceivedRecord, SubscribeOptions, Subscription } from './types.ts'
 
-export async function subscribe(consumer: Consumer, bootstrap: string, options: SubscribeOptions): Promise<Subscription> {
+const commitWithinMs = 60_000
+const againMs = 250
+
+interface SubscribeContext {
+  readonly system: Pick<System, 'clock' | 'timers'>
+  readonly ask: Ask
+  readonly bootstrap: string
+}
+
+export async function subscribe(
+  consumer: Consumer,
+  options: SubscribeOptions,
+  { system, ask, bootstrap }: SubscribeContext,
+): Promise<Subscription> {
+  const own = new OwnPartitions(consumer, options.group, ask)
   const stream = await consumer.consume({
     topics: options.topics,
     mode: 'committed',
@@ -14,19 +31,31 @@ export async function subscribe(consumer: Consumer, bootstrap: string, options: 
   })
   // It could not join again after a rebalance, and will not try any more.
   consumer.on('error', (error: Error) => stream.destroy(error))
-  let closing = false
+  const closing = new AbortController()
+  const isOver = () => closing.signal.aborted || stream.destroyed
   return {
     async *[Symbol.asyncIterator]() {
       const messages = stream[Symbol.asyncIterator]()
       for (;;) {
         const next = await settled(bootstrap, messages.next())
-        if (next.done || closing) return
+        if (next.done || closing.signal.aborted) return
         yield toRecord(next.value)
       }
     },
-    commit: offsets => settled(bootstrap, consumer.commit({ offsets: offsets.map(offset => ({ ...offset, leaderEpoch: -1 })) })),
+    async commit(offsets) {
+      const endMs = system.clock.monotonic() + commitWithinMs
+      for (;;) {
+        try {
+          return await own.commit(offsets)
+        } catch (error) {
+          if (!(error instanceof ClientError) || !(error.code === 'REBALANCE_IN_PROGRESS' || mayPass(error))) throw error
+          if (isOver() || system.clock.monotonic() >= endMs) throw error
+        }
+        await pause(system, againMs, closing.signal)
+      }
+    },
     async close() {
-      closing = true
+      closing.abort()
       await settled(bootstrap, stream.close())
       // Leaves the group, so that other members take over at once.
       await settled(bootstrap, consumer.close(true))

@@ -295,6 +295,7 @@ export interface SubscribeOptions {
 
 /** Membership of a group. Offsets are committed explicitly, so that unprocessed records are delivered again. */
 export interface Subscription extends AsyncIterable<ReceivedRecord> {
+  /** Of partitions that are assigned to it now: those of others are left out. Waits, at most a minute, while the group divides its partitions anew or brokers are away. */
   commit(offsets: readonly PartitionOffset[]): Promise<void>
   close(): Promise<void>
 }
