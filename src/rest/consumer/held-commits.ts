@@ -20,6 +20,8 @@ export class HeldCommits {
   #leaving: Sent | null = null
   /** It has left at this time. */
   #left: { readonly positions: readonly PartitionOffset[]; readonly ms: number } | null = null
+  /** What was due before and could not be committed. */
+  #again: readonly PartitionOffset[] = []
 
   constructor({ clock }: Pick<System, 'clock'>, holdMs: number) {
     this.#clock = clock
@@ -35,13 +37,18 @@ export class HeldCommits {
   /** What may be committed now. `waiting`: bytes of the stream that have not left yet. */
   due(waiting: number): readonly PartitionOffset[] {
     this.#advance(waiting)
-    if (this.#left === null || this.#clock.monotonic() - this.#left.ms < this.#holdMs) return []
+    if (this.#left === null || this.#clock.monotonic() - this.#left.ms < this.#holdMs) return this.#takeAgain()
     return this.#takeLeft()
+  }
+
+  /** These could not be committed: they are due again, unless newer ones are. */
+  again(positions: readonly PartitionOffset[]): void {
+    this.#again = positions
   }
 
   /** The same when this process ends the stream while its reader is there. */
   atEnd(waiting: number): readonly PartitionOffset[] {
-    const before = this.#left === null ? [] : this.#takeLeft()
+    const before = this.#left === null ? this.#takeAgain() : this.#takeLeft()
     this.#leaving = null
     this.#advance(waiting)
     return this.#left === null ? before : this.#takeLeft()
@@ -60,6 +67,13 @@ export class HeldCommits {
   #takeLeft(): readonly PartitionOffset[] {
     const { positions } = this.#left!
     this.#left = null
+    this.#again = []
+    return positions
+  }
+
+  #takeAgain(): readonly PartitionOffset[] {
+    const positions = this.#again
+    this.#again = []
     return positions
   }
 }

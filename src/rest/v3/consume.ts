@@ -260,7 +260,9 @@ async function stream({ rest, reader, wish, take, events, raw }: Streaming): Pro
   const commits = isMember(wish) ? new HeldCommits(rest.system, commitAfterMs) : null
   const idle = new Idle(rest.system, streamIdleMs, () => events.destroy())
   const waiting = () => events.writableLength + events.readableLength + raw.writableLength
-  const commit = (positions: readonly PartitionOffset[]) => commitOwn(rest, reader, positions)
+  const commit = async (positions: readonly PartitionOffset[]) => {
+    if (!(await commitOwn(rest, reader, positions))) commits?.again(positions)
+  }
   try {
     events.write(begun)
     commits?.written(begun.length, null)
@@ -297,23 +299,17 @@ function eventsOf(records: readonly string[], reader: ConsumerInstance): Buffer 
   return Buffer.from(`${each.join('')}event: position\nid: ${positionsText(reader)}\ndata: {}\n\n`)
 }
 
-/** While the group divides its partitions anew nobody commits; then the next one commits more. */
-const betweenAssignments: ReadonlySet<string> = new Set([
-  'REBALANCE_IN_PROGRESS',
-  'ILLEGAL_GENERATION',
-  'UNKNOWN_MEMBER_ID',
-  'STALE_MEMBER_EPOCH',
-])
-
-/** Of partitions that are still the reader's; others have readers of their own, who commit. */
-async function commitOwn(rest: Rest, reader: ConsumerInstance, positions: readonly PartitionOffset[]): Promise<void> {
+/** Of partitions that are still the reader's; others have readers of their own, who commit. False: it is not known yet which these are. */
+async function commitOwn(rest: Rest, reader: ConsumerInstance, positions: readonly PartitionOffset[]): Promise<boolean> {
   const own = Positions.of(reader.positions)
   const still = positions.filter(each => own.has(each))
-  if (still.length === 0) return
+  if (still.length === 0) return true
   try {
     await reader.commitOwn(still)
+    return true
   } catch (error) {
-    if (!(error instanceof ClientError) || !betweenAssignments.has(error.code)) throw error
+    if (!(error instanceof ClientError) || error.code !== 'REBALANCE_IN_PROGRESS') throw error
     rest.logger.debug({ service: 'rest', err: error }, 'offsets of a stream are not committed while its group divides its partitions anew')
+    return false
   }
 }
