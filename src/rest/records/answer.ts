@@ -30,7 +30,7 @@ function* pieces(before: string, records: readonly string[], after: string): Gen
     else {
       if (text !== '') yield Buffer.from(text)
       let from = 0
-      for (; record.length - from >= pieceLength; ) {
+      while (record.length - from >= pieceLength) {
         const to = isHighSurrogate(record.charCodeAt(from + pieceLength - 1)) ? from + pieceLength - 1 : from + pieceLength
         yield Buffer.from(record.slice(from, to))
         from = to
