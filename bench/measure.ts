@@ -47,6 +47,12 @@ export function rssOf(pids: Pids): number {
 
 export const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
+export function quantile(ascending: readonly number[], part: number): number {
+  const found = ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * part))]
+  if (found === undefined) throw new Error('there is nothing of which to take a quantile')
+  return found
+}
+
 async function untilQuiet(pids: Pids): Promise<void> {
   let last = read(pids).cpuSeconds
   for (let waited = 0; waited < quiet.atMostMs; waited += quiet.ms) {

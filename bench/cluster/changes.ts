@@ -1,7 +1,7 @@
 /** Rows of a cluster that changes: a broker dies, leaders move, a broker is added. Always under load. */
-import { pause } from '../measure.ts'
+import { pause, quantile } from '../measure.ts'
 import { free, type Goal, type RowOf, type Stage, shown, withTopic } from '../row.ts'
-import { alertWords, harm, type Moment, now, quantile, underLoad, waits } from './load.ts'
+import { alertWords, harm, type Moment, now, underLoad, waits } from './load.ts'
 import { type ClusterPeer, leadersOf, MillraceCluster, moveLeader, startCluster, until, untilInSync, untilThere } from './peers.ts'
 import { warmWithSmall } from './streams.ts'
 

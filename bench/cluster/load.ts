@@ -95,12 +95,6 @@ export function waits(moments: readonly Moment[], kind: 'acked' | 'received'): n
     .sort((a, b) => a - b)
 }
 
-export function quantile(ascending: readonly number[], part: number): number {
-  const found = ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * part))]
-  if (found === undefined) throw new Error('there is nothing of which to take a quantile')
-  return found
-}
-
 /** What a caller must not see. */
 export function harm(moments: readonly Moment[]): { callerErrors: number; lost: number } {
   return {

@@ -1,6 +1,6 @@
 /** Rows of a cluster at work: latency, bulk produce, consume of what is not recent. */
 import { drive, type Options, type Throughput } from '../clients.ts'
-import { costOf, pause } from '../measure.ts'
+import { costOf, pause, quantile } from '../measure.ts'
 import {
   cpuPerGigabyte,
   free,
@@ -14,7 +14,7 @@ import {
   shown,
   withTopic,
 } from '../row.ts'
-import { type Load, quantile, underLoad, waits } from './load.ts'
+import { type Load, underLoad, waits } from './load.ts'
 import { type ClusterPeer, moveLeader, startCluster } from './peers.ts'
 
 type ClusterStage = Stage<ClusterPeer>

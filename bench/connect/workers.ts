@@ -15,7 +15,7 @@ import { startMillrace } from '../../compat/support/brokers.ts'
 import { repository } from '../../compat/support/cache.ts'
 import { must } from '../../compat/support/run.ts'
 import { type Client, openClient } from '../../src/client.ts'
-import { costOf, pause } from '../measure.ts'
+import { costOf, pause, quantile } from '../measure.ts'
 
 interface Pass {
   readonly recordsPerSecond: number
@@ -41,7 +41,6 @@ const lookMs = 20
 const mostMs = 240_000
 const fullCount = 1_000_000
 
-const middle = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 const line = (at: number) => String(at).padEnd(lineBytes - 1, 'abcdefghij')
 
 export async function compareWorkers(
@@ -163,7 +162,11 @@ const words = ({ recordsPerSecond, cpuMicros, rssMib }: Pass) =>
   `${Math.round(recordsPerSecond).toLocaleString('en')} records/s, ${cpuMicros.toFixed(2)} µs of CPU per record, ${Math.round(rssMib)} MiB`
 
 function linesOf({ name, what }: Row, passes: Record<Side, readonly Pass[]>): string[] {
-  const of = (side: Side, value: (pass: Pass) => number) => middle(passes[side].map(value))
+  const of = (side: Side, value: (pass: Pass) => number) =>
+    quantile(
+      passes[side].map(value).sort((a, b) => a - b),
+      0.5,
+    )
   const number = (value: number) => Math.round(value).toLocaleString('en')
   const cells = (value: (pass: Pass) => number, shown: (value: number) => string) => {
     const [ours, theirs] = [of('millrace', value), of('kafka', value)]

@@ -1,6 +1,6 @@
 /** A load of HTTP/1.1 that takes as little of the machine as possible, so that there is more of it for what is measured. */
 import { connect } from 'node:net'
-import { type Cost, costOf } from '../measure.ts'
+import { type Cost, costOf, quantile } from '../measure.ts'
 
 export interface Request {
   readonly method: string
@@ -49,8 +49,8 @@ export async function load({ port, connections, next, ms = Number.POSITIVE_INFIN
   }
   await Promise.all(Array.from({ length: connections }, work))
   times.sort((a, b) => a - b)
-  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN
-  return { requests: times.length, seconds: (performance.now() - began) / 1_000, p50Ms: at(0.5), p99Ms: at(0.99) }
+  const seconds = (performance.now() - began) / 1_000
+  return { requests: times.length, seconds, p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99) }
 }
 
 /** With the processor time that it took of the process with this id. */

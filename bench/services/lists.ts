@@ -1,7 +1,7 @@
 /** The console's list of topics when there are very many of them, by its API and in a browser. */
 import type { Browser, Page } from 'playwright-core'
 import { openBrowser } from '../../test/console/browser.ts'
-import { rssOf } from '../measure.ts'
+import { quantile, rssOf } from '../measure.ts'
 import { free, least, type Measured, megabyte, type RowOf, type Stage, shown } from '../row.ts'
 import { Stand } from './stand.ts'
 
@@ -78,7 +78,7 @@ async function askApi(stage: Stage<Stand>): Promise<Measured> {
     const times: number[] = []
     for (let round = 0; round < rounds; round++) times.push(await timed(() => page(query)))
     times.sort((a, b) => a - b)
-    measured[`${name}Median`] = times[rounds / 2]!
+    measured[`${name}Median`] = quantile(times, 0.5)
     measured[`${name}Slowest`] = times.at(-1)!
   }
   return { ...measured, megabytes: rssOf(pid) / megabyte }

@@ -1,6 +1,6 @@
 /** Fifty people who have the console open: each looks at the overview and at lists again and again, and follows a topic live. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { costOf } from '../measure.ts'
+import { costOf, quantile } from '../measure.ts'
 import { free, least, megabyte, type RowOf, shown } from '../row.ts'
 import { Stand } from './stand.ts'
 
@@ -64,14 +64,14 @@ async function look({ client, urls }: Stand, forMs: number) {
   await sleep(looksMs)
   stop.abort()
   await Promise.all([...asked, ...begun.map(each => each.ended)])
-  const at = (all: number[], share: number) => all.sort((a, b) => a - b)[Math.floor(all.length * share)] ?? Number.NaN
+  for (const all of [times, delays]) all.sort((a, b) => a - b)
   return {
     answers: times.length / (forMs / 1_000),
-    p50: at(times, 0.5),
-    p99: at(times, 0.99),
+    p50: quantile(times, 0.5),
+    p99: quantile(times, 0.99),
     failed,
     live: delays.length / (sent * people),
-    liveP99: at(delays, 0.99),
+    liveP99: quantile(delays, 0.99),
   }
 }
 

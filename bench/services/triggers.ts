@@ -1,5 +1,5 @@
 /** How fast records go through functions that do nothing, what one call costs, and how soon a function runs that nobody has called yet. */
-import { type Cost, costOf, pause } from '../measure.ts'
+import { type Cost, costOf, pause, quantile } from '../measure.ts'
 import { free, least, type Measured, type RowOf, type Stage, shown } from '../row.ts'
 import { Stand } from './stand.ts'
 
@@ -142,11 +142,6 @@ interface Tested {
   readonly error: unknown
 }
 
-/** Sorted; the middle one. */
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
-}
-
 const callRow: RowOf<Stand> = {
   name: 'triggers-calls',
   settings:
@@ -179,7 +174,8 @@ const callRow: RowOf<Stand> = {
       await pause(500)
       others.push(await test())
     }
-    return { firstMs, coldMs: median(others), hotMs: await hot(stage, stage.topic) }
+    others.sort((a, b) => a - b)
+    return { firstMs, coldMs: quantile(others, 0.5), hotMs: await hot(stage, stage.topic) }
   },
 }
 
