@@ -81,6 +81,6 @@ export function withoutLogin(properties: ClientProperties): ClientProperties {
 
 /** Of a client with a password, as it would say it to a service over HTTP; undefined: it has none. */
 export function basicLogin(properties: Readonly<Record<string, string>>): string | undefined {
-  const { 'sasl.username': user, 'sasl.password': password } = properties
-  return user === undefined || password === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  const { 'sasl.username': username, 'sasl.password': password } = properties
+  return username === undefined || password === undefined ? undefined : authorizationFor({ kind: 'password', username, password })
 }
