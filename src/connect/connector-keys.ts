@@ -89,7 +89,7 @@ const common = {
   }),
   'errors.tolerance': string({
     default: 'none',
-    ...anyCase('none', 'all'),
+    words: ['none', 'all'],
     check: text => (/^(?:none|all)$/i.test(text) ? null : 'String must be one of: none, all'),
     doc: "Behavior for tolerating errors during connector operation. 'none' is the default value and signals that any error will result in an immediate connector task failure; 'all' changes the behavior to skip over problematic records.",
   }),

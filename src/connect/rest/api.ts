@@ -1,4 +1,4 @@
-/** What all routes share: the application, how a request is sent to another worker, and what a method that a path does not have answers. */
+/** What all routes share: the application, and how a request is sent to another worker. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { System } from '../../base.ts'
