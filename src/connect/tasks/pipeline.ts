@@ -14,7 +14,7 @@ type Sides = 'key.converter' | 'value.converter' | 'header.converter'
 export interface Pipeline {
   readonly errors: Errors
   /** null: dropped, or left out because of an error that is tolerated. */
-  read(raw: ReceivedRecord): SinkRecord | null | Promise<SinkRecord | null>
+  read(raw: ReceivedRecord): MaybePromise<SinkRecord | null>
   write(record: SourceRecord): MaybePromise<OutRecord | null>
   close(): void
 }
@@ -115,7 +115,7 @@ class Converting implements Pipeline {
     this.#classNames = classNames
   }
 
-  read(raw: ReceivedRecord): SinkRecord | null | Promise<SinkRecord | null> {
+  read(raw: ReceivedRecord): MaybePromise<SinkRecord | null> {
     const key = this.#readKey(raw)
     if (key instanceof Promise || raw.headers.length > 0) return this.#readRest(raw, key, null)
     if (key === skipped) return null
@@ -151,7 +151,7 @@ class Converting implements Pipeline {
     return this.errors.run<Converted>(where, () => this.#converters.value.toConnect(raw.topic, raw.value, raw.headers))
   }
 
-  #transformed<R extends SinkRecord | SourceRecord>(record: R, raw: ReceivedRecord | null): R | null | Promise<R | null> {
+  #transformed<R extends SinkRecord | SourceRecord>(record: R, raw: ReceivedRecord | null): MaybePromise<R | null> {
     const done = this.errors.run({ stage: 'TRANSFORMATION', className: 'transforms', raw }, () => this.#transforms.apply(record))
     if (done instanceof Promise) return done.then(each => (each === skipped ? null : each))
     return done === skipped ? null : done
@@ -161,40 +161,36 @@ class Converting implements Pipeline {
     return later(this.#transformed(record, null), changed => (changed === null ? null : this.#converted(changed)))
   }
 
-  #converted({ topic, partition, timestampMs, ...record }: SourceRecord): MaybePromise<OutRecord | null> {
-    const { key: keyConverter, value: valueConverter } = this.#converters
-    const key = () =>
-      this.errors.run(this.#where('KEY_CONVERTER', 'key.converter', null), () =>
-        keyConverter.fromConnect(topic, record.keySchema, record.key),
-      )
-    const value = () =>
-      this.errors.run(this.#where('VALUE_CONVERTER', 'value.converter', null), () =>
-        valueConverter.fromConnect(topic, record.valueSchema, record.value),
-      )
-    return later(this.#headersFrom(topic, record.headers, []), headers =>
-      later(headers === skipped ? skipped : key(), madeKey =>
-        later(madeKey === skipped ? skipped : value(), madeValue =>
-          headers === skipped || madeKey === skipped || madeValue === skipped
-            ? null
-            : {
-                topic,
-                record: {
-                  ...{ key: madeKey, value: madeValue, headers },
-                  ...{ partition: partition ?? undefined, timestampMs: timestampMs ?? undefined },
-                },
-              },
-        ),
-      ),
-    )
+  #converted(record: SourceRecord): MaybePromise<OutRecord | null> {
+    const { topic, partition, timestampMs } = record
+    return later(this.#headersFrom(topic, record.headers, []), headers => {
+      if (headers === skipped) return null
+      return later(this.#keyFrom(record), key => {
+        if (key === skipped) return null
+        return later(this.#valueFrom(record), value => {
+          if (value === skipped) return null
+          return { topic, record: { key, value, headers, partition: partition ?? undefined, timestampMs: timestampMs ?? undefined } }
+        })
+      })
+    })
+  }
+
+  #keyFrom({ topic, keySchema, key }: SourceRecord): Made {
+    const where = this.#where('KEY_CONVERTER', 'key.converter', null)
+    return this.errors.run(where, () => this.#converters.key.fromConnect(topic, keySchema, key))
+  }
+
+  #valueFrom({ topic, valueSchema, value }: SourceRecord): Made {
+    const where = this.#where('VALUE_CONVERTER', 'value.converter', null)
+    return this.errors.run(where, () => this.#converters.value.fromConnect(topic, valueSchema, value))
   }
 
   /** Puts them into `made`, behind those that are there. */
   #headersFrom(topic: string, headers: readonly Header[], made: RecordHeader[]): MaybePromise<RecordHeader[] | typeof skipped> {
     while (made.length < headers.length) {
       const { name, schema, value } = headers[made.length]!
-      const done = this.errors.run(this.#where('HEADER_CONVERTER', 'header.converter', null), () =>
-        this.#converters.header.fromConnect(topic, name, schema, value),
-      )
+      const where = this.#where('HEADER_CONVERTER', 'header.converter', null)
+      const done = this.errors.run(where, () => this.#converters.header.fromConnect(topic, name, schema, value))
       const put = (bytes: Awaited<typeof done>) => bytes !== skipped && made.push({ key: Buffer.from(name), value: bytes })
       if (done instanceof Promise) return done.then(bytes => (put(bytes) === false ? skipped : this.#headersFrom(topic, headers, made)))
       if (put(done) === false) return skipped
@@ -214,7 +210,9 @@ class Converting implements Pipeline {
 }
 
 type Converted = Awaited<ReturnType<Converter['toConnect']>>
-type Begun = Converted | typeof skipped | Promise<Converted | typeof skipped>
+type Begun = MaybePromise<Converted | typeof skipped>
+/** Of a key or a value, for Kafka. */
+type Made = MaybePromise<Buffer | null | typeof skipped>
 
 function sinkRecord(
   { topic, partition, offset, timestampMs }: ReceivedRecord,
