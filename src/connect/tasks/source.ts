@@ -60,9 +60,10 @@ class SourceRun implements AsyncDisposable {
   readonly #names = new WeakMap<Struct, string>()
   /** Keys under which offsets are stored already. */
   readonly #keys = new Map<string, Buffer>()
-  #pending: SourceRecord[] = []
-  /** Where each of them is. */
-  #placed: (Offsets[number] | null)[] = []
+  /** How many records are sent whose offsets are not stored. */
+  #pending = 0
+  /** These, and where each of them is, for a source that wants to be told. */
+  #untold: { readonly records: SourceRecord[]; readonly placed: (Offsets[number] | null)[] } = { records: [], placed: [] }
   readonly #producer: Readonly<Record<string, string>>
   #writer: TransactionalWriter | null = null
   readonly #boundaries: Boundaries | null
@@ -137,7 +138,7 @@ class SourceRun implements AsyncDisposable {
     if (records.length > 0) metrics.count('source_records_polled', records.length)
     if (this.#boundaries !== null) return this.#sendParts(this.#boundaries.parts(records))
     if (records.length > 0) await this.#send(records)
-    const isDue = system.clock.monotonic() - this.#lastStoredMs >= this.#intervalMs || this.#pending.length >= mostPending
+    const isDue = system.clock.monotonic() - this.#lastStoredMs >= this.#intervalMs || this.#pending >= mostPending
     if (isDue) await this.#store()
   }
 
@@ -146,11 +147,10 @@ class SourceRun implements AsyncDisposable {
       await this.#send(records)
       if (end === 'abort') {
         await this.#writer!.abort()
-        this.#pending = []
-        this.#placed = []
+        this.#forget()
       }
       if (end !== null) await this.#store()
-      else if (this.#pending.length > mostInTransaction)
+      else if (this.#pending > mostInTransaction)
         throw new Error(`The connector has not ended its transaction after ${mostInTransaction} records`)
     }
   }
@@ -185,11 +185,12 @@ class SourceRun implements AsyncDisposable {
       }
     }
     let sent = 0
-    const placed = new Array<Offsets[number] | null>(records.length).fill(null)
+    const placed = this.#task.committed === undefined ? null : new Array<Offsets[number] | null>(records.length).fill(null)
     for (const [topic, { some, at }] of byTopic) {
       await this.#topics.require(topic)
       const places = await (this.#writer === null ? this.#sendAlone(topic, some) : this.#writer.send(topic, some))
-      for (const [index, { partition, offset }] of places.entries()) if (offset >= 0n) placed[at[index]!] = { topic, partition, offset }
+      if (placed !== null)
+        for (const [index, { partition, offset }] of places.entries()) if (offset >= 0n) placed[at[index]!] = { topic, partition, offset }
       sent += some.length
       if (!this.#known.has(topic)) {
         this.#known.add(topic)
@@ -197,10 +198,13 @@ class SourceRun implements AsyncDisposable {
       }
     }
     this.#run.metrics.count('source_records_written', sent)
-    for (const { sourcePartition: partition, sourceOffset: offset } of records)
-      this.#offsets.set(this.#nameOf(partition), { partition, offset })
-    for (const record of records) this.#pending.push(record)
-    for (const place of placed) this.#placed.push(place)
+    // Of those that follow each other, the last one counts.
+    for (const [index, { sourcePartition: partition, sourceOffset: offset }] of records.entries())
+      if (records[index + 1]?.sourcePartition !== partition) this.#offsets.set(this.#nameOf(partition), { partition, offset })
+    this.#pending += records.length
+    if (placed === null) return
+    for (const record of records) this.#untold.records.push(record)
+    for (const place of placed) this.#untold.placed.push(place)
   }
 
   /** Without a transaction. Where each record is; nothing if nobody asks for it. */
@@ -241,10 +245,14 @@ class SourceRun implements AsyncDisposable {
     }
     await this.#writer?.commit()
     this.#offsets.clear()
-    const [stored, placed] = [this.#pending, this.#placed]
-    this.#pending = []
-    this.#placed = []
-    await this.#task.committed?.(stored, placed)
+    const { records, placed } = this.#untold
+    this.#forget()
+    await this.#task.committed?.(records, placed)
+  }
+
+  #forget(): void {
+    this.#pending = 0
+    this.#untold = { records: [], placed: [] }
   }
 
   async #offsetRecords(changes: readonly { partition: Struct; offset: Struct }[]): Promise<RecordToSend[]> {
