@@ -1,5 +1,5 @@
 /** Connectors without a worker, for tests: opened with the texts of a configuration, as a worker opens them, and what they tell. */
-import { defaultValue, memoryFileSystem, parseValue, realSystem, type System, trustingClock, UnknownConfig } from '../base.ts'
+import { memoryFileSystem, readValues, realSystem, type System, trustingClock, UnknownConfig } from '../base.ts'
 import type {
   ConnectValue,
   Declarations,
@@ -119,11 +119,7 @@ export class TestContext implements SinkContext, SourceContext {
 /** Throws what the keys say of a value, and for names that are no keys. */
 export function valuesOf<D extends Declarations>(keys: D, given: Readonly<Record<string, string>>): ValuesOf<D> {
   for (const name of Object.keys(given)) if (keys[name] === undefined) throw new UnknownConfig('connector', name, Object.keys(keys))
-  const values = Object.entries(keys).map(([name, key]) => [
-    name,
-    given[name] === undefined ? defaultValue(name, key) : parseValue(name, key, given[name]).value,
-  ])
-  return Object.fromEntries(values) as ValuesOf<D>
+  return readValues(keys, given)
 }
 
 export interface OpenedSink {
