@@ -23,6 +23,7 @@ export type {
 export { aclOperations, aclResourceTypes, everyPartition } from './client/administration.ts'
 export type { Client, ClientOptions } from './client/client.ts'
 export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights, TransactionalWriter } from './client/coordination.ts'
+export { ensureTopic } from './client/ensure-topic.ts'
 export { openClient } from './client/open.ts'
 export type {
   Acks,

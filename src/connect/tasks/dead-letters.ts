@@ -1,8 +1,7 @@
 /** Records of sinks that cannot be processed go to a topic as they were read, and their headers say why. */
 import type { Hiding } from '../../base.ts'
-import type { Client, RecordHeader } from '../../client.ts'
+import { type Client, ensureTopic, type RecordHeader } from '../../client.ts'
 import { classOfError, traceOf, type Where } from './errors.ts'
-import { ensureTopic } from './topics.ts'
 
 export interface DeadLettersOptions {
   readonly client: Client

@@ -1,6 +1,6 @@
 /** Topics of sources: created as `topic.creation.*` says, or with the broker's defaults, before the first record goes there. */
 import { linearRegExp, splitList } from '../../base.ts'
-import { type Client, ClientError, type NewTopicSpec } from '../../client.ts'
+import { type Client, ensureTopic, type NewTopicSpec } from '../../client.ts'
 import { withPrefix } from '../worker-config.ts'
 
 interface Rule {
@@ -39,19 +39,6 @@ export class SourceTopics {
       ({ includes, excludes }) => includes.some(each => each.test(name)) && !excludes.some(each => each.test(name)),
     )
     return rule === undefined ? { name } : { name, partitions: rule.partitions, replicas: rule.replicas, configs: rule.configs }
-  }
-}
-
-/** Resolves when it is there; creates it if it is missing. */
-export async function ensureTopic(client: Client, spec: NewTopicSpec): Promise<void> {
-  try {
-    await client.topics([spec.name])
-  } catch (error) {
-    if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
-    await client.createTopic(spec).catch(refused => {
-      // Another task was faster.
-      if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
-    })
   }
 }
 

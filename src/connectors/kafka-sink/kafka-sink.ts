@@ -5,7 +5,7 @@
  * failure fails the task: what its transaction had is taken back and read again. Keys, values and headers go on as they are where they are bytes or texts;
  * everything else becomes JSON. `millrace mirror` copies whole clusters, with groups and ACLs.
  */
-import { type Client, openClient, type RecordHeader, type RecordToSend, type TransactionalWriter } from '../../client.ts'
+import { type Client, ensureTopic, openClient, type RecordHeader, type RecordToSend, type TransactionalWriter } from '../../client.ts'
 import {
   type ConnectValue,
   defineSink,
@@ -21,7 +21,7 @@ import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { jsonText } from '../values/json.ts'
 import { type Config, clientProperties, keys } from './keys.ts'
-import { ensureTopic, TargetOffsets } from './offsets.ts'
+import { TargetOffsets } from './offsets.ts'
 
 const check = (config: Config) => missing(config, ['kafka.bootstrap.servers', 'kafka.topic'])
 
@@ -78,7 +78,8 @@ class Outgoing {
 
   async #require(topic: string): Promise<void> {
     const partitions = this.#config['kafka.topic.partitions']
-    if (this.#config['kafka.topic.create']) await ensureTopic(this.#client, topic, partitions < 1 ? undefined : partitions)
+    if (this.#config['kafka.topic.create'])
+      await ensureTopic(this.#client, { name: topic, partitions: partitions < 1 ? undefined : partitions })
     this.#known.add(topic)
   }
 }

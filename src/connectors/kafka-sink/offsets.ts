@@ -3,7 +3,7 @@
  *
  * A key is `["CONNECTOR","TOPIC",PARTITION]`, a value the offset of the next record, in JSON.
  */
-import { type Client, ClientError, type RecordToSend } from '../../client.ts'
+import { type Client, ensureTopic, type RecordToSend } from '../../client.ts'
 import type { Offsets, TopicPartition } from '../../connector.ts'
 
 export class TargetOffsets {
@@ -22,7 +22,7 @@ export class TargetOffsets {
   }
 
   async prepare(): Promise<void> {
-    await ensureTopic(this.#client, this.#topic, 1, new Map([['cleanup.policy', 'compact']]))
+    await ensureTopic(this.#client, { name: this.#topic, partitions: 1, configs: new Map([['cleanup.policy', 'compact']]) })
   }
 
   records(offsets: Offsets): RecordToSend[] {
@@ -49,26 +49,4 @@ export class TargetOffsets {
   #keyOf({ topic, partition }: TopicPartition): string {
     return JSON.stringify([this.#connector, topic, partition])
   }
-}
-
-/** Resolves when it is there. `partitions`: undefined: the target's default. */
-export async function ensureTopic(
-  client: Client,
-  name: string,
-  partitions: number | undefined,
-  configs: ReadonlyMap<string, string> = new Map(),
-): Promise<void> {
-  try {
-    await client.topics([name])
-  } catch (error) {
-    if (!isOf(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
-    await client.createTopic({ name, partitions, configs }).catch(refused => {
-      // Another task was faster.
-      if (!isOf(refused, 'TOPIC_ALREADY_EXISTS')) throw refused
-    })
-  }
-}
-
-function isOf(error: unknown, code: string): boolean {
-  return error instanceof ClientError && error.code === code
 }
