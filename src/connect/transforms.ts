@@ -4,17 +4,7 @@
  * A configuration lists aliases in `transforms` and `predicates`, and says under `transforms.ALIAS.` and `predicates.ALIAS.` what each does. Types are Java's
  * class names, or short: `Cast$Value`.
  */
-import {
-  boolean,
-  type ConfigKey,
-  className,
-  type Declarations,
-  InvalidConfig,
-  parseValue,
-  type System,
-  splitList,
-  string,
-} from '../base.ts'
+import { boolean, type ConfigKey, className, type Declarations, InvalidConfig, readValue, type System, splitList, string } from '../base.ts'
 import type { ConnectRecord } from '../connector.ts'
 import { type Config, missing, type PluginClass, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
 import { predicates, transforms } from './transforms/list.ts'
@@ -178,7 +168,7 @@ function conditionOf(config: Config, alias: string): { predicate: string; negate
   }
   if (!aliasesOf('predicates', config).includes(predicate))
     throw new InvalidConfig(`${prefix}predicate`, predicate, "the key 'predicates' does not list it")
-  return { predicate, negate: negate === undefined ? false : parseValue(`${prefix}negate`, implicit.negate, negate).value }
+  return { predicate, negate: readValue(`${prefix}negate`, implicit.negate, negate) }
 }
 
 async function openFound(
