@@ -12,12 +12,8 @@ import { openActing } from '../../src/sessions.ts'
 
 const plugin = fileURLToPath(new URL('./plugin.ts', import.meta.url))
 
-/** Quick, so that tests are. Java's converters of text are what the connectors of tests take. */
-const quick: Readonly<Record<string, string>> = {
-  'group.id': 'connect-cluster',
-  'plugin.path': plugin,
-  'key.converter': 'org.apache.kafka.connect.storage.StringConverter',
-  'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
+/** So that tests are. */
+export const quickGroup = {
   'heartbeat.interval.ms': '100',
   'session.timeout.ms': '6000',
   'rebalance.timeout.ms': '5000',
@@ -25,6 +21,15 @@ const quick: Readonly<Record<string, string>> = {
   'offset.flush.interval.ms': '50',
   'offset.storage.partitions': '2',
   'status.storage.partitions': '2',
+}
+
+/** Java's converters of text are what the connectors of tests take. */
+const quick: Readonly<Record<string, string>> = {
+  ...quickGroup,
+  'group.id': 'connect-cluster',
+  'plugin.path': plugin,
+  'key.converter': 'org.apache.kafka.connect.storage.StringConverter',
+  'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
   'restart.backoff.initial.ms': '50',
   'restart.backoff.max.ms': '200',
 }

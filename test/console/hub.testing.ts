@@ -7,17 +7,12 @@ import { type Client, openClient } from '../../src/client.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { startBroker } from '../../src/millrace.ts'
 import { type ServicesSettings, startServices } from '../../src/services.ts'
+import { quickGroup } from '../connect/workers.ts'
 import { settingsFor } from '../services/settings.ts'
 
-/** Quick, so that tests are. */
+/** What has failed stays so. */
 const worker = {
-  'heartbeat.interval.ms': '100',
-  'session.timeout.ms': '6000',
-  'rebalance.timeout.ms': '5000',
-  'scheduled.rebalance.max.delay.ms': '0',
-  'offset.flush.interval.ms': '50',
-  'offset.storage.partitions': '2',
-  'status.storage.partitions': '2',
+  ...quickGroup,
   'restart.backoff.initial.ms': '600000',
   'restart.backoff.max.ms': '600000',
 }
