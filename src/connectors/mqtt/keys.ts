@@ -31,7 +31,7 @@ export const keys = {
   }),
   'mqtt.clean.session.enabled': boolean({
     default: false,
-    doc: 'Whether the broker forgets the subscriptions, and what it has for them, when the connection ends: then messages are lost meanwhile.',
+    doc: 'Whether the broker forgets the subscriptions, and what it has for them, when the connection ends. Messages that come until the next one are then lost.',
   }),
   'mqtt.client.id': string({
     default: '',
