@@ -4,8 +4,9 @@
  * Logging never holds a function up: lines wait in memory up to a limit, and beyond it they are dropped and counted.
  */
 import type { System, Timer } from '../base.ts'
-import { type Client, ClientError, type RecordToSend } from '../client.ts'
+import { type Client, ClientError, type ReceivedRecord, type RecordToSend } from '../client.ts'
 import type { Logger } from '../logger.ts'
+import type { Trigger } from './store.ts'
 
 export const logTopic = '__millrace_trigger_logs'
 
@@ -25,7 +26,14 @@ const longestLine = 16_384
 const flushMs = 200
 const retentionMs = 604_800_000
 
-type Source = Pick<LogLine, 'trigger' | 'version'>
+type Source = Pick<Trigger, 'name' | 'version' | 'origin'>
+
+const originHeader = Buffer.from('origin')
+
+/** Whether it is a line of this trigger, and not of an earlier one with the same name. */
+export function isLineOf({ name, origin }: Pick<Source, 'name' | 'origin'>, { key, headers }: ReceivedRecord): boolean {
+  return key?.toString() === name && (headers.find(header => header.key.equals(originHeader))?.value?.toString() ?? '') === origin
+}
 
 export class TriggerLogs {
   readonly #client: Client
@@ -58,16 +66,16 @@ export class TriggerLogs {
     for (const line of chunk.toString().split('\n')) if (line.trim() !== '') this.write(source, stream, line, requestId)
   }
 
-  write({ trigger, version }: Source, stream: LogLine['stream'], text: string, requestId: string | null = null): void {
+  write({ name, version, origin }: Source, stream: LogLine['stream'], text: string, requestId: string | null = null): void {
     const message = text.length > longestLine ? `${text.slice(0, longestLine)}… (${text.length} characters)` : text
     const time = new Date(this.#system.clock.now()).toISOString()
-    const line: LogLine = { v: 1, trigger, version, time, stream, requestId, message }
+    const line: LogLine = { v: 1, trigger: name, version, time, stream, requestId, message }
     const value = Buffer.from(JSON.stringify(line))
     if (this.#waitingBytes + value.length > mostWaitingBytes) {
       this.#dropped++
       return
     }
-    this.#waiting.push({ key: Buffer.from(trigger), value, partition: 0 })
+    this.#waiting.push({ key: Buffer.from(name), value, headers: [{ key: originHeader, value: Buffer.from(origin) }], partition: 0 })
     this.#waitingBytes += value.length
     this.#timer ??= this.#system.timers.after(flushMs, () => void this.flush())
   }

@@ -24,13 +24,11 @@ export interface Version {
   readonly restores: number | null
   /** Of the change, so that two at the same time can be told apart. */
   readonly id: string
+  /** `id` of the trigger's first version: version numbers begin again for a name that was deleted. Empty if it was made before there were origins. */
+  readonly origin: string
 }
 
-export interface Trigger {
-  readonly name: string
-  readonly version: number
-  readonly definition: Definition
-}
+export type Trigger = Pick<Version, 'name' | 'version' | 'id' | 'origin'> & { readonly definition: Definition }
 
 /** Another change was faster. */
 export class ChangedMeanwhile extends Error {}
@@ -74,7 +72,9 @@ export class TriggerStore {
   /** null: there is none. */
   get(name: string): Trigger | null {
     const newest = this.newest(name)
-    return newest?.definition == null ? null : { name, version: newest.version, definition: newest.definition }
+    if (newest?.definition == null) return null
+    const { version, id, origin, definition } = newest
+    return { name, version, id, origin, definition }
   }
 
   newest(name: string): Version | null {
@@ -95,13 +95,16 @@ export class TriggerStore {
   }
 
   async #put(name: string, definition: Definition | null, by: string, restores: number | null): Promise<Version> {
-    const version = (this.newest(name)?.version ?? 0) + 1
+    const before = this.newest(name)
+    const version = (before?.version ?? 0) + 1
     const random = Buffer.alloc(9)
     this.#system.random.fill(random)
+    const id = random.toString('base64url')
+    const origin = before?.definition == null ? id : before.origin
     const at = new Date(this.#system.clock.now()).toISOString()
-    const made: Version = { v: 1, name, version, definition, by, at, restores, id: random.toString('base64url') }
+    const made: Version = { v: 1, name, version, definition, by, at, restores, id, origin }
     await this.#table!.write(keyOf(name, version), Buffer.from(JSON.stringify(made)))
-    if (this.#byName.get(name)?.get(version)?.id !== made.id)
+    if (this.#byName.get(name)?.get(version)?.id !== id)
       throw new ChangedMeanwhile(`${name} was changed by somebody else at the same time`)
     for (const old of this.versions(name).slice(mostVersions)) await this.#forget(old)
     return made
@@ -126,10 +129,8 @@ export class TriggerStore {
       const read = parseLossless(value.toString()) as Version
       if (read.v !== 1) throw new Error(`version ${String(read.v)} of the format is not known; a newer Millrace has written it`)
       // What was written before a setting was known has its default.
-      versions.set(
-        version,
-        read.definition === null ? read : { ...read, definition: Value.Default(Definition, read.definition) as Definition },
-      )
+      const definition = read.definition === null ? null : (Value.Default(Definition, read.definition) as Definition)
+      versions.set(version, { ...read, origin: read.origin ?? '', definition })
     }
     if (versions.size === 0) this.#byName.delete(name)
     else this.#byName.set(name, versions)

@@ -181,6 +181,55 @@ test('paused, it goes on later where it stopped; deleted, it is gone and its nam
   assert.deepEqual([again.status, again.body.version], [201, 1])
 })
 
+test('the lines of a deleted trigger are not those of the next one with its name', async () => {
+  await topics('in10')
+  const writing = (text: string) => ({ topics: ['in10'], start: 'oldest', maxWaitMs: 0, function: file(`console.log("${text}")`) })
+  const lines = async (): Promise<string[]> =>
+    (await triggers.ask('GET', '/triggers/reborn/logs')).body.lines.map(({ message }: { message: string }) => message)
+  const calledOnce = async (text: string) => {
+    await triggers.create('reborn', writing(text))
+    await triggers.client.send('in10', [value('x')])
+    await until(async () => (await lines()).includes(text))
+  }
+  await calledOnce('first')
+  assert.equal((await triggers.ask('DELETE', '/triggers/reborn')).status, 204)
+  await calledOnce('second')
+  assert.equal((await lines()).includes('first'), false)
+  assert.equal((await triggers.ask('PATCH', '/triggers/reborn', { description: 'the same trigger' })).status, 200)
+  assert.equal((await lines()).includes('second'), true)
+})
+
+test('what takes the place of a trigger runs, also with the same version', async () => {
+  await topics('in11', 'out11')
+  const returning = (text: string) => ({
+    ...{ topics: ['in11'], start: 'oldest', maxWaitMs: 0 },
+    ...{ function: file(`return "${text}"`), output: { topic: 'out11' } },
+  })
+  const record = (version: number, id: string | null, definition: object | null = null) => ({
+    ...{ key: Buffer.from(JSON.stringify({ name: 'replaced', version })), partition: 0 },
+    value:
+      id === null
+        ? null
+        : Buffer.from(JSON.stringify({ v: 1, name: 'replaced', version, definition, by: id, at: '', restores: null, id, origin: id })),
+  })
+  const replaced = async (id: string, ...records: ReturnType<typeof record>[]) => {
+    await triggers.client.send('__millrace_triggers', records)
+    await until(async () => {
+      const { by, status } = (await triggers.ask('GET', '/triggers/replaced')).body
+      return by === id && status.state === 'RUNNING' && status.partitions.length > 0
+    })
+    await triggers.client.send('in11', [value('x')])
+  }
+  await triggers.create('replaced', returning('one'))
+  // Another process has changed it at the same time.
+  await replaced('b', record(1, 'b', returning('two')))
+  assert.deepEqual(await triggers.texts('out11', 1), ['two'])
+  // It was deleted and made again while nobody was looking.
+  await replaced('d', record(2, 'c'), record(1, null), record(2, null), record(1, 'd', returning('three')))
+  assert.deepEqual(await triggers.texts('out11', 2), ['two', 'three'])
+  await until(async () => (await triggers.ask('GET', '/triggers/replaced')).body.status.calls === 1)
+})
+
 test('errors are problem documents', async () => {
   await topics('in7')
   const least = { name: 'p', topics: ['in7'], function: file('return 1') }

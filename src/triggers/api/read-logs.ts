@@ -1,7 +1,8 @@
 /** The newest lines of one trigger, and those that come after. */
 import type { System } from '../../base.ts'
 import type { Client } from '../../client.ts'
-import { type LogLine, logTopic } from '../logs.ts'
+import { isLineOf, type LogLine, logTopic } from '../logs.ts'
+import type { Trigger } from '../store.ts'
 
 export interface LogQuery {
   /** Of lines. Fewer are given where they are long: `next` leads to the others. */
@@ -20,7 +21,7 @@ const mostCharacters = 2_097_152
 
 export async function readLogs(
   client: Pick<Client, 'offsets' | 'read'>,
-  trigger: string,
+  trigger: Pick<Trigger, 'name' | 'origin'>,
   { limit, after, waitMs, system }: LogQuery,
 ): Promise<{ lines: LogLine[]; next: string }> {
   const [first, end] = await Promise.all([
@@ -48,9 +49,9 @@ export async function readLogs(
   try {
     if (until === null || from < end)
       for await (const records of client.read({ topic: logTopic, from: new Map([[0, from]]), until, signal: stop.signal })) {
-        for (const { key, value, offset } of records) {
-          next = offset + 1n
-          if (value !== null && key?.toString() === trigger) isFull = !take(value.toString())
+        for (const record of records) {
+          next = record.offset + 1n
+          if (record.value !== null && isLineOf(trigger, record)) isFull = !take(record.value.toString())
           if (isFull) break
         }
         if (isFull || (until === null && texts.length > 0)) break

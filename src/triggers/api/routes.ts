@@ -80,11 +80,11 @@ function readRoutes(api: TriggersApi): void {
     waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, description: 'How long to wait for a first line' })),
   })
   app.get('/triggers/:name/logs', { schema: { params: OfName, querystring: logQuery } }, async request => {
-    const { name } = request.params
-    await allow(api, request, requireTrigger(api, name))
+    const trigger = requireTrigger(api, request.params.name)
+    await allow(api, request, trigger)
     const { limit = 100, after, waitMs = 0 } = request.query
     await context.logs.flush()
-    return readLogs(context.client, name, { limit, after: after === undefined ? null : BigInt(after), waitMs, system: context.system })
+    return readLogs(context.client, trigger, { limit, after: after === undefined ? null : BigInt(after), waitMs, system: context.system })
   })
   app.get(
     '/metrics',

@@ -37,7 +37,7 @@ export class Caller {
       id: `${name} ${version}`,
       pool: context.pool,
       system: context.system,
-      onOutput: (stream, chunk, requestId) => context.logs.output({ trigger: name, version }, stream, chunk, requestId),
+      onOutput: (stream, chunk, requestId) => context.logs.output(trigger, stream, chunk, requestId),
     })
     this.#envelope = envelopeOf(definition, { bootstrap: context.bootstrap, clusterId: context.clusterId, extended: definition.extended })
     this.#slots = new Slots(definition.concurrency.most)
@@ -157,14 +157,10 @@ export class Caller {
             : 'other'
     const { errors } = this.#counts
     errors[kind] = (errors[kind] ?? 0) + 1
-    const { name, version } = this.#trigger
     const { message, type } = error as Error & { type?: string }
     this.#counts.lastError = { at: new Date(this.#context.system.clock.now()).toISOString(), kind, message }
-    this.#context.logs.write(
-      { trigger: name, version },
-      'system',
-      `the call has failed (${kind}): ${type === undefined ? '' : `${type}: `}${message}`,
-    )
+    const text = type === undefined ? message : `${type}: ${message}`
+    this.#context.logs.write(this.#trigger, 'system', `the call has failed (${kind}): ${text}`)
   }
 
   async #giveUp(lane: Lane, entries: readonly Entry[], reason: GivenUp): Promise<void> {

@@ -18,11 +18,11 @@ export async function sendFailures(
   entries: readonly Entry[],
   reason: GivenUp,
 ): Promise<void> {
-  const { name, version, definition } = trigger
+  const { name, definition } = trigger
   const first = entries[0]!.record.offset
   const last = entries.at(-1)!.record.offset
   context.logs.write(
-    { trigger: name, version },
+    trigger,
     'system',
     `${entries.length} records of ${lane.topic}-${lane.partition} are given up (offsets ${first} to ${last}): ${reason.error.message}`,
   )
@@ -41,11 +41,7 @@ export async function sendFailures(
       const message = (error as Error).message
       if (!(error instanceof Unavailable || (error instanceof ClientError && mayPass(error))))
         context.logger.warn({ trigger: name, err: error }, 'a target for failures refuses them')
-      context.logs.write(
-        { trigger: name, version },
-        'system',
-        `the target for failures does not take them, which is tried again: ${message}`,
-      )
+      context.logs.write(trigger, 'system', `the target for failures does not take them, which is tried again: ${message}`)
       await lane.pause(Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
     }
 }

@@ -79,11 +79,7 @@ export class TriggerRun {
         this.state = 'FAILED'
         this.reason = (error as Error).message
         logger.warn({ trigger: name, err: error }, 'a trigger has failed; it is started again')
-        logs.write(
-          { trigger: name, version: this.trigger.version },
-          'system',
-          `the trigger has failed and is started again: ${this.reason}`,
-        )
+        logs.write(this.trigger, 'system', `the trigger has failed and is started again: ${this.reason}`)
         await this.#pause(Math.min(pauseMs.last, pauseMs.first * 2 ** failures++))
       }
     }

@@ -49,6 +49,8 @@ export class Worker {
   /** Its newest version is another one. */
   changed(name: string): void {
     if (!this.#isStarted) return
+    // At once: before the change begins, there may be another trigger with this name.
+    if (this.#store.get(name) === null) this.#context.metrics.forget(name)
     const change = (this.#changes.get(name) ?? Promise.resolve()).then(() => this.#change(name))
     this.#changes.set(name, change)
     change
@@ -67,7 +69,7 @@ export class Worker {
   async #change(name: string): Promise<void> {
     const trigger = this.#store.get(name)
     const before = this.#runs.get(name)
-    if (before !== undefined && before.trigger.version !== trigger?.version) {
+    if (before !== undefined && before.trigger.id !== trigger?.id) {
       this.#runs.delete(name)
       await before.stop()
     }
