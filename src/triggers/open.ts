@@ -5,7 +5,6 @@ import { closeHttpApp, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { problemBody, toHttpError } from './api/problems.ts'
 import { triggerRoutes } from './api/routes.ts'
-import { TestsAtOnce } from './api/tests-at-once.ts'
 import { TriggerLogs } from './logs.ts'
 import { TriggerMetrics } from './metrics.ts'
 import { RunnerPool } from './runner/pool.ts'
@@ -32,7 +31,6 @@ export async function openTriggers({ settings, sessions, own, acting, system, lo
     scope.setErrorHandler((error: FastifyError) => {
       throw toHttpError(error)
     })
-    scope.addHook('onRoute', new TestsAtOnce().onRoute)
     triggerRoutes({ app: scope as unknown as typeof app, sessions, store, worker, context, tests: new FunctionTests(pool, system) })
   })
   const port = await listen(app, { host, port: ports.triggers })

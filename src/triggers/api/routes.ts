@@ -1,6 +1,6 @@
 /** The API of triggers: create, list, show, change, delete, versions, roll-back, test, logs, metrics, and filters. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { stringifyLossless, Turns } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import { compileEventPattern, longestPattern } from '../../expr.ts'
@@ -12,11 +12,12 @@ import { type Definition, Filter } from '../definition.ts'
 import { clientOf } from '../principal.ts'
 import { withKnownSecrets, withoutSecrets } from '../secrets.ts'
 import type { TriggerStore, Version } from '../store.ts'
-import { type FunctionTests, sampleEvent } from '../try.ts'
+import { type FunctionTests, sampleEvent, type TestResult } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
 import { readable, requireAccess, requireHere } from './access.ts'
 import { readLogs } from './read-logs.ts'
 import { eventWith, verdicts } from './samples.ts'
+import { TestsAtOnce } from './tests-at-once.ts'
 
 export interface TriggersApi {
   readonly app: HttpApp
@@ -32,6 +33,12 @@ const OfName = Type.Object({ name: Name })
 const VersionNumber = Type.Integer({ minimum: 1 })
 const OfVersion = Type.Object({ name: Name, version: VersionNumber })
 const AnyObject = Type.Record(Type.String(), Type.Unknown())
+const TestOrder = Type.Object({
+  version: Type.Optional(VersionNumber),
+  event: Type.Optional(Type.Unknown({ description: 'As the function gets it; by default one is made up' })),
+  definition: Type.Optional(AnyObject),
+  records: Type.Optional(Samples),
+})
 const mostRows = 1_000
 const mostFiltered = 20
 
@@ -136,35 +143,11 @@ function changeRoutes(api: TriggersApi): void {
 }
 
 function callRoutes(api: TriggersApi): void {
-  const { app, store, context, tests } = api
-  const body = Type.Object({
-    version: Type.Optional(VersionNumber),
-    event: Type.Optional(Type.Unknown({ description: 'As the function gets it; by default one is made up' })),
-    definition: Type.Optional(AnyObject),
-    records: Type.Optional(Samples),
-  })
-  app.post('/triggers/:name/test', { schema: { params: OfName, body } }, async request => {
-    const { name } = request.params
-    const { version, event, definition: given, records } = request.body
-    let definition: Definition
-    // What is being written may be tried before it is a trigger.
-    if (given !== undefined) {
-      const before = store.newest(name)
-      // Its secrets are known to the draft, but not to other code than they were given to: that leaves no version behind, and so nobody would see it.
-      if (before !== null) await allow(api, request, before)
-      definition = await parse(api, name, given, await mayAlter(api, request))
-      await allowDefinition(api, request, name, definition)
-    } else {
-      const found = version === undefined ? requireTrigger(api, name) : requireVersion(api, { name, version })
-      await allow(api, request, found)
-      definition = found.definition!
-    }
-    const made = () =>
-      records === undefined || records.length === 0
-        ? sampleEvent(name, definition, context)
-        : eventWith(definition, records.map(fromSample), context)
-    return tests.run(name, definition, event === undefined ? made() : stringifyLossless(event))
-  })
+  const { app, context } = api
+  const testsAtOnce = new TestsAtOnce()
+  app.post('/triggers/:name/test', { schema: { params: OfName, body: TestOrder } }, request =>
+    testsAtOnce.run(principalOf(request), () => test(api, request, request.params.name, request.body)),
+  )
   // The filter of a trigger, over records that whoever asks has read.
   const sampled = Type.Object({ filter: Filter, records: Type.Array(Samples.items, { maxItems: mostFiltered }) })
   const turns = new Turns(context.system)
@@ -179,6 +162,33 @@ function callRoutes(api: TriggersApi): void {
     if (length > longestPattern) throw new HttpError(400, 400, `the pattern has more than ${longestPattern} characters`)
     return { matches: compileEventPattern(pattern).matches(event) }
   })
+}
+
+async function test(
+  api: TriggersApi,
+  request: FastifyRequest,
+  name: string,
+  { version, event, definition: given, records }: Static<typeof TestOrder>,
+): Promise<TestResult> {
+  const { store, context, tests } = api
+  let definition: Definition
+  // What is being written may be tried before it is a trigger.
+  if (given !== undefined) {
+    const before = store.newest(name)
+    // Its secrets are known to the draft, but not to other code than they were given to: that leaves no version behind, and so nobody would see it.
+    if (before !== null) await allow(api, request, before)
+    definition = await parse(api, name, given, await mayAlter(api, request))
+    await allowDefinition(api, request, name, definition)
+  } else {
+    const found = version === undefined ? requireTrigger(api, name) : requireVersion(api, { name, version })
+    await allow(api, request, found)
+    definition = found.definition!
+  }
+  const made = () =>
+    records === undefined || records.length === 0
+      ? sampleEvent(name, definition, context)
+      : eventWith(definition, records.map(fromSample), context)
+  return tests.run(name, definition, event === undefined ? made() : stringifyLossless(event))
 }
 
 async function put(api: TriggersApi, request: FastifyRequest, name: string, given: unknown): Promise<Version> {
