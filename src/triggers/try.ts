@@ -1,6 +1,5 @@
 /** Calls of a function that are no trigger's: to see whether it can be loaded, and what it does with an event. */
 import { parseInTurns, type System, Turns } from '../base.ts'
-import type { ReceivedRecord } from '../client.ts'
 import { HttpError } from '../http.ts'
 import { functionFile, openCallee, Unavailable } from './callee.ts'
 import type { Definition } from './definition.ts'
@@ -88,19 +87,4 @@ export class FunctionTests {
   #id(name: string): string {
     return `${name} test ${++this.#runs}`
   }
-}
-
-/** With one record. */
-export function sampleEvent(
-  name: string,
-  definition: Definition,
-  { bootstrap, clusterId, system }: { bootstrap: string; clusterId: string; system: System },
-): string {
-  const topic = definition.topics?.[0] ?? name
-  const record: ReceivedRecord = {
-    ...{ topic, partition: 0, offset: 0n, timestampMs: BigInt(system.clock.now()) },
-    ...{ key: Buffer.from('key'), value: Buffer.from('{"hello":"world"}'), headers: [] },
-  }
-  const envelope = envelopeOf(definition, { bootstrap, clusterId, extended: definition.extended })
-  return envelope.event([envelope.item(record)], topic, 0)
 }

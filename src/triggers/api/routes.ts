@@ -12,11 +12,11 @@ import { type Definition, Filter } from '../definition.ts'
 import { clientOf } from '../principal.ts'
 import { withKnownSecrets, withoutSecrets } from '../secrets.ts'
 import type { TriggerStore, Version } from '../store.ts'
-import { type FunctionTests, sampleEvent, type TestResult } from '../try.ts'
+import type { FunctionTests, TestResult } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
 import { readable, requireAccess, requireHere } from './access.ts'
 import { readLogs } from './read-logs.ts'
-import { eventWith, verdicts } from './samples.ts'
+import { eventWith, madeUp, verdicts } from './samples.ts'
 import { TestsAtOnce } from './tests-at-once.ts'
 
 export interface TriggersApi {
@@ -184,11 +184,10 @@ async function test(
     await allow(api, request, found)
     definition = found.definition!
   }
-  const made = () =>
-    records === undefined || records.length === 0
-      ? sampleEvent(name, definition, context)
-      : eventWith(definition, records.map(fromSample), context)
-  return tests.run(name, definition, event === undefined ? made() : stringifyLossless(event))
+  if (event !== undefined) return tests.run(name, definition, stringifyLossless(event))
+  const isGiven = records !== undefined && records.length > 0
+  const samples = isGiven ? records.map(fromSample) : [madeUp(definition.topics?.[0] ?? name, context.system.clock)]
+  return tests.run(name, definition, eventWith(definition, samples, context))
 }
 
 async function put(api: TriggersApi, request: FastifyRequest, name: string, given: unknown): Promise<Version> {

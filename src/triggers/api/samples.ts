@@ -39,6 +39,14 @@ function verdict(holds: RecordFilter | null, record: ReceivedRecord): Verdict {
   }
 }
 
+/** A record that is made up. */
+export function madeUp(topic: string, clock: Clock): ReceivedRecord {
+  return {
+    ...{ topic, partition: 0, offset: 0n, timestampMs: BigInt(clock.now()) },
+    ...{ key: Buffer.from('key'), value: Buffer.from('{"hello":"world"}'), headers: [] },
+  }
+}
+
 /** Of records of one partition, as JSON. */
 export function eventWith(definition: Definition, records: readonly ReceivedRecord[], { bootstrap, clusterId }: WorkerContext): string {
   const { topic, partition } = records[0]!
