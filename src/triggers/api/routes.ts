@@ -222,7 +222,11 @@ async function mayAlter({ sessions }: TriggersApi, request: FastifyRequest): Pro
 
 /** Whether who asks may see and change this trigger: whoever could make it, and may they ALTER the cluster, also if nobody could any more. */
 async function allow(api: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<void> {
-  if (definition === null || (await mayAlter(api, request))) return
+  if (definition !== null && !(await mayAlter(api, request))) await requireMaker(api, request, name, definition)
+}
+
+/** That who asks could make this trigger. */
+async function requireMaker(api: TriggersApi, request: FastifyRequest, name: string, definition: Definition): Promise<void> {
   const { identity } = request as Asking
   const client = api.sessions.clientOf(identity)
   if (definition.principal === null) await requireAccess(client, name, definition)
@@ -298,14 +302,14 @@ async function rowsOf(api: TriggersApi, request: FastifyRequest, names: readonly
     const { topics } = versions[at]!.definition!
     if (topics === undefined || !topics.every(topic => mayRead.has(topic))) rows[at] = { ...row, topics: [], reason: null }
     // Few have one.
-    else if (row.reason !== null && !(await isAllowed(api, request, versions[at]!))) rows[at] = { ...row, reason: null }
+    else if (row.reason !== null && !(await isMaker(api, request, versions[at]!))) rows[at] = { ...row, reason: null }
   }
   return rows
 }
 
-async function isAllowed(api: TriggersApi, request: FastifyRequest, version: Version): Promise<boolean> {
+async function isMaker(api: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<boolean> {
   try {
-    await allow(api, request, version)
+    await requireMaker(api, request, name, definition!)
     return true
   } catch (error) {
     if (error instanceof HttpError && error.status === 403) return false
