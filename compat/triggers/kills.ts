@@ -1,5 +1,6 @@
 /** Services and functions are killed while records go through: what is counted afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isProcessThere } from '../../src/base.ts'
 import type { Services } from '../support/services.ts'
 import { counted, end, eventually, runnersOf, type Stage } from './stage.ts'
 
@@ -130,15 +131,7 @@ export async function orphans(stage: Stage): Promise<string> {
   const pids = all()
   await end(other)
   await stage.killAndStart()
-  const isThere = (pid: number) => {
-    try {
-      process.kill(pid, 0)
-      return true
-    } catch {
-      return false
-    }
-  }
-  await eventually(`processes ${pids} have ended`, () => !pids.some(isThere))
+  await eventually(`processes ${pids} have ended`, () => !pids.some(isProcessThere))
   await stage.ask('DELETE', '/triggers/looping')
   return `${pids.length} processes ended with their services`
 }
