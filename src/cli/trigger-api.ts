@@ -1,5 +1,5 @@
 /** The API of the triggers service, as the command line uses it. */
-import { parseLossless, realSystem } from '../base.ts'
+import { parseLossless, realSystem, stringifyLossless } from '../base.ts'
 import { CommandFailed, UsageError } from './output.ts'
 import type { TriggersFlags } from './program-trigger.ts'
 import { askSecret } from './secret.ts'
@@ -30,7 +30,7 @@ export class TriggerApi {
 
   /** The parsed answer; null: it has none. Throws CommandFailed with what the service says. */
   async ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const text = body === undefined ? null : JSON.stringify(body)
+    const text = body === undefined ? null : stringifyLossless(body)
     const { status, answer } = await this.#send(method, path, text)
     const parsed = answer === '' ? null : parsedIn(answer)
     if (status >= 200 && status < 300) return parsed as T

@@ -1,6 +1,6 @@
 /** `millrace trigger`: what a service of triggers knows and does. */
 import { parse as parseYaml } from 'yaml'
-import { realSystem } from '../base.ts'
+import { parseLossless, realSystem, stringifyLossless } from '../base.ts'
 import { CommandFailed, show, table, UsageError, write } from './output.ts'
 import type { TriggersFlags } from './program-trigger.ts'
 import { TriggerApi } from './trigger-api.ts'
@@ -145,7 +145,7 @@ export async function testTrigger(name: string, flags: TriggersFlags & { event?:
     ...(flags.version === undefined ? {} : { version: flags.version }),
   })
   await show(flags.json, told, () => {
-    const outcome = told.error === null ? JSON.stringify(told.result, null, 2) : `${told.error.type}: ${told.error.message}`
+    const outcome = told.error === null ? stringifyLossless(told.result, 2) : `${told.error.type}: ${told.error.message}`
     return `${told.output}${told.output === '' || told.output.endsWith('\n') ? '' : '\n'}${outcome}\n${told.durationMs} ms${told.isCold ? ', with the start of a process' : ''}\n`
   })
   if (told.error !== null) throw new CommandFailed(`the function has failed (${told.error.kind})`)
@@ -256,7 +256,7 @@ function fileOf(path: string): Record<string, unknown> {
 
 function jsonIn(path: string, flag: string): unknown {
   try {
-    return JSON.parse(read(path, flag).toString())
+    return parseLossless(read(path, flag).toString())
   } catch (error) {
     if (error instanceof UsageError) throw error
     throw new UsageError(`${flag}: ${path} is not valid JSON: ${(error as Error).message}`)

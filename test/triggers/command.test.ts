@@ -65,6 +65,21 @@ test('a trigger from its file to its end', async () => {
   assert.deepEqual([gone.code, gone.err], [1, 'millrace: there is no trigger upper\n'])
 })
 
+test('integers of 64 bits keep their digits', async () => {
+  const path = (name: string, content: string) => {
+    writeFileSync(join(directory, name), content)
+    return join(directory, name)
+  }
+  await triggers.client.createTopic({ name: 'numbers', partitions: 1 })
+  const code = path('exact.js', 'export const main_handler = () => ({ n: 9007199254740993n })')
+  assert.equal((await run(['create', 'exact', '--topic', 'numbers', '--function', code])).code, 0)
+  const tested = await run(['test', 'exact'])
+  assert.deepEqual([tested.code, /"n": 9007199254740993\n/.test(tested.out)], [0, true], `${tested.out} ${tested.err}`)
+  const event = path('event.json', '{"id":9007199254740995}')
+  const given = await run(['test', 'exact', '--event', event, '--json'])
+  assert.match(given.out, /^\{"event":\{"id":9007199254740995\},"result":\{"n":9007199254740993\},/)
+})
+
 test('what cannot be is said', async () => {
   const refused = await run(['create', 'bad', '--topic', 'words', '--url', 'http://f/', '--on-failure', 'words'])
   assert.deepEqual([refused.code, /onFailure: the topic words is a source of the trigger/.test(refused.err)], [1, true], refused.err)
