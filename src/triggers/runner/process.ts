@@ -210,8 +210,9 @@ export class RunnerProcess {
     this.#look = timers.after(lookMs, () => {
       // Linux only; elsewhere the heap alone is limited.
       const pages = Number(readableStat(files, this.#child.pid)?.split(' ')[1])
-      if (pages * pageBytes > (this.kind.memoryMb + overheadMb) * 2 ** 20) {
-        this.#end(new FunctionError('memory', 'OutOfMemory', `the function takes more than ${this.kind.memoryMb} MB of memory`))
+      const mostMb = this.kind.memoryMb + overheadMb
+      if (pages * pageBytes > mostMb * 2 ** 20) {
+        this.#end(new FunctionError('memory', 'OutOfMemory', `the process of the function takes more than ${mostMb} MB of memory`))
         return
       }
       if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.resume()
