@@ -156,6 +156,18 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     /a broker process has ended|a broker process does not start/,
     'It is started again. `reason`, or its own lines before this one, say why.',
   ],
+  [/a change of a trigger has failed/, bug],
+  [
+    /a trigger has failed/,
+    '`err` says why: often a right that is missing, or brokers that do not answer. It is tried again, with pauses of up to 30 seconds.',
+  ],
+  [
+    /records that a trigger has not read are gone/,
+    'The topic did not keep them long enough. The trigger goes on with the oldest record that is there, or with `start: latest` behind the newest.',
+  ],
+  [/a target for failures refuses them/, 'Correct the target; `err` says what it refuses. It is tried again, and the partition waits meanwhile.'],
+  [/functions have written more than/, 'Let functions write less. Only lines of their logs are missing; `lines` says how many.'],
+  [/what functions have written cannot be stored/, 'The brokers did not take `lines` lines of the logs of functions; `err` says why.'],
   [/a service could not answer a request/, 'The Kafka cluster did not answer, or this is a bug: `err` says which.'],
   [
     /a service cannot start|the services cannot start/,
