@@ -37,7 +37,7 @@ function withDefinition(command: Command): Command {
     .option('--output <topic>', 'topic for what the function returns')
     .option('--on-failure <target>', 'topic or URL for records that cannot be processed')
     .option('-e, --env <name=value>', 'environment variable of the function; repeatable', keyValue)
-    .option('--set <key=value>', 'any other setting, such as timeoutMs=10000; repeatable', keyValue)
+    .option('--set <key=value>', 'any other setting, such as maxWaitMs=100 or function.timeoutMs=10000; repeatable', keyValue)
 }
 
 function retries(text: string): number {
