@@ -165,7 +165,10 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     /records that a trigger has not read are gone/,
     'The topic did not keep them long enough. The trigger goes on with the oldest record that is there, or with `start: latest` behind the newest.',
   ],
-  [/a target for failures refuses them/, 'Correct the target; `err` says what it refuses. It is tried again, and the partition waits meanwhile.'],
+  [
+    /a target for failures refuses them/,
+    'Correct the target; `err` says what it refuses. It is tried again, and the partition waits meanwhile.',
+  ],
   [/functions have written more than/, 'Let functions write less. Only lines of their logs are missing; `lines` says how many.'],
   [/what functions have written cannot be stored/, 'The brokers did not take `lines` lines of the logs of functions; `err` says why.'],
   [/a service could not answer a request/, 'The Kafka cluster did not answer, or this is a bug: `err` says which.'],

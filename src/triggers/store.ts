@@ -104,8 +104,7 @@ export class TriggerStore {
     const at = new Date(this.#system.clock.now()).toISOString()
     const made: Version = { v: 1, name, version, definition, by, at, restores, id, origin }
     await this.#table!.write(keyOf(name, version), Buffer.from(JSON.stringify(made)))
-    if (this.#byName.get(name)?.get(version)?.id !== id)
-      throw new ChangedMeanwhile(`${name} was changed by somebody else at the same time`)
+    if (this.#byName.get(name)?.get(version)?.id !== id) throw new ChangedMeanwhile(`${name} was changed by somebody else at the same time`)
     for (const old of this.versions(name).slice(mostVersions)) await this.#forget(old)
     return made
   }
