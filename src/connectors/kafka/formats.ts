@@ -18,6 +18,10 @@ export interface Place {
   readonly partition: number
 }
 
+export function nameOf({ topic, partition }: Place): string {
+  return `${topic} ${partition}`
+}
+
 /** `place`: in the source. Java's have no count, and stand for one record; its readers pass over ours. */
 export function encodeOffsetSync({ topic, partition }: Place, { upstream, downstream, count }: Run): { key: Buffer; value: Buffer } {
   const key = bytes(writer => {

@@ -7,7 +7,7 @@ import { pause } from '../../base.ts'
 import { type BatchReader, type Client, ClientError, mayPass, type PolledBatches, type StoredBatch } from '../../client.ts'
 import { type Header, RetriableError, type SourceContext, type SourceRecord, type Struct, struct } from '../../connector.ts'
 import { forEachRecordOf } from '../../protocol.ts'
-import type { Place } from './formats.ts'
+import { nameOf, type Place } from './formats.ts'
 import type { SourceConfig } from './keys.ts'
 
 /** Of one poll, before they are opened. */
@@ -182,8 +182,4 @@ function read(batch: StoredBatch, { place, remote, sourcePartition, position }: 
     },
     { maxBytes: mostBatchBytes },
   )
-}
-
-function nameOf({ topic, partition }: Place): string {
-  return `${topic} ${partition}`
 }

@@ -6,7 +6,7 @@
 import { pause } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import type { SourceContext } from '../../connector.ts'
-import { encodeOffsetSync, type Place, type Run } from './formats.ts'
+import { encodeOffsetSync, nameOf, type Place, type Run } from './formats.ts'
 import { extend } from './translation.ts'
 
 const everyMs = 1_000
@@ -36,7 +36,7 @@ export class SyncWriter {
 
   /** Of too many, the first one and the newest ones are kept. */
   #put(place: Place, runs: readonly Run[]): void {
-    const name = `${place.topic} ${place.partition}`
+    const name = nameOf(place)
     const all = this.#waiting.get(name)?.runs ?? []
     for (const run of runs) extend(all, run)
     if (all.length > mostRuns) all.splice(1, all.length - mostRuns)

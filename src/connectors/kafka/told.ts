@@ -1,4 +1,5 @@
 /** What mirrors have written before: read once to the end, and then from there. */
+import { joinedKey } from '../../base.ts'
 import { type Client, ClientError } from '../../client.ts'
 import { type Checkpoint, decodeCheckpoint, decodeOffsetSync } from './formats.ts'
 import { Translation } from './translation.ts'
@@ -83,7 +84,7 @@ export class Checkpoints {
 }
 
 function nameOf({ group, topic, partition }: Checkpoint): string {
-  return JSON.stringify([group, topic, partition])
+  return joinedKey(group, topic, String(partition))
 }
 
 function readable<T>(topic: string, decode: () => T): T {

@@ -3,7 +3,7 @@
  *
  * Of each partition a bounded number of runs is kept, more of them the newer they are.
  */
-import type { Place, Run } from './formats.ts'
+import { nameOf, type Place, type Run } from './formats.ts'
 
 /** Of one partition. */
 const mostRuns = 1_024
@@ -40,10 +40,6 @@ export class Translation {
 function thinned(runs: readonly Run[]): Run[] {
   const half = runs.length >> 1
   return runs.filter((_, at) => at >= half || at % 2 === 0)
-}
-
-function nameOf({ topic, partition }: Place): string {
-  return `${topic} ${partition}`
 }
 
 /** Puts it behind those that are there; what continues the last one is made part of it. */
