@@ -101,6 +101,19 @@ test('without transactions; what is no bytes is JSON, headers and tombstones go 
   assert.deepEqual(seen, ['7 {"n":1152921504606846976,"s":"ü"} 1796000000000 h=x', 'gone null 1796000000123 '])
 })
 
+test('every login of the mirrors can be given', async () => {
+  const config = {
+    'kafka.bootstrap.servers': '127.0.0.1:1',
+    'kafka.security.protocol': 'SASL_PLAINTEXT',
+    'kafka.sasl.mechanism': 'OAUTHBEARER',
+    'kafka.sasl.oauthbearer.token.endpoint.url': 'https://login.example.org/token',
+    'kafka.sasl.oauthbearer.client.credentials.client.id': 'me',
+  }
+  await assert.rejects(openSink(config), /the client id or the client secret is missing/)
+  const { task } = await openSink({ ...config, 'kafka.sasl.oauthbearer.client.credentials.client.secret': 'hush' })
+  await task.close()
+})
+
 test('a transaction lasts for longer than the interval at which it is committed, by default', async () => {
   const { config } = (await connectors.find(each => each.name === 'kafka-sink')!.load()) as SinkDefinition
   const { values } = workerConfig({ 'bootstrap.servers': '127.0.0.1:9092', 'group.id': 'g' })

@@ -16,11 +16,12 @@ import {
   type SinkTask,
   type TopicPartition,
 } from '../../connector.ts'
+import { securityProperties } from '../kafka/security.ts'
 import { NextOffsets } from '../next-offsets.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { jsonText } from '../values/json.ts'
-import { type Config, clientProperties, keys } from './keys.ts'
+import { type Config, keys } from './keys.ts'
 import { TargetOffsets } from './offsets.ts'
 
 const check = (config: Config) => missing(config, ['kafka.bootstrap.servers', 'kafka.topic'])
@@ -38,7 +39,7 @@ export const kafkaSink = defineSink({
     requireNone(check(config))
     const client = openClient({
       bootstrap: config['kafka.bootstrap.servers']!,
-      properties: clientProperties(config),
+      properties: securityProperties('kafka.', config),
       clientId: `connector-target-${context.connector}-${context.task}`,
       files: context.system.files,
     })

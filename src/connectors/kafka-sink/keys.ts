@@ -1,5 +1,6 @@
 /** The keys of the Kafka sink. */
-import { boolean, choice, int, ms, password, string, type ValuesOf } from '../../connector.ts'
+import { boolean, choice, int, ms, string, type ValuesOf } from '../../connector.ts'
+import { securityKeys } from '../kafka/security.ts'
 import { templateProblem } from '../template/template.ts'
 
 export const keys = {
@@ -40,24 +41,11 @@ export const keys = {
     doc: "Partitions of such a topic; -1: the target's default. With `kafka.partitioner=same` at least as many as the source has.",
   }),
   'kafka.compression.type': choice(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const, { default: 'none', doc: 'Compression of batches.' }),
+  ...securityKeys('kafka.', 'Target'),
   'kafka.security.protocol': choice(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'] as const, {
     default: 'PLAINTEXT',
     doc: 'How the target is reached. The other `kafka.` keys of security are those of Kafka’s clients.',
   }),
-  'kafka.sasl.mechanism': string({ default: null, doc: 'SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER.' }),
-  'kafka.sasl.jaas.config': password({ doc: 'The login, as a JAAS configuration.' }),
-  'kafka.ssl.truststore.location': string({ default: null, doc: 'File with the certificates that are trusted.' }),
-  'kafka.ssl.truststore.password': password({ doc: 'Password of that file.' }),
-  'kafka.ssl.keystore.location': string({ default: null, doc: 'File with an own key and certificate.' }),
-  'kafka.ssl.keystore.password': password({ doc: 'Password of that file.' }),
 } as const
 
 export type Config = ValuesOf<typeof keys>
-
-/** As Kafka's clients have them. */
-export function clientProperties(config: Config): Record<string, string> {
-  const found: Record<string, string> = {}
-  for (const [name, value] of Object.entries(config))
-    if (/^kafka\.(?:security|sasl|ssl)\./.test(name) && typeof value === 'string') found[name.slice('kafka.'.length)] = value
-  return found
-}

@@ -35,7 +35,7 @@ export const mirrorCheckpoint = defineSource({
   tasks: async config => (config.enabled ? [{}] : []),
   async open(config, context) {
     requireNone(check(config))
-    const [source, target] = [openCluster('source', config, 'millrace-mirror'), openCluster('target', config, 'millrace-mirror')]
+    const [source, target] = [openCluster('source', config), openCluster('target', config)]
     const task = new CheckpointTask(config, context, source, target)
     try {
       await task.begin()

@@ -2,23 +2,26 @@
 import { type Client, ClientError, openClient } from '../../client.ts'
 import type { Side } from './keys.ts'
 import type { Naming } from './names.ts'
+import { securityProperties } from './security.ts'
 
 type Config = Readonly<Record<string, unknown>> & {
   readonly 'source.cluster.alias': string
+  readonly 'source.cluster.bootstrap.servers'?: string
   readonly 'target.cluster.alias': string
+  readonly 'target.cluster.bootstrap.servers': string
   readonly 'replication.policy.class': string
   readonly 'replication.policy.separator': string
   readonly 'admin.timeout.ms': number
 }
 
 /** To be closed by the caller. Throws ClientError INVALID for properties that cannot be. */
-export function openCluster(side: Side, config: Config, clientId: string): Client {
-  const prefix = `${side}.cluster.`
-  const properties: Record<string, string> = {}
-  for (const [key, value] of Object.entries(config))
-    if (key.startsWith(prefix) && typeof value === 'string') properties[key.slice(prefix.length)] = value
-  const { 'bootstrap.servers': bootstrap = '', alias: _, ...rest } = properties
-  return openClient({ bootstrap, properties: rest, clientId, timeoutMs: config['admin.timeout.ms'] })
+export function openCluster(side: Side, config: Config): Client {
+  return openClient({
+    bootstrap: config[`${side}.cluster.bootstrap.servers` as const] ?? '',
+    properties: securityProperties(`${side}.cluster.`, config),
+    clientId: 'millrace-mirror',
+    timeoutMs: config['admin.timeout.ms'],
+  })
 }
 
 export function namingOf(config: Config): Naming {

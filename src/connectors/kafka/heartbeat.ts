@@ -24,7 +24,7 @@ export const mirrorHeartbeat = defineSource({
   tasks: async config => (config.enabled && config['emit.heartbeats.enabled'] ? [{}] : []),
   async open(config, context) {
     requireNone(problemsOf(config))
-    await using target = openCluster('target', config, 'millrace-mirror')
+    await using target = openCluster('target', config)
     await ensureTopic(target, heartbeatsTopic, config['heartbeats.topic.replication.factor'])
     return new Heart(config, context)
   },

@@ -1,53 +1,30 @@
 /** The keys of the connectors between clusters: those of MirrorMaker 2. */
-import { boolean, choice, type Declarations, int, list, long, password, string, type ValuesOf } from '../../connector.ts'
+import { boolean, choice, type Declarations, int, list, long, string, type ValuesOf } from '../../connector.ts'
 import { problemBy } from '../entries.ts'
 import { missing } from '../required.ts'
 import { pattern } from './names.ts'
+import { securityKeys } from './security.ts'
 
 const servers = (text: string) =>
   text === '' || text.split(',').every(each => /^[^\s,]+:\d{1,5}$/.test(each.trim()))
     ? null
     : 'must be HOST:PORT, several separated by commas'
 
-/** How a cluster is reached: the keys of Kafka's clients, as in a client.properties. */
-const reach = {
-  'bootstrap.servers': string({ default: '', importance: 'high', check: servers, doc: 'Brokers to connect to first. Required.' }),
-  'security.protocol': string({ default: null, doc: 'PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. Default: PLAINTEXT.' }),
-  'sasl.mechanism': string({ default: null, doc: 'PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.' }),
-  'sasl.jaas.config': password({ doc: 'The login, as in a client.properties.' }),
-  'sasl.oauthbearer.token.endpoint.url': string({ default: null, importance: 'low', doc: 'Where tokens come from.' }),
-  'sasl.oauthbearer.client.credentials.client.id': string({ default: null, importance: 'low', doc: 'Client id at that endpoint.' }),
-  'sasl.oauthbearer.client.credentials.client.secret': password({ importance: 'low', doc: 'Client secret at that endpoint.' }),
-  'sasl.oauthbearer.scope': string({ default: null, importance: 'low', doc: 'Scope of the tokens.' }),
-  'ssl.truststore.location': string({ default: null, doc: 'File of the authorities that are trusted: PEM or PKCS12.' }),
-  'ssl.truststore.password': password({ doc: 'Its password.' }),
-  'ssl.truststore.certificates': string({ default: null, importance: 'low', doc: 'The same in PEM, instead of a file.' }),
-  'ssl.keystore.location': string({ default: null, importance: 'low', doc: 'File of the own certificate and key: PEM or PKCS12.' }),
-  'ssl.keystore.password': password({ importance: 'low', doc: 'Its password.' }),
-  'ssl.keystore.key': password({ importance: 'low', doc: 'The own key in PEM, instead of a file.' }),
-  'ssl.keystore.certificate.chain': string({ default: null, importance: 'low', doc: 'The own certificate in PEM, instead of a file.' }),
-  'ssl.key.password': password({ importance: 'low', doc: 'Password of the own key.' }),
-  'ssl.endpoint.identification.algorithm': string({
-    default: null,
-    importance: 'low',
-    doc: 'https: names in certificates are checked; empty: they are not. Default: https.',
-  }),
-  'ssl.enabled.protocols': string({ default: null, importance: 'low', doc: 'TLSv1.2, TLSv1.3 or both.' }),
-} as const
-
 export type Side = 'source' | 'target'
-type Reach<S extends Side> = { readonly [K in keyof typeof reach as `${S}.cluster.${K & string}`]: (typeof reach)[K] }
-
-function reachOf<S extends Side>(side: S): Reach<S> {
-  const keys = Object.entries(reach).map(([name, key]) => [
-    `${side}.cluster.${name}`,
-    { ...key, doc: `${sideDoc[side]}: ${lower(key.doc)}` },
-  ])
-  return Object.fromEntries(keys) as Reach<S>
-}
 
 const sideDoc = { source: 'Cluster that is copied from', target: 'Cluster that is copied to' } as const
-const lower = (text: string) => (/^[A-Z][a-z]/.test(text) ? text[0]!.toLowerCase() + text.slice(1) : text)
+
+const bootstrap = (side: Side) =>
+  string({ default: '', importance: 'high', check: servers, doc: `${sideDoc[side]}: brokers to connect to first. Required.` })
+
+const sourceCluster = {
+  'source.cluster.bootstrap.servers': bootstrap('source'),
+  ...securityKeys('source.cluster.', sideDoc.source),
+} as const
+const targetCluster = {
+  'target.cluster.bootstrap.servers': bootstrap('target'),
+  ...securityKeys('target.cluster.', sideDoc.target),
+} as const
 
 const alias = (text: string) => (/^[\w.-]*$/.test(text) ? null : 'may contain only letters, digits, ., _ and -')
 const patterns = problemBy(text => pattern(text.split(',').map(each => each.trim())))
@@ -139,8 +116,8 @@ const [aclsEnabled, aclsInterval] = seconds(true, 600, 'who may read topics is c
 export const sourceKeys = {
   ...common,
   ...topicKeys,
-  ...reachOf('source'),
-  ...reachOf('target'),
+  ...sourceCluster,
+  ...targetCluster,
   'replication.factor': int({
     default: null,
     min: 1,
@@ -203,8 +180,8 @@ const [groupsEnabled, groupsInterval] = seconds(
 export const checkpointKeys = {
   ...common,
   ...topicKeys,
-  ...reachOf('source'),
-  ...reachOf('target'),
+  ...sourceCluster,
+  ...targetCluster,
   groups: list({
     default: '.*',
     importance: 'high',
@@ -235,7 +212,7 @@ const [heartbeatsEnabled, heartbeatsInterval] = seconds(true, 1, 'a heartbeat is
 
 export const heartbeatKeys = {
   ...common,
-  ...reachOf('target'),
+  ...targetCluster,
   'emit.heartbeats.enabled': heartbeatsEnabled,
   'emit.heartbeats.interval.seconds': heartbeatsInterval,
   'heartbeats.topic.replication.factor': replication('the topic of heartbeats'),

@@ -37,8 +37,8 @@ export const mirrorSource = defineSource({
   async tasks(config, most) {
     requireNone(problemsOf(config))
     if (!config.enabled) return []
-    await using source = openCluster('source', config, 'millrace-mirror')
-    await using target = openCluster('target', config, 'millrace-mirror')
+    await using source = openCluster('source', config)
+    await using target = openCluster('target', config)
     await requireTwo(source, target)
     const all = await partitionsOf(source, config)
     const known = digest(all)
@@ -51,7 +51,7 @@ export const mirrorSource = defineSource({
   },
   async open(config, context) {
     requireNone(problemsOf(config))
-    const [source, target] = [openCluster('source', config, 'millrace-mirror'), openCluster('target', config, 'millrace-mirror')]
+    const [source, target] = [openCluster('source', config), openCluster('target', config)]
     const task = new MirrorTask(config, context, source, target)
     try {
       await task.begin()
