@@ -5,11 +5,11 @@
  * Reads which offset is which from the topic that the mirror-source connector (or Java's) writes.
  */
 import { pause } from '../../base.ts'
-import { type Client, ClientError, type GroupListing, type GroupOffset, mayPass } from '../../client.ts'
-import { defineSource, RetriableError, type SourceContext, type SourceRecord, type SourceTask, struct } from '../../connector.ts'
+import { type Client, ClientError, type GroupListing, type GroupOffset } from '../../client.ts'
+import { defineSource, type SourceContext, type SourceRecord, type SourceTask, struct } from '../../connector.ts'
 import { moveForward } from '../../mirror.ts'
 import { requireNone } from '../required.ts'
-import { ensureTopic, namingOf, openCluster } from './clusters.ts'
+import { begun, ensureTopic, forWorker, namingOf } from './clusters.ts'
 import { type Checkpoint, encodeCheckpoint } from './formats.ts'
 import { type CheckpointConfig, checkpointKeys, problemsOf } from './keys.ts'
 import { checkpointsTopic, type Filter, filter, type Naming, offsetSyncsTopic, remoteTopic } from './names.ts'
@@ -35,15 +35,7 @@ export const mirrorCheckpoint = defineSource({
   tasks: async config => (config.enabled ? [{}] : []),
   async open(config, context) {
     requireNone(check(config))
-    const [source, target] = [openCluster('source', config), openCluster('target', config)]
-    const task = new CheckpointTask(config, context, source, target)
-    try {
-      await task.begin()
-    } catch (error) {
-      await task.close()
-      throw error
-    }
-    return task
+    return begun(config, (source, target) => new CheckpointTask(config, context, source, target))
   },
 })
 
@@ -111,8 +103,7 @@ class CheckpointTask implements SourceTask {
       if (isCommitting) this.#commitMs = nowMs + this.#config['sync.group.offsets.interval.seconds'] * 1_000
       return isEmitting ? this.#records(translated) : []
     } catch (error) {
-      if (error instanceof ClientError && mayPass(error)) throw new RetriableError(error.message, { cause: error })
-      throw error
+      throw forWorker(error)
     }
   }
 

@@ -1,5 +1,6 @@
 /** The two clusters, each with its own login, and the topics that a mirror needs in them. */
-import { type Client, ClientError, openClient } from '../../client.ts'
+import { type Client, ClientError, mayPass, openClient } from '../../client.ts'
+import { RetriableError, type SourceTask } from '../../connector.ts'
 import type { Side } from './keys.ts'
 import type { Naming } from './names.ts'
 import { securityProperties } from './security.ts'
@@ -22,6 +23,26 @@ export function openCluster(side: Side, config: Config): Client {
     clientId: 'millrace-mirror',
     timeoutMs: config['admin.timeout.ms'],
   })
+}
+
+/** Of a task that uses both clusters. It closes them, also when it could not begin. */
+export async function begun<T extends SourceTask & { begin(): Promise<void> }>(
+  config: Config,
+  make: (source: Client, target: Client) => T,
+): Promise<T> {
+  const task = make(openCluster('source', config), openCluster('target', config))
+  try {
+    await task.begin()
+  } catch (error) {
+    await task.close()
+    throw error
+  }
+  return task
+}
+
+/** What is thrown to the worker, which tries again what passes by itself. */
+export function forWorker(error: unknown): unknown {
+  return error instanceof ClientError && mayPass(error) ? new RetriableError(error.message, { cause: error }) : error
 }
 
 export function namingOf(config: Config): Naming {

@@ -4,9 +4,10 @@
  * What may pass in one partition, such as a leader that moves, does not keep the others from being read. What stays fails the task.
  */
 import { pause } from '../../base.ts'
-import { type BatchReader, type Client, ClientError, mayPass, type PolledBatches, type StoredBatch } from '../../client.ts'
-import { type Header, RetriableError, type SourceContext, type SourceRecord, type Struct, struct } from '../../connector.ts'
+import { type BatchReader, type Client, type ClientError, mayPass, type PolledBatches, type StoredBatch } from '../../client.ts'
+import { type Header, type SourceContext, type SourceRecord, type Struct, struct } from '../../connector.ts'
 import { forEachRecordOf } from '../../protocol.ts'
+import { forWorker } from './clusters.ts'
 import { nameOf, type Place } from './formats.ts'
 import type { SourceConfig } from './keys.ts'
 
@@ -93,8 +94,7 @@ export class Reading {
       const polled = await this.#reader.poll({ positions, maxWaitMs, maxBytes: pollBytes, committedOnly })
       return await this.#taken(round, polled)
     } catch (error) {
-      if (error instanceof ClientError && mayPass(error)) throw new RetriableError(error.message, { cause: error })
-      throw error
+      throw forWorker(error)
     }
   }
 

@@ -9,7 +9,7 @@ import { type Client, ClientError } from '../../client.ts'
 import { defineSource, type Offsets, type SourceContext, type SourceRecord, type SourceTask } from '../../connector.ts'
 import { dealt } from '../dealt.ts'
 import { requireNone } from '../required.ts'
-import { ensureTopic, namingOf, openCluster } from './clusters.ts'
+import { begun, ensureTopic, namingOf, openCluster } from './clusters.ts'
 import type { Run } from './formats.ts'
 import { problemsOf, type SourceConfig, sourceKeys } from './keys.ts'
 import { offsetSyncsTopic, remoteTopic } from './names.ts'
@@ -51,15 +51,7 @@ export const mirrorSource = defineSource({
   },
   async open(config, context) {
     requireNone(problemsOf(config))
-    const [source, target] = [openCluster('source', config), openCluster('target', config)]
-    const task = new MirrorTask(config, context, source, target)
-    try {
-      await task.begin()
-    } catch (error) {
-      await task.close()
-      throw error
-    }
-    return task
+    return begun(config, (source, target) => new MirrorTask(config, context, source, target))
   },
 })
 
