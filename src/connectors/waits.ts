@@ -7,6 +7,16 @@ export async function pause(system: System, ms: number, signal: AbortSignal): Pr
   signal.throwIfAborted()
 }
 
+/** So that the worker can look after a task that asks only from time to time. */
+const longestPollMs = 1_000
+
+/** Whether it is due; until then, waits for as long as one poll may take. Ends early when `signal` is aborted. */
+export async function untilDue(system: System, dueMs: number, signal: AbortSignal): Promise<boolean> {
+  const waitMs = dueMs - system.clock.monotonic()
+  if (waitMs > 0) await pauseOrEnd(system, Math.min(waitMs, longestPollMs), signal)
+  return system.clock.monotonic() >= dueMs
+}
+
 /** Twice as long each time, up to a bound, and between half and all of it, so that many do not come back at once. */
 export function backoffMs(system: System, attempt: number, firstMs: number, mostMs: number): number {
   const whole = Math.min(firstMs * 2 ** Math.min(attempt, 30), mostMs)

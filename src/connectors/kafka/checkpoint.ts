@@ -4,13 +4,13 @@
  *
  * Reads which offset is which from the topic that the mirror-source connector (or Java's) writes.
  */
-import { pause } from '../../base.ts'
 import { type Client, ClientError, type GroupListing, type GroupOffset } from '../../client.ts'
 import { defineSource, type SourceContext, type SourceRecord, type SourceTask, struct } from '../../connector.ts'
 import { moveForward } from '../../mirror.ts'
 import { requireNone } from '../required.ts'
+import { untilDue } from '../waits.ts'
 import { begun, ensureTopic, forWorker, namingOf } from './clusters.ts'
-import { type Checkpoint, encodeCheckpoint } from './formats.ts'
+import { type Checkpoint, encodeCheckpoint, ownRecord } from './formats.ts'
 import { type CheckpointConfig, checkpointKeys, problemsOf } from './keys.ts'
 import { checkpointsTopic, type Filter, filter, type Naming, offsetSyncsTopic, remoteTopic } from './names.ts'
 import { Checkpoints, OffsetSyncs } from './told.ts'
@@ -47,8 +47,6 @@ function check(config: CheckpointConfig): Map<string, string> {
     problems.set('emit.offset-syncs.enabled', 'must be true: offsets are translated by what is written there')
   return problems
 }
-
-const longestWaitMs = 1_000
 
 class CheckpointTask implements SourceTask {
   readonly #config: CheckpointConfig
@@ -91,10 +89,8 @@ class CheckpointTask implements SourceTask {
     const { system, signal } = this.#context
     const { 'emit.checkpoints.enabled': emits, 'sync.group.offsets.enabled': commits } = this.#config
     const dueMs = Math.min(emits ? this.#emitMs : Number.POSITIVE_INFINITY, commits ? this.#commitMs : Number.POSITIVE_INFINITY)
-    const waitMs = dueMs - system.clock.monotonic()
-    if (waitMs > 0) await pause(system, Math.min(waitMs, longestWaitMs), signal)
+    if (!(await untilDue(system, dueMs, signal))) return []
     const nowMs = system.clock.monotonic()
-    if (nowMs < dueMs) return []
     try {
       const [isEmitting, isCommitting] = [emits && nowMs >= this.#emitMs, commits && nowMs >= this.#commitMs]
       const translated = await this.#translated()
@@ -142,18 +138,12 @@ class CheckpointTask implements SourceTask {
     const topic = checkpointsTopic(this.#naming)
     const fresh = [...translated.values()].flat().filter(each => this.#checkpoints.isNew(each))
     return fresh.map(checkpoint => {
-      const { group, topic: of, partition } = checkpoint
-      const { key, value } = encodeCheckpoint(checkpoint)
-      return {
-        ...{ topic, partition: 0, timestampMs, headers: [] },
-        ...{ keySchema: { type: 'bytes' }, key, valueSchema: { type: 'bytes' }, value },
-        sourcePartition: struct([
-          ['group', group],
-          ['partition', partition],
-          ['topic', of],
-        ]),
-        sourceOffset: struct([['offset', 0]]),
-      }
+      const sourcePartition = struct([
+        ['group', checkpoint.group],
+        ['partition', checkpoint.partition],
+        ['topic', checkpoint.topic],
+      ])
+      return ownRecord(topic, timestampMs, encodeCheckpoint(checkpoint), sourcePartition)
     })
   }
 

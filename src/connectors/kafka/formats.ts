@@ -3,6 +3,7 @@
  * Checkpoint, Heartbeat), so that Java's mirrors and their clients read ours, and the reverse.
  */
 import { ByteReader, ByteWriter, toInt64 } from '../../base.ts'
+import { type SourceRecord, type Struct, struct } from '../../connector.ts'
 
 const version = 0
 
@@ -89,6 +90,20 @@ export function encodeHeartbeat(source: string, target: string, timestampMs: big
     writer.writeInt64(toInt64(timestampMs))
   })
   return { key, value }
+}
+
+/** One that is not a copy. No task goes on from its offset, but every record of a source has one. */
+export function ownRecord(
+  topic: string,
+  timestampMs: bigint,
+  { key, value }: { readonly key: Buffer; readonly value: Buffer },
+  sourcePartition: Struct,
+): SourceRecord {
+  return {
+    ...{ topic, partition: 0, timestampMs, headers: [] },
+    ...{ keySchema: { type: 'bytes' }, key, valueSchema: { type: 'bytes' }, value },
+    ...{ sourcePartition, sourceOffset: struct([['offset', 0]]) },
+  }
 }
 
 function bytes(write: (writer: ByteWriter) => void): Buffer {

@@ -1,9 +1,9 @@
 /** Source: heartbeats, as MirrorMaker 2's MirrorHeartbeatConnector writes them: whoever copies them shows that it runs, and how far it is behind. */
-import { pause } from '../../base.ts'
 import { defineSource, type SourceContext, type SourceRecord, type SourceTask, struct } from '../../connector.ts'
 import { requireNone } from '../required.ts'
+import { untilDue } from '../waits.ts'
 import { ensureTopic, openCluster } from './clusters.ts'
-import { encodeHeartbeat } from './formats.ts'
+import { encodeHeartbeat, ownRecord } from './formats.ts'
 import { type HeartbeatConfig, heartbeatKeys, problemsOf } from './keys.ts'
 import { heartbeatsTopic } from './names.ts'
 
@@ -30,8 +30,6 @@ export const mirrorHeartbeat = defineSource({
   },
 })
 
-const longestWaitMs = 1_000
-
 class Heart implements SourceTask {
   readonly #config: HeartbeatConfig
   readonly #context: SourceContext
@@ -45,23 +43,15 @@ class Heart implements SourceTask {
 
   async poll(): Promise<readonly SourceRecord[]> {
     const { system, signal } = this.#context
-    const waitMs = this.#dueMs - system.clock.monotonic()
-    if (waitMs > 0) await pause(system, Math.min(waitMs, longestWaitMs), signal)
-    if (system.clock.monotonic() < this.#dueMs) return []
+    if (!(await untilDue(system, this.#dueMs, signal))) return []
     this.#dueMs = system.clock.monotonic() + this.#config['emit.heartbeats.interval.seconds'] * 1_000
     const [source, target] = [this.#config['source.cluster.alias'], this.#config['target.cluster.alias']]
     const timestampMs = BigInt(system.clock.now())
-    const { key, value } = encodeHeartbeat(source, target, timestampMs)
-    const record: SourceRecord = {
-      ...{ topic: heartbeatsTopic, partition: 0, timestampMs, headers: [] },
-      ...{ keySchema: { type: 'bytes' }, key, valueSchema: { type: 'bytes' }, value },
-      sourcePartition: struct([
-        ['sourceClusterAlias', source],
-        ['targetClusterAlias', target],
-      ]),
-      sourceOffset: struct([['offset', 0]]),
-    }
-    return [record]
+    const sourcePartition = struct([
+      ['sourceClusterAlias', source],
+      ['targetClusterAlias', target],
+    ])
+    return [ownRecord(heartbeatsTopic, timestampMs, encodeHeartbeat(source, target, timestampMs), sourcePartition)]
   }
 
   async close(): Promise<void> {}
