@@ -76,6 +76,14 @@ async function ensureSyncs(client: Client, topic: string, config: SourceConfig):
   }
 }
 
+/** What the first task does beside copying, again and again. */
+interface Chore {
+  readonly what: string
+  readonly everyMs: number
+  dueMs: number
+  work(): Promise<void>
+}
+
 class MirrorTask implements SourceTask {
   readonly #config: SourceConfig
   readonly #context: SourceContext
@@ -108,7 +116,7 @@ class MirrorTask implements SourceTask {
       this.#syncs = new SyncWriter(client, topic, { ...this.#context, signal: this.#end.signal })
     }
     this.#reading = await Reading.open(this.#source, assigned, topic => remoteTopic(naming, topic), config, this.#context)
-    if (this.#context.task === 0) this.#chores = this.#doChores(targets)
+    if (this.#context.task === 0) this.#chores = this.#doChores(this.#choresWith(targets))
   }
 
   async poll(): Promise<readonly SourceRecord[]> {
@@ -141,35 +149,46 @@ class MirrorTask implements SourceTask {
   }
 
   /** What fails is tried again when it is next due. Does not reject. */
-  async #doChores(targets: TargetTopics): Promise<void> {
+  async #doChores(chores: readonly Chore[]): Promise<void> {
     const { system, log } = this.#context
-    const config = this.#config
-    const isWanted = topicFilter(config)
-    const chores: { readonly everyMs: number; dueMs: number; readonly what: string; work(): Promise<void> }[] = []
-    const add = (isOn: boolean, seconds: number, firstMs: number, what: string, work: () => Promise<void>) => {
-      if (isOn) chores.push({ everyMs: seconds * 1_000, dueMs: system.clock.monotonic() + firstMs, what, work })
-    }
-    const [refresh, configs, acls] = ['refresh.topics', 'sync.topic.configs', 'sync.topic.acls'].map(
-      key => config[`${key}.interval.seconds` as 'sync.topic.acls.interval.seconds'],
-    ) as [number, number, number]
-    // At once: a topic may have been made while the tasks were given out.
-    add(config['refresh.topics.enabled'], refresh, 0, 'looking for new topics', async () => {
-      const all = await partitionsOf(this.#source, config)
-      if (digest(all) !== config['task.known.partitions']) this.#context.reconfigure()
-    })
-    add(config['sync.topic.configs.enabled'], configs, configs * 1_000, 'copying configs', () => targets.prepare(isWanted, true))
-    add(config['sync.topic.acls.enabled'], acls, 0, 'copying ACLs', () => targets.copyAcls(isWanted))
-    while (!this.#end.signal.aborted && chores.length > 0) {
+    const { signal } = this.#end
+    while (!signal.aborted && chores.length > 0) {
       const next = chores.reduce((first, each) => (each.dueMs < first.dueMs ? each : first))
-      await pause(system, Math.max(next.dueMs - system.clock.monotonic(), 0), this.#end.signal)
-      if (this.#end.signal.aborted) return
+      await pause(system, Math.max(next.dueMs - system.clock.monotonic(), 0), signal)
+      if (signal.aborted) return
       next.dueMs = system.clock.monotonic() + next.everyMs
       try {
         await next.work()
       } catch (error) {
-        if (!this.#end.signal.aborted)
-          log.warn({ err: error }, `${next.what} has failed; it is tried again after ${next.everyMs / 1_000} s`)
+        if (!signal.aborted) log.warn({ err: error }, `${next.what} has failed; it is tried again after ${next.everyMs / 1_000} s`)
       }
     }
+  }
+
+  #choresWith(targets: TargetTopics): Chore[] {
+    const config = this.#config
+    const isWanted = topicFilter(config)
+    const nowMs = this.#context.system.clock.monotonic()
+    const chores: Chore[] = []
+    if (config['refresh.topics.enabled'])
+      chores.push({
+        what: 'looking for new topics',
+        everyMs: config['refresh.topics.interval.seconds'] * 1_000,
+        // At once: a topic may have been made while the tasks were given out.
+        dueMs: nowMs,
+        work: async () => {
+          const all = await partitionsOf(this.#source, config)
+          if (digest(all) !== config['task.known.partitions']) this.#context.reconfigure()
+        },
+      })
+    if (config['sync.topic.configs.enabled']) {
+      const everyMs = config['sync.topic.configs.interval.seconds'] * 1_000
+      chores.push({ what: 'copying configs', everyMs, dueMs: nowMs + everyMs, work: () => targets.prepare(isWanted, true) })
+    }
+    if (config['sync.topic.acls.enabled']) {
+      const everyMs = config['sync.topic.acls.interval.seconds'] * 1_000
+      chores.push({ what: 'copying ACLs', everyMs, dueMs: nowMs, work: () => targets.copyAcls(isWanted) })
+    }
+    return chores
   }
 }
