@@ -88,14 +88,15 @@ export async function prepareTopics(
     target,
     existing.map(each => each.name),
   )
-  const filled = await withRecords(target, existing)
+  // Where records of both may be together nobody asks.
+  const filled = merge ? new Set<string>() : await withRecords(target, existing)
   const maker = new TopicMaker(options, await defaultsOf(target), changes, left)
   let done = 0
   await severalAtOnce(topics, changesAtOnce, async topic => {
     const { name, id, partitions } = topic.info
     onProgress({ step: 'topics', done: done++, total: topics.length, records: 0, bytes: 0 })
     const known = there.get(name) ?? null
-    if (known !== null && filled.has(name) && !merge && !isKnown(name, [id, known.id])) {
+    if (known !== null && filled.has(name) && !isKnown(name, [id, known.id])) {
       const reason = 'the topic in the target has records that are not from this source: empty or delete it, or pass --merge'
       changes.failed.push({ name, reason })
       return
