@@ -9,7 +9,7 @@ import { defineSource, type SourceContext, type SourceRecord, type SourceTask, s
 import { moveForward } from '../../mirror.ts'
 import { requireNone } from '../required.ts'
 import { untilDue } from '../waits.ts'
-import { begun, ensureTopic, forWorker, namingOf } from './clusters.ts'
+import { begun, ensureCompacted, forWorker, namingOf } from './clusters.ts'
 import { type Checkpoint, encodeCheckpoint, ownRecord } from './formats.ts'
 import { type CheckpointConfig, checkpointKeys, problemsOf } from './keys.ts'
 import { checkpointsTopic, type Filter, filter, type Naming, offsetSyncsTopic, remoteTopic } from './names.ts'
@@ -81,7 +81,7 @@ class CheckpointTask implements SourceTask {
 
   async begin(): Promise<void> {
     if (!this.#config['emit.checkpoints.enabled']) return
-    await ensureTopic(this.#target, checkpointsTopic(this.#naming), this.#config['checkpoints.topic.replication.factor'])
+    await ensureCompacted(this.#target, checkpointsTopic(this.#naming), this.#config['checkpoints.topic.replication.factor'])
     await this.#checkpoints.load()
   }
 

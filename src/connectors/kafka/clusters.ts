@@ -55,7 +55,7 @@ export function namingOf(config: Config): Naming {
 }
 
 /** A compacted topic of one partition. Makes it if it is missing. */
-export async function ensureTopic(client: Client, name: string, replicas: number): Promise<void> {
+export async function ensureCompacted(client: Client, name: string, replicas: number): Promise<void> {
   if ((await client.topicNames()).includes(name)) return
   const { brokers } = await client.cluster()
   const some = replicas < 1 ? {} : { replicas: Math.min(replicas, brokers.length) }

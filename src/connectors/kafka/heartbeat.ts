@@ -2,7 +2,7 @@
 import { defineSource, type SourceContext, type SourceRecord, type SourceTask, struct } from '../../connector.ts'
 import { requireNone } from '../required.ts'
 import { untilDue } from '../waits.ts'
-import { ensureTopic, openCluster } from './clusters.ts'
+import { ensureCompacted, openCluster } from './clusters.ts'
 import { encodeHeartbeat, ownRecord } from './formats.ts'
 import { type HeartbeatConfig, heartbeatKeys, problemsOf } from './keys.ts'
 import { heartbeatsTopic } from './names.ts'
@@ -25,7 +25,7 @@ export const mirrorHeartbeat = defineSource({
   async open(config, context) {
     requireNone(problemsOf(config))
     await using target = openCluster('target', config)
-    await ensureTopic(target, heartbeatsTopic, config['heartbeats.topic.replication.factor'])
+    await ensureCompacted(target, heartbeatsTopic, config['heartbeats.topic.replication.factor'])
     return new Heart(config, context)
   },
 })

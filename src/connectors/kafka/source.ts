@@ -9,7 +9,7 @@ import { type Client, ClientError } from '../../client.ts'
 import { defineSource, type Offsets, type SourceContext, type SourceRecord, type SourceTask } from '../../connector.ts'
 import { dealt } from '../dealt.ts'
 import { requireNone } from '../required.ts'
-import { begun, ensureTopic, namingOf, openCluster } from './clusters.ts'
+import { begun, ensureCompacted, namingOf, openCluster } from './clusters.ts'
 import type { Run } from './formats.ts'
 import { problemsOf, type SourceConfig, sourceKeys } from './keys.ts'
 import { offsetSyncsTopic, remoteTopic } from './names.ts'
@@ -65,7 +65,7 @@ async function requireTwo(source: Client, target: Client): Promise<void> {
 
 async function ensureSyncs(client: Client, topic: string, config: SourceConfig): Promise<void> {
   try {
-    await ensureTopic(client, topic, config['offset-syncs.topic.replication.factor'])
+    await ensureCompacted(client, topic, config['offset-syncs.topic.replication.factor'])
   } catch (error) {
     if (!(error instanceof ClientError) || !error.code.endsWith('AUTHORIZATION_FAILED')) throw error
     const elsewhere = config['offset-syncs.topic.location'] === 'source' ? ', set offset-syncs.topic.location=target' : ''
