@@ -25,6 +25,7 @@ const workerPrefixes = [
   'value.converter',
   'header.converter',
   'task',
+  'config.providers',
 ]
 /** Lines without a cluster in front that hold for all of them. */
 const common = /^(?:security|ssl|sasl)\./
@@ -63,9 +64,7 @@ function flow(properties: Properties, source: string, target: string): Flow[] {
 }
 
 function workerProperties(properties: Properties, own: Properties, source: string, target: string): Properties {
-  const shared = Object.entries(properties).filter(
-    ([key]) => workerPrefixes.some(each => key.startsWith(each)) || key.startsWith('config.providers'),
-  )
+  const shared = Object.entries(properties).filter(([key]) => workerPrefixes.some(each => key.startsWith(each)))
   return {
     'client.id': `${source}->${target}`,
     'group.id': `${source}-mm2`,
