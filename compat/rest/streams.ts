@@ -30,7 +30,6 @@ async function topicPath(): Promise<string> {
 /** Numbers of the records that come; with `pauseMs` it reads one piece and then waits. */
 class Reader {
   readonly numbers: number[] = []
-  #stopped = false
   readonly #request
 
   constructor(path: string, pauseMs: number) {
@@ -52,14 +51,11 @@ class Reader {
         const [, data] = /^event: record\ndata: (.*)$/.exec(each) ?? []
         if (data !== undefined) this.numbers.push(JSON.parse(data).value.data.n)
       }
-      if (this.#stopped) return
       if (pauseMs > 0) await sleep(pauseMs)
     }
   }
 
-  /** From now on without pauses. */
   close(): void {
-    this.#stopped = true
     this.#request.destroy()
   }
 }
