@@ -31,35 +31,59 @@ export async function connectWorker(files: readonly string[], { config, set = {}
     logger.info({ reason }, 'shutting down')
     void Promise.allSettled(running.map(each => each.close())).finally(() => process.exit(0))
   })
-  if (properties['clusters'] !== undefined) {
-    if (files.length > 0) throw new UsageError(`${config} is of MirrorMaker, and says itself which connectors there are`)
-    for (const { worker, connectors } of checked(() => flowsIn(properties))) {
-      const started = await startWorker(worker, logger)
-      running.push(started)
-      for (const { name, settings } of connectors) await insist(started.url, name, settings, system)
-    }
-    return
+  const started = async (worker: Properties) => {
+    const one = await startWorker(worker, { system, logger })
+    running.push(one)
+    return one
   }
-  if (files.length > 0) delete properties['group.id']
-  const connectors = files.map(file => connectorIn(file))
-  const started = await startWorker(properties, logger)
-  running.push(started)
-  for (const each of connectors) await started.put(each)
+  try {
+    if (properties['clusters'] !== undefined) {
+      if (files.length > 0) throw new UsageError(`${config} is of MirrorMaker, and says itself which connectors there are`)
+      for (const { worker, connectors } of checked(() => flowsIn(properties))) {
+        const { url } = await started(worker)
+        for (const each of connectors) await insist(url, each, { system, logger })
+      }
+      return
+    }
+    if (files.length > 0) delete properties['group.id']
+    const connectors = files.map(file => connectorIn(file))
+    const worker = await started(properties)
+    for (const each of connectors) await worker.put(each)
+  } catch (error) {
+    // They would keep the process, which has told that it failed.
+    await Promise.allSettled(running.map(each => each.close()))
+    throw error
+  }
+}
+
+type Properties = Readonly<Record<string, string>>
+
+interface Connector {
+  readonly name: string
+  readonly settings: Properties
 }
 
 interface Running {
   readonly url: string
   /** Of a worker that is alone. */
-  put(connector: { readonly name: string; readonly settings: Readonly<Record<string, string>> }): Promise<void>
+  put(connector: Connector): Promise<void>
   close(): Promise<void>
 }
 
-async function startWorker(properties: Readonly<Record<string, string>>, logger: Logger): Promise<Running> {
-  const system = realSystem()
+interface Surroundings {
+  readonly system: System
+  readonly logger: Logger
+}
+
+async function startWorker(properties: Properties, { system, logger }: Surroundings): Promise<Running> {
   const worker = checked(() => workerConfig(properties))
   const reached = { bootstrap: worker.values['bootstrap.servers'], properties }
   const client = openClient({ ...reached, clientId: properties['client.id'] ?? 'millrace-connect' })
   const acting = openActing({ bootstrap: reached.bootstrap, ownProperties: properties, own: client, system, logger })
+  const closeClients = async () => {
+    acting.close()
+    await client.close()
+  }
   const { host, port, isEvery, isTls } = listenerOf(worker)
   const opened = await openWorker({
     ...{ worker, reached, client, acting, system, logger },
@@ -75,6 +99,9 @@ async function startWorker(properties: Readonly<Record<string, string>>, logger:
     advertisedUrl: advertised(worker, host, port, isTls ? 'https' : 'http'),
     demand: null,
     registry: () => null,
+  }).catch(async error => {
+    await closeClients()
+    throw error
   })
   if (!isLoopback(bracketed(host)))
     logger.warn({ host }, 'whoever reaches this port may do everything that the worker may do, as with Kafka Connect; see listeners')
@@ -86,28 +113,32 @@ async function startWorker(properties: Readonly<Record<string, string>>, logger:
     },
     async close() {
       await opened.close()
-      acting.close()
-      await client.close()
+      await closeClients()
     },
   }
 }
 
 const pauseMs = 500
 
-/** By the worker's own interface, which hands it on to the one that leads. Asked again while the group finds together. */
-async function insist(url: string, name: string, settings: Readonly<Record<string, string>>, { timers }: System): Promise<void> {
+/** By the worker's own interface, which hands it on to the one that leads. Asked again while the group finds together, or that one cannot be reached. */
+async function insist(url: string, { name, settings }: Connector, { system, logger }: Surroundings): Promise<void> {
+  let told = ''
   for (;;) {
     const request = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify(settings) }
     const response = await fetch(`${url}/connectors/${encodeURIComponent(name)}/config`, request)
-    const text = await response.text()
+    const { message = '' } = (await response.json()) as { message?: string }
     if (response.ok) return
-    if (response.status < 409) throw new CommandFailed(`connector ${name}: ${text}`)
-    await new Promise<void>(resolve => timers.after(pauseMs, resolve))
+    const isRebalance = response.status === 409
+    if (!isRebalance && response.status < 500) throw new CommandFailed(`connector ${name}: ${message}`)
+    if (!isRebalance && message !== told)
+      logger.warn({ connector: name, reason: message }, 'a connector cannot be set yet; it is tried again')
+    told = message
+    await new Promise<void>(resolve => system.timers.after(pauseMs, resolve))
   }
 }
 
 /** A properties or JSON file; JSON may be what the API takes (`name` and `config`). */
-function connectorIn(file: string): { name: string; settings: Record<string, string> } {
+function connectorIn(file: string): Connector {
   const text = realSystem().files.readFile(file)?.toString('utf8')
   if (text === undefined) throw new UsageError(`file not found: ${file}`)
   const settings = text.trimStart().startsWith('{') ? fromJson(file, text) : readClientConfig(file, 'the file of a connector')
@@ -129,7 +160,7 @@ function fromJson(file: string, text: string): Record<string, string> {
 }
 
 /** The key and certificates of the first listener with HTTPS: `listeners.https.ssl.…`, else those of the client. */
-function tlsOf(properties: Readonly<Record<string, string>>): TlsFiles {
+function tlsOf(properties: Properties): TlsFiles {
   const given = (name: string) => properties[`listeners.https.ssl.${name}`] ?? properties[`ssl.${name}`] ?? null
   const files = { location: given('keystore.location'), chain: given('keystore.certificate.chain'), key: given('keystore.key') }
   if (files.location === null && (files.chain === null || files.key === null))
@@ -159,7 +190,7 @@ function advertised({ values }: WorkerConfig, host: string, port: number, own: s
   return `${(scheme ?? own).toLowerCase()}://${bracketed(name ?? host)}:${other ?? port}`
 }
 
-function origins(properties: Readonly<Record<string, string>>): string[] {
+function origins(properties: Properties): string[] {
   return splitList(properties['access.control.allow.origin'] ?? '').filter(each => each !== '')
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -95,6 +95,39 @@ test('the file of MirrorMaker is run as it is, in both directions', async t => {
     worker.kill('SIGTERM')
     const [code] = await once(worker, 'exit')
     assert.equal(code, 0, log)
+  }
+})
+
+test('what cannot begin ends the process, with what is wrong', async t => {
+  await using broker = await startBroker({ memory: true })
+  const directory = mkdtempSync(join(tmpdir(), 'connect-refused-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const at = (name: string) => join(directory, name)
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.after(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const clusters = ['clusters = eu, us', `eu.bootstrap.servers = ${broker.address}`, `us.bootstrap.servers = ${broker.address}`]
+  writeFileSync(at('bad.properties'), 'name=bad\nconnector.class=Nowhere\n')
+  for (const [name, lines, connectors, text] of [
+    [
+      'a regular expression',
+      [...clusters, 'eu->us.enabled = true', 'topics = (?!x).*'],
+      [],
+      /connector MirrorSourceConnector: [^{]*\btopics\b/,
+    ],
+    ['a class', [`bootstrap.servers=${broker.address}`, 'listeners=http://127.0.0.1:0'], [at('bad.properties')], /Nowhere/],
+    ['a port', [`bootstrap.servers=${broker.address}`, `listeners=http://127.0.0.1:${port}`], [], /EADDRINUSE/],
+  ] as const) {
+    writeFileSync(at('worker.properties'), lines.join('\n'))
+    const child = spawn(process.execPath, [cli, 'connect', '--config', at('worker.properties'), ...connectors], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let told = ''
+    child.stderr.on('data', part => (told += part))
+    const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(20_000) }).catch(() => ['it goes on'])
+    child.kill('SIGKILL')
+    assert.deepEqual([code, text.test(told)], [1, true], `${name}: ${told}`)
   }
 })
 
