@@ -1,6 +1,7 @@
 /**
  * A table of any length, of which only the rows in sight are drawn. Rows may not be loaded yet. Arrow keys move between rows, Enter opens one.
  */
+import { Link, type LinkProps } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react'
 import css from './grid.module.css'
@@ -111,6 +112,15 @@ export function Grid<Row>({ label, columns, count, rowAt, keyOf, onSight, sortin
         </div>
       </div>
     </div>
+  )
+}
+
+/** The name of a row, where it leads to what the row opens: for other tabs, and other programs. The keyboard is at the row. */
+export function RowLink({ name, ...to }: { name: string } & Pick<LinkProps, 'to' | 'params'>) {
+  return (
+    <Link {...(to as LinkProps)} title={name} onClick={event => event.stopPropagation()} tabIndex={-1}>
+      {name}
+    </Link>
   )
 }
 

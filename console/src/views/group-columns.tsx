@@ -1,7 +1,6 @@
 /** The columns that lists of groups have in common. */
-import { Link } from '@tanstack/react-router'
 import { duration } from '../format.ts'
-import type { Column } from '../ui/grid.tsx'
+import { type Column, RowLink } from '../ui/grid.tsx'
 import { GroupState } from './group-state.tsx'
 
 interface Listed {
@@ -16,11 +15,7 @@ export const groupColumns = {
     id: 'group',
     title: 'Group',
     width: 'minmax(120px, 1fr)',
-    cell: ({ group }) => (
-      <Link to="/groups/$group" params={{ group }} title={group} onClick={event => event.stopPropagation()} tabIndex={-1}>
-        {group}
-      </Link>
-    ),
+    cell: ({ group }) => <RowLink name={group} to="/groups/$group" params={{ group }} />,
   },
   state: { id: 'state', title: 'State', width: '116px', cell: row => <GroupState state={row.state} /> },
   type: { id: 'type', title: 'Type', width: '100px', wideOnly: true, cell: row => row.type },

@@ -1,8 +1,8 @@
 /** All subjects of the schema registry. */
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../api.ts'
 import { count, counted } from '../format.ts'
-import type { Column } from '../ui/grid.tsx'
+import { type Column, RowLink } from '../ui/grid.tsx'
 import { useNameSearch } from '../ui/name-search.tsx'
 import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
@@ -19,11 +19,7 @@ const columns: readonly Column<Row>[] = [
     id: 'subject',
     title: 'Subject',
     width: 'minmax(140px, 1fr)',
-    cell: ({ subject }) => (
-      <Link to="/schemas/$subject" params={{ subject }} title={subject} onClick={event => event.stopPropagation()} tabIndex={-1}>
-        {subject}
-      </Link>
-    ),
+    cell: ({ subject }) => <RowLink name={subject} to="/schemas/$subject" params={{ subject }} />,
   },
   { id: 'type', title: 'Type', width: '100px', cell: row => row.type ?? '–' },
   { id: 'version', title: 'Newest version', width: '128px', right: true, wideOnly: true, cell: row => count(row.version) },

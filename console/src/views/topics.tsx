@@ -1,10 +1,10 @@
 /** All topics: searched and sorted by the service, drawn as far as they are in sight. */
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../api.ts'
 import { bytes, count, counted } from '../format.ts'
 import { topicSorts } from '../router.tsx'
 import { Check } from '../ui/button.tsx'
-import type { Column } from '../ui/grid.tsx'
+import { type Column, RowLink } from '../ui/grid.tsx'
 import { Mark } from '../ui/mark.tsx'
 import { useNameSearch } from '../ui/name-search.tsx'
 import { Bar, Page } from '../ui/page.tsx'
@@ -23,11 +23,7 @@ const columns: readonly Column<Row>[] = [
     title: 'Topic',
     width: 'minmax(140px, 1fr)',
     sortable: true,
-    cell: ({ name }) => (
-      <Link to="/topics/$topic" params={{ topic: name }} title={name} onClick={event => event.stopPropagation()} tabIndex={-1}>
-        {name}
-      </Link>
-    ),
+    cell: ({ name }) => <RowLink name={name} to="/topics/$topic" params={{ topic: name }} />,
   },
   { id: 'partitions', title: 'Partitions', width: '92px', right: true, sortable: true, wideOnly: true, cell: row => count(row.partitions) },
   { id: 'replicas', title: 'Replicas', width: '92px', right: true, sortable: true, wideOnly: true, cell: row => count(row.replicas) },

@@ -1,9 +1,9 @@
 /** All connectors: how they are, and what has failed. */
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../../api.ts'
 import { count, counted } from '../../format.ts'
 import { useRights } from '../../rights.ts'
-import type { Column } from '../../ui/grid.tsx'
+import { type Column, RowLink } from '../../ui/grid.tsx'
 import { useNameSearch } from '../../ui/name-search.tsx'
 import { Bar, LinkButton, Page } from '../../ui/page.tsx'
 import { pageSize, usePages } from '../../ui/paged.ts'
@@ -20,11 +20,7 @@ const columns: readonly Column<Row>[] = [
     id: 'name',
     title: 'Name',
     width: 'minmax(120px, 1.2fr)',
-    cell: ({ name }) => (
-      <Link to="/connectors/$connector" params={{ connector: name }} title={name}>
-        {name}
-      </Link>
-    ),
+    cell: ({ name }) => <RowLink name={name} to="/connectors/$connector" params={{ connector: name }} />,
   },
   {
     id: 'state',

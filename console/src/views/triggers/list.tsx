@@ -1,8 +1,8 @@
 /** All triggers: what they are called with, and how it goes. */
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { ApiError, asked, type Output } from '../../api.ts'
 import { count, counted } from '../../format.ts'
-import type { Column } from '../../ui/grid.tsx'
+import { type Column, RowLink } from '../../ui/grid.tsx'
 import { useNameSearch } from '../../ui/name-search.tsx'
 import { Bar, LinkButton, Page } from '../../ui/page.tsx'
 import { pageSize, usePages } from '../../ui/paged.ts'
@@ -19,11 +19,7 @@ const columns: readonly Column<Row>[] = [
     id: 'name',
     title: 'Name',
     width: 'minmax(120px, 1fr)',
-    cell: ({ name }) => (
-      <Link to="/triggers/$trigger" params={{ trigger: name }} title={name}>
-        {name}
-      </Link>
-    ),
+    cell: ({ name }) => <RowLink name={name} to="/triggers/$trigger" params={{ trigger: name }} />,
   },
   {
     id: 'state',
