@@ -37,7 +37,10 @@ export class Shared {
     this.#catalogues = new Catalogues(context.system)
     const { system, own, settings } = context
     this.#registries = new PerIdentity(reached => openRegistryClient({ ...reached, system }))
-    this.#workers = new PerIdentity(reached => openPeer(reached, 'the worker of Kafka Connect', system))
+    this.#workers = new PerIdentity(({ rightsOf, ...reached }) => {
+      const worker = openPeer(reached, 'the worker of Kafka Connect', system)
+      return rightsOf === undefined ? worker : guarded(worker, rightsOf)
+    })
     this.#triggers = new PerIdentity(reached => openPeer(reached, 'the triggers service', system))
     const authorization = basicLogin(settings.ownProperties)
     const triggers = () => this.#triggers.of(ofServices, context.triggersFor(authorization))
@@ -55,8 +58,9 @@ export class Shared {
 
   workerOf(identity: Identity, authorization: string | undefined, client: Client): Peer | null {
     const reached = this.context.connectFor(authorization)
-    const worker = this.#workers.of(identity, reached)
-    return worker === null || reached!.isOwn || !this.context.sessions.needsLogin ? worker : guarded(worker, client)
+    if (reached === null) return null
+    const knowsPerson = reached.isOwn || !this.context.sessions.needsLogin
+    return this.#workers.of(identity, { ...reached, rightsOf: knowsPerson ? undefined : client })
   }
 
   triggersOf(identity: Identity, authorization: string | undefined): Peer | null {

@@ -1,5 +1,7 @@
 /** Connectors and triggers are shown and changed with the rights of the person, also where the workers know nothing of that person. */
 import assert from 'node:assert/strict'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { realSystem } from '../../src/base.ts'
 import { openClient } from '../../src/client.ts'
@@ -21,9 +23,20 @@ test('who may not describe the cluster sees no connectors, and who may not alter
     realSystem(),
     silentLogger,
   )
+  const asked: string[] = []
+  const between = createServer((from, to) => {
+    asked.push(from.url!)
+    const { method, url: path, headers } = from
+    const onward = request({ port: beside.ports.get('connect'), method, path, headers }, answer => {
+      to.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(to)
+    })
+    from.pipe(onward)
+  })
+  await new Promise<void>(resolve => between.listen(0, '127.0.0.1', resolve))
   const connect = {
     ...{ properties: {}, advertisedUrl: null, userInfo: 'admin:admin-pw' },
-    url: `http://127.0.0.1:${beside.ports.get('connect')}`,
+    url: `http://127.0.0.1:${(between.address() as AddressInfo).port}`,
   }
   const away = await startServices(settingsFor(bootstrap, { services: ['console'], connect, ...common }), realSystem(), silentLogger)
   try {
@@ -69,6 +82,9 @@ test('who may not describe the cluster sees no connectors, and who may not alter
       assert.ok([403, 404].includes((await ask('bob', 'POST', '/connector-plugins/file-sink/preview', preview)).status))
     }
     assert.equal((await here('admin', 'GET', '/connectors/lines')).status, 200)
+    const before = asked.length
+    await Promise.all([1, 2, 3].map(() => there('admin', 'GET', '/connectors')))
+    assert.equal(asked.length - before, 1, 'all who look at once share what the workers say')
 
     const definition = { topics: ['secret'], function: { code: 'export const main_handler = () => 1' } }
     assert.equal((await here('bob', 'POST', '/triggers', { name: 'spy', definition })).status, 403)
@@ -81,6 +97,7 @@ test('who may not describe the cluster sees no connectors, and who may not alter
   } finally {
     // Before the broker.
     await away.close()
+    between.close()
     await beside.close()
     await admin.close()
   }
