@@ -5,13 +5,13 @@ import { seriesNames } from '../history/history.ts'
 import type { Ring } from '../history/ring.ts'
 import { MaybeText, OfGroup, route } from '../route.ts'
 
-const Series = Type.Object({
+export const Series = Type.Object({
   /** Milliseconds since the epoch. */
   times: Type.Array(Type.Number()),
   /** null: not known then. */
   values: Type.Array(Type.Union([Type.Number(), Type.Null()])),
 })
-const series = ({ times, values }: Ring) => ({ times, values })
+export const series = ({ times, values }: Ring) => ({ times, values })
 
 const cluster = route({
   method: 'GET',

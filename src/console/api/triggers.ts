@@ -2,10 +2,10 @@
 import { Type } from 'typebox'
 import { pause } from '../../base.ts'
 import { Confirmed, requireConfirmed } from '../confirmed.ts'
-import type { Ring } from '../history/ring.ts'
 import type { Peer } from '../peers.ts'
 import { listQuery, MaybeText, route } from '../route.ts'
 import { listTriggers, oneTrigger, pathOf, required } from '../triggers/service.ts'
+import { Series, series } from './history.ts'
 
 const Done = Type.Object({})
 const TriggerName = Type.String({ minLength: 1, maxLength: 100 })
@@ -71,9 +71,6 @@ const one = route({
   },
 })
 
-const Series = Type.Object({ times: Type.Array(Type.Number()), values: Type.Array(Type.Union([Type.Number(), Type.Null()])) })
-const seriesOf = ({ times, values }: Ring) => ({ times, values })
-
 const history = route({
   method: 'GET',
   path: '/triggers/:trigger/history',
@@ -85,9 +82,8 @@ const history = route({
     await oneTrigger(required(triggers), params.trigger)
     const { calls, errors, throttles, duration, age } = shared.history.triggers.of(params.trigger)
     return {
-      ...{ calls: seriesOf(calls), errors: seriesOf(errors), throttles: seriesOf(throttles) },
-      duration: seriesOf(duration),
-      age: seriesOf(age),
+      ...{ calls: series(calls), errors: series(errors), throttles: series(throttles) },
+      ...{ duration: series(duration), age: series(age) },
     }
   },
 })
