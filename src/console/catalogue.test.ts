@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { trustingClock } from '../base.ts'
 import type { Client } from '../client.ts'
+import type { RegistryClient } from '../serde.ts'
 import { Catalogues } from './catalogue.ts'
 
 /** Each load of the topics takes so long. */
@@ -29,6 +30,27 @@ test('all who look within seconds share one load, and whoever changes something 
   state.nowMs += 3_001
   await topics('a')
   assert.equal(state.loads, 3)
+})
+
+test('another registry is asked anew, and a change of a group also changes what groups have committed', async () => {
+  let asked = 0
+  const registry = (subject: string) => ({ request: async () => [subject] }) as unknown as RegistryClient
+  const manyGroupOffsets = async () => {
+    asked++
+    return new Map()
+  }
+  const client = { groups: async () => [], manyGroupOffsets } as unknown as Client
+  const monotonic = () => 0
+  const catalogue = new Catalogues({ clock: trustingClock(monotonic, monotonic) }).of('a', client)
+  assert.deepEqual(await catalogue.subjects.get(registry('first')), ['first'])
+  assert.deepEqual(await catalogue.subjects.get(registry('second')), ['second'])
+  await catalogue.committed.get()
+  catalogue.forget(['topics'])
+  await catalogue.committed.get()
+  assert.equal(asked, 1)
+  catalogue.forget(['groups'])
+  await catalogue.committed.get()
+  assert.equal(asked, 2)
 })
 
 test('what one principal sees is not shown to another', async () => {

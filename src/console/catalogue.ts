@@ -68,22 +68,25 @@ const mostTriggers = 1_000
 /** Groups with members first. */
 const mostGroups = 500
 
+/** Lists of what somebody may change: each route that changes something names those that show it. */
+export type Listed = 'topics' | 'groups' | 'subjects' | 'connectors' | 'triggers'
+
 export class Catalogue {
   readonly topics: Kept<TopicState[]>
   /** By topic. */
   readonly sizes: Kept<Map<string, bigint>>
   readonly groups: Kept<GroupListing[]>
   readonly committed: Kept<Committed>
-  readonly #subjects: Kept<string[]>
-  #registry: RegistryClient | null = null
-  readonly #connectors: Kept<Connector[]>
-  #worker: Peer | null = null
-  readonly #triggers: Kept<readonly TriggerRow[]>
-  #triggersService: Peer | null = null
+  /** As the registry answers this principal, in order. */
+  readonly subjects: Kept<string[], RegistryClient>
+  /** As the worker answers this principal, in order. */
+  readonly connectors: Kept<Connector[], Peer>
+  /** The first of them, for what is said of all. */
+  readonly triggers: Kept<readonly TriggerRow[], Peer>
 
   /** `sharers`: how many catalogues there are. */
   constructor(client: Client, clock: Clock, sharers: () => number) {
-    const kept = <T>(leastMs: number, load: () => Promise<T>) => new Kept({ clock, leastMs, sharers, load })
+    const kept = <T, Of = void>(leastMs: number, load: (of: Of) => Promise<T>) => new Kept({ clock, leastMs, sharers, load })
     this.topics = kept(freshMs, () => client.topicStates())
     this.sizes = kept(sizesFreshMs, () => client.topicSizes())
     this.groups = kept(freshMs, () => client.groups())
@@ -92,92 +95,62 @@ export class Catalogue {
       const listed = [...all].sort((a, b) => Number(a.state === 'Empty') - Number(b.state === 'Empty')).slice(0, mostGroups)
       return { listed, offsets: await client.manyGroupOffsets(listed) }
     })
-    this.#connectors = kept(connectorsFreshMs, () => allConnectors(this.#worker!))
-    this.#triggers = kept(freshMs, async () => (await listTriggers(this.#triggersService!, { limit: mostTriggers })).triggers)
-    this.#subjects = kept(freshMs, async () => ((await this.#registry!.request('GET', '/subjects')) as string[]).sort())
+    this.subjects = kept(freshMs, async (registry: RegistryClient) => ((await registry.request('GET', '/subjects')) as string[]).sort())
+    this.connectors = kept(connectorsFreshMs, allConnectors)
+    this.triggers = kept(freshMs, async (service: Peer) => (await listTriggers(service, { limit: mostTriggers })).triggers)
   }
 
-  /** As the registry answers this principal, in order. */
-  subjects(registry: RegistryClient): Promise<string[]> {
-    if (this.#registry !== registry) this.#subjects.forget()
-    this.#registry = registry
-    return this.#subjects.get()
-  }
-
-  /** As the worker answers this principal, in order. */
-  connectors(worker: Peer): Promise<Connector[]> {
-    if (this.#worker !== worker) this.#connectors.forget()
-    this.#worker = worker
-    return this.#connectors.get()
-  }
-
-  /** The first of them, for what is said of all. */
-  triggers(service: Peer): Promise<readonly TriggerRow[]> {
-    if (this.#triggersService !== service) this.#triggers.forget()
-    this.#triggersService = service
-    return this.#triggers.get()
-  }
-
-  forgetConnectors(): void {
-    this.#connectors.forget()
-  }
-
-  forgetTriggers(): void {
-    this.#triggers.forget()
-  }
-
-  forgetSubjects(): void {
-    this.#subjects.forget()
-  }
-
-  forgetGroups(): void {
-    this.groups.forget()
-    this.committed.forget()
+  /** After a change by this principal. */
+  forget(changed: readonly Listed[]): void {
+    for (const each of changed) this[each].forget()
+    if (changed.includes('groups')) this.committed.forget()
   }
 }
 
-interface KeptOptions<T> {
+interface KeptOptions<T, Of> {
   readonly clock: Clock
   readonly leastMs: number
   readonly sharers: () => number
-  readonly load: () => Promise<T>
+  readonly load: (of: Of) => Promise<T>
 }
 
-/** A value that is loaded when it is wanted and not fresh; all who want it meanwhile wait for the same load. */
-class Kept<T> {
-  readonly #options: KeptOptions<T>
+/** A value that is loaded when it is wanted and not fresh; all who want it meanwhile wait for the same load. `Of`: who answers it; another one is asked anew. */
+class Kept<T, Of = void> {
+  readonly #options: KeptOptions<T, Of>
+  #of: Of | null = null
   #loaded: { value: T; atMs: number; tookMs: number } | null = null
   #loading: Promise<T> | null = null
   /** A load that began before a change does not count after it. */
   #version = 0
 
-  constructor(options: KeptOptions<T>) {
+  constructor(options: KeptOptions<T, Of>) {
     this.#options = options
   }
 
-  get(): Promise<T> {
+  get(of: Of): Promise<T> {
+    if (of !== this.#of) this.forget()
+    this.#of = of
     const { clock, leastMs, sharers } = this.#options
     const loaded = this.#loaded
     if (loaded !== null) {
       const patienceMs = Math.min((loaded.tookMs / mostShare) * sharers(), longestMs)
       if (clock.monotonic() - loaded.atMs < Math.max(leastMs, patienceMs)) return Promise.resolve(loaded.value)
     }
-    this.#loading ??= this.#begin()
+    this.#loading ??= this.#begin(of)
     return this.#loading
   }
 
-  /** After a change by this principal. */
   forget(): void {
     this.#version++
     this.#loaded = null
     this.#loading = null
   }
 
-  async #begin(): Promise<T> {
+  async #begin(of: Of): Promise<T> {
     const { clock, load } = this.#options
     const [version, beganMs] = [this.#version, clock.monotonic()]
     try {
-      const value = await load()
+      const value = await load(of)
       const atMs = clock.monotonic()
       if (version === this.#version) this.#loaded = { value, atMs, tookMs: atMs - beganMs }
       return value

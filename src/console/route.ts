@@ -9,6 +9,7 @@ import { type HttpApp, HttpError } from '../http.ts'
 import type { ServiceContext } from '../service.ts'
 import type { Identity } from '../sessions.ts'
 import type { Caller } from './caller.ts'
+import type { Listed } from './catalogue.ts'
 import type { Door } from './door.ts'
 import { toHttpError } from './problem.ts'
 import { Shared } from './shared.ts'
@@ -50,6 +51,8 @@ export interface Route<
   readonly handle?: (asked: Asked<P, Q, B>) => Promise<Static<R>>
   readonly visit?: (asked: Visited<P, Q, B>) => Promise<Static<R>>
   readonly stream?: (asked: Asked<P, Q, B>, send: Send<Static<R>>, signal: AbortSignal) => Promise<void>
+  /** Of a change: the lists that show it. They are loaded anew after it, also if it has failed, because a part of it may be done. */
+  readonly changes?: readonly Listed[]
   /** Of a change, for the audit log, besides its path: names, no secrets. null: nothing was changed. */
   readonly audit?: (asked: Asked<P, Q, B>) => object | null
   /** A file to be saved; the response is not described. */
@@ -58,6 +61,9 @@ export interface Route<
 
 const nothing = Type.Object({})
 type Nothing = typeof nothing
+
+/** Whoever adds a change has to say what shows it. */
+type Changes<M extends Method> = M extends 'GET' ? { readonly changes?: never } : { readonly changes: readonly Listed[] }
 
 /** What a route leaves out has no parameters. */
 export function route<
@@ -69,7 +75,8 @@ export function route<
   B extends TSchema = Nothing,
 >(
   spec: Partial<Pick<Route<M, Path, P, Q, B, R>, 'params' | 'query' | 'body'>> &
-    Omit<Route<M, Path, P, Q, B, R>, 'params' | 'query' | 'body'>,
+    Omit<Route<M, Path, P, Q, B, R>, 'params' | 'query' | 'body' | 'changes'> &
+    Changes<M>,
 ): Route<M, Path, P, Q, B, R> {
   return { params: nothing as unknown as P, query: nothing as unknown as Q, body: nothing as unknown as B, ...spec }
 }
@@ -125,8 +132,8 @@ export function registerRoutes(app: HttpApp, routes: readonly Route[], context: 
   return shared
 }
 
-/** Who changed what, and whether it was allowed. */
-async function audited({ handle, audit, method, path }: Route, asked: Asked<TSchema, TSchema, TSchema>, { logger }: ServiceContext) {
+/** Who changed what, and whether it was allowed. Whoever has changed something sees it. */
+async function audited({ handle, audit, changes = [], method, path }: Route, asked: Asked<TSchema, TSchema, TSchema>, { logger }: ServiceContext) {
   const details = audit === undefined ? {} : audit(asked)
   const tell = (outcome: string) => {
     const { principal, params, query } = asked
@@ -140,6 +147,8 @@ async function audited({ handle, audit, method, path }: Route, asked: Asked<TSch
   } catch (error) {
     tell((error as Error).message)
     throw error
+  } finally {
+    if (details !== null) asked.catalogue.forget(changes)
   }
 }
 

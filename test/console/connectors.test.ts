@@ -61,12 +61,17 @@ test('a connector is checked, made, watched, paused, stopped, put back to anothe
   const at = (await until('/connectors/lines/offsets', body => body.offsets.length > 0)).offsets[0]
   assert.deepEqual(JSON.parse(at.partition), { kafka_topic: 'orders', kafka_partition: 0 })
   assert.equal(at.offset, '{"kafka_offset":1}')
-  await eventually(
-    async () =>
-      (await hub.ask('PATCH', '/connectors/lines/offsets', { partition: at.partition, offset: '{"kafka_offset":0}' })).status === 200,
-  )
+  const lagOf = async () =>
+    (await hub.ask('GET', '/topics/orders/groups')).body.rows.find((each: { group: string }) => each.group === 'connect-lines')?.lag
+  await eventually(async () => {
+    assert.equal(await lagOf(), '0')
+    return (await hub.ask('PATCH', '/connectors/lines/offsets', { partition: at.partition, offset: '{"kafka_offset":0}' })).status === 200
+  })
+  assert.equal(await lagOf(), '1', 'what a topic says of its readers is asked anew')
   assert.equal((await hub.ask('GET', '/connectors/lines/offsets')).body.offsets[0].offset, '{"kafka_offset":0}')
   assert.equal((await hub.ask('PATCH', '/connectors/lines/offsets', { partition: '{', offset: null })).status, 400)
+  assert.equal((await hub.ask('DELETE', '/connectors/lines/offsets?confirm=lines')).status, 200)
+  assert.equal(await lagOf(), undefined, 'nothing is committed any more')
 
   assert.equal((await hub.ask('DELETE', '/connectors/lines?confirm=line')).status, 400, 'not without its name')
   assert.equal((await hub.ask('DELETE', '/connectors/lines?confirm=lines')).status, 200)

@@ -91,6 +91,33 @@ test('a schema is checked, saved, listed, configured and deleted', async () => {
   assert.match(dot.text, /cannot be asked for what is named/)
 })
 
+test('what a change has done is seen at once, also if it has failed half-way', async () => {
+  const subjects = new Set(['kept-value', 'gone-value'])
+  const registry = createServer((request, response) => {
+    const [path, query] = request.url!.split('?')
+    const subject = path!.split('/')[2]
+    const refused = query === 'permanent=true'
+    if (request.method === 'DELETE' && subject !== undefined) subjects.delete(subject)
+    response.writeHead(refused ? 422 : 200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(refused ? { error_code: 42206, message: 'It is referenced' } : [...subjects]))
+  })
+  await new Promise<void>(resolve => registry.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(registry.address() as AddressInfo).port}`
+  const settings = settingsFor(broker.address, { services: ['console'], registry: { url, userInfo: null } })
+  const beside = await startServices(settings, realSystem(), logger)
+  try {
+    const api = `http://127.0.0.1:${beside.ports.get('console')}/api`
+    const found = async () => ((await (await fetch(`${api}/names?search=value`)).json()) as { subjects: string[] }).subjects
+    assert.deepEqual(await found(), ['gone-value', 'kept-value'])
+    const removed = await fetch(`${api}/schemas/gone-value?confirm=gone-value&permanent=true`, { method: 'DELETE' })
+    assert.equal(removed.status, 422)
+    assert.deepEqual(await found(), ['kept-value'])
+  } finally {
+    await beside.close()
+    registry.close()
+  }
+})
+
 test('users, ACLs with the reason why, quotas and tokens', async () => {
   await call('POST', '/security/users', { user: 'alice', password: 'wonderland', mechanism: 'SCRAM-SHA-256' })
   const users = await call('GET', '/security/users')
@@ -132,6 +159,18 @@ test('configurations have sources, and what they would be otherwise', async () =
   assert.deepEqual(subscriptions, [{ name: 'java', metrics: 'org.apache.kafka.', intervalMs: '5000', match: '' }])
   assert.equal((await call('DELETE', '/client-metrics/java?confirm=java')).status, 200)
   assert.deepEqual((await call('GET', '/client-metrics')).body['subscriptions'], [])
+})
+
+test('a preview of other offsets is not logged as a change', async () => {
+  await client.createTopic({ name: 'previewed', partitions: 1 })
+  await client.setGroupOffsets('previews', [{ topic: 'previewed', partition: 0, offset: 0n }])
+  for (const dryRun of [true, false])
+    assert.equal((await call('POST', '/groups/previews/offsets', { topic: 'previewed', to: { kind: 'latest' }, dryRun })).status, 200)
+  const said = lines.filter(each => each.details['action'] === 'POST /groups/:group/offsets')
+  assert.deepEqual(
+    said.map(each => [each.details['group'], each.details['topic'], each.details['outcome']]),
+    [['previews', 'previewed', 'done']],
+  )
 })
 
 test('a transactional id is listed, and its producer fenced', async () => {

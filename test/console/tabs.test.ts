@@ -74,6 +74,16 @@ test('a topic knows which groups read it, also new ones that have committed noth
   assert.equal((await call('GET', '/topics/nothing/groups')).status, 404)
 })
 
+test('who has read a topic that was deleted does not read a new one of its name', async () => {
+  await client.createTopic({ name: 'again', partitions: 1 })
+  await client.setGroupOffsets('earlier', [{ topic: 'again', partition: 0, offset: 0n }])
+  const groups = async () => (await call<{ rows: { group: string }[] }>('GET', '/topics/again/groups')).body.rows.map(each => each.group)
+  assert.deepEqual(await groups(), ['earlier'])
+  assert.equal((await call('DELETE', '/topics/again?confirm=again')).status, 200)
+  assert.equal((await call('POST', '/topics', { name: 'again', partitions: 1 })).status, 200)
+  assert.deepEqual(await groups(), [])
+})
+
 test('a topic knows the schemas of its keys and values, and subjects with longer names', async () => {
   await client.createTopic({ name: 'shaped', partitions: 1 })
   const registry = `http://127.0.0.1:${services.ports.get('registry')}`

@@ -45,6 +45,7 @@ const read = route({
 const change = route({
   method: 'PATCH',
   path: '/config/:kind/:name',
+  changes: [],
   params: OfResource,
   /** null: back to the default. */
   body: Type.Object({ changes: Type.Record(Type.String(), MaybeText) }),
@@ -82,6 +83,7 @@ const subscriptions = route({
 const unsubscribe = route({
   method: 'DELETE',
   path: '/client-metrics/:name',
+  changes: [],
   params: Type.Object({ name: OfResource.properties.name }),
   query: Confirmed,
   response: Type.Object({}),

@@ -54,6 +54,7 @@ const plugin = route({
 const check = route({
   method: 'POST',
   path: '/connector-plugins/:class/check',
+  changes: [],
   params: Type.Object({ class: ClassName }),
   body: Type.Object({ config: Config }),
   response: Type.Object({
@@ -104,6 +105,7 @@ const mostSampled = 20
 const preview = route({
   method: 'POST',
   path: '/connector-plugins/:class/preview',
+  changes: [],
   params: Type.Object({ class: ClassName }),
   body: Type.Object({ config: Config, topic: TopicName, records: Type.Integer({ minimum: 1, maximum: mostSampled }) }),
   response: Type.Object({
@@ -150,12 +152,12 @@ function noPreview(error: unknown): never {
 const create = route({
   method: 'POST',
   path: '/connectors',
+  changes: ['connectors'],
   body: Type.Object({ name: Type.String({ minLength: 1, maxLength: 1_000 }), config: Config }),
   response: Type.Object({}),
   audit: ({ body: { name, config } }) => ({ connector: name, class: config['connector.class'] ?? null }),
-  async handle({ body: { name, config }, worker, catalogue }) {
+  async handle({ body: { name, config }, worker }) {
     await required(worker).ask('POST', '/connectors', { name, config })
-    catalogue.forgetConnectors()
     return {}
   },
 })
@@ -163,13 +165,13 @@ const create = route({
 const change = route({
   method: 'PUT',
   path: '/connectors/:connector/config',
+  changes: ['connectors'],
   params: OfConnector,
   body: Type.Object({ config: Config }),
   response: Type.Object({}),
   audit: ({ body: { config } }) => ({ keys: Object.keys(config) }),
-  async handle({ params: { connector }, body: { config }, worker, catalogue }) {
+  async handle({ params: { connector }, body: { config }, worker }) {
     await required(worker).ask('PUT', pathOf(connector, '/config'), config)
-    catalogue.forgetConnectors()
     return {}
   },
 })

@@ -45,7 +45,7 @@ const list = route({
   }),
   async handle({ query: { search = '', from = 0, limit = 100 }, worker, catalogue }) {
     const wanted = search.toLowerCase()
-    const all = (await catalogue.connectors(required(worker))).filter(each => each.name.toLowerCase().includes(wanted))
+    const all = (await catalogue.connectors.get(required(worker))).filter(each => each.name.toLowerCase().includes(wanted))
     return { total: all.length, rows: all.slice(from, from + limit).map(rowOf) }
   },
 })
@@ -139,11 +139,11 @@ const actions = Type.Union([Type.Literal('pause'), Type.Literal('resume'), Type.
 const act = route({
   method: 'POST',
   path: '/connectors/:connector/:action',
+  changes: ['connectors'],
   params: Type.Object({ connector: ConnectorName, action: actions }),
   response: Done,
-  async handle({ params: { connector, action }, worker, catalogue }) {
+  async handle({ params: { connector, action }, worker }) {
     await required(worker).ask('PUT', pathOf(connector, `/${action}`))
-    catalogue.forgetConnectors()
     return {}
   },
 })
@@ -151,12 +151,12 @@ const act = route({
 const restart = route({
   method: 'POST',
   path: '/connectors/:connector/restart',
+  changes: ['connectors'],
   params: OfConnector,
   body: Type.Object({ onlyFailed: Type.Optional(Type.Boolean()) }),
   response: Done,
-  async handle({ params: { connector }, body: { onlyFailed = false }, worker, catalogue }) {
+  async handle({ params: { connector }, body: { onlyFailed = false }, worker }) {
     await required(worker).ask('POST', pathOf(connector, `/restart?includeTasks=true&onlyFailed=${onlyFailed}`))
-    catalogue.forgetConnectors()
     return {}
   },
 })
@@ -164,11 +164,11 @@ const restart = route({
 const restartTask = route({
   method: 'POST',
   path: '/connectors/:connector/tasks/:task/restart',
+  changes: ['connectors'],
   params: Type.Object({ connector: ConnectorName, task: Type.Integer({ minimum: 0 }) }),
   response: Done,
-  async handle({ params: { connector, task }, worker, catalogue }) {
+  async handle({ params: { connector, task }, worker }) {
     await required(worker).ask('POST', pathOf(connector, `/tasks/${task}/restart`))
-    catalogue.forgetConnectors()
     return {}
   },
 })
@@ -176,13 +176,13 @@ const restartTask = route({
 const remove = route({
   method: 'DELETE',
   path: '/connectors/:connector',
+  changes: ['connectors'],
   params: OfConnector,
   query: Confirmed,
   response: Done,
-  async handle({ params: { connector }, query: { confirm }, worker, catalogue }) {
+  async handle({ params: { connector }, query: { confirm }, worker }) {
     requireConfirmed(confirm, connector)
     await required(worker).ask('DELETE', pathOf(connector))
-    catalogue.forgetConnectors()
     return {}
   },
 })
@@ -214,6 +214,7 @@ function shownOffset(each: unknown): Offset {
 const setOffset = route({
   method: 'PATCH',
   path: '/connectors/:connector/offsets',
+  changes: ['groups'],
   params: OfConnector,
   /** `offset` null: it begins anew there. */
   body: Offset,
@@ -237,6 +238,7 @@ function parsed(text: string): unknown {
 const resetOffsets = route({
   method: 'DELETE',
   path: '/connectors/:connector/offsets',
+  changes: ['groups'],
   params: OfConnector,
   query: Confirmed,
   response: Done,

@@ -21,6 +21,7 @@ const list = route({
 const save = route({
   method: 'POST',
   path: '/topics/:topic/filters',
+  changes: [],
   params: OfTopic,
   body: Type.Object({ name: Name, query: SavedFilter.properties.query }),
   response: Type.Object({}),
@@ -35,6 +36,7 @@ const save = route({
 const remove = route({
   method: 'DELETE',
   path: '/topics/:topic/filters/:name',
+  changes: [],
   params: Type.Object({ topic: TopicName, name: Name }),
   response: Type.Object({}),
   async handle({ params: { topic, name }, client, shared }) {

@@ -128,6 +128,7 @@ const one = route({
 const reset = route({
   method: 'POST',
   path: '/groups/:group/offsets',
+  changes: ['groups'],
   params: OfGroup,
   body: Type.Object({
     topic: Name,
@@ -145,7 +146,8 @@ const reset = route({
   response: Type.Object({
     changes: Type.Array(Type.Object({ partition: Type.Integer(), before: MaybeDigits, after: Digits(), end: Digits() })),
   }),
-  async handle({ params: { group }, body: { topic, partitions: chosen, to, dryRun }, client, catalogue }) {
+  audit: ({ body: { topic, dryRun } }) => (dryRun ? null : { topic }),
+  async handle({ params: { group }, body: { topic, partitions: chosen, to, dryRun }, client }) {
     const [[info], described] = await Promise.all([client.topics([topic]), client.group(group)])
     const partitions = chosen ?? info!.partitions.map(each => each.partition)
     const [starts, ends, before] = await Promise.all([
@@ -174,7 +176,6 @@ const reset = route({
     if (!dryRun) {
       const offsets = changes.map(({ partition, after }) => ({ topic, partition, offset: BigInt(after) }))
       await (described.type === 'share' ? client.setShareGroupOffsets(group, offsets) : client.setGroupOffsets(group, offsets))
-      catalogue.forgetGroups()
     }
     return { changes }
 
@@ -201,13 +202,13 @@ const reset = route({
 const remove = route({
   method: 'DELETE',
   path: '/groups/:group',
+  changes: ['groups'],
   params: OfGroup,
   query: Confirmed,
   response: Type.Object({}),
-  async handle({ params: { group }, query: { confirm }, client, catalogue }) {
+  async handle({ params: { group }, query: { confirm }, client }) {
     requireConfirmed(confirm, group)
     await client.deleteGroup(group)
-    catalogue.forgetGroups()
     return {}
   },
 })

@@ -23,6 +23,7 @@ const login = route({
 const logIn = route({
   method: 'POST',
   path: '/login',
+  changes: [],
   body: Type.Object({
     username: Type.String({ minLength: 1, maxLength: 1_000 }),
     password: Type.String({ minLength: 1, maxLength: 10_000 }),
@@ -42,6 +43,7 @@ const logIn = route({
 const logOut = route({
   method: 'POST',
   path: '/logout',
+  changes: [],
   body: Type.Object({}),
   response: Type.Object({}),
   async visit({ request, reply, door }) {

@@ -83,8 +83,8 @@ const overview = route({
       catalogue.groups.get(),
       catalogue.sizes.get().catch(() => null),
       // What somebody may not see, or what does not answer, has no troubles here: its own view says so.
-      worker === null ? [] : catalogue.connectors(worker).catch(() => []),
-      triggers === null ? [] : catalogue.triggers(triggers).catch(() => []),
+      worker === null ? [] : catalogue.connectors.get(worker).catch(() => []),
+      triggers === null ? [] : catalogue.triggers.get(triggers).catch(() => []),
     ])
     const groupStates: Record<string, number> = {}
     for (const { state } of groups) groupStates[state] = (groupStates[state] ?? 0) + 1
@@ -180,9 +180,9 @@ const names = route({
     const [topics, groups, subjects, connectors, functions] = await Promise.all([
       catalogue.topics.get(),
       catalogue.groups.get().catch(() => []),
-      registry === null ? [] : catalogue.subjects(registry).catch(() => []),
-      worker === null ? [] : catalogue.connectors(worker).catch(() => []),
-      triggers === null ? [] : catalogue.triggers(triggers).catch(() => []),
+      registry === null ? [] : catalogue.subjects.get(registry).catch(() => []),
+      worker === null ? [] : catalogue.connectors.get(worker).catch(() => []),
+      triggers === null ? [] : catalogue.triggers.get(triggers).catch(() => []),
     ])
     return {
       subjects: best(subjects),

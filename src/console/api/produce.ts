@@ -52,6 +52,7 @@ async function bytesOf(given: Bytes, part: 'key' | 'value', { topic, registry, t
 const produce = route({
   method: 'POST',
   path: '/topics/:topic/messages',
+  changes: [],
   params: OfTopic,
   body: Type.Object({
     key: Bytes,
@@ -83,6 +84,7 @@ const Place = Type.Object({ partition: Type.Integer({ minimum: 0 }), offset: Dig
 const redrive = route({
   method: 'POST',
   path: '/topics/:topic/redrive',
+  changes: [],
   params: OfTopic,
   body: Type.Object({
     records: Type.Array(Place, { minItems: 1, maxItems: mostRedriven }),

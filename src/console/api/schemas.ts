@@ -55,7 +55,7 @@ const list = route({
   async handle({ query: { search = '', from = 0, limit = 50 }, registry, catalogue }) {
     const client = required(registry)
     const wanted = search.toLowerCase()
-    const subjects = (await catalogue.subjects(client)).filter(each => each.toLowerCase().includes(wanted))
+    const subjects = (await catalogue.subjects.get(client)).filter(each => each.toLowerCase().includes(wanted))
     const rows = await Promise.all(
       subjects.slice(from, from + limit).map(async subject => {
         // One that was deleted meanwhile is still a row.
@@ -130,6 +130,7 @@ const bodyOf = ({ type, schema, references = [] }: Static<typeof Draft>) => ({ s
 const check = route({
   method: 'POST',
   path: '/schemas/:subject/check',
+  changes: [],
   params: OfSubject,
   body: Draft,
   response: Type.Object({ compatible: Type.Boolean(), messages: Type.Array(Type.String()) }),
@@ -149,12 +150,12 @@ const check = route({
 const save = route({
   method: 'POST',
   path: '/schemas/:subject',
+  changes: ['subjects'],
   params: OfSubject,
   body: Draft,
   response: Type.Object({ id: Type.Integer() }),
-  async handle({ params: { subject }, body, registry, catalogue }) {
+  async handle({ params: { subject }, body, registry }) {
     const { id } = (await required(registry).request('POST', path(subject, '/versions'), bodyOf(body))) as { id: number }
-    catalogue.forgetSubjects()
     return { id }
   },
 })
@@ -164,6 +165,7 @@ const levels = ['BACKWARD', 'BACKWARD_TRANSITIVE', 'FORWARD', 'FORWARD_TRANSITIV
 const configure = route({
   method: 'PATCH',
   path: '/schemas/:subject/compatibility',
+  changes: [],
   params: OfSubject,
   /** null: that of all. */
   body: Type.Object({ compatibility: Type.Union([Type.String({ pattern: `^(${levels})$` }), Type.Null()]) }),
@@ -180,16 +182,16 @@ const configure = route({
 const remove = route({
   method: 'DELETE',
   path: '/schemas/:subject',
+  changes: ['subjects'],
   params: OfSubject,
   query: Type.Object({ ...Confirmed.properties, permanent: Type.Optional(Type.Boolean()) }),
   response: Done,
-  async handle({ params: { subject }, query: { confirm, permanent = false }, registry, catalogue }) {
+  async handle({ params: { subject }, query: { confirm, permanent = false }, registry }) {
     requireConfirmed(confirm, subject)
     const client = required(registry)
     await client.request('DELETE', path(subject))
     // The registry deletes for good only what was deleted before.
     if (permanent) await client.request('DELETE', path(subject, '?permanent=true'))
-    catalogue.forgetSubjects()
     return {}
   },
 })
@@ -217,7 +219,7 @@ const ofTopic = route({
   async handle({ params: { topic }, registry, client, catalogue }) {
     const asked = required(registry)
     // Whoever may not see the topic is refused here.
-    const [subjects] = await Promise.all([catalogue.subjects(asked), client.topics([topic])])
+    const [subjects] = await Promise.all([catalogue.subjects.get(asked), client.topics([topic])])
     const part = async (name: 'key' | 'value') => {
       const subject = `${topic}-${name}`
       if (!subjects.includes(subject)) return { part: name, subject, latest: null, versions: 0, compatibility: null }

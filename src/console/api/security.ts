@@ -28,6 +28,7 @@ const users = route({
 const setUser = route({
   method: 'POST',
   path: '/security/users',
+  changes: [],
   body: Type.Object({
     user: Name,
     password: Type.String({ minLength: 1, maxLength: 1_000 }),
@@ -45,6 +46,7 @@ const setUser = route({
 const removeUser = route({
   method: 'DELETE',
   path: '/security/users/:user',
+  changes: [],
   params: Type.Object({ user: Name }),
   query: Confirmed,
   response: Done,
@@ -144,6 +146,7 @@ async function unlessOff<T>(asking: Promise<T>): Promise<T | null> {
 const addAcl = route({
   method: 'POST',
   path: '/security/acls',
+  changes: ['topics', 'groups'],
   body: Type.Object({ acls: Type.Array(AclShape, { minItems: 1, maxItems: 100 }) }),
   response: Done,
   audit: ({ body }) => body,
@@ -156,6 +159,7 @@ const addAcl = route({
 const removeAcl = route({
   method: 'DELETE',
   path: '/security/acls',
+  changes: ['topics', 'groups'],
   query: AclShape,
   response: Type.Object({ removed: Type.Integer() }),
   async handle({ query, client }) {
@@ -223,6 +227,7 @@ const quotas = route({
 const setQuota = route({
   method: 'POST',
   path: '/security/quotas',
+  changes: [],
   /** null: no quota of this kind any more. */
   body: Type.Object({ entity: Entity, values: Type.Record(Type.String(), Type.Union([Type.Number(), Type.Null()])) }),
   response: Done,
@@ -263,6 +268,7 @@ const tokens = route({
 const createToken = route({
   method: 'POST',
   path: '/security/tokens',
+  changes: [],
   body: Type.Object({ owner: Type.Optional(Name), renewers: Type.Array(Name, { maxItems: 100 }) }),
   /** The secret is told here and never again. */
   response: Type.Object({ tokenId: Type.String(), hmac: Type.String() }),
@@ -276,6 +282,7 @@ const createToken = route({
 const expireToken = route({
   method: 'DELETE',
   path: '/security/tokens/:tokenId',
+  changes: [],
   params: Type.Object({ tokenId: Name }),
   query: Confirmed,
   response: Done,

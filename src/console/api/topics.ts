@@ -163,6 +163,7 @@ const one = route({
 const create = route({
   method: 'POST',
   path: '/topics',
+  changes: ['topics'],
   body: Type.Object({
     name: TopicName,
     /** Otherwise the cluster's default. */
@@ -171,9 +172,8 @@ const create = route({
     configs: Type.Optional(Type.Record(Type.String(), Type.String())),
   }),
   response: Type.Object({ partitions: Type.Integer(), replicas: Type.Integer() }),
-  async handle({ body: { name, partitions, replicas, configs = {} }, client, catalogue }) {
+  async handle({ body: { name, partitions, replicas, configs = {} }, client }) {
     const created = await client.createTopic({ name, partitions, replicas, configs: new Map(Object.entries(configs)) })
-    catalogue.topics.forget()
     return created
   },
 })
@@ -181,13 +181,13 @@ const create = route({
 const remove = route({
   method: 'DELETE',
   path: '/topics/:topic',
+  changes: ['topics', 'groups'],
   params: OfTopic,
   query: Confirmed,
   response: Done,
-  async handle({ params: { topic }, query: { confirm }, client, catalogue }) {
+  async handle({ params: { topic }, query: { confirm }, client }) {
     requireConfirmed(confirm, topic)
     await client.deleteTopics([topic])
-    catalogue.topics.forget()
     return {}
   },
 })
@@ -195,6 +195,7 @@ const remove = route({
 const empty = route({
   method: 'DELETE',
   path: '/topics/:topic/records',
+  changes: [],
   params: OfTopic,
   query: Confirmed,
   response: Done,
@@ -214,15 +215,15 @@ const empty = route({
 const addPartitions = route({
   method: 'POST',
   path: '/topics/:topic/partitions',
+  changes: ['topics'],
   params: OfTopic,
   body: Type.Object({ count: Type.Integer({ minimum: 1, maximum: 100_000 }) }),
   response: Done,
-  async handle({ params: { topic }, body: { count }, client, catalogue }) {
+  async handle({ params: { topic }, body: { count }, client }) {
     const [info] = await client.topics([topic])
     const now = info!.partitions.length
     if (count <= now) throw new ClientError('INVALID_PARTITIONS', `${topic} has ${now} partitions; there can only be more`)
     await client.setPartitions(topic, count)
-    catalogue.topics.forget()
     return {}
   },
 })

@@ -74,6 +74,7 @@ const one = route({
 const abort = route({
   method: 'DELETE',
   path: '/transactions/:id',
+  changes: [],
   params: Type.Object({ id: Id }),
   query: Confirmed,
   response: Type.Object({}),

@@ -15,6 +15,7 @@ const longestMs = 905_000
 const test = route({
   method: 'POST',
   path: '/triggers/:trigger/test',
+  changes: [],
   params: OfTrigger,
   body: Type.Object({
     /** What is being written; it need not be a trigger yet. */
@@ -73,6 +74,7 @@ const mostShown = 200
 const filter = route({
   method: 'POST',
   path: '/trigger-filter',
+  changes: [],
   body: Type.Object({
     /** As a definition has it. */
     filter: Type.Union([Type.Null(), Type.Record(Type.String(), Type.Unknown())]),

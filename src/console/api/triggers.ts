@@ -91,15 +91,15 @@ const history = route({
 const change = route({
   method: 'PUT',
   path: '/triggers/:trigger',
+  changes: ['triggers'],
   params: OfTrigger,
   body: Type.Object({ definition: Definition }),
   response: Type.Object({ version: Type.Integer() }),
   audit: ({ body: { definition } }) => ({ keys: Object.keys(definition) }),
-  async handle({ params, body: { definition }, triggers, catalogue }) {
+  async handle({ params, body: { definition }, triggers }) {
     const service = required(triggers)
     const { method, body } = await asChange(service, params.trigger, definition)
     const { version } = (await service.ask(method, pathOf(params.trigger), body)) as { version: number }
-    catalogue.forgetTriggers()
     return { version }
   },
 })
@@ -118,12 +118,12 @@ async function asChange(service: Peer, trigger: string, definition: Record<strin
 const create = route({
   method: 'POST',
   path: '/triggers',
+  changes: ['triggers'],
   body: Type.Object({ name: TriggerName, definition: Definition }),
   response: Done,
   audit: ({ body: { name } }) => ({ trigger: name }),
-  async handle({ body: { name, definition }, triggers, catalogue }) {
+  async handle({ body: { name, definition }, triggers }) {
     await required(triggers).ask('POST', '/triggers', { ...definition, name })
-    catalogue.forgetTriggers()
     return {}
   },
 })
@@ -131,13 +131,13 @@ const create = route({
 const enable = route({
   method: 'PATCH',
   path: '/triggers/:trigger',
+  changes: ['triggers'],
   params: OfTrigger,
   body: Type.Object({ enabled: Type.Boolean() }),
   response: Done,
   audit: ({ body }) => body,
-  async handle({ params, body: { enabled }, triggers, catalogue }) {
+  async handle({ params, body: { enabled }, triggers }) {
     await required(triggers).ask('PATCH', pathOf(params.trigger), { enabled })
-    catalogue.forgetTriggers()
     return {}
   },
 })
@@ -145,13 +145,13 @@ const enable = route({
 const remove = route({
   method: 'DELETE',
   path: '/triggers/:trigger',
+  changes: ['triggers'],
   params: OfTrigger,
   query: Confirmed,
   response: Done,
-  async handle({ params: { trigger }, query: { confirm }, triggers, catalogue }) {
+  async handle({ params: { trigger }, query: { confirm }, triggers }) {
     requireConfirmed(confirm, trigger)
     await required(triggers).ask('DELETE', pathOf(trigger))
-    catalogue.forgetTriggers()
     return {}
   },
 })
@@ -192,11 +192,11 @@ const version = route({
 const rollBack = route({
   method: 'POST',
   path: '/triggers/:trigger/versions/:version/restore',
+  changes: ['triggers'],
   params: OfVersion,
   response: Done,
-  async handle({ params, triggers, catalogue }) {
+  async handle({ params, triggers }) {
     await required(triggers).ask('POST', pathOf(params.trigger, '/rollback'), { version: params.version })
-    catalogue.forgetTriggers()
     return {}
   },
 })
