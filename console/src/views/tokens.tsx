@@ -8,6 +8,7 @@ import { ConfirmByName, Dialog, DialogForm } from '../ui/dialog.tsx'
 import { Bar, Content } from '../ui/page.tsx'
 import { Empty, Failed, Loading } from '../ui/states.tsx'
 import { Table } from '../ui/table.tsx'
+import { wordsIn } from '../words.ts'
 import css from './security.module.css'
 
 export function Tokens() {
@@ -65,10 +66,7 @@ function CreateToken({ done }: { done: () => Promise<void> }) {
   const [renewers, setRenewers] = useState('')
   const [made, setMade] = useState<Output<'POST /security/tokens'> | null>(null)
   const create = async () => {
-    const names = renewers.split(',').map(each => each.trim())
-    setMade(
-      await call('POST /security/tokens', { body: { renewers: names.filter(each => each !== ''), ...(owner === '' ? {} : { owner }) } }),
-    )
+    setMade(await call('POST /security/tokens', { body: { renewers: wordsIn(renewers), ...(owner === '' ? {} : { owner }) } }))
     await done()
   }
   const opens = (now: boolean) => {

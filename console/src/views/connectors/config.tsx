@@ -1,7 +1,8 @@
 /** To make a connector, and to change one: its configuration as a form that derives from what the worker says of each key, or as JSON. */
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { asked, call, type Output } from '../../api.ts'
+import { useRefresh } from '../../refresh.ts'
 import { useRights } from '../../rights.ts'
 import { LinkButton, Page } from '../../ui/page.tsx'
 import { Failed, Loading } from '../../ui/states.tsx'
@@ -13,12 +14,12 @@ export function ConnectorConfig() {
   const { connector } = getRouteApi('/connectors/$connector/config').useParams()
   const { data } = useConnector(connector)
   const may = useRights({})
-  const queries = useQueryClient()
+  const refresh = useRefresh('/connectors')
   const navigate = useNavigate()
   if (data === undefined) return <Loading />
   const save = async (config: Record<string, string>) => {
     await call('PUT /connectors/:connector/config', { params: { connector }, body: { config } })
-    await queries.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).includes('/connectors') })
+    await refresh()
     await navigate({ to: '/connectors/$connector/status', params: { connector } })
   }
   const { name: _, ...config } = data.config
@@ -110,12 +111,12 @@ function Beginning({ className }: { className: string }) {
     ...asked('GET /connector-plugins/:class', { params: { class: className } }),
     staleTime: Number.POSITIVE_INFINITY,
   })
-  const queries = useQueryClient()
+  const refresh = useRefresh('/connectors')
   const navigate = useNavigate()
   if (about.isPending) return <Loading />
   const create = async (name: string, config: Record<string, string>) => {
     await call('POST /connectors', { body: { name, config } })
-    await queries.invalidateQueries({ queryKey: ['GET /connectors'] })
+    await refresh()
     await navigate({ to: '/connectors/$connector', params: { connector: name } })
   }
   const { summary = null, example = {} } = about.data ?? {}

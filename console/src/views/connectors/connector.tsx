@@ -1,16 +1,17 @@
 /** What the parts of a connector have in common: how it is, and what makes it pause, stop and start again. */
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Outlet, useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { asked, call, type Output } from '../../api.ts'
 import { counted } from '../../format.ts'
+import { useRefresh } from '../../refresh.ts'
 import { useRights } from '../../rights.ts'
 import { Button } from '../../ui/button.tsx'
 import { ConfirmByName } from '../../ui/dialog.tsx'
 import { Menu } from '../../ui/menu.tsx'
 import { Page } from '../../ui/page.tsx'
 import { Failed, Refused } from '../../ui/states.tsx'
-import { shortClass } from './list.tsx'
+import { shortClass } from './keys.ts'
 import { ConnectorState } from './state.tsx'
 
 type Found = Output<'GET /connectors/:connector'>
@@ -80,10 +81,9 @@ interface ActionsProps {
 
 function Actions({ found: { name, state, kind }, failed, busy, change }: ActionsProps) {
   const [deleting, setDeleting] = useState(false)
-  const queries = useQueryClient()
+  const refresh = useRefresh('/connectors')
   const navigate = useNavigate()
   const params = { connector: name }
-  const refresh = () => queries.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).includes('/connectors') })
   const act = (action: 'pause' | 'resume' | 'stop') =>
     change(async () => {
       await call('POST /connectors/:connector/:action', { params: { connector: name, action }, body: {} })

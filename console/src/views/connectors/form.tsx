@@ -6,7 +6,7 @@ import { Failed, Loading, Refused } from '../../ui/states.tsx'
 import { type Config, check, type Draft, useCheck, useDraft, withName } from './draft.ts'
 import { KeyField } from './field.tsx'
 import css from './form.module.css'
-import { type Checked, isShownAtFirst, type Section, sectionsOf, unknownKeys } from './keys.ts'
+import { type Checked, isShownAtFirst, type Section, sectionsOf, shortClass, unknownKeys } from './keys.ts'
 import { Preview } from './preview.tsx'
 import { TransformSections } from './transform-sections.tsx'
 
@@ -119,7 +119,7 @@ interface KeysProps {
 }
 
 function Keys({ checked, className, draft, readOnly }: KeysProps) {
-  const { sections, aliases } = sectionsOf(checked, className.slice(className.lastIndexOf('.') + 1))
+  const { sections, aliases } = sectionsOf(checked, shortClass(className))
   const at = sections.findIndex(each => each.title === 'Records that cannot be processed')
   const split = at < 0 ? sections.length : at
   const own = { draft, readOnly }

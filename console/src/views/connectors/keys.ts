@@ -80,3 +80,8 @@ export function unknownKeys({ keys }: Checked, config: Readonly<Record<string, s
   const known = new Set(keys.filter(each => each.type !== null).map(each => each.name))
   return Object.keys(config).filter(key => !known.has(key) && !elsewhere.has(key))
 }
+
+/** Of a Java class, what says something. */
+export function shortClass(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1)
+}

@@ -1,6 +1,6 @@
 /** All connectors: how they are, and what has failed. */
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { asked, type Output } from '../../api.ts'
+import { ApiError, asked, type Output } from '../../api.ts'
 import { count, counted } from '../../format.ts'
 import { useRights } from '../../rights.ts'
 import { type Column, RowLink } from '../../ui/grid.tsx'
@@ -9,6 +9,7 @@ import { Bar, LinkButton, Page } from '../../ui/page.tsx'
 import { pageSize, usePages } from '../../ui/paged.ts'
 import { PagedGrid } from '../../ui/paged-grid.tsx'
 import { Command, Empty } from '../../ui/states.tsx'
+import { shortClass } from './keys.ts'
 import { ConnectorState } from './state.tsx'
 
 type Row = Output<'GET /connectors'>['rows'][number]
@@ -51,11 +52,6 @@ const columns: readonly Column<Row>[] = [
   { id: 'failures', title: 'Failures', width: '80px', right: true, wideOnly: true, cell: row => count(row.failures) },
 ]
 
-/** Of a Java class, what says something. */
-export function shortClass(name: string): string {
-  return name.slice(name.lastIndexOf('.') + 1)
-}
-
 export function Connectors() {
   const { search = '' } = here.useSearch()
   const navigate = useNavigate({ from: '/connectors' })
@@ -66,7 +62,7 @@ export function Connectors() {
     text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
   )
   const pages = usePages(from => asked('GET /connectors', { query: { search: wanted, limit: pageSize, from } }), 5_000)
-  const unknown = pages.first.error !== null && 'status' in pages.first.error && pages.first.error.status === 404
+  const unknown = pages.first.error instanceof ApiError && pages.first.error.status === 404
   return (
     <Page
       title="Connectors"

@@ -1,8 +1,9 @@
 /** Where a connector is: of a sink, what its group has committed; of a source, what it has stored about its own partitions. They change while it is stopped. */
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useState } from 'react'
 import { asked, call } from '../../api.ts'
+import { useRefresh } from '../../refresh.ts'
 import { useRights } from '../../rights.ts'
 import { Button, Field, Input } from '../../ui/button.tsx'
 import { ConfirmByName, Dialog, DialogForm } from '../../ui/dialog.tsx'
@@ -19,12 +20,11 @@ export function ConnectorOffsets() {
   const { data: info } = useConnector(connector)
   const found = useQuery({ ...asked('GET /connectors/:connector/offsets', { params: { connector } }), refetchInterval: 5_000 })
   const may = useRights({})
-  const queries = useQueryClient()
-  const refresh = () => queries.invalidateQueries({ queryKey: ['GET /connectors/:connector/offsets'] })
+  const refresh = useRefresh('/connectors')
   const stopping = useMutation({
     async mutationFn() {
       await call('POST /connectors/:connector/:action', { params: { connector, action: 'stop' }, body: {} })
-      await queries.invalidateQueries({ queryKey: ['GET /connectors/:connector'] })
+      await refresh()
     },
   })
   const reset = async () => {

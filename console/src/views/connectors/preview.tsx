@@ -6,6 +6,7 @@ import { count } from '../../format.ts'
 import { Button, Input } from '../../ui/button.tsx'
 import { type Line, linesBetween } from '../../ui/lines.ts'
 import { prettyJson } from '../../ui/pretty-json.ts'
+import { wordsIn } from '../../words.ts'
 import type { Config } from './draft.ts'
 import css from './preview.module.css'
 
@@ -21,7 +22,7 @@ interface PreviewProps {
 }
 
 export function Preview({ className, config, close }: PreviewProps) {
-  const read = (config['topics'] ?? '').split(',')[0]!.trim()
+  const read = wordsIn(config['topics'] ?? '')[0] ?? ''
   /** null: that which the connector reads. */
   const [chosen, setChosen] = useState<string | null>(null)
   const [typed, setTyped] = useState<string | null>(null)

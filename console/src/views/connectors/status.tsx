@@ -1,8 +1,9 @@
 /** How a connector and its tasks are now, what has failed and when, how far a sink has read, and its dead letters. */
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useMutation } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { call, type Output } from '../../api.ts'
 import { count, counted, duration, time, utc } from '../../format.ts'
+import { useRefresh } from '../../refresh.ts'
 import { useRights } from '../../rights.ts'
 import { Button } from '../../ui/button.tsx'
 import { Content } from '../../ui/page.tsx'
@@ -54,11 +55,11 @@ function Trace({ name, trace, reason }: { name: string; trace: string; reason: s
 
 function Tasks({ found: { name, tasks, state } }: { found: Found }) {
   const may = useRights({})
-  const queries = useQueryClient()
+  const refresh = useRefresh('/connectors')
   const restarting = useMutation({
     async mutationFn(task: number) {
       await call('POST /connectors/:connector/tasks/:task/restart', { params: { connector: name, task }, body: {} })
-      await queries.invalidateQueries({ queryKey: ['GET /connectors/:connector'] })
+      await refresh()
     },
   })
   if (tasks.length === 0)

@@ -2,9 +2,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { asked } from '../../api.ts'
 import { Button, Select } from '../../ui/button.tsx'
+import { wordsIn } from '../../words.ts'
 import css from './form.module.css'
 import { KeySection, type SectionProps } from './form.tsx'
-import type { AliasSection } from './keys.ts'
+import { type AliasSection, shortClass } from './keys.ts'
 
 const families = [
   { family: 'transforms', title: 'Transforms', one: 'transform' },
@@ -16,7 +17,7 @@ export function TransformSections({ aliases, ...own }: SectionProps & { aliases:
   const { draft, readOnly } = own
   const { config, change } = draft
   return families.map(({ family, title, one }) => {
-    const names = namesIn(config[family])
+    const names = wordsIn(config[family] ?? '')
     const add = (className: string) => {
       const alias = aliasFor(className, names)
       change({ [family]: [...names, alias].join(','), [`${family}.${alias}.type`]: className }, true)
@@ -52,7 +53,7 @@ export function TransformSections({ aliases, ...own }: SectionProps & { aliases:
             <option value="">{`Add a ${one}…`}</option>
             {(plugins.data?.[family] ?? []).map(each => (
               <option key={each} value={each}>
-                {shortName(each)}
+                {shortClass(each)}
               </option>
             ))}
           </Select>
@@ -62,20 +63,9 @@ export function TransformSections({ aliases, ...own }: SectionProps & { aliases:
   })
 }
 
-function namesIn(text: string | undefined): string[] {
-  return (text ?? '')
-    .split(',')
-    .map(each => each.trim())
-    .filter(each => each !== '')
-}
-
-function shortName(className: string): string {
-  return className.slice(className.lastIndexOf('.') + 1)
-}
-
 /** `ReplaceField$Value` is `replaceField`, and a second one `replaceField2`. */
 function aliasFor(className: string, taken: readonly string[]): string {
-  const name = shortName(className).replace(/\$.*$/, '')
+  const name = shortClass(className).replace(/\$.*$/, '')
   const base = `${name[0]!.toLowerCase()}${name.slice(1)}`
   for (let n = 1; ; n++) {
     const alias = n === 1 ? base : `${base}${n}`

@@ -3,13 +3,14 @@ import { useMutation } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import { call } from '../../api.ts'
+import { useRefresh } from '../../refresh.ts'
 import { Button, Field, Input } from '../../ui/button.tsx'
 import { Page } from '../../ui/page.tsx'
 import { Loading, Refused } from '../../ui/states.tsx'
 import { asDefinition, beginning, type CodeFunction, type Definition, isCode } from './definition.ts'
 import css from './form.module.css'
 import { Settings } from './settings.tsx'
-import { useRefreshTriggers, useTrigger } from './trigger.tsx'
+import { useTrigger } from './trigger.tsx'
 import { TryFunction } from './try-function.tsx'
 
 const Editor = lazy(() => import('../../ui/editor.tsx'))
@@ -17,7 +18,7 @@ const Editor = lazy(() => import('../../ui/editor.tsx'))
 export function TriggerFunction() {
   const { trigger } = getRouteApi('/triggers/$trigger/function').useParams()
   const { data } = useTrigger(trigger)
-  const refresh = useRefreshTriggers()
+  const refresh = useRefresh('/triggers')
   const navigate = useNavigate()
   if (data === undefined) return <Loading />
   const deploy = async (_name: string, definition: Definition) => {
@@ -30,7 +31,7 @@ export function TriggerFunction() {
 }
 
 export function CreateTrigger() {
-  const refresh = useRefreshTriggers()
+  const refresh = useRefresh('/triggers')
   const navigate = useNavigate()
   const create = async (name: string, definition: Definition) => {
     await call('POST /triggers', { body: { name, definition } })

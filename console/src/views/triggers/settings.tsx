@@ -1,6 +1,7 @@
 /** The settings of a trigger. What is left empty has its default. */
 import type { ChangeEvent } from 'react'
 import { Check, Field, Input, Select } from '../../ui/button.tsx'
+import { wordsIn } from '../../words.ts'
 import { beginning, type CodeFunction, type Definition, envelopes, isCode, type UrlFunction } from './definition.ts'
 import { FilterSetting } from './filter-setting.tsx'
 import css from './form.module.css'
@@ -24,12 +25,6 @@ export function Settings({ definition, change }: SettingsProps) {
   )
 }
 
-const words = (text: string) =>
-  text
-    .split(',')
-    .map(each => each.trim())
-    .filter(each => each !== '')
-
 function Sources({ definition: { topics, topicPattern, start = 'latest' }, change }: SettingsProps) {
   const isPattern = topicPattern !== undefined
   const kind = start === 'latest' || start === 'oldest' ? start : 'time'
@@ -46,7 +41,7 @@ function Sources({ definition: { topics, topicPattern, start = 'latest' }, chang
             id={id}
             defaultValue={isPattern ? topicPattern : (topics ?? []).join(', ')}
             required
-            onChange={({ target: { value } }) => change(isPattern ? { topicPattern: value } : { topics: words(value) })}
+            onChange={({ target: { value } }) => change(isPattern ? { topicPattern: value } : { topics: wordsIn(value) })}
           />
         )}
       </Field>

@@ -1,8 +1,9 @@
 /** What the parts of a trigger have in common: how it is, and what pauses and deletes it. */
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Outlet, useNavigate } from '@tanstack/react-router'
 import { asked, call } from '../../api.ts'
 import { counted } from '../../format.ts'
+import { useRefresh } from '../../refresh.ts'
 import { Button } from '../../ui/button.tsx'
 import { ConfirmByName } from '../../ui/dialog.tsx'
 import { Page } from '../../ui/page.tsx'
@@ -16,15 +17,10 @@ export function useTrigger(trigger: string) {
   return useQuery({ ...asked('GET /triggers/:trigger', { params: { trigger } }), refetchInterval: 5_000 })
 }
 
-export function useRefreshTriggers(): () => Promise<void> {
-  const queries = useQueryClient()
-  return () => queries.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).includes('/triggers') })
-}
-
 export function Trigger() {
   const { trigger } = here.useParams()
   const info = useTrigger(trigger)
-  const refresh = useRefreshTriggers()
+  const refresh = useRefresh('/triggers')
   const navigate = useNavigate()
   const enabling = useMutation({
     async mutationFn(enabled: boolean) {

@@ -3,13 +3,13 @@ import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { asked, call } from '../../api.ts'
 import { time, utc } from '../../format.ts'
+import { useRefresh } from '../../refresh.ts'
 import { Button, Select } from '../../ui/button.tsx'
 import { linesBetween } from '../../ui/lines.ts'
 import { Content } from '../../ui/page.tsx'
 import { Failed, Loading, Refused } from '../../ui/states.tsx'
 import { Table } from '../../ui/table.tsx'
 import { asDefinition, isCode } from './definition.ts'
-import { useRefreshTriggers } from './trigger.tsx'
 import css from './triggers.module.css'
 
 const here = getRouteApi('/triggers/$trigger/versions')
@@ -18,7 +18,7 @@ export function TriggerVersions() {
   const { trigger } = here.useParams()
   const { compare } = here.useSearch()
   const navigate = here.useNavigate()
-  const refresh = useRefreshTriggers()
+  const refresh = useRefresh('/triggers')
   const found = useQuery(asked('GET /triggers/:trigger/versions', { params: { trigger } }))
   const restoring = useMutation({
     async mutationFn(version: number) {
