@@ -1,5 +1,5 @@
 /** Buttons, and what goes into forms. */
-import type { ButtonHTMLAttributes, InputHTMLAttributes, ReactNode, SelectHTMLAttributes } from 'react'
+import type { ButtonHTMLAttributes, InputHTMLAttributes, ReactNode, SelectHTMLAttributes, TextareaHTMLAttributes } from 'react'
 import { useId } from 'react'
 import css from './button.module.css'
 
@@ -19,6 +19,11 @@ export function Input({ className = '', ...rest }: InputHTMLAttributes<HTMLInput
 
 export function Select({ className = '', ...rest }: SelectHTMLAttributes<HTMLSelectElement>) {
   return <select className={`${css['input']} ${css['select']} ${className}`} {...rest} />
+}
+
+/** Code and other text of several lines. */
+export function TextArea(rest: TextareaHTMLAttributes<HTMLTextAreaElement>) {
+  return <textarea className={css['text']} spellCheck={false} {...rest} />
 }
 
 /** A labelled field; `children` gets the id. */

@@ -1,6 +1,6 @@
 /** One key of a configuration: what it means, its value, and what is wrong with it. */
 import { type ChangeEvent, useId } from 'react'
-import { Input, Select } from '../../ui/button.tsx'
+import { Input, Select, TextArea } from '../../ui/button.tsx'
 import css from './form.module.css'
 import type { Key } from './keys.ts'
 
@@ -92,15 +92,7 @@ function Value({
       </Select>
     )
   if (value.includes('\n') || long.test(name))
-    return (
-      <textarea
-        {...common}
-        className={css['text']}
-        rows={Math.min(Math.max(value.split('\n').length, 2), 16)}
-        spellCheck={false}
-        onChange={change}
-      />
-    )
+    return <TextArea {...common} rows={Math.min(Math.max(value.split('\n').length, 2), 16)} onChange={change} />
   return (
     <Input
       {...common}

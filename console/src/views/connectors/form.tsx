@@ -2,7 +2,8 @@
 import { useMutation } from '@tanstack/react-query'
 import { lazy, Suspense, useState } from 'react'
 import { Button, Input } from '../../ui/button.tsx'
-import { Failed, Loading, Refused } from '../../ui/states.tsx'
+import { FormFooter } from '../../ui/form-footer.tsx'
+import { Failed, Loading } from '../../ui/states.tsx'
 import { type Config, check, type Draft, useCheck, useDraft, withName } from './draft.ts'
 import { KeyField } from './field.tsx'
 import css from './form.module.css'
@@ -62,8 +63,7 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
       {previews && !readOnly && (
         <Preview className={className} config={withName(name, className, draft.settled)} close={() => setPreviews(false)} />
       )}
-      <footer className={css['footer']}>
-        {saving.error !== null && <Refused error={saving.error} />}
+      <FormFooter error={saving.error}>
         {!readOnly && !previews && <Button onClick={() => setPreviews(true)}>Preview on real records</Button>}
         <Button
           onClick={() => {
@@ -78,7 +78,7 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
             {action}
           </Button>
         )}
-      </footer>
+      </FormFooter>
     </form>
   )
 }

@@ -1,4 +1,4 @@
-/** The states of connectors and tasks, in words and shapes. */
+/** The states of connectors, tasks and triggers, in words and shapes. */
 import { duration } from '../../format.ts'
 import { Mark, type Tone } from '../../ui/mark.tsx'
 

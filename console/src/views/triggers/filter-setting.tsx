@@ -3,7 +3,7 @@ import { useMutation } from '@tanstack/react-query'
 import { useState } from 'react'
 import { call } from '../../api.ts'
 import { count } from '../../format.ts'
-import { Button, Field, Select } from '../../ui/button.tsx'
+import { Button, Field, Select, TextArea } from '../../ui/button.tsx'
 import { Mark } from '../../ui/mark.tsx'
 import { Refused } from '../../ui/states.tsx'
 import { type Definition, type Filter, sampledTopic } from './definition.ts'
@@ -47,16 +47,7 @@ export function FilterSetting({ definition, change }: FilterSettingProps) {
                 : 'One a line; a record matches if one of them does.'
             }
           >
-            {id => (
-              <textarea
-                id={id}
-                className={css['text']}
-                rows={3}
-                spellCheck={false}
-                value={text}
-                onChange={event => set(event.target.value)}
-              />
-            )}
+            {id => <TextArea id={id} rows={3} value={text} onChange={event => set(event.target.value)} />}
           </Field>
           {topic !== undefined && <TryFilter topic={topic} filter={filter} />}
         </>

@@ -5,8 +5,9 @@ import { lazy, Suspense, useState } from 'react'
 import { call } from '../../api.ts'
 import { useRefresh } from '../../refresh.ts'
 import { Button, Field, Input } from '../../ui/button.tsx'
+import { FormFooter } from '../../ui/form-footer.tsx'
 import { Page } from '../../ui/page.tsx'
-import { Loading, Refused } from '../../ui/states.tsx'
+import { Loading } from '../../ui/states.tsx'
 import { asDefinition, beginning, type CodeFunction, type Definition, isCode } from './definition.ts'
 import css from './form.module.css'
 import { Settings } from './settings.tsx'
@@ -114,12 +115,11 @@ function TriggerForm({ name: given, definition: before, action, onSave }: Trigge
         )}
         <TryFunction name={name === '' ? 'new' : name} definition={definition} />
       </section>
-      <footer className={css['footer']}>
-        {saving.error !== null && <Refused error={saving.error} />}
+      <FormFooter error={saving.error}>
         <Button type="submit" kind="main" disabled={saving.isPending || name === ''}>
           {action}
         </Button>
-      </footer>
+      </FormFooter>
     </form>
   )
 }

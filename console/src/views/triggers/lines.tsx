@@ -1,7 +1,6 @@
 /** Names with values, one a line. */
 import { useState } from 'react'
-import { Field } from '../../ui/button.tsx'
-import css from './form.module.css'
+import { Field, TextArea } from '../../ui/button.tsx'
 
 interface LinesProps {
   label: string
@@ -27,9 +26,7 @@ export function Lines({ label, hint, values, separator, onChange }: LinesProps) 
   }
   return (
     <Field label={label} hint={hint}>
-      {id => (
-        <textarea id={id} className={css['text']} rows={3} spellCheck={false} value={text} onChange={event => change(event.target.value)} />
-      )}
+      {id => <TextArea id={id} rows={3} value={text} onChange={event => change(event.target.value)} />}
     </Field>
   )
 }

@@ -8,7 +8,7 @@ import { Bar, LinkButton, Page } from '../../ui/page.tsx'
 import { pageSize, usePages } from '../../ui/paged.ts'
 import { PagedGrid } from '../../ui/paged-grid.tsx'
 import { Command, Empty } from '../../ui/states.tsx'
-import { TriggerState } from './state.tsx'
+import { State } from '../connectors/state.tsx'
 
 type Row = Output<'GET /triggers'>['rows'][number]
 
@@ -27,7 +27,7 @@ const columns: readonly Column<Row>[] = [
     width: '104px',
     cell: ({ state, reason }) => (
       <span title={reason ?? ''}>
-        <TriggerState state={state} />
+        <State state={state} />
       </span>
     ),
   },

@@ -8,8 +8,8 @@ import { Button } from '../../ui/button.tsx'
 import { ConfirmByName } from '../../ui/dialog.tsx'
 import { Page } from '../../ui/page.tsx'
 import { Failed, Refused } from '../../ui/states.tsx'
+import { State } from '../connectors/state.tsx'
 import { asDefinition } from './definition.ts'
-import { TriggerState } from './state.tsx'
 
 const here = getRouteApi('/triggers/$trigger')
 
@@ -50,7 +50,7 @@ export function Trigger() {
         data === undefined
           ? []
           : [
-              <TriggerState key="state" state={data.state} />,
+              <State key="state" state={data.state} />,
               topics?.join(', ') ?? topicPattern ?? '',
               `version ${data.version}`,
               `reads ${counted(data.partitions, 'partition')} here`,
