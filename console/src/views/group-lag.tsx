@@ -42,7 +42,7 @@ export function LagPlot({ group }: { group: string }) {
   const history = useQuery({ ...asked('GET /groups/:group/history', { params: { group } }), refetchInterval: 10_000 })
   const lag = history.data?.lag
   if (lag === undefined) return null
-  if (lag.times.length < 2) return <p className={css['note']}>The plot of the lag begins within seconds: it is looked at every ten.</p>
+  if (lag.times.length < 2) return <p className={css['note']}>The plot begins in a few seconds: the lag is looked at every ten seconds.</p>
   const age = Math.max(Date.now() - lag.times.at(-1)!, 0)
   return (
     <Suspense fallback={<div className={css['waiting']} />}>

@@ -31,7 +31,7 @@ export function TriggerActivity() {
         </p>
       )}
       {calls.times.length < 2 ? (
-        <p className={css['note']}>The plots begin within seconds: its counters are looked at every ten.</p>
+        <p className={css['note']}>The plots begin in a few seconds: the counters are looked at every ten seconds.</p>
       ) : (
         <div className={overview['plots']}>
           <Suspense fallback={<div className={css['waiting']} />}>
@@ -50,7 +50,7 @@ export function TriggerActivity() {
         </div>
       )}
       <p className={css['note']}>
-        Of the last hour, and of this process: other processes that run the same trigger have numbers of their own. It reads in the group{' '}
+        The last hour of this process: others that run the same trigger have numbers of their own. It reads in the group{' '}
         <Link to="/groups/$group/lag" params={{ group }}>
           {group}
         </Link>
