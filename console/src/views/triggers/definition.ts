@@ -1,18 +1,18 @@
-/** What a trigger is, as the triggers' own API has it; the form knows these fields and leaves others as they are. */
+/** What a trigger is, as the triggers' own API has it; the form knows these fields and leaves others as they are. undefined: the default. */
 
 export interface CodeFunction {
   code: string
   language?: 'javascript' | 'typescript'
-  handler?: string
-  timeoutMs?: number
-  memoryMb?: number
+  handler?: string | undefined
+  timeoutMs?: number | undefined
+  memoryMb?: number | undefined
   environment?: Record<string, string>
 }
 
 export interface UrlFunction {
   url: string
   headers?: Record<string, string>
-  timeoutMs?: number
+  timeoutMs?: number | undefined
 }
 
 export type Filter = { Filters: { Pattern: string }[] } | { cel: string } | null
@@ -21,18 +21,18 @@ type Target = { topic: string } | { url: string } | null
 export interface Definition {
   [other: string]: unknown
   description?: string
-  topics?: string[]
-  topicPattern?: string
+  topics?: string[] | undefined
+  topicPattern?: string | undefined
   enabled?: boolean
   function: CodeFunction | UrlFunction
   envelope?: string
   start?: string
-  batchSize?: number
-  maxWaitMs?: number
+  batchSize?: number | undefined
+  maxWaitMs?: number | undefined
   retries?: number | null
   maxAgeMs?: number | null
   bisect?: boolean
-  concurrency?: { per?: string; most?: number }
+  concurrency?: { per?: string; most?: number | undefined }
   filter?: Filter
   onFailure?: Target
   output?: { topic: string; exactlyOnce?: boolean } | { connector: string; config?: Record<string, string> } | null
@@ -72,7 +72,7 @@ export function sampledTopic({ topics }: Definition): string | undefined {
   return topics?.[0]
 }
 
-/** With its definition as the service has it, in other words than the person's. */
+/** As the API answers it. */
 export function asDefinition(definition: Record<string, unknown>): Definition {
   return definition as Definition
 }

@@ -49,7 +49,7 @@ function Sources({ definition: { topics, topicPattern, start = 'latest' }, chang
         label="By a pattern"
         checked={isPattern}
         onChange={checked =>
-          change(checked ? { topics: undefined as never, topicPattern: '' } : { topics: [], topicPattern: undefined as never })
+          change(checked ? { topics: undefined, topicPattern: '' } : { topics: [], topicPattern: undefined })
         }
       />
       <Field label="Begin with" hint="In a partition that was never read.">
@@ -117,18 +117,18 @@ function Called({ definition: { function: called, envelope = 'scf' }, change }: 
                 id={id}
                 value={called.handler ?? ''}
                 placeholder="main_handler"
-                onChange={({ target: { value } }) => set({ handler: value || (undefined as never) })}
+                onChange={({ target: { value } }) => set({ handler: value || undefined })}
               />
             )}
           </Field>
-          <NumberField label="Memory, MB" value={called.memoryMb} usual={128} onChange={memoryMb => set({ memoryMb: memoryMb as never })} />
+          <NumberField label="Memory, MB" value={called.memoryMb} usual={128} onChange={memoryMb => set({ memoryMb })} />
         </div>
       )}
       <NumberField
         label="Time-out, ms"
         value={called.timeoutMs}
         usual={60_000}
-        onChange={timeoutMs => set({ timeoutMs: timeoutMs as never })}
+        onChange={timeoutMs => set({ timeoutMs })}
       />
       {isCode(called) ? (
         <Lines
@@ -212,9 +212,9 @@ function Batches({ definition: { batchSize, maxWaitMs, concurrency = {} }, chang
           value={batchSize}
           usual={100}
           min={1}
-          onChange={value => change({ batchSize: value as never })}
+          onChange={value => change({ batchSize: value })}
         />
-        <NumberField label="Wait for them, ms" value={maxWaitMs} usual={500} onChange={value => change({ maxWaitMs: value as never })} />
+        <NumberField label="Wait for them, ms" value={maxWaitMs} usual={500} onChange={value => change({ maxWaitMs: value })} />
         <Field label="At once, per">
           {id => (
             <Select
@@ -232,7 +232,7 @@ function Batches({ definition: { batchSize, maxWaitMs, concurrency = {} }, chang
           value={concurrency.most}
           usual={2}
           min={1}
-          onChange={most => change({ concurrency: { ...concurrency, most: most as never } })}
+          onChange={most => change({ concurrency: { ...concurrency, most } })}
         />
       </div>
     </fieldset>
