@@ -133,7 +133,11 @@ export function registerRoutes(app: HttpApp, routes: readonly Route[], context: 
 }
 
 /** Who changed what, and whether it was allowed. Whoever has changed something sees it. */
-async function audited({ handle, audit, changes = [], method, path }: Route, asked: Asked<TSchema, TSchema, TSchema>, { logger }: ServiceContext) {
+async function audited(
+  { handle, audit, changes = [], method, path }: Route,
+  asked: Asked<TSchema, TSchema, TSchema>,
+  { logger }: ServiceContext,
+) {
   const details = audit === undefined ? {} : audit(asked)
   const tell = (outcome: string) => {
     const { principal, params, query } = asked

@@ -1,14 +1,13 @@
-/** Narrows a list by name. What is typed is kept where the view says, in the URL, and asked for as soon as there is time. */
+/** Narrows a list by name. What is typed is kept in the URL, and asked for as soon as there is time. */
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { type ReactNode, useDeferredValue, useState } from 'react'
 import { Input } from './button.tsx'
 
-/** `wanted`: for the query; `remember`: undefined when nothing is typed. */
-export function useNameSearch(
-  label: string,
-  before: string,
-  remember: (text: string | undefined) => void,
-): { wanted: string; box: ReactNode } {
-  const [typed, setTyped] = useState(before)
+/** `wanted`: for the query. */
+export function useNameSearch(label: string): { wanted: string; box: ReactNode } {
+  const { search = '' } = useSearch({ strict: false }) as { search?: string }
+  const navigate = useNavigate()
+  const [typed, setTyped] = useState(search)
   const wanted = useDeferredValue(typed)
   const box = (
     <Input
@@ -19,7 +18,7 @@ export function useNameSearch(
       onChange={event => {
         const text = event.target.value
         setTyped(text)
-        remember(text === '' ? undefined : text)
+        void navigate({ to: '.', replace: true, search: before => ({ ...before, search: text || undefined }) as never })
       }}
     />
   )

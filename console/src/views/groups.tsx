@@ -1,5 +1,5 @@
 /** All groups, with their states and their lag. */
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../api.ts'
 import { count, counted } from '../format.ts'
 import type { Column } from '../ui/grid.tsx'
@@ -12,8 +12,6 @@ import { groupColumns } from './group-columns.tsx'
 
 type Row = Output<'GET /groups'>['rows'][number]
 
-const here = getRouteApi('/groups')
-
 const { group, state, type, behind } = groupColumns
 const columns: readonly Column<Row>[] = [
   { ...group, width: 'minmax(140px, 1fr)' },
@@ -25,13 +23,8 @@ const columns: readonly Column<Row>[] = [
 ]
 
 export function Groups() {
-  const { search = '' } = here.useSearch()
   const navigate = useNavigate({ from: '/groups' })
-  const { wanted, box } = useNameSearch(
-    'Search groups',
-    search,
-    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
-  )
+  const { wanted, box } = useNameSearch('Search groups')
   const pages = usePages(from => asked('GET /groups', { query: { search: wanted, limit: pageSize, from } }), 10_000)
   return (
     <Page title="Groups" facts={pages.first.data === undefined ? [] : [counted(pages.total, 'group')]}>

@@ -1,5 +1,5 @@
 /** All subjects of the schema registry. */
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
 import { asked, type Output } from '../api.ts'
 import { count, counted } from '../format.ts'
 import { type Column, RowLink } from '../ui/grid.tsx'
@@ -11,8 +11,6 @@ import { Command, Empty } from '../ui/states.tsx'
 import { NewSubject } from './schema-editor.tsx'
 
 type Row = Output<'GET /schemas'>['rows'][number]
-
-const here = getRouteApi('/schemas')
 
 const columns: readonly Column<Row>[] = [
   {
@@ -27,13 +25,8 @@ const columns: readonly Column<Row>[] = [
 ]
 
 export function Schemas() {
-  const { search = '' } = here.useSearch()
   const navigate = useNavigate({ from: '/schemas' })
-  const { wanted, box } = useNameSearch(
-    'Search subjects',
-    search,
-    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
-  )
+  const { wanted, box } = useNameSearch('Search subjects')
   const pages = usePages(from => asked('GET /schemas', { query: { search: wanted, limit: pageSize, from } }), 30_000)
   return (
     <Page title="Schemas" facts={pages.first.data === undefined ? [] : [counted(pages.total, 'subject')]} actions={<NewSubject />}>

@@ -53,13 +53,9 @@ function State({ row: { offline, underReplicated } }: { row: Row }) {
 }
 
 export function Topics() {
-  const { search = '', internal = false, sort = 'name', descending = false } = here.useSearch()
+  const { internal = false, sort = 'name', descending = false } = here.useSearch()
   const navigate = useNavigate({ from: '/topics' })
-  const { wanted, box } = useNameSearch(
-    'Search topics',
-    search,
-    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
-  )
+  const { wanted, box } = useNameSearch('Search topics')
   const query = { search: wanted, internal, sort, descending, limit: pageSize }
   const pages = usePages(from => asked('GET /topics', { query: { ...query, from } }), 15_000)
   const order = (by: string) =>

@@ -47,14 +47,10 @@ function Age({ row: { started, timeoutMs } }: { row: Row }) {
 }
 
 export function Transactions() {
-  const { search = '', all = false } = here.useSearch()
+  const { all = false } = here.useSearch()
   const navigate = useNavigate({ from: '/transactions' })
   const [chosen, setChosen] = useState<Row | null>(null)
-  const { wanted, box } = useNameSearch(
-    'Search transactions',
-    search,
-    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
-  )
+  const { wanted, box } = useNameSearch('Search transactions')
   const pages = usePages(from => asked('GET /transactions', { query: { search: wanted, open: !all, limit: pageSize, from } }), 5_000)
   return (
     <Page

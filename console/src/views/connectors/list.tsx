@@ -1,5 +1,5 @@
 /** All connectors: how they are, and what has failed. */
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
 import { ApiError, asked, type Output } from '../../api.ts'
 import { count, counted } from '../../format.ts'
 import { useRights } from '../../rights.ts'
@@ -13,8 +13,6 @@ import { shortClass } from './keys.ts'
 import { ConnectorState } from './state.tsx'
 
 type Row = Output<'GET /connectors'>['rows'][number]
-
-const here = getRouteApi('/connectors')
 
 const columns: readonly Column<Row>[] = [
   {
@@ -53,14 +51,9 @@ const columns: readonly Column<Row>[] = [
 ]
 
 export function Connectors() {
-  const { search = '' } = here.useSearch()
   const navigate = useNavigate({ from: '/connectors' })
   const may = useRights({})
-  const { wanted, box } = useNameSearch(
-    'Search connectors',
-    search,
-    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
-  )
+  const { wanted, box } = useNameSearch('Search connectors')
   const pages = usePages(from => asked('GET /connectors', { query: { search: wanted, limit: pageSize, from } }), 5_000)
   const unknown = pages.first.error instanceof ApiError && pages.first.error.status === 404
   return (

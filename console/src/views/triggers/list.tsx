@@ -1,5 +1,5 @@
 /** All triggers: what they are called with, and how it goes. */
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
 import { ApiError, asked, type Output } from '../../api.ts'
 import { count, counted } from '../../format.ts'
 import { type Column, RowLink } from '../../ui/grid.tsx'
@@ -11,8 +11,6 @@ import { Command, Empty } from '../../ui/states.tsx'
 import { State } from '../connectors/state.tsx'
 
 type Row = Output<'GET /triggers'>['rows'][number]
-
-const here = getRouteApi('/triggers')
 
 const columns: readonly Column<Row>[] = [
   {
@@ -52,13 +50,8 @@ const columns: readonly Column<Row>[] = [
 ]
 
 export function Triggers() {
-  const { search = '' } = here.useSearch()
   const navigate = useNavigate({ from: '/triggers' })
-  const { wanted, box } = useNameSearch(
-    'Search triggers',
-    search,
-    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
-  )
+  const { wanted, box } = useNameSearch('Search triggers')
   const pages = usePages(from => asked('GET /triggers', { query: { search: wanted, limit: pageSize, from } }), 5_000)
   const { error, data } = pages.first
   const unknown = error instanceof ApiError && error.status === 404

@@ -48,9 +48,7 @@ function Sources({ definition: { topics, topicPattern, start = 'latest' }, chang
       <Check
         label="By a pattern"
         checked={isPattern}
-        onChange={checked =>
-          change(checked ? { topics: undefined, topicPattern: '' } : { topics: [], topicPattern: undefined })
-        }
+        onChange={checked => change(checked ? { topics: undefined, topicPattern: '' } : { topics: [], topicPattern: undefined })}
       />
       <Field label="Begin with" hint="In a partition that was never read.">
         {id => (
@@ -124,12 +122,7 @@ function Called({ definition: { function: called, envelope = 'scf' }, change }: 
           <NumberField label="Memory, MB" value={called.memoryMb} usual={128} onChange={memoryMb => set({ memoryMb })} />
         </div>
       )}
-      <NumberField
-        label="Time-out, ms"
-        value={called.timeoutMs}
-        usual={60_000}
-        onChange={timeoutMs => set({ timeoutMs })}
-      />
+      <NumberField label="Time-out, ms" value={called.timeoutMs} usual={60_000} onChange={timeoutMs => set({ timeoutMs })} />
       {isCode(called) ? (
         <Lines
           label="Environment"
@@ -207,13 +200,7 @@ function Batches({ definition: { batchSize, maxWaitMs, concurrency = {} }, chang
     <fieldset className={css['group']}>
       <legend>Calls</legend>
       <div className={css['pair']}>
-        <NumberField
-          label="Records of a call"
-          value={batchSize}
-          usual={100}
-          min={1}
-          onChange={value => change({ batchSize: value })}
-        />
+        <NumberField label="Records of a call" value={batchSize} usual={100} min={1} onChange={value => change({ batchSize: value })} />
         <NumberField label="Wait for them, ms" value={maxWaitMs} usual={500} onChange={value => change({ maxWaitMs: value })} />
         <Field label="At once, per">
           {id => (
