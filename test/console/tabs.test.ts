@@ -75,12 +75,15 @@ test('a topic knows which groups read it, also new ones that have committed noth
 })
 
 test('who has read a topic that was deleted does not read a new one of its name', async () => {
-  await client.createTopic({ name: 'again', partitions: 1 })
-  await client.setGroupOffsets('earlier', [{ topic: 'again', partition: 0, offset: 0n }])
-  const groups = async () => (await call<{ rows: { group: string }[] }>('GET', '/topics/again/groups')).body.rows.map(each => each.group)
+  await client.createTopic({ name: 'reborn', partitions: 1 })
+  await client.setGroupOffsets('earlier', [{ topic: 'reborn', partition: 0, offset: 0n }])
+  // Through the console, which then asks anew.
+  const reset = { topic: 'reborn', to: { kind: 'earliest' }, dryRun: false }
+  assert.equal((await call('POST', '/groups/earlier/offsets', reset)).status, 200)
+  const groups = async () => (await call<{ rows: { group: string }[] }>('GET', '/topics/reborn/groups')).body.rows.map(each => each.group)
   assert.deepEqual(await groups(), ['earlier'])
-  assert.equal((await call('DELETE', '/topics/again?confirm=again')).status, 200)
-  assert.equal((await call('POST', '/topics', { name: 'again', partitions: 1 })).status, 200)
+  assert.equal((await call('DELETE', '/topics/reborn?confirm=reborn')).status, 200)
+  assert.equal((await call('POST', '/topics', { name: 'reborn', partitions: 1 })).status, 200)
   assert.deepEqual(await groups(), [])
 })
 
