@@ -24,6 +24,10 @@ export const sink = defineSink({
     file: string({ default: null, doc: 'Where the lines go.' }),
     refuse: list({ default: '', doc: 'Values that are refused.' }),
     'fail.while': string({ default: null, doc: 'The task fails while this file exists.' }),
+    'hold.while': string({
+      default: null,
+      doc: 'The target holds the task while this file exists, writes into it, and then refuses the task.',
+    }),
     'busy.while': string({ default: null, doc: 'The target asks for patience while this file exists.' }),
     'keeps.offsets': boolean({ default: false, doc: 'The task goes on behind the lines that are in the file.' }),
     puts: string({ default: null, doc: 'Where values go as soon as they are put.' }),
@@ -33,7 +37,7 @@ export const sink = defineSink({
   },
   check: ({ file }) =>
     new Map<string, string>(file === null ? [['file', 'Missing required configuration "file" which has no default value.']] : []),
-  async open({ file, refuse, 'fail.while': failing, 'busy.while': busy, 'keeps.offsets': keeps, puts }, context) {
+  async open({ file, refuse, 'fail.while': failing, 'hold.while': hold, 'busy.while': busy, 'keeps.offsets': keeps, puts }, context) {
     let taken: SinkRecord[] = []
     return {
       async opened(partitions) {
@@ -48,6 +52,11 @@ export const sink = defineSink({
       },
       async put(records) {
         if (failing !== null && existsSync(failing)) throw new Error('the target is broken')
+        if (hold !== null && existsSync(hold)) {
+          appendFileSync(hold, 'held')
+          while (existsSync(hold)) await new Promise<void>(resolve => void context.system.timers.after(20, resolve))
+          throw new Error('the target has another writer')
+        }
         if (busy !== null && existsSync(busy)) throw new RetriableError('the target is busy', { retryAfterMs: 20 })
         for (const record of records) if (refuse.includes(String(record.value))) throw new DataError(`refused: ${record.value}`)
         taken.push(...records)

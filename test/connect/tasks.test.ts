@@ -220,6 +220,27 @@ test('a sink that the group has removed writes nothing for partitions that other
   await rare.close()
 })
 
+test('a sink that fails because the group has gone on without it joins again, and has not failed', async () => {
+  const rare = await workers.start({ 'group.id': '', 'offset.storage.file.filename': fileOf('gone'), 'offset.flush.interval.ms': '600000' })
+  await workers.client.createTopic({ name: 'gone', partitions: 1 })
+  await send('gone', ['1', '2'])
+  const files = { file: fileOf('gone-lines'), puts: fileOf('gone-puts'), 'hold.while': fileOf('gone-held') }
+  const config = { 'connector.class': 'test-sink', topics: 'gone', ...files }
+  assert.equal((await rare.ask('PUT', '/connectors/gone/config', config)).status, 201)
+  const puts = () => (existsSync(files.puts) ? readFileSync(files.puts, 'utf8').trim().split('\n').join('') : '')
+  await eventually(() => puts() === '12')
+  const { members } = await workers.client.group('connect-gone')
+  writeFileSync(files['hold.while'], '')
+  await send('gone', ['3'])
+  await eventually(() => readFileSync(files['hold.while'], 'utf8') !== '')
+  const member = { memberId: members[0]!.id, generation: 0, leader: '', protocol: '', members: [] }
+  await workers.client.leaveGroup({ group: 'connect-gone', ...member })
+  rmSync(files['hold.while'])
+  await eventually(() => puts() === '12123')
+  assert.deepEqual((await rare.ask('GET', '/connectors/gone/history')).body.tasks[0]?.failures ?? [], [])
+  await rare.close()
+})
+
 test('a start at the end is committed at once, so that a failure before the first flush skips nothing', async () => {
   const rare = await workers.start({ 'group.id': '', 'offset.storage.file.filename': fileOf('late'), 'offset.flush.interval.ms': '600000' })
   await workers.client.createTopic({ name: 'late', partitions: 1 })

@@ -66,6 +66,17 @@ export class SinkGroup {
     return this.#hasLost
   }
 
+  /** The same, asked now: a task that stood still may be refused by its target before it hears of it. */
+  async isOvertaken(): Promise<boolean> {
+    if (this.#membership === null || this.#hasLost) return this.#hasLost
+    try {
+      await this.#options.client.heartbeatGroup(this.#membership)
+    } catch (error) {
+      if (error instanceof ClientError && forgetting.has(error.code)) this.#lost(error.code)
+    }
+    return this.#hasLost
+  }
+
   /** Resolves when all members have joined, to what this one is to read. */
   async join(): Promise<TopicPartition[]> {
     const { client, group, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options

@@ -138,8 +138,18 @@ class SinkRun {
   }
 
   async #step(): Promise<void> {
-    const { control, system, tell } = this.#run
     if (this.#group.mustRejoin) return this.#rejoin()
+    try {
+      await this.#work()
+    } catch (error) {
+      // Whoever has the partitions now has fenced it in the target, for instance. That is no failure: it joins next.
+      if (this.#run.control.stopping || !(await this.#group.isOvertaken())) throw error
+      this.#run.log.warn({ err: error }, 'the group has gone on without a sink, which joins it again')
+    }
+  }
+
+  async #work(): Promise<void> {
+    const { control, system, tell } = this.#run
     if (control.paused) {
       await this.#flush()
       tell({ kind: 'state', state: 'PAUSED' })
