@@ -2,6 +2,7 @@
  * The types of what services need beyond reading and writing: to agree on who leads, to fence who led before, and to know what a principal may do.
  * Apart from the code, because the package's types must not need those of the library.
  */
+import type { ClientError } from '../channel.ts'
 import type { AclOperation } from './administration.ts'
 import type { CommittedOffset, Compression, MemberIdentity, PartitionOffset, RecordToSend } from './types.ts'
 
@@ -55,12 +56,14 @@ export interface FencedWriterOptions {
 }
 
 /**
- * Writes in transactions. Has a connection of its own. One call at a time. After any error but those that `send` says, this writer must not be used again:
- * what was begun is aborted when the next one is opened for the id.
+ * Writes in transactions. One call at a time. After any error this writer must not be used again: what was begun is aborted when the
+ * next one is opened for the id.
  */
 export interface TransactionalWriter {
   /** Begins a transaction if none is open. Resolves when all in-sync replicas have the records, in the order of the records. */
   send(topic: string, records: readonly RecordToSend[]): Promise<PartitionOffset[]>
+  /** The same, but what is refused for the record itself (`concernsRecord`) is its outcome, and no error: the transaction goes on without it. */
+  sendEach(topic: string, records: readonly RecordToSend[]): Promise<(PartitionOffset | ClientError)[]>
   /** Offsets of a group become committed with the transaction; refused once the group has gone on without this member. Begins a transaction if none is open. */
   sendOffsets(group: string, member: MemberIdentity, offsets: readonly CommittedOffset[]): Promise<void>
   /** Resolves when nobody can take it back. Does nothing if no transaction is open. */
@@ -76,6 +79,8 @@ export interface TransactionalWriterOptions {
   readonly compression?: Compression
   /** How long to go on trying while brokers are away. */
   readonly patienceMs: number
+  /** Over the connections that the client has already, for many writers beside each other. Default: connections of its own. */
+  readonly isShared?: boolean
 }
 
 /** Of a topic: operations; `unknown`: it does not exist, but could be described; `denied`: not even that. */

@@ -95,7 +95,7 @@ export function openClient(options: ClientOptions): Client {
     readBatches: reading => readBatches(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), subscribing, { system, ask, bootstrap })),
-    ...ownConnections({ system, turns, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }),
+    ...ownConnections({ system, turns, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }, admin),
     join: async joining => {
       await greeted()
       const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
@@ -203,7 +203,7 @@ interface OwnConnections {
 }
 
 /** What sends so much, or waits so long, that nothing else should wait behind it. */
-function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnConnections) {
+function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnConnections, shared: () => Admin) {
   const withOwn = <T>(open: (own: Admin, forgetOwn: () => void) => T): T => {
     const own = admin()
     return open(own, () => forget(own))
@@ -214,8 +214,16 @@ function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnCon
     openBatchSender: (acks: 'all' | 1) => withOwn((own, forgetOwn) => new SingleBatchSender(own, system, bootstrap, acks, forgetOwn)),
     openBatchWriter: (writing: BatchWriterOptions) =>
       withOwn((own, forgetOwn) => openBatchWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
-    openTransactionalWriter: (writing: TransactionalWriterOptions) =>
-      withOwn((own, forgetOwn) => openTransactionalWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
+    openTransactionalWriter: (writing: TransactionalWriterOptions) => {
+      if (writing.isShared === true) return openTransactionalWriter(shared(), ask, system, { ...writing, bootstrap, async close() {} })
+      return withOwn((own, forgetOwn) => {
+        const close = () => {
+          forgetOwn()
+          return own.close()
+        }
+        return openTransactionalWriter(own, ask, system, { ...writing, bootstrap, close })
+      })
+    },
   }
 }
 

@@ -10,6 +10,7 @@ import type { Base, MessageToProduce, ProducerOptions } from '@platformatic/kafk
 import type { Turns } from '../base.ts'
 import { ClientError, toClientError } from '../channel.ts'
 import { compatibilityPartitioner, findErrorBy, ProduceAcks, Producer } from '../library.ts'
+import { concernsRecord, tooLarge } from './refusals.ts'
 import type { Placed, ProduceOptions, RecordToSend, Sent } from './types.ts'
 
 const retryMs = { first: 20, last: 250 }
@@ -77,7 +78,7 @@ export class RecordSender {
           this.#sendShare(share, options, (from, to, outcome) => {
             const { messages, indexes } = share
             const error = outcome instanceof Error ? toClientError(outcome, bootstrap) : null
-            const concernsAll = error !== null && !ofRecords.has(error.code)
+            const concernsAll = error !== null && !concernsRecord(error)
             const { partition } = messages[0]!
             const base = error === null ? ((outcome as Placed | null)?.offset ?? -1n) : 0n
             for (let at = from; at < (concernsAll ? messages.length : to); at++)
@@ -198,11 +199,6 @@ export class RecordSender {
     return turn % count
   }
 }
-
-/** Of a batch. */
-const tooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'] as const
-/** Refusals of a batch that say nothing of the next one. */
-const ofRecords: ReadonlySet<string> = new Set([...tooLarge, 'INVALID_RECORD', 'INVALID_TIMESTAMP', 'CORRUPT_MESSAGE'])
 
 function isLong(records: readonly RecordToSend[]): boolean {
   if (records.length > batch.records) return true

@@ -1,5 +1,5 @@
 /**
- * Writes records in transactions, over a connection of its own: what is not committed is never seen by readers of committed records.
+ * Writes records in transactions, so that what is not committed is never seen by readers of committed records.
  *
  * Speaks the first generation of Kafka's transaction protocol, which every broker knows: partitions are entered before the first record, and the
  * epoch stays the same until another writer is opened for the id.
@@ -12,10 +12,11 @@ import { apis, buildBatch, type ErrorName, errorName, errorText } from '../proto
 import type { TransactionalWriter, TransactionalWriterOptions } from './coordination.ts'
 import { offsetsByTopic } from './membership.ts'
 import { endTransaction, enterPartitions, identifyProducer, type ProducerIdentity } from './producing.ts'
+import { concernsRecord } from './refusals.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
 import type { CommittedOffset, MemberIdentity, PartitionOffset, RecordToSend } from './types.ts'
 
-type Options = TransactionalWriterOptions & { readonly bootstrap: string; readonly forget: () => void }
+type Options = TransactionalWriterOptions & { readonly bootstrap: string; close(): Promise<void> }
 
 const produceTimeoutMs = 30_000
 const pauseMs = { first: 50, last: 1_000 }
@@ -69,6 +70,15 @@ class Writer implements TransactionalWriter {
   }
 
   async send(topic: string, records: readonly RecordToSend[]): Promise<PartitionOffset[]> {
+    const placed: PartitionOffset[] = []
+    for (const each of await this.sendEach(topic, records)) {
+      if (each instanceof ClientError) throw each
+      placed.push(each)
+    }
+    return placed
+  }
+
+  async sendEach(topic: string, records: readonly RecordToSend[]): Promise<(PartitionOffset | ClientError)[]> {
     if (records.length === 0) return []
     // A topic that was just made is not known to every broker.
     const count = (await this.#patiently(() => this.#leadersOf(topic))).size
@@ -82,20 +92,12 @@ class Writer implements TransactionalWriter {
       else share.push(index)
     }
     await this.#enter(topic, [...shares.keys()])
-    const placed = new Array<PartitionOffset>(records.length)
-    const sending = Array.from(shares, async ([partition, indexes]) => {
-      for (const part of inBatches(records, indexes)) {
-        const base = await this.#append(
-          { topic, partition },
-          part.map(index => records[index]!),
-        )
-        for (const [at, index] of part.entries()) placed[index] = { topic, partition, offset: base < 0n ? -1n : base + BigInt(at) }
-      }
-    })
+    const outcomes = new Array<PartitionOffset | ClientError>(records.length)
+    const sending = Array.from(shares, ([partition, indexes]) => this.#place({ topic, partition }, records, indexes, outcomes))
     // Nothing is under way when the caller hears of a failure.
     await Promise.allSettled(sending)
     await Promise.all(sending)
-    return placed
+    return outcomes
   }
 
   async sendOffsets(group: string, { generation, memberId }: MemberIdentity, offsets: readonly CommittedOffset[]): Promise<void> {
@@ -122,9 +124,8 @@ class Writer implements TransactionalWriter {
     return this.#end(false)
   }
 
-  async close(): Promise<void> {
-    this.#options.forget()
-    await this.#admin.close()
+  close(): Promise<void> {
+    return this.#options.close()
   }
 
   async #end(committed: boolean): Promise<void> {
@@ -141,11 +142,33 @@ class Writer implements TransactionalWriter {
     for (const partition of fresh) this.#entered.add(nameOf({ topic, partition }))
   }
 
-  /** Resolves to the offset of the first one; -1: an earlier attempt, whose answer was lost, has stored them. */
+  /** What is refused is divided, until it is known which records it is for. */
+  async #place(
+    place: Place,
+    records: readonly RecordToSend[],
+    indexes: readonly number[],
+    outcomes: (PartitionOffset | ClientError)[],
+  ): Promise<void> {
+    const waiting = [...inBatches(records, indexes)].reverse()
+    for (let part = waiting.pop(); part !== undefined; part = waiting.pop())
+      try {
+        const base = await this.#append(
+          place,
+          part.map(index => records[index]!),
+        )
+        for (const [at, index] of part.entries()) outcomes[index] = { ...place, offset: base < 0n ? -1n : base + BigInt(at) }
+      } catch (error) {
+        if (!(error instanceof ClientError) || !concernsRecord(error)) throw error
+        const middle = part.length >> 1
+        if (middle === 0) outcomes[part[0]!] = error
+        else waiting.push(part.slice(middle), part.slice(0, middle))
+      }
+  }
+
+  /** Resolves to the offset of the first one; -1: an earlier attempt, whose answer was lost, has stored them. What is refused takes no sequence numbers. */
   async #append(place: Place, records: readonly RecordToSend[]): Promise<bigint> {
     const name = nameOf(place)
     const baseSequence = this.#sequences.get(name) ?? 0
-    this.#sequences.set(name, (baseSequence + records.length) % 2 ** 31)
     const timestamp = this.#system.clock.now()
     const batch = buildBatch({
       records: records.map(({ key, value, headers, timestampMs }) => ({
@@ -161,7 +184,9 @@ class Writer implements TransactionalWriter {
       baseSequence,
       isTransactional: true,
     })
-    return this.#patiently(() => this.#produce(place, batch))
+    const base = await this.#patiently(() => this.#produce(place, batch))
+    this.#sequences.set(name, (baseSequence + records.length) % 2 ** 31)
+    return base
   }
 
   async #produce({ topic, partition }: Place, batch: Buffer): Promise<bigint> {
