@@ -9,17 +9,18 @@ import { startBroker } from '../../src/millrace.ts'
 
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 
-async function openSink(config: Readonly<Record<string, string>>) {
+async function openSink(config: Readonly<Record<string, string>>, task = 0) {
   const definition = (await connectors.find(each => each.name === 'kafka-sink')!.load()) as SinkDefinition
   const sought: Offsets[number][] = []
-  const task = await definition.open(readValues(definition.config, config) as never, {
-    ...{ connector: 'c', task: 0, system: realSystem(), log, signal: new AbortController().signal },
+  const refused: string[] = []
+  const sink = await definition.open(readValues(definition.config, config) as never, {
+    ...{ connector: 'c', task, system: realSystem(), log, signal: new AbortController().signal },
     count() {},
     gauge() {},
-    async report() {},
+    report: async ({ original }, error) => void refused.push(`${original.offset} ${(error as Error).name} ${(error as Error).message}`),
     seek: offsets => void sought.push(...offsets),
   })
-  return { task, sought }
+  return { task: sink, sought, refused }
 }
 
 function sinkRecord(given: Partial<Omit<SinkRecord, 'offset'>> & { offset: number }): SinkRecord {
@@ -75,6 +76,49 @@ test('records go to the same partitions, once, whatever was committed in the sou
   await again.task.closed!(assigned)
   await again.task.close()
   assert.equal((await valuesIn(client, 'copy')).length, 5)
+})
+
+test('a task that was overtaken writes nothing more, in whatever task the partition is now', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  const config = { 'kafka.bootstrap.servers': broker.address, 'kafka.topic': 'copy', 'kafka.topic.partitions': '2' }
+  const [old, young] = [await openSink(config, 0), await openSink(config, 1)]
+  await old.task.opened!(assigned)
+  await old.task.put([event(0, 0), event(1, 0)])
+  await old.task.flush()
+  await old.task.put([event(0, 1), event(1, 1)])
+  // It stands still, and the group goes on without it.
+  await young.task.opened!([assigned[1]!])
+  assert.deepEqual(young.sought, [{ topic: 't', partition: 1, offset: 1n }])
+  await young.task.put([event(1, 1), event(1, 2)])
+  await assert.rejects(old.task.put([event(1, 2)]), { code: 'INVALID_PRODUCER_EPOCH' })
+  await assert.rejects(old.task.flush(), { code: 'PRODUCER_FENCED' })
+  await young.task.flush()
+  await old.task.closed!(assigned)
+  // The other partition is still its own.
+  await old.task.opened!([assigned[0]!])
+  await old.task.put([event(0, 1), event(0, 2)])
+  await old.task.flush()
+  assert.deepEqual(await valuesIn(client, 'copy'), ['0:0-0', '0:0-1', '0:0-2', '1:1-0', '1:1-1', '1:1-2'])
+  for (const { task } of [old, young]) await task.close()
+})
+
+test('a record that the target refuses is reported, the others are written once', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  await client.createTopic({ name: 'small', partitions: 2, configs: new Map([['max.message.bytes', '2000']]) })
+  for (const once of ['true', 'false']) {
+    const { task, refused } = await openSink({
+      ...{ 'kafka.bootstrap.servers': broker.address, 'kafka.topic': 'small', 'kafka.exactly.once': once },
+    })
+    await task.opened?.(assigned)
+    await task.put([...Array(40).keys()].map(n => sinkRecord({ offset: n, value: Buffer.alloc(n === 7 ? 5_000 : 100, 'x') })))
+    await task.put([sinkRecord({ offset: 40, value: Buffer.from('last') })])
+    await task.flush()
+    await task.close()
+    assert.match(refused.join(), /^7 DataError small refuses it: [^,]+$/)
+    assert.equal((await valuesIn(client, 'small')).length, once === 'true' ? 40 : 80)
+  }
 })
 
 test('without transactions; what is no bytes is JSON, headers and tombstones go on', async () => {

@@ -1,28 +1,20 @@
 /**
  * Kafka sink: records of one cluster in topics of another one, each once.
  *
- * Records are written in transactions together with the offsets that they reach to; a task goes on at these offsets, whatever was committed in the source. A
- * failure fails the task: what its transaction had is taken back and read again. Keys, values and headers go on as they are where they are bytes or texts;
- * everything else becomes JSON. `millrace mirror` copies whole clusters, with groups and ACLs.
+ * Each partition is written in transactions of its own, together with the offsets that they reach to; a task goes on at these offsets, whatever was committed
+ * in the source. A failure fails the task: what its transactions had is taken back and read again. Keys, values and headers go on as they are where they are
+ * bytes or texts; everything else becomes JSON. `millrace mirror` copies whole clusters, with groups and ACLs.
  */
-import { type Client, ensureTopic, openClient, type RecordHeader, type RecordToSend, type TransactionalWriter } from '../../client.ts'
-import {
-  type ConnectValue,
-  defineSink,
-  type Offsets,
-  type Schema,
-  type SinkContext,
-  type SinkRecord,
-  type SinkTask,
-  type TopicPartition,
-} from '../../connector.ts'
+import { severalAtOnce } from '../../base.ts'
+import { type Client, openClient } from '../../client.ts'
+import { defineSink, type Offsets, type SinkContext, type SinkRecord, type SinkTask, type TopicPartition } from '../../connector.ts'
+import { nameOf } from '../kafka/formats.ts'
 import { securityProperties } from '../kafka/security.ts'
-import { NextOffsets } from '../next-offsets.ts'
 import { missing, requireNone } from '../required.ts'
-import { parseTemplate, type Template } from '../template/template.ts'
-import { jsonText } from '../values/json.ts'
 import { type Config, keys } from './keys.ts'
 import { TargetOffsets } from './offsets.ts'
+import { Outgoing } from './outgoing.ts'
+import { PartitionCopy, type Target } from './partition-copy.ts'
 
 const check = (config: Config) => missing(config, ['kafka.bootstrap.servers', 'kafka.topic'])
 
@@ -43,119 +35,58 @@ export const kafkaSink = defineSink({
       clientId: `connector-target-${context.connector}-${context.task}`,
       files: context.system.files,
     })
-    return config['kafka.exactly.once'] ? new OnceTask(config, context, client) : new PlainTask(config, client)
+    return config['kafka.exactly.once'] ? new OnceTask(config, context, client) : new PlainTask(config, context, client)
   },
 })
 
-/** How long the target may be away before the task fails. */
-const patienceMs = 30_000
-
-/** What both tasks do with records. */
-class Outgoing {
-  readonly #client: Client
-  readonly #topic: Template
-  readonly #config: Config
-  readonly #known = new Set<string>()
-
-  constructor(config: Config, client: Client) {
-    this.#config = config
-    this.#client = client
-    this.#topic = parseTemplate(config['kafka.topic'])
-  }
-
-  /** By topic of the target, which is there then. */
-  async of(records: readonly SinkRecord[]): Promise<Map<string, RecordToSend[]>> {
-    const outgoing = new Map<string, RecordToSend[]>()
-    const isSame = this.#config['kafka.partitioner'] === 'same'
-    for (const record of records) {
-      const topic = this.#topic.render(record)
-      let some = outgoing.get(topic)
-      if (some === undefined) outgoing.set(topic, (some = []))
-      some.push(outgoingOf(record, isSame))
-    }
-    for (const topic of outgoing.keys()) if (!this.#known.has(topic)) await this.#require(topic)
-    return outgoing
-  }
-
-  async #require(topic: string): Promise<void> {
-    const partitions = this.#config['kafka.topic.partitions']
-    if (this.#config['kafka.topic.create'])
-      await ensureTopic(this.#client, { name: topic, partitions: partitions < 1 ? undefined : partitions })
-    this.#known.add(topic)
-  }
-}
+/** More would wait for each other at the brokers. */
+const partitionsAtOnce = 16
 
 class OnceTask implements SinkTask {
-  readonly #config: Config
-  readonly #context: SinkContext
-  readonly #client: Client
-  readonly #outgoing: Outgoing
-  readonly #offsets: TargetOffsets
-  #writer: TransactionalWriter | null = null
-  /** Put, in the transaction that is open; null: none is. */
-  #begunMs: number | null = null
-  readonly #reached = new NextOffsets()
-  #committed: Offsets = []
+  readonly #target: Target
+  readonly #copies = new Map<string, PartitionCopy>()
 
   constructor(config: Config, context: SinkContext, client: Client) {
-    this.#config = config
-    this.#context = context
-    this.#client = client
-    this.#outgoing = new Outgoing(config, client)
-    this.#offsets = new TargetOffsets(client, config['kafka.offsets.topic'], context.connector)
+    const offsets = new TargetOffsets(client, config['kafka.offsets.topic'], context.connector)
+    this.#target = { client, config, context, outgoing: new Outgoing(config, context, client), offsets }
   }
 
   async opened(partitions: readonly TopicPartition[]): Promise<void> {
-    await this.#offsets.prepare()
-    // Ends what an earlier run of this task has left open.
-    this.#writer ??= await this.#client.openTransactionalWriter({
-      transactionalId: `connect-sink-${this.#context.connector}-${this.#context.task}`,
-      transactionTimeoutMs: this.#config['kafka.transaction.timeout.ms'],
-      compression: this.#config['kafka.compression.type'],
-      patienceMs,
+    const { offsets, context } = this.#target
+    await offsets.prepare()
+    await severalAtOnce(partitions, partitionsAtOnce, async place => {
+      this.#copies.set(nameOf(place), await PartitionCopy.open(this.#target, place))
     })
-    const stored = await this.#offsets.of(partitions)
-    this.#reached.set(stored)
-    this.#committed = stored
-    if (stored.length > 0) this.#context.seek(stored)
+    // Not before all are fenced who might commit others.
+    const stored = await offsets.of(partitions)
+    for (const each of stored) this.#copies.get(nameOf(each))!.goOnAt(each.offset)
+    if (stored.length > 0) context.seek(stored)
   }
 
   async put(records: readonly SinkRecord[]): Promise<void> {
-    const fresh = records.filter(({ original }) => original.offset >= this.#reached.of(original))
-    if (fresh.length === 0) return
-    const { clock } = this.#context.system
-    for (const [topic, some] of await this.#outgoing.of(fresh)) {
-      this.#begunMs ??= clock.monotonic()
-      await this.#writer!.send(topic, some)
-    }
-    this.#reached.set(fresh.map(({ original }) => ({ ...original, offset: original.offset + 1n })))
-    if (clock.monotonic() - this.#begunMs! >= this.#config['kafka.transaction.timeout.ms'] / 2) await this.#commit()
+    const byPartition = Map.groupBy(records, ({ original }) => nameOf(original))
+    await severalAtOnce(byPartition, partitionsAtOnce, ([name, some]) => this.#copies.get(name)!.put(some))
+    await this.#commit(copy => copy.isOld)
   }
 
   async flush(): Promise<Offsets> {
-    await this.#commit()
-    return this.#committed
+    await this.#commit(() => true)
+    return Array.from(this.#copies.values(), copy => copy.reached).flat()
   }
 
-  async #commit(): Promise<void> {
-    if (this.#begunMs === null) return
-    const reached = this.#reached.all()
-    await this.#writer!.send(this.#offsets.topic, this.#offsets.records(reached))
-    await this.#writer!.commit()
-    this.#begunMs = null
-    this.#committed = reached
+  #commit(isWanted: (copy: PartitionCopy) => boolean): Promise<void> {
+    return severalAtOnce([...this.#copies.values()].filter(isWanted), partitionsAtOnce, copy => copy.commit())
   }
 
   async closed(partitions: readonly TopicPartition[]): Promise<void> {
-    if (this.#begunMs !== null) await this.#writer?.abort()
-    this.#begunMs = null
-    this.#reached.forget(partitions)
-    this.#committed = []
+    await severalAtOnce(partitions, partitionsAtOnce, async place => {
+      await this.#copies.get(nameOf(place))?.abort()
+      this.#copies.delete(nameOf(place))
+    })
   }
 
   async close(): Promise<void> {
-    await this.#writer?.close()
-    await this.#client[Symbol.asyncDispose]()
+    await this.#target.client[Symbol.asyncDispose]()
   }
 }
 
@@ -164,14 +95,14 @@ class PlainTask implements SinkTask {
   readonly #client: Client
   readonly #outgoing: Outgoing
 
-  constructor(config: Config, client: Client) {
+  constructor(config: Config, context: SinkContext, client: Client) {
     this.#compression = config['kafka.compression.type']
     this.#client = client
-    this.#outgoing = new Outgoing(config, client)
+    this.#outgoing = new Outgoing(config, context, client)
   }
 
-  async put(records: readonly SinkRecord[]): Promise<void> {
-    for (const [topic, some] of await this.#outgoing.of(records)) await this.#client.send(topic, some, { compression: this.#compression })
+  put(records: readonly SinkRecord[]): Promise<void> {
+    return this.#outgoing.send(records, (topic, some) => this.#client.sendEach(topic, some, { compression: this.#compression }))
   }
 
   async flush(): Promise<undefined> {
@@ -181,24 +112,4 @@ class PlainTask implements SinkTask {
   async close(): Promise<void> {
     await this.#client[Symbol.asyncDispose]()
   }
-}
-
-function outgoingOf(record: SinkRecord, isSame: boolean): RecordToSend {
-  const { key, keySchema, value, valueSchema, timestampMs, partition } = record
-  const headers: RecordHeader[] = record.headers.map(each => ({
-    key: Buffer.from(each.name),
-    value: bytesOf(each.value, each.schema),
-  }))
-  return {
-    ...(isSame ? { partition } : {}),
-    ...(timestampMs === null ? {} : { timestampMs }),
-    key: bytesOf(key, keySchema),
-    value: bytesOf(value, valueSchema),
-    headers,
-  }
-}
-
-function bytesOf(value: ConnectValue, schema: Schema | null): Buffer | null {
-  if (value === null || Buffer.isBuffer(value)) return value
-  return Buffer.from(typeof value === 'string' ? value : jsonText({ schema, value }))
 }
