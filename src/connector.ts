@@ -37,6 +37,7 @@ export type {
   SinkContext,
   SinkTask,
   SourceContext,
+  SourceOffset,
   SourceTask,
   SourceTransaction,
   TaskContext,

@@ -65,6 +65,7 @@ export async function openSource(
     ...context,
     transaction: null,
     storedOffsets: async partitions => partitions.map(stored),
+    async storeOffsets() {},
     reconfigure() {},
   })
 }

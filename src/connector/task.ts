@@ -61,11 +61,19 @@ export interface SourceTransaction {
   abort(after?: SourceRecord): void
 }
 
+/** From where to go on in a partition of the source. */
+export type SourceOffset = Pick<SourceRecord, 'sourcePartition' | 'sourceOffset'>
+
 export interface SourceContext extends TaskContext {
   /** null: the worker decides. */
   readonly transaction: SourceTransaction | null
   /** The offsets that were stored last, by source partition; null: none. */
   storedOffsets(partitions: readonly Struct[]): Promise<(Struct | null)[]>
+  /**
+   * Stores from where to go on, though no record says it: a source that begins with what comes next would begin later if it was started again before the first
+   * record. In `open` and `poll`; resolves when they are stored, or, within a transaction that the source ends, when they will be with it.
+   */
+  storeOffsets(offsets: readonly SourceOffset[]): Promise<void>
   /** The connector's partitions have changed: tasks are made again. */
   reconfigure(): void
 }

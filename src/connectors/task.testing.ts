@@ -11,6 +11,7 @@ import type {
   SinkTask,
   SourceContext,
   SourceDefinition,
+  SourceOffset,
   SourceRecord,
   SourceTask,
   Struct,
@@ -96,9 +97,13 @@ export class TestContext implements SinkContext, SourceContext {
     return partitions.map(partition => this.offsets.get(JSON.stringify(partition)) ?? null)
   }
 
+  async storeOffsets(offsets: readonly SourceOffset[]): Promise<void> {
+    this.store(offsets)
+  }
+
   /** As a worker does it behind the records. */
-  store(records: readonly SourceRecord[]): void {
-    for (const { sourcePartition, sourceOffset } of records) this.offsets.set(JSON.stringify(sourcePartition), sourceOffset)
+  store(offsets: readonly SourceOffset[]): void {
+    for (const { sourcePartition, sourceOffset } of offsets) this.offsets.set(JSON.stringify(sourcePartition), sourceOffset)
   }
 
   reconfigure(): void {

@@ -203,6 +203,30 @@ export const placed = defineSource({
   },
 })
 
+/** Begins with what comes next, and nothing comes. */
+export const later = defineSource({
+  name: 'test-later',
+  classes: [],
+  version: '1.0.0',
+  summary: 'Waits.',
+  example: {},
+  config: {},
+  exactlyOnce: () => true,
+  async open(_, { system, storedOffsets, storeOffsets }) {
+    const sourcePartition = struct([['of', 'later']])
+    const [stored] = await storedOffsets([sourcePartition])
+    const starts = Number(stored?.['starts'] ?? 0) + 1
+    await storeOffsets([{ sourcePartition, sourceOffset: struct([['starts', starts]]) }])
+    return {
+      async poll() {
+        await new Promise<void>(resolve => void system.timers.after(50, resolve))
+        return []
+      },
+      async close() {},
+    }
+  },
+})
+
 export function linesOf(file: string): [topic: string, partition: number, offset: number, value: string, task: number][] {
   if (!existsSync(file)) return []
   return readFileSync(file, 'utf8')

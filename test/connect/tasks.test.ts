@@ -190,6 +190,17 @@ test('a connector says where transactions end', async () => {
   assert.match(refused.body.message, /does not support connector-defined transaction boundaries/)
 })
 
+test('a source stores from where to go on before it has given a record', async () => {
+  await make('later', { 'connector.class': 'test-later' })
+  const offsets = async () => (await worker.ask('GET', '/connectors/later/offsets')).body.offsets
+  for (const starts of [1, 2]) {
+    await eventually(async () => (await offsets())[0]?.offset.starts === starts)
+    if (starts === 1) assert.equal((await worker.ask('POST', '/connectors/later/restart?includeTasks=true')).status, 202)
+  }
+  assert.deepEqual(await offsets(), [{ partition: { of: 'later' }, offset: { starts: 2 } }])
+  await worker.ask('DELETE', '/connectors/later')
+})
+
 test('a source without transactions hears where each of its records is', async () => {
   await workers.client.createTopic({ name: 'placed', partitions: 2 })
   const own = Object.fromEntries(['config', 'offset', 'status'].map(kind => [`${kind}.storage.topic`, `plain-${kind}`]))

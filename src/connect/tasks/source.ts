@@ -68,7 +68,8 @@ class SourceRun implements AsyncDisposable {
   #writer: TransactionalWriter | null = null
   readonly #boundaries: Boundaries | null
   #lastStoredMs: number
-  #task!: SourceTask
+  /** null: it is not open yet. */
+  #task: SourceTask | null = null
 
   constructor(run: TaskRun, values: SourceValues, pipeline: Pipeline) {
     const { client, config, order, system } = run
@@ -93,9 +94,10 @@ class SourceRun implements AsyncDisposable {
     // Before it looks where to go on: an earlier instance cannot move that any more.
     if (transactionalId !== null) this.#writer = await this.#openWriter(transactionalId)
     if (definition.acknowledges === true) this.#intervalMs = 0
-    this.#task = await definition.open(readValues(definition.config, config) as never, this.#context())
+    const task = await definition.open(readValues(definition.config, config) as never, this.#context())
+    this.#task = task
     let closing: Promise<void> | null = null
-    const close = () => (closing ??= this.#task.close().catch(error => this.#run.log.warn({ err: error }, 'a source could not be closed')))
+    const close = () => (closing ??= task.close().catch(error => this.#run.log.warn({ err: error }, 'a source could not be closed')))
     // A source that waits for something is not waited for.
     control.giveUpSignal.addEventListener('abort', close, { once: true })
     try {
@@ -159,7 +161,7 @@ class SourceRun implements AsyncDisposable {
     const { control, system, metrics, log } = this.#run
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#task.poll()
+        return await this.#task!.poll()
       } catch (error) {
         if (!(error instanceof RetriableError) || control.stopping) throw error
         metrics.count('poll_retries')
@@ -185,7 +187,7 @@ class SourceRun implements AsyncDisposable {
       }
     }
     let sent = 0
-    const placed = this.#task.committed === undefined ? null : new Array<Offsets[number] | null>(records.length).fill(null)
+    const placed = this.#task?.committed === undefined ? null : new Array<Offsets[number] | null>(records.length).fill(null)
     for (const [topic, { some, at }] of byTopic) {
       await this.#topics.require(topic)
       const places = await (this.#writer === null ? this.#sendAlone(topic, some) : this.#writer.send(topic, some))
@@ -210,7 +212,7 @@ class SourceRun implements AsyncDisposable {
   /** Without a transaction. Where each record is; nothing if nobody asks for it. */
   async #sendAlone(topic: string, records: readonly RecordToSend[]): Promise<Placed[]> {
     const options = { compression: this.#compression }
-    if (this.#task.committed === undefined) {
+    if (this.#task?.committed === undefined) {
       await this.#client.send(topic, records, options)
       return []
     }
@@ -247,7 +249,7 @@ class SourceRun implements AsyncDisposable {
     this.#offsets.clear()
     const { records, placed } = this.#untold
     this.#forget()
-    await this.#task.committed?.(records, placed)
+    await this.#task?.committed?.(records, placed)
   }
 
   #forget(): void {
@@ -272,6 +274,12 @@ class SourceRun implements AsyncDisposable {
       ...this.#run.context,
       transaction: this.#boundaries,
       storedOffsets: partitions => this.#find(partitions),
+      storeOffsets: async offsets => {
+        for (const { sourcePartition: partition, sourceOffset: offset } of offsets)
+          this.#offsets.set(this.#nameOf(partition), { partition, offset })
+        // Not in the middle of a transaction that the connector has to end.
+        if (this.#boundaries === null || this.#pending === 0) await this.#store()
+      },
       reconfigure: () => this.#run.tell({ kind: 'reconfigure' }),
     }
   }

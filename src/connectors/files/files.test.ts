@@ -82,6 +82,7 @@ async function openSource(disk: Disk, config: Readonly<Record<string, string>>, 
     gauge: silent,
     transaction: null,
     storedOffsets: async partitions => partitions.map(partition => offsets.get(JSON.stringify(partition)) ?? null),
+    async storeOffsets() {},
     reconfigure: silent,
   })
   const read = async (polls = 8) => {

@@ -102,7 +102,7 @@ class PollingTask implements SourceTask {
   async poll(): Promise<readonly SourceRecord[]> {
     try {
       const database = (this.#database ??= await openDatabase(this.#config))
-      this.#queriers ??= await this.#makeQueriers()
+      this.#queriers ??= await this.#makeQueriers(database)
       await this.#lookForTables(database)
       const now = () => this.#context.system.clock.monotonic()
       for (const querier of this.#queriers) {
@@ -123,7 +123,7 @@ class PollingTask implements SourceTask {
     return []
   }
 
-  async #makeQueriers(): Promise<Querier[]> {
+  async #makeQueriers(database: Database): Promise<Querier[]> {
     const { query } = this.#config
     const places =
       query === ''
@@ -134,11 +134,25 @@ class PollingTask implements SourceTask {
             ]),
           )
         : [struct([['query', 'query']])]
-    const stored = await this.#context.storedOffsets(places)
+    const stored = (await this.#context.storedOffsets(places)).map(placeOf)
+    const first = await this.#firstTime(database)
+    const begun = stored.map(({ number, micros }) => ({ number, micros: micros ?? first }))
+    if (first !== null)
+      await this.#context.storeOffsets(
+        places.flatMap((sourcePartition, index) =>
+          stored[index]!.micros === null ? [{ sourcePartition, sourceOffset: offsetOf(begun[index]!) }] : [],
+        ),
+      )
     return places.map(
-      (place, index) =>
-        new Querier(this.#config, this.#context, place, query === '' ? this.#config['task.tables'][index]! : null, stored[index] ?? null),
+      (place, index) => new Querier(this.#config, place, query === '' ? this.#config['task.tables'][index]! : null, begun[index]!),
     )
+  }
+
+  /** After which time a table begins of which none is stored; null: with all rows. */
+  async #firstTime(database: Database): Promise<bigint | null> {
+    const initial = this.#config['timestamp.initial']
+    if (initial === null || !this.#config.mode.includes('timestamp')) return null
+    return initial === -1 ? nowOf(database, this.#config) : BigInt(initial) * 1_000n
   }
 
   /** One task looks for all. */
@@ -180,6 +194,17 @@ interface Place {
   readonly micros: bigint | null
 }
 
+function readerSettings(config: SourceConfig) {
+  return { bestFit: config['numeric.mapping'] === 'best_fit', timezone: config['db.timezone'] }
+}
+
+/** By the clock of the database. */
+async function nowOf(database: Database, config: SourceConfig): Promise<bigint> {
+  const { rows } = await database.read('SELECT CURRENT_TIMESTAMP(6)')
+  const type = database.dialect.name === 'PostgreSQL' ? 'timestamp with time zone' : 'datetime'
+  return readerOf(type, false, readerSettings(config)).micros(rows[0]![0]!)!
+}
+
 /** One table, or the query. */
 class Querier {
   /** When it is asked next, on the monotonic clock. */
@@ -195,12 +220,12 @@ class Querier {
   #schema: { readonly of: string; readonly readers: readonly ColumnReader[]; readonly schema: Schema } | null = null
   #bulk: AsyncGenerator<RawRows> | null = null
 
-  constructor(config: SourceConfig, context: SourceContext, partition: Struct, table: string | null, stored: Struct | null) {
+  constructor(config: SourceConfig, partition: Struct, table: string | null, place: Place) {
     this.#config = config
     this.#partition = partition
     this.#table = table
     this.#topic = config['topic.prefix'] + (table === null ? '' : bareName(table))
-    this.#place = placeOf(stored, config, context)
+    this.#place = place
   }
 
   /** After the connection was lost. What was given was given. */
@@ -251,15 +276,9 @@ class Querier {
     this.#isValidated = true
   }
 
-  /** Now, by the clock of the database, without what is too young. */
+  /** Without what is too young. */
   async #end(database: Database): Promise<bigint> {
-    const { rows } = await database.read('SELECT CURRENT_TIMESTAMP(6)')
-    const reader = readerOf(database.dialect.name === 'PostgreSQL' ? 'timestamp with time zone' : 'datetime', false, this.#readerSettings)
-    return reader.micros(rows[0]![0]!)! - BigInt(this.#config['timestamp.delay.interval.ms']) * 1_000n
-  }
-
-  get #readerSettings() {
-    return { bestFit: this.#config['numeric.mapping'] === 'best_fit', timezone: this.#config['db.timezone'] }
+    return (await nowOf(database, this.#config)) - BigInt(this.#config['timestamp.delay.interval.ms']) * 1_000n
   }
 
   #names(database: Database): { number: string; time: string } {
@@ -316,7 +335,7 @@ class Querier {
     const names = mode.includes('timestamp') ? this.#config['timestamp.column.name'] : []
     const times = names.map(name => {
       const index = indexOf(name)
-      return { index, reader: readerOf(columns[index]!.type, true, this.#readerSettings) }
+      return { index, reader: readerOf(columns[index]!.type, true, readerSettings(this.#config)) }
     })
     return row => {
       let micros: bigint | null = null
@@ -354,7 +373,7 @@ class Querier {
     const known = this.#table === null ? null : await database.columns(quoted(database.dialect, this.#table, true))
     const readers = columns.map(column => {
       const { type, isNullable } = known?.find(({ name }) => name === column.name) ?? column
-      return readerOf(type, isNullable, this.#readerSettings)
+      return readerOf(type, isNullable, readerSettings(this.#config))
     })
     const fields = columns.map(({ name }, index) => ({ name, schema: readers[index]!.schema }))
     this.#schema = { of, readers, schema: { type: 'struct', ...(this.#table !== null && { name: bareName(this.#table) }), fields } }
@@ -377,21 +396,13 @@ function floorMod(dividend: bigint, divisor: bigint): bigint {
   return dividend - floorDivide(dividend, divisor) * divisor
 }
 
-function placeOf(stored: Struct | null, config: SourceConfig, { system }: SourceContext): Place {
+function placeOf(stored: Struct | null): Place {
   const whole = (name: string) => {
     const value = stored !== null && isStruct(stored) ? stored[name] : null
     return typeof value === 'number' || typeof value === 'bigint' ? BigInt(value) : null
   }
-  const ms = whole('timestamp')
-  const nanos = whole('timestamp_nanos')
-  const initial = config['timestamp.initial']
-  if (ms === null) {
-    const first =
-      initial === null || !config.mode.includes('timestamp') ? null : BigInt(initial === -1 ? system.clock.now() : initial) * 1_000n
-    return { number: whole('incrementing'), micros: first }
-  }
-  return {
-    number: whole('incrementing'),
-    micros: floorDivide(ms, 1_000n) * 1_000_000n + (nanos === null ? floorMod(ms, 1_000n) * 1_000n : nanos / 1_000n),
-  }
+  const [ms, nanos] = [whole('timestamp'), whole('timestamp_nanos')]
+  const micros =
+    ms === null ? null : floorDivide(ms, 1_000n) * 1_000_000n + (nanos === null ? floorMod(ms, 1_000n) * 1_000n : nanos / 1_000n)
+  return { number: whole('incrementing'), micros }
 }

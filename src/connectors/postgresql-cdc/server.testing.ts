@@ -1,14 +1,16 @@
 /**
  * A server that speaks as much of PostgreSQL's protocol as a replication stream needs: it takes everyone in, begins to stream, and is told what to send.
- * Queries get rows of texts from a function.
+ * Queries get rows of texts from a function, which is told their parameters.
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { ByteReader } from '../../base.ts'
 
 type Rows = readonly Readonly<Record<string, string>>[]
+type Answer = (sql: string, values: readonly (string | null)[]) => Rows
 
 export class FakeServer {
   readonly #server: Server
-  readonly #answer: (sql: string) => Rows
+  readonly #answer: Answer
   /** Of the newest stream. */
   #socket: Socket | null = null
   /** Those that began to stream, as they came. */
@@ -17,7 +19,7 @@ export class FakeServer {
   readonly confirmed: bigint[] = []
   #changed: (() => void)[] = []
 
-  static start(answer: (sql: string) => Rows = () => []): Promise<FakeServer> {
+  static start(answer: Answer = () => []): Promise<FakeServer> {
     return new Promise(resolve => {
       const server = createServer()
       const fake = new FakeServer(server, answer)
@@ -25,7 +27,7 @@ export class FakeServer {
     })
   }
 
-  private constructor(server: Server, answer: (sql: string) => Rows) {
+  private constructor(server: Server, answer: Answer) {
     this.#server = server
     this.#answer = answer
     server.on('connection', socket => this.#accept(socket))
@@ -39,6 +41,7 @@ export class FakeServer {
     let bytes = Buffer.alloc(0)
     let isStarted = false
     let prepared = ''
+    let bound: (string | null)[] = []
     socket.on('error', () => {}) // the client goes as it likes
     socket.on('data', chunk => {
       bytes = Buffer.concat([bytes, chunk])
@@ -55,7 +58,8 @@ export class FakeServer {
           write(socket, 'Z', Buffer.from('I'))
         } else if (kind === 'Q') this.#query(socket, textAt(body, 0))
         else if (kind === 'P') prepared = textAt(body, body.indexOf(0) + 1)
-        else if (kind === 'S') this.#execute(socket, prepared)
+        else if (kind === 'B') bound = valuesIn(body)
+        else if (kind === 'S') this.#execute(socket, prepared, bound)
         else if (kind === 'd' && body[0] === 0x72) this.#confirm(body.readBigUInt64BE(9))
       }
     })
@@ -70,14 +74,14 @@ export class FakeServer {
   }
 
   /** What was prepared, bound, described and executed before. */
-  #execute(socket: Socket, sql: string): void {
+  #execute(socket: Socket, sql: string, values: readonly (string | null)[]): void {
     write(socket, '1')
     write(socket, '2')
-    this.#rows(socket, sql)
+    this.#rows(socket, sql, values)
   }
 
-  #rows(socket: Socket, sql: string): void {
-    const rows = this.#answer(sql)
+  #rows(socket: Socket, sql: string, values: readonly (string | null)[] = []): void {
+    const rows = this.#answer(sql, values)
     const names = Object.keys(rows[0] ?? {})
     // Of no table, text (OID 25) of any length, written as text.
     const format = [int32(0), int16(0), int32(25), int16(-1), int32(-1), int16(0)]
@@ -147,6 +151,16 @@ function write(socket: Socket, kind: string, ...parts: readonly Buffer[]): void 
 
 function textAt(body: Buffer, at: number): string {
   return body.toString('utf8', at, body.indexOf(0, at))
+}
+
+/** Of a Bind message whose parameters are texts. */
+function valuesIn(body: Buffer): (string | null)[] {
+  const reader = new ByteReader(body.subarray(body.indexOf(0, body.indexOf(0) + 1) + 1))
+  reader.skip(2 * reader.readInt16())
+  return Array.from({ length: reader.readInt16() }, () => {
+    const length = reader.readInt32()
+    return length < 0 ? null : reader.readSlice(length).toString()
+  })
 }
 
 function int16(value: number): Buffer {
