@@ -28,10 +28,17 @@ export function readsRows(mode: string): boolean {
   return mode !== 'no_data' && mode !== 'never'
 }
 
+/** Positions as stored offsets say them. */
+export interface OffsetForm<P> {
+  /** null: a snapshot was not finished. Throws RangeError if it is no offset of this kind. */
+  positionOf(offset: Struct): P | null
+  offsetOf(position: P): Struct
+}
+
 export class ChangeTask<P> implements SourceTask {
   readonly #config: TaskConfig
   readonly #context: SourceContext
-  readonly #positionOf: (offset: Struct) => P | null
+  readonly #form: OffsetForm<P>
   readonly #newSession: (position: P | null) => ChangeSession<P>
   #session: ChangeSession<P> | null = null
   /** undefined: not asked for yet; null: there is none, or a snapshot was not finished. */
@@ -44,15 +51,10 @@ export class ChangeTask<P> implements SourceTask {
   #isClosed = false
 
   /** `newSession`: from a position; null: a snapshot is due, if there are any. */
-  constructor(
-    config: TaskConfig,
-    context: SourceContext,
-    positionOf: (offset: Struct) => P | null,
-    newSession: (position: P | null) => ChangeSession<P>,
-  ) {
+  constructor(config: TaskConfig, context: SourceContext, form: OffsetForm<P>, newSession: (position: P | null) => ChangeSession<P>) {
     this.#config = config
     this.#context = context
-    this.#positionOf = positionOf
+    this.#form = form
     this.#newSession = newSession
     this.#snapshotFromMs = context.system.clock.monotonic() + (readsRows(config['snapshot.mode']) ? config['snapshot.delay.ms'] : 0)
   }
@@ -74,10 +76,11 @@ export class ChangeTask<P> implements SourceTask {
         await pause(this.#context.system, Math.min(earlyMs, this.#config['poll.interval.ms']), this.#context.signal)
         return []
       }
-      this.#session ??= await this.#open()
-      const records = await this.#session.poll(this.#isSafe)
+      const session = (this.#session ??= await this.#open())
+      const records = await session.poll(this.#isSafe)
       if (records.length > 0) this.#isSafe = false
-      this.#position = this.#session.position
+      else if (this.#position === null) await this.#keep(session.position)
+      this.#position = session.position
       this.#failures = 0
       return records
     } catch (error) {
@@ -96,10 +99,13 @@ export class ChangeTask<P> implements SourceTask {
   }
 
   async #open(): Promise<ChangeSession<P>> {
-    const session = this.#newSession(await this.#begun())
+    const begun = await this.#begun()
+    const session = this.#newSession(begun)
     try {
       await session.open()
       if (this.#isClosed) throw new Error('the task was closed')
+      if (session.position !== begun) await this.#keep(session.position)
+      this.#position = session.position
       return session
     } catch (error) {
       await session.close()
@@ -107,11 +113,17 @@ export class ChangeTask<P> implements SourceTask {
     }
   }
 
+  /** Where changes begin, without a record that says so: after a restart they would begin later, and those between would be missing. */
+  async #keep(position: P | null): Promise<void> {
+    if (position === null) return
+    await this.#context.storeOffsets([{ sourcePartition: sourcePartition(this.#config), sourceOffset: this.#form.offsetOf(position) }])
+  }
+
   /** From where to go on. */
   async #begun(): Promise<P | null> {
     if (this.#position !== undefined) return this.#position
     const [offset] = await this.#context.storedOffsets([sourcePartition(this.#config)])
-    this.#position = offset === null || offset === undefined ? null : this.#positionOf(offset)
+    this.#position = offset === null || offset === undefined ? null : this.#form.positionOf(offset)
     return this.#position
   }
 

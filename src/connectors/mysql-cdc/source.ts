@@ -8,7 +8,7 @@ import { ChangeTask } from '../change-data/task.ts'
 import { unsupported } from '../change-data/unsupported.ts'
 import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
-import { positionOf } from './position.ts'
+import { offsetOf, type Position, positionOf } from './position.ts'
 import { Session } from './session.ts'
 
 const required = ['database.hostname', 'database.user', 'topic.prefix']
@@ -36,7 +36,8 @@ export const mysqlCdc = defineSource({
   exactlyOnce: () => true,
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))
-    const task = new ChangeTask(config, context, positionOf, position => new Session(config, context, position))
+    const form = { positionOf, offsetOf: (position: Position) => offsetOf(position, null, false) }
+    const task = new ChangeTask(config, context, form, position => new Session(config, context, position))
     await task.begin()
     return task
   },

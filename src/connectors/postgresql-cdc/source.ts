@@ -8,7 +8,7 @@ import { ChangeTask } from '../change-data/task.ts'
 import { unsupported } from '../change-data/unsupported.ts'
 import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
-import { positionOf } from './position.ts'
+import { offsetOf, type Position, positionOf } from './position.ts'
 import { Session } from './session.ts'
 
 const required = ['database.hostname', 'database.user', 'database.dbname', 'topic.prefix']
@@ -33,8 +33,11 @@ export const postgresqlCdc = defineSource({
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))
     // Only the offset of another start does not count: a session that breaks goes on where it was.
-    const stored = config['snapshot.mode'] === 'always' ? () => null : positionOf
-    const task = new ChangeTask(config, context, stored, position => new Session(config, context, position))
+    const form = {
+      positionOf: config['snapshot.mode'] === 'always' ? () => null : positionOf,
+      offsetOf: (position: Position) => offsetOf(position, null, null),
+    }
+    const task = new ChangeTask(config, context, form, position => new Session(config, context, position))
     await task.begin()
     return task
   },
