@@ -82,7 +82,9 @@ async function openSource(disk: Disk, config: Readonly<Record<string, string>>, 
     gauge: silent,
     transaction: null,
     storedOffsets: async partitions => partitions.map(partition => offsets.get(JSON.stringify(partition)) ?? null),
-    async storeOffsets() {},
+    async storeOffsets(begun) {
+      for (const { sourcePartition, sourceOffset } of begun) offsets.set(JSON.stringify(sourcePartition), sourceOffset)
+    },
     reconfigure: silent,
   })
   const read = async (polls = 8) => {
@@ -161,6 +163,20 @@ test('reading can begin at the end, and files can be left out', async () => {
   disk.append('/log/b.log', 'all of it\n')
   assert.deepEqual((await read()).sort(), ['all of it', 'new'])
   await task.close()
+})
+
+test('a start before the first line goes on from the end that was there at the first start, and reads new files whole', async () => {
+  const disk = new Disk()
+  disk.files.makeDirectory('/log')
+  disk.append('/log/a.log', 'old\n')
+  const first = await openSource(disk, { ...config, 'read.from': 'end' })
+  assert.deepEqual(await first.read(), [])
+  await first.task.close()
+  disk.append('/log/a.log', 'new\n')
+  disk.append('/log/b.log', 'all of it\n')
+  const second = await openSource(disk, { ...config, 'read.from': 'end' }, first.offsets)
+  assert.deepEqual((await second.read()).sort(), ['all of it', 'new'])
+  await second.task.close()
 })
 
 test('lines can belong together, and files can be records', async () => {

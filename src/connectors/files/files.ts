@@ -89,6 +89,8 @@ interface Open {
   readonly inode: number | null
   readonly handle: FileHandle
   readonly partition: Struct
+  /** Whether something was stored of it when it was opened. */
+  readonly isKnown: boolean
   position: number
   /** When it was last seen to grow, on the monotonic clock. */
   grewMs: number
@@ -151,8 +153,17 @@ class FilesTask implements SourceTask {
       else if (this.#open.size < this.#config['files.max']) await this.#begin(name, path, found.inode ?? null)
     }
     for (const [name, file] of this.#open) file.isGone = !seen.has(name)
+    if (this.#isFirstLook && this.#config['read.from'] === 'end') await this.#skipAll()
     this.#isFirstLook = false
     this.#context.gauge('open_files', this.#open.size)
+  }
+
+  /** At the first start of the connector. The ends are stored: the next start would take later ones. */
+  async #skipAll(): Promise<void> {
+    const files = [...this.#open.values()]
+    if (files.some(each => each.isKnown)) return
+    for (const file of files) file.position = file.size
+    await this.#context.storeOffsets(files.map(file => ({ sourcePartition: file.partition, sourceOffset: offsetOf(file, file.position) })))
   }
 
   async #begin(name: string, path: string, inode: number | null): Promise<void> {
@@ -167,16 +178,15 @@ class FilesTask implements SourceTask {
     if ((this.#files.stat(path)?.inode ?? null) !== inode) return handle.close()
     const partition = struct(inode === null ? [['path', path]] : [['inode', String(inode)]])
     const [stored] = await this.#context.storedOffsets([partition])
-    const size = handle.size()
-    const position = this.#positionOf(handle, stored ?? null) ?? (this.#isFirstLook && this.#config['read.from'] === 'end' ? size : 0)
     this.#open.set(name, {
       path,
       inode,
       handle,
       partition,
-      position,
+      isKnown: stored !== null && stored !== undefined,
+      position: this.#positionOf(handle, stored ?? null) ?? 0,
       grewMs: this.#context.system.clock.monotonic(),
-      size,
+      size: handle.size(),
       isGone: false,
       head: null,
     })

@@ -20,7 +20,7 @@ export const keys = {
     default: '0-0',
     check: text => (text === '$' || idOf(text) !== null ? null : 'must be the id of an entry, such as 1796000000123-0, or $'),
     allowed: 'the id of an entry, or $',
-    doc: 'Where reading begins if there is neither an offset nor a consumer group: behind this id; `$`: with new entries (without a consumer group this place is kept only once an entry was read).',
+    doc: 'Where reading begins if there is neither an offset nor a consumer group: behind this id; `$`: with new entries.',
   }),
   'redis.stream.consumer.group': string({
     default: 'kafka-consumer-group',

@@ -4,9 +4,18 @@
  * The id of an entry is its offset, so that with transactions each entry is in the topic once. No consumer group is needed for that; one is kept up to date
  * nevertheless, so that Redis can tell how far the connector is, and is where a connector that has no offsets yet begins.
  */
-import { defineSource, type Schema, type SourceContext, type SourceRecord, type SourceTask, type Struct, struct } from '../../connector.ts'
+import {
+  defineSource,
+  type Schema,
+  type SourceContext,
+  type SourceOffset,
+  type SourceRecord,
+  type SourceTask,
+  type Struct,
+  struct,
+} from '../../connector.ts'
 import { dealt } from '../dealt.ts'
-import { type Client, connect, isPassing, isReply, sortedError } from '../redis/connection.ts'
+import { type Client, connect, isReply, sortedError } from '../redis/connection.ts'
 import { missing, requireNone } from '../required.ts'
 import { compareIds, entriesOf, type Id, idOf, type Reply } from './entries.ts'
 import { type Config, keys } from './keys.ts'
@@ -80,10 +89,16 @@ class StreamsTask implements SourceTask {
     const client = await connect(this.#config, this.#context.system)
     this.#client = client
     this.#checkedMs = this.#context.system.clock.monotonic()
+    const begun: SourceOffset[] = []
     for (const place of places) {
-      place.id ??= await this.#begin(client, place.stream)
+      if (place.id === null) {
+        place.id = await this.#begin(client, place.stream)
+        begun.push({ sourcePartition: place.partition, sourceOffset: struct([['offset', place.id]]) })
+      }
       await this.#checkPlace(client, place)
     }
+    // Who ends before the first entry begins there again, and not behind what has come since.
+    if (begun.length > 0) await this.#context.storeOffsets(begun)
     return client
   }
 
@@ -101,19 +116,7 @@ class StreamsTask implements SourceTask {
       return first === null ? (idOf(delivered) ?? '0-0') : before(first)
     }
     if (this.#config['redis.stream.offset'] !== '$') return this.#config['redis.stream.offset']
-    const newest = (await lastId(client, stream)) ?? '0-0'
-    if (group !== '') await this.#keep(client, stream, group, newest)
-    return newest
-  }
-
-  /** Who ends before an offset is stored begins there again, and not behind what has come since. */
-  async #keep(client: Client, stream: string, group: string, id: Id): Promise<void> {
-    try {
-      await client.sendCommand(['XGROUP', 'CREATE', stream, group, id, 'MKSTREAM'])
-    } catch (error) {
-      if (!isReply(error as Error) || isPassing(error as Error)) throw error
-      this.#context.log.warn({ err: error, stream, group }, 'the consumer group could not keep where reading begins')
-    }
+    return (await lastId(client, stream)) ?? '0-0'
   }
 
   /** A stream that was deleted and made again has smaller ids: nobody would ever read it. */
