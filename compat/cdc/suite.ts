@@ -1,5 +1,5 @@
 /**
- * Change data capture by a worker over a real PostgreSQL and a real MariaDB, all killed while rows change: `npm run compat -- cdc`.
+ * Change data capture by a worker over a real PostgreSQL, MariaDB and MySQL, all killed while rows change: `npm run compat -- cdc`.
  * `CDC_DATABASES=mariadb` runs one of them; `CDC_SECONDS` is how long they change, `CDC_KILLS` how often
  * the worker is killed, `CDC_CRASHES` how often the database is.
  *
@@ -12,9 +12,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Missing } from '../support/cache.ts'
 import { unique, until } from '../support/kit.ts'
+import type { MysqlKind } from '../support/mysql-servers.ts'
 import { type StartedPostgres, startPostgres } from '../support/stores.ts'
 import type { Report, Suite } from '../support/suite.ts'
-import { Mariadb, mariadbKills } from './mariadb.ts'
+import { binlogKills, startBinlogged } from './binlog.ts'
 import { Stage } from './stage.ts'
 import { type Address, Database, Load } from './tables.ts'
 import { type Envelope, type HistoryRow, judge } from './verdict.ts'
@@ -23,7 +24,7 @@ const number = (name: string, otherwise: number) => Number(process.env[name] ?? 
 
 export const cdc: Suite = {
   folder: 'cdc',
-  clients: ['postgresql', 'mariadb'],
+  clients: ['postgresql', 'mariadb', 'mysql'],
   async run({ bootstrap }, report) {
     const wanted = process.env['CDC_DATABASES']?.split(',')
     const directory = mkdtempSync(join(tmpdir(), 'millrace-cdc-'))
@@ -31,8 +32,9 @@ export const cdc: Suite = {
     try {
       for (const [name, run] of [
         ['postgresql', runPostgres],
-        ['mariadb', runMariadb],
-      ] as const)
+        ['mariadb', (stage, report) => runBinlog('mariadb', stage, report)],
+        ['mysql', (stage, report) => runBinlog('mysql', stage, report)],
+      ] as [string, (stage: Stage, report: Report) => Promise<void>][])
         if (wanted === undefined || wanted.includes(name)) await run(stage, report)
     } finally {
       await stage.close()
@@ -51,17 +53,17 @@ async function runPostgres(stage: Stage, report: Report): Promise<void> {
   }
 }
 
-async function runMariadb(stage: Stage, report: Report): Promise<void> {
+async function runBinlog(kind: MysqlKind, stage: Stage, report: Report): Promise<void> {
   try {
-    const server = await Mariadb.start()
+    const server = await startBinlogged(kind)
     try {
-      await tell('mariadb', 'kills', () => mariadbKills(server, stage, number('CDC_KILLS', 8), number('CDC_CRASHES', 2)), report)
+      await tell(kind, 'kills', () => binlogKills(kind, server, stage, number('CDC_KILLS', 8), number('CDC_CRASHES', 2)), report)
     } finally {
       await server.remove()
     }
   } catch (error) {
     if (!(error instanceof Missing)) throw error
-    report({ client: 'mariadb', name: 'all', outcome: 'skip', detail: error.message })
+    report({ client: kind, name: 'all', outcome: 'skip', detail: error.message })
   }
 }
 

@@ -7,7 +7,7 @@ import type { Suite } from '../support/suite.ts'
 import { runSystems } from '../support/systems.ts'
 import { openStage } from './stage.ts'
 import { clickhouseSystem } from './systems/clickhouse.ts'
-import { mariadbSystem, postgresSystem, redisSystem } from './systems/databases.ts'
+import { mysqlSystems, postgresSystem, redisSystem } from './systems/databases.ts'
 import { hbaseSystem, opentsdbSystem } from './systems/hbase.ts'
 import { hdfsSystem } from './systems/hdfs.ts'
 import { httpSystem } from './systems/http.ts'
@@ -28,7 +28,7 @@ const systems: readonly System[] = [
   opentsdbSystem,
   maxcomputeSystem,
   postgresSystem,
-  mariadbSystem,
+  ...mysqlSystems,
   mongodbSystem,
   redisSystem,
   clickhouseSystem,

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { type SinkRecord, type SourceRecord, type Struct, struct } from '../../../src/connector.ts'
 import { Missing } from '../../support/cache.ts'
-import { freePorts, must, start } from '../../support/run.ts'
+import { type MysqlKind, MysqlServer } from '../../support/mysql-servers.ts'
+import { freePorts, start } from '../../support/run.ts'
 import { type RestorableStore, startPostgres } from '../../support/stores.ts'
 import { openSource, openTask, plainRecord } from '../open.ts'
 import { Restartable } from '../peers.ts'
@@ -211,47 +212,31 @@ class Source {
   }
 }
 
-export const mariadbSystem: System = {
-  name: 'mariadb',
+const mysqlSystem = (kind: MysqlKind): System => ({
+  name: kind,
   async run(judge, stage) {
-    const program = '/usr/sbin/mariadbd'
-    if (!existsSync(program)) throw new Missing('MariaDB is missing (apt-get install mariadb-server)')
-    const port = await freePorts(1)
-    const at = mkdtempSync(join(tmpdir(), 'millrace-mariadb-'))
-    const user = process.getuid?.() === 0 ? ['--user=root'] : []
-    await must('mariadb-install-db', ['--no-defaults', `--datadir=${at}/data`, '--auth-root-authentication-method=normal', ...user], {
-      seconds: 120,
-    })
-    const args = ['--no-defaults', `--datadir=${at}/data`, `--port=${port}`, '--bind-address=127.0.0.1', `--socket=${at}/socket`, ...user]
-    const server = await Restartable.start(port, () => start(program, args, join(at, 'log')))
+    const server = await MysqlServer.start(kind)
     try {
-      await judgeMariadb(port, server, judge, stage)
+      await judgeMysql(server, judge, stage)
     } finally {
-      await server.kill()
-      rmSync(at, { recursive: true, force: true })
+      await server.remove()
     }
   },
-}
+})
 
-async function judgeMariadb(port: number, server: Restartable, judge: Judge, stage: Stage): Promise<void> {
-  const { createConnection } = await import('mysql2/promise')
-  const ask = async (sql: string, database?: string): Promise<Row[]> => {
-    const numbers = { supportBigNumbers: true, bigNumberStrings: true, dateStrings: true }
-    const client = await createConnection({
-      host: '127.0.0.1',
-      port,
-      user: 'root',
-      ...numbers,
-      ...(database !== undefined && { database }),
-    })
-    const [rows] = await client.query(sql)
-    await client.end()
-    return rows as Row[]
+export const mysqlSystems = [mysqlSystem('mariadb'), mysqlSystem('mysql')]
+
+async function judgeMysql(server: MysqlServer, judge: Judge, stage: Stage): Promise<void> {
+  const { port } = server
+  const ask = (sql: string, database?: string): Promise<Row[]> => server.ask(sql, database)
+  const crash = async () => {
+    await server.kill()
+    await server.restart()
   }
   await ask('create database if not exists events character set utf8mb4')
   const base = { 'connection.url': `jdbc:mysql://127.0.0.1:${port}/events`, 'connection.user': 'root', ...creating }
   await judge('each-once', async () => {
-    const told = await stage.drive({ connector: 'jdbc', config: base, kills: 3, harm: () => server.restart() })
+    const told = await stage.drive({ connector: 'jdbc', config: base, kills: 3, harm: crash })
     const seen = new Seen()
     for (const { partition, n } of await ask(`select \`partition\`, n from \`${topic}\``, 'events')) seen.add(Number(partition), Number(n))
     seen.requireOnce()

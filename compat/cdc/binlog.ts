@@ -1,18 +1,12 @@
-/** A real MariaDB whose tables keep the history of their own changes, killed with the worker while they change. */
+/** A real MariaDB or MySQL whose tables keep the history of their own changes, killed with the worker while they change. */
 import assert from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Connection, createConnection } from 'mysql2/promise'
-import { Missing } from '../support/cache.ts'
+import type { Connection } from 'mysql2/promise'
 import { unique, until } from '../support/kit.ts'
-import { accepts, freePorts, must, start, until as waitFor } from '../support/run.ts'
+import { type MysqlKind, MysqlServer } from '../support/mysql-servers.ts'
 import type { Stage } from './stage.ts'
 import { type HistoryRow, judge } from './verdict.ts'
 
-const program = '/usr/sbin/mariadbd'
 const settings = [
   '--log-bin=bin',
   '--server-id=7',
@@ -21,76 +15,15 @@ const settings = [
   '--sync-binlog=1',
   '--max-binlog-size=1M',
 ]
+const gtids = ['--gtid-mode=ON', '--enforce-gtid-consistency=ON']
 
-export class Mariadb {
-  readonly port: number
-  readonly #directory: string
-  #process: ChildProcess | null = null
-
-  static async start(): Promise<Mariadb> {
-    if (!existsSync(program)) throw new Missing('MariaDB is missing (apt-get install mariadb-server)')
-    const server = new Mariadb(await freePorts(1))
-    const options = ['--no-defaults', `--datadir=${server.#data}`, '--auth-root-authentication-method=normal', ...server.#user]
-    await must('mariadb-install-db', options, { seconds: 120 })
-    await server.restart()
-    return server
-  }
-
-  private constructor(port: number) {
-    this.port = port
-    this.#directory = mkdtempSync(join(tmpdir(), 'millrace-mariadb-'))
-  }
-
-  get #data(): string {
-    return join(this.#directory, 'data')
-  }
-
-  get #user(): string[] {
-    return process.getuid?.() === 0 ? ['--user=root'] : []
-  }
-
-  async restart(): Promise<void> {
-    const place = [
-      `--datadir=${this.#data}`,
-      `--port=${this.port}`,
-      '--bind-address=127.0.0.1',
-      `--socket=${join(this.#directory, 'socket')}`,
-    ]
-    this.#process = start(program, ['--no-defaults', ...place, ...settings, ...this.#user], join(this.#directory, 'log'))
-    await waitFor(() => accepts(this.port), `MariaDB on port ${this.port}`)
-  }
-
-  async kill(): Promise<void> {
-    this.#process?.kill('SIGKILL')
-    await waitFor(async () => !(await accepts(this.port)), 'the end of MariaDB')
-  }
-
-  connect(): Promise<Connection> {
-    return createConnection({
-      host: '127.0.0.1',
-      port: this.port,
-      user: 'root',
-      multipleStatements: true,
-      supportBigNumbers: true,
-      dateStrings: true,
-    })
-  }
-
-  async ask(sql: string): Promise<Record<string, unknown>[]> {
-    const connection = await this.connect()
-    try {
-      const [rows] = await connection.query(sql)
-      return rows as Record<string, unknown>[]
-    } finally {
-      await connection.end()
-    }
-  }
-
-  async remove(): Promise<void> {
-    await this.kill()
-    rmSync(this.#directory, { recursive: true, force: true })
-  }
+export function startBinlogged(kind: MysqlKind): Promise<MysqlServer> {
+  return MysqlServer.start(kind, [...settings, ...(kind === 'mysql' ? gtids : [])])
 }
+
+/** Each greater than those before, also after a restart, and as small as numbers of JSON have to be. */
+const next = '(uuid_short() & 281474976710655)'
+const rows = 20_000
 
 const trigger = (
   op: string,
@@ -99,13 +32,17 @@ const trigger = (
 ) => `create trigger keep_${op} after ${op} on items for each row insert into history (op, old_id, old_version, new_id, new_version)
   values ('${op}', ${old === '' ? 'null, null' : 'old.id, old.version'}, ${made === '' ? 'null, null' : 'new.id, new.version'});`
 
+const digits = Array.from({ length: 10 }, (_, digit) => `select ${digit} as n`).join(' union all ')
+
 const definition = `
   create database shop character set utf8mb4; use shop;
   create table items (id bigint primary key, version bigint not null, amount decimal(12,2), day date, at datetime(6), kind enum('click', 'view'), body longtext, more int);
   create table history (seq bigint auto_increment primary key, op varchar(6), old_id bigint, old_version bigint, new_id bigint, new_version bigint);
-  create sequence versions; create table ends (note varchar(100) primary key);
+  create table ends (note varchar(100) primary key);
   ${trigger('insert', '', 'new')} ${trigger('update', 'old', 'new')} ${trigger('delete', 'old', '')}
-  insert into items select seq, nextval(versions), seq / 100, date('2026-11-30') - interval seq day, now(6), 'view', concat('body ', seq), null from seq_1_to_20000;`
+  insert into items select n, ${next}, n / 100, date('2026-11-30') - interval n day, now(6), 'view', concat('body ', n), null
+    from (select ${[0, 1, 2, 3, 4].map(at => `d${at}.n * ${10 ** at}`).join(' + ')} + 1 as n from ${[0, 1, 2, 3, 4].map(at => `(${digits}) d${at}`).join(', ')}) numbers
+    where n <= ${rows};`
 
 const below = (bound: number) => Math.floor(Math.random() * bound)
 
@@ -113,10 +50,10 @@ function transaction(keys: number): string[] {
   const id = () => below(keys)
   const statements = [
     () =>
-      `insert ignore into items (id, version, amount, day, kind, body) values (${id()}, nextval(versions), 1.5, '1500-01-01', 'click', repeat('x', 5000))`,
-    () => `update items set version = nextval(versions), amount = amount + 1 where id = ${id()}`,
-    () => `update items set version = nextval(versions), at = now(6) where id between ${id()} and ${keys} and id % 37 = ${below(37)}`,
-    () => `update items set version = nextval(versions), id = ${keys} + nextval(versions) where id = ${id()}`,
+      `insert ignore into items (id, version, amount, day, kind, body) values (${id()}, ${next}, 1.5, '1500-01-01', 'click', repeat('x', 5000))`,
+    () => `update items set version = ${next}, amount = amount + 1 where id = ${id()}`,
+    () => `update items set version = ${next}, at = now(6) where id between ${id()} and ${keys} and id % 37 = ${below(37)}`,
+    () => `update items set version = ${next}, id = ${keys} + ${next} where id = ${id()}`,
     () => `delete from items where id = ${id()}`,
   ]
   return Array.from({ length: 1 + below(5) }, () => statements[below(statements.length)]!())
@@ -124,13 +61,13 @@ function transaction(keys: number): string[] {
 
 /** Changes rows with several connections until it is told to stop. */
 class Load {
-  readonly #server: Mariadb
+  readonly #server: MysqlServer
   #isStopping = false
   transactions = 0
   readonly refused: string[] = []
   readonly #running = [1, 2, 3].map(() => this.#run())
 
-  constructor(server: Mariadb) {
+  constructor(server: MysqlServer) {
     this.#server = server
   }
 
@@ -178,11 +115,17 @@ class Load {
   }
 }
 
-export async function mariadbKills(server: Mariadb, stage: Stage, kills: number, crashes: number): Promise<string> {
-  const prefix = unique('maria')
+const classes = {
+  mariadb: 'io.debezium.connector.mariadb.MariaDbConnector',
+  mysql: 'io.debezium.connector.mysql.MySqlConnector',
+}
+
+/** Both are killed so many times while rows change. */
+export async function binlogKills(kind: MysqlKind, server: MysqlServer, stage: Stage, kills: number, crashes: number): Promise<string> {
+  const prefix = unique(kind)
   await server.ask(definition)
-  await stage.create('maria', {
-    'connector.class': 'io.debezium.connector.mariadb.MariaDbConnector',
+  await stage.create(kind, {
+    'connector.class': classes[kind],
     'exactly.once.support': 'required',
     'database.hostname': '127.0.0.1',
     'database.port': String(server.port),
@@ -197,7 +140,7 @@ export async function mariadbKills(server: Mariadb, stage: Stage, kills: number,
   // An interrupted snapshot begins again, and would read rows twice.
   await until(
     () => `the snapshot is done; the worker said ${stage.worker.log().slice(-600)}`,
-    async () => (await stage.offsets('maria')).some(offset => offset['snapshot'] === undefined),
+    async () => (await stage.offsets(kind)).some(offset => offset['snapshot'] === undefined),
     120,
   )
   const acts = [...Array.from({ length: kills }, () => 'kill'), ...Array.from({ length: crashes }, () => 'crash'), 'change']
@@ -226,6 +169,6 @@ export async function mariadbKills(server: Mariadb, stage: Stage, kills: number,
   assert.ok(counts.events > 1_000 && counts.reads > 10_000, JSON.stringify(counts))
   const days = new Set(records.map(({ value }) => /"day":(-?\d+)/.exec(value?.toString() ?? '')?.[1]))
   assert.ok(days.has('-171664'), '1500-01-01 is exact')
-  await stage.remove('maria')
+  await stage.remove(kind)
   return `${load.transactions} transactions, ${kills} kills of the worker, ${crashes} of the database; ${counts.events} events and ${counts.reads} rows read of ${counts.keys} keys`
 }
