@@ -108,6 +108,28 @@ test('records come once, with configs, though tasks are started again; new topic
   assert.ok(!(await workers.client.topicNames()).includes('eu.orders-private'))
 })
 
+test('a mirror that begins at the end begins there, also if it is stopped before it has copied anything', async () => {
+  await source.createTopic({ name: 'newest', partitions: 2 })
+  await source.send('newest', [{ partition: 0, key: null, value: Buffer.from('old') }])
+  const config = { 'connector.class': 'mirror-source', topics: 'newest', 'consumer.auto.offset.reset': 'latest' }
+  await make('newest', { ...both(), ...config })
+  const begun = async () => {
+    const { offsets } = (await worker.insist('GET', '/connectors/newest/offsets')).body
+    return offsets.map((each: { offset: { offset: number } }) => each.offset.offset).sort()
+  }
+  await eventually(async () => JSON.stringify(await begun()) === '[-1,0]')
+  await worker.insist('PUT', '/connectors/newest/stop')
+  await worker.until('newest', ({ connector, tasks }) => connector.state === 'STOPPED' && tasks.length === 0)
+  await source.send(
+    'newest',
+    [0, 1].map(partition => ({ partition, key: null, value: Buffer.from(`new${partition}`) })),
+  )
+  await worker.insist('PUT', '/connectors/newest/resume')
+  const found = await workers.stored('eu.newest', 2)
+  assert.deepEqual(found.map(({ partition, value }) => `${partition} ${value}`).sort(), ['0 new0', '1 new1'])
+  await worker.ask('DELETE', '/connectors/newest')
+})
+
 test('offsets of groups are translated exactly, and committed for groups without members', async () => {
   // Into the middle of what the first case has copied, behind an aborted transaction, and at the end.
   const ends = await source.offsets('orders', [0, 1, 2], 'latest')

@@ -109,6 +109,12 @@ export class Reading {
     const starts = await this.#client.manyOffsets(places, this.#config['consumer.auto.offset.reset'])
     // One that has no leader now is asked for again.
     for (const each of fresh) each.position = starts.get(each.place.topic)?.get(each.place.partition) ?? null
+    const begun = fresh.filter(each => each.position !== null)
+    // As if what is before had been copied.
+    if (this.#config['consumer.auto.offset.reset'] !== 'earliest')
+      await this.#context.storeOffsets(
+        begun.map(({ sourcePartition, position }) => ({ sourcePartition, sourceOffset: struct([['offset', position! - 1n]]) })),
+      )
   }
 
   async #taken(round: readonly Reader[], { partitions, outOfRange, failed }: PolledBatches): Promise<ReadRecord[]> {
