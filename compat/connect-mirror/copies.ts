@@ -1,8 +1,14 @@
 /** What is written into one cluster, and what has come of it in the other. */
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, ClientError } from '../../src/client.ts'
 import type { Properties, RunningBroker } from '../support/brokers.ts'
+import { until } from '../support/kit.ts'
+
+export const partitions = 6
+export const batches = Number(process.env['COMPAT_MIRROR_BATCHES'] ?? 200)
+export const inBatch = 1_000
 
 export interface Pair {
   readonly from: RunningBroker
@@ -47,6 +53,40 @@ export async function write(client: Client, topic: string, partitions: number, f
       if (!(error instanceof ClientError)) throw error
       await sleep(200)
     }
+}
+
+export async function transaction({ source }: Pair, topic: string, isCommitted: boolean): Promise<void> {
+  const writer = await source.openTransactionalWriter({
+    transactionalId: 'compat-mirror',
+    transactionTimeoutMs: 30_000,
+    patienceMs: 30_000,
+  })
+  try {
+    await writer.send(
+      topic,
+      Array.from({ length: partitions }, (_, partition) => ({ partition, key: null, value: Buffer.from(`transaction ${isCommitted}`) })),
+    )
+    await (isCommitted ? writer.commit() : writer.abort())
+  } finally {
+    await writer.close()
+  }
+}
+
+const countIn = (text: string) => Number(/: (\d+) records/.exec(text)![1])
+
+/** Waits until the copy has as many records as the source, which must be the same ones in the same order. */
+export async function requireSame({ source, target }: Pair, topic: string, copy: string): Promise<void> {
+  const wanted = await contents(source, topic)
+  await until(
+    () => 'all records have come',
+    async () => {
+      if (!(await target.topicNames()).includes(copy)) return false
+      const found = await contents(target, copy)
+      return found.every((each, at) => countIn(each) >= countIn(wanted[at]!))
+    },
+    120,
+  )
+  assert.deepEqual(await contents(target, copy), wanted)
 }
 
 /** Of each partition: how many committed records, and what they are, in their order. */

@@ -7,11 +7,7 @@ import { openClient } from '../../src/client.ts'
 import { distributed, Worker } from '../connect/worker.ts'
 import type { RunningBroker } from '../support/brokers.ts'
 import { type Cases, unique, until } from '../support/kit.ts'
-import { clusters, contents, countFrom, type Pair, write } from './copies.ts'
-
-const partitions = 6
-const batches = Number(process.env['COMPAT_MIRROR_BATCHES'] ?? 200)
-const inBatch = 1_000
+import { batches, clusters, countFrom, inBatch, type Pair, partitions, requireSame, transaction, write } from './copies.ts'
 
 export function throughKills(kafka: RunningBroker, millrace: RunningBroker): Cases {
   return {
@@ -67,39 +63,10 @@ async function copyThroughKills(pair: Pair, worker: Worker): Promise<void> {
     await breaks.get(batch)?.()
   }
   await restartWorker()
-  const wanted = await contents(source, topic)
-  await until(
-    () => `all records have come`,
-    async () => {
-      if (!(await target.topicNames()).includes(`a.${topic}`)) return false
-      const found = await contents(target, `a.${topic}`)
-      return found.every((each, at) => countIn(each) >= countIn(wanted[at]!))
-    },
-    120,
-  )
-  assert.deepEqual(await contents(target, `a.${topic}`), wanted)
+  await requireSame(pair, topic, `a.${topic}`)
   const config = (await target.configs({ type: 'TOPIC', name: `a.${topic}` })).find(each => each.name === 'retention.ms')
   assert.equal(config?.value, '123456789000')
   await groupsFollow(pair, worker, topic)
-}
-
-const countIn = (text: string) => Number(/: (\d+) records/.exec(text)![1])
-
-async function transaction({ source }: Pair, topic: string, isCommitted: boolean): Promise<void> {
-  const writer = await source.openTransactionalWriter({
-    transactionalId: 'compat-mirror',
-    transactionTimeoutMs: 30_000,
-    patienceMs: 30_000,
-  })
-  try {
-    await writer.send(
-      topic,
-      Array.from({ length: partitions }, (_, partition) => ({ partition, key: null, value: Buffer.from(`transaction ${isCommitted}`) })),
-    )
-    await (isCommitted ? writer.commit() : writer.abort())
-  } finally {
-    await writer.close()
-  }
 }
 
 /** Three groups: at the end, in the part that was copied last, and far behind. None skips a record, and the first two read none again. */

@@ -1,6 +1,6 @@
 /**
- * The connectors between clusters against a real Apache Kafka: to it and from it, through kill -9 of the worker and of both brokers; and together with
- * MirrorMaker 2's own connectors, whose configurations, offsets and records they take over.
+ * The connectors between clusters against a real Apache Kafka: to it and from it, through kill -9 of the worker and of both brokers, and pauses of all three; and
+ * together with MirrorMaker 2's own connectors, whose configurations, offsets and records they take over.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { reportCases, type Suite } from '../support/suite.ts'
 import { throughKills } from './kills.ts'
 import { withLogins } from './logins.ts'
 import { withMirrorMaker } from './mirror-maker.ts'
+import { sinkThroughKills } from './sink.ts'
 
 const kafkaVersion = '4.3.1'
 const jvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
@@ -32,6 +33,7 @@ export const connectMirror: Suite = {
       const millrace = await startMillrace(properties)
       try {
         await reportCases(ours, throughKills(kafka, millrace), report, 400)
+        await reportCases(ours, sinkThroughKills(kafka, millrace), report, 400)
         const secured = await startSecured(properties, kafkaOf(version))
         try {
           await reportCases(ours, withLogins(secured, millrace), report, 200)
