@@ -46,9 +46,12 @@ export function toClientError(error: unknown, bootstrap: string): ClientError {
   if (own !== undefined) return own as unknown as ClientError
   const refused = refusal(leaves, bootstrap)
   if (refused !== null) return new ClientError('REFUSED', refused, error)
-  const answered = leaves.find(leaf => leaf.apiId !== undefined)
-  if (answered !== undefined) {
-    return new ClientError(answered.apiId!, answered.serverErrorMessage || answered.message, error)
+  const answers = leaves.filter(leaf => leaf.apiId !== undefined)
+  if (answers.length > 0) {
+    const [first] = answers as [LibraryError]
+    // What the broker says of one record has no name; the library puts it in front of the error of the partition, which has one.
+    const named = answers.find(leaf => leaf.apiId !== 'UNKNOWN_SERVER_ERROR') ?? first
+    return new ClientError(named.apiId!, first.serverErrorMessage || named.message, error)
   }
   const leaf = leaves.at(-1)!
   const message = leaf.message || String(leaf)
