@@ -69,7 +69,21 @@ test('what cannot work is refused, and says why', async () => {
     ],
     [cel('value.a >'), /filter: /],
     [{ ...least, start: '2026-13-45T00:00:00Z' }, /start: there is no time/],
-    [{ ...least, start: 'yesterday' }, /start/],
+    [{ ...least, start: 'yesterday' }, /^start: "yesterday" is not latest, oldest, or a time with its zone, such as 2026-01-31T12:00:00Z$/],
+    [{ ...least, envelope: 'azure' }, /^envelope: must be scf or aws or cloudevents or alibaba$/],
+    [{ ...least, topics: ['a b'] }, /^topics\.0: "a b" is not the name of a topic: letters, digits, /],
+    ...[
+      'ftp://h/',
+      'http://',
+      'http://a b/',
+      'http://h/ x',
+      'http://h:99999/',
+      'http://h:0/',
+      'http://[::1/',
+      'http://%zz/',
+      'http://u:p@h/',
+      'http://u@h/',
+    ].flatMap(url => [[{ ...least, function: { url } }, /^function/] as const, [{ ...least, onFailure: { url } }, /^onFailure/] as const]),
     [{ ...least, batchSize: 10_001 }, /batchSize/],
     [{ ...least, retries: -2 }, /retries/],
     [{ ...least, maxEventBytes: 6_291_457 }, /maxEventBytes/],
@@ -81,5 +95,7 @@ test('what cannot work is refused, and says why', async () => {
     [5, /definition/],
   ] as const)
     await assert.rejects(parse(given), { name: 'InvalidTrigger', message }, JSON.stringify(given))
+  for (const url of ['http://h', 'https://[::1]:9000/a?b=c#d', 'http://h/a@b', 'http://bücher.example/%20'])
+    await parse({ ...least, function: { url }, onFailure: { url: `${url}/x` } })
   for (const name of ['', 'a b', '../x', '-a', 'x'.repeat(101)]) await assert.rejects(parse(least, name), /the name/)
 })

@@ -42,6 +42,8 @@ export async function parseDefinition(name: string, given: unknown, clock: Clock
     throw new InvalidTrigger(`function: "${bad}" is no name of ${'code' in called ? 'an environment variable' : 'a header'}`)
   if ('code' in called && !called.network && !(await canTakeNetwork()))
     throw new InvalidTrigger('function: network cannot be false here: it takes Node 25, or Linux with the right to make network namespaces')
+  if ('url' in called) requireUrl('function', called.url)
+  if (onFailure !== null && 'url' in onFailure) requireUrl('onFailure', onFailure.url)
   if (onFailure !== null && 'url' in onFailure && 'url' in called && onFailure.url === called.url)
     throw new InvalidTrigger(`onFailure: ${onFailure.url} is the function itself`)
   const { output } = definition
@@ -82,14 +84,43 @@ export function topicMatcher(pattern: string): (topic: string) => boolean {
   }
 }
 
+/** Of what can be called: a call that cannot even begin would be tried again for ever. Throws InvalidTrigger. */
+function requireUrl(what: string, url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  if (parsed === null) throw new InvalidTrigger(`${what}: ${url} is not a URL`)
+  if (parsed.port === '0') throw new InvalidTrigger(`${what}: ${url} has no port that can be called`)
+  if (parsed.username !== '' || parsed.password !== '')
+    throw new InvalidTrigger(
+      `${what}: a name and a password cannot be in the URL${what === 'function' ? '; give the header "authorization"' : ''}`,
+    )
+}
+
 /** What is deepest inside says most. */
 function shown(value: unknown): string {
   const errors = Value.Errors(Definition, value).filter(({ keyword }) => keyword !== 'anyOf')
   const depth = Math.max(...errors.map(({ instancePath }) => instancePath.split('/').length))
   const deepest = errors.filter(({ instancePath }) => instancePath.split('/').length === depth)
-  const texts = deepest.map(({ instancePath, message, params }) => {
+  const texts = deepest.map(error => {
+    const { instancePath, message, params } = error
+    const path = instancePath.slice(1).replaceAll('/', '.') || 'the definition'
+    if ('pattern' in params) return `${path}: ${JSON.stringify(Value.Pointer.Get(value, instancePath))} is not ${descriptionOf(error)}`
+    if ('allowedValue' in params) return `${path}: must be ${allowedIn(deepest, instancePath)}`
     const unknown = 'additionalProperties' in params ? ` (${(params.additionalProperties as readonly string[]).join(', ')})` : ''
-    return `${instancePath.slice(1).replaceAll('/', '.') || 'the definition'}: ${message}${unknown}`
+    return `${path}: ${message}${unknown}`
   })
   return [...new Set(texts)].slice(0, 3).join('; ') || 'the definition is not valid'
+}
+
+type SchemaError = ReturnType<typeof Value.Errors>[number]
+
+function descriptionOf({ schemaPath, message }: SchemaError): string {
+  const schema = Value.Pointer.Get(Definition, schemaPath.slice(1)) as { description?: string } | undefined
+  return schema?.description ?? `allowed: it ${message}`
+}
+
+/** Of a setting that is one of some words. */
+function allowedIn(errors: readonly SchemaError[], path: string): string {
+  return errors
+    .flatMap(({ instancePath, params }) => (instancePath === path && 'allowedValue' in params ? [params.allowedValue] : []))
+    .join(' or ')
 }

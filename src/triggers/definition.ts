@@ -5,7 +5,13 @@
 import { type Static, Type } from 'typebox'
 import { mostResultBytes } from './runner/process.ts'
 
-const TopicName = Type.String({ minLength: 1, maxLength: 249, pattern: '^[a-zA-Z0-9._-]+$' })
+// `description`, where there is a pattern: what it allows, for the error.
+const TopicName = Type.String({
+  ...{ minLength: 1, maxLength: 249, pattern: '^[a-zA-Z0-9._-]+$' },
+  description: 'the name of a topic: letters, digits, ".", "_" and "-"',
+})
+/** check.ts says what else it must be. */
+const Url = Type.String({ pattern: '^https?://\\S+$', maxLength: 2_000, description: 'a URL with http:// or https://, without spaces' })
 export const TriggerName = Type.String({ minLength: 1, maxLength: 100, pattern: '^[a-zA-Z0-9][a-zA-Z0-9._-]*$' })
 const exactly = { additionalProperties: false }
 const mostCode = 524_288
@@ -14,7 +20,10 @@ const FunctionFile = Type.Object(
   {
     code: Type.String({ minLength: 1, maxLength: mostCode, description: 'The text of the file; it must be complete in itself' }),
     language: Type.Union([Type.Literal('javascript'), Type.Literal('typescript')], { default: 'javascript' }),
-    handler: Type.String({ default: 'main_handler', pattern: '^[A-Za-z_$][\\w$]*(?:\\.[A-Za-z_$][\\w$]*)*$', maxLength: 200 }),
+    handler: Type.String({
+      ...{ default: 'main_handler', pattern: '^[A-Za-z_$][\\w$]*(?:\\.[A-Za-z_$][\\w$]*)*$', maxLength: 200 },
+      description: 'the name of an exported function, such as main_handler or handlers.clean',
+    }),
     timeoutMs: Type.Integer({ minimum: 10, maximum: 900_000, default: 60_000 }),
     memoryMb: Type.Integer({
       minimum: 64,
@@ -30,17 +39,14 @@ const FunctionFile = Type.Object(
 
 const FunctionUrl = Type.Object(
   {
-    url: Type.String({ pattern: '^https?://[^\\s/?#@]+', maxLength: 2_000 }),
+    url: Url,
     headers: Type.Record(Type.String(), Type.String({ maxLength: 4_096 }), { default: {} }),
     timeoutMs: Type.Integer({ minimum: 10, maximum: 900_000, default: 60_000 }),
   },
   exactly,
 )
 
-const Target = Type.Union([
-  Type.Object({ topic: TopicName }, exactly),
-  Type.Object({ url: Type.String({ pattern: '^https?://[^\\s/?#@]+', maxLength: 2_000 }) }, exactly),
-])
+const Target = Type.Union([Type.Object({ topic: TopicName }, exactly), Type.Object({ url: Url }, exactly)])
 
 export const Filter = Type.Union(
   [
@@ -68,7 +74,10 @@ export const Definition = Type.Object(
     /** In the envelope `scf`, also what SCF leaves out: headers, the timestamp, and bytes in base64. */
     extended: Type.Boolean({ default: false }),
     /** `latest`, `oldest`, or a time. */
-    start: Type.String({ pattern: '^(?:latest|oldest|\\d{4}-\\d\\d-\\d\\dT[\\d:.]+(?:Z|[+-]\\d\\d:\\d\\d))$', default: 'latest' }),
+    start: Type.String({
+      ...{ pattern: '^(?:latest|oldest|\\d{4}-\\d\\d-\\d\\dT[\\d:.]+(?:Z|[+-]\\d\\d:\\d\\d))$', default: 'latest' },
+      description: 'latest, oldest, or a time with its zone, such as 2026-01-31T12:00:00Z',
+    }),
     batchSize: Type.Integer({ minimum: 1, maximum: 10_000, default: 100 }),
     maxWaitMs: Type.Integer({ minimum: 0, maximum: 300_000, default: 500, description: 'How long a call waits for a full batch' }),
     maxEventBytes: Type.Integer({ minimum: 1_024, maximum: mostResultBytes, default: mostResultBytes }),

@@ -26,7 +26,11 @@ for (const exactlyOnce of [false, true])
   test(`${exactlyOnce ? 'exactly' : 'at least'} once`, async () => {
     const [from, to, dead] = ['in', 'out', 'dead'].map(name => `${name}-${exactlyOnce}`) as [string, string, string]
     for (const name of [from, to, dead])
-      await triggers.client.createTopic({ name, partitions: 1, configs: new Map(name === to ? Object.entries({ 'max.message.bytes': '2000', 'cleanup.policy': 'compact' }) : []) })
+      await triggers.client.createTopic({
+        name,
+        partitions: 1,
+        configs: new Map(name === to ? Object.entries({ 'max.message.bytes': '2000', 'cleanup.policy': 'compact' }) : []),
+      })
     await triggers.create(`refused-${exactlyOnce}`, {
       topics: [from],
       start: 'oldest',
