@@ -22,9 +22,12 @@ export interface LogLine {
 }
 
 const mostWaitingBytes = 4_194_304
-const longestLine = 16_384
+const mostWaitingLines = 10_000
 const flushMs = 200
 const retentionMs = 604_800_000
+/** Who writes without end must not fill the disks of the brokers. */
+const retentionBytes = 1_073_741_824
+const segmentBytes = 67_108_864
 
 type Source = Pick<Trigger, 'name' | 'version' | 'origin'>
 
@@ -55,21 +58,21 @@ export class TriggerLogs {
     const configs = new Map([
       ['cleanup.policy', 'delete'],
       ['retention.ms', String(retentionMs)],
+      ['retention.bytes', String(retentionBytes)],
+      ['segment.bytes', String(segmentBytes)],
     ])
     await this.#client.createTopic({ name: logTopic, partitions: 1, configs }).catch(error => {
       if (!(error instanceof ClientError) || error.code !== 'TOPIC_ALREADY_EXISTS') throw error
     })
   }
 
-  /** What a function has written: its lines. */
-  output(source: Source, stream: 'stdout' | 'stderr', chunk: Buffer, requestId: string | null): void {
-    for (const line of chunk.toString().split('\n')) if (line.trim() !== '') this.write(source, stream, line, requestId)
-  }
-
   write({ name, version, origin }: Source, stream: LogLine['stream'], text: string, requestId: string | null = null): void {
-    const message = text.length > longestLine ? `${text.slice(0, longestLine)}… (${text.length} characters)` : text
+    if (this.#waiting.length >= mostWaitingLines) {
+      this.#dropped++
+      return
+    }
     const time = new Date(this.#system.clock.now()).toISOString()
-    const line: LogLine = { v: 1, trigger: name, version, time, stream, requestId, message }
+    const line: LogLine = { v: 1, trigger: name, version, time, stream, requestId, message: text }
     const value = Buffer.from(JSON.stringify(line))
     if (this.#waitingBytes + value.length > mostWaitingBytes) {
       this.#dropped++

@@ -44,8 +44,8 @@ export class FunctionTests {
   async run(name: string, definition: Definition, event: string): Promise<TestResult> {
     const shown = await this.#parsed(event)
     let output = ''
-    const onOutput = (_: string, chunk: Buffer) => {
-      if (output.length < mostOutput) output += chunk.toString().slice(0, mostOutput - output.length)
+    const onOutput = (_: string, line: string) => {
+      if (output.length < mostOutput) output += `${line}\n`.slice(0, mostOutput - output.length)
     }
     const options = { id: this.#id(name), isTest: true, pool: this.#pool, system: this.#system, onOutput }
     const callee = openCallee(definition.function, options)
@@ -60,13 +60,13 @@ export class FunctionTests {
     } catch (problem) {
       if (problem instanceof Unavailable && problem.cause instanceof TooManyWait) throw problem.cause
       if (!(problem instanceof FunctionError || problem instanceof Unavailable)) throw problem
-      const { message, stack } = problem
+      const { message } = problem
       const isOwn = problem instanceof FunctionError
       error = {
         kind: isOwn ? problem.kind : 'unavailable',
         type: isOwn ? problem.type : 'Unavailable',
         message,
-        stack: isOwn ? (stack ?? null) : null,
+        stack: isOwn ? problem.trace : null,
       }
     }
     const durationMs = Math.round((this.#system.clock.monotonic() - beganMs) * 100) / 100

@@ -12,6 +12,7 @@ import { makeExpendable, parseInTurns, parseLossless, type System, type Timer, T
 import { Frames, FrameTooLarge, frame } from './frames.ts'
 import { guard, unguard } from './guardian.ts'
 import { commandOf, type RunnerKind } from './launch.ts'
+import { Lines } from './lines.ts'
 import type { CallOrder, LoadOrder, RunnerAnswer } from './program.ts'
 
 export type FailureKind = 'error' | 'timeout' | 'crash' | 'memory' | 'output'
@@ -21,18 +22,23 @@ export class FunctionError extends Error {
   readonly kind: FailureKind
   /** Of what it has thrown. */
   readonly type: string
+  /** Where in its file it was thrown; null: it has thrown nothing. */
+  readonly trace: string | null
 
-  constructor(kind: FailureKind, type: string, message: string, stack?: string) {
+  constructor(kind: FailureKind, type: string, message: string, trace: string | null = null) {
     super(message)
     this.name = 'FunctionError'
     this.kind = kind
     this.type = type
-    if (stack !== undefined) this.stack = stack
+    this.trace = trace
   }
 }
 
 /** `requestId`: of the call under way, or of the last one; null: none was made yet. */
-export type OnOutput = (stream: 'stdout' | 'stderr', chunk: Buffer, requestId: string | null) => void
+export type OnOutput = (stream: Stream, line: string, requestId: string | null) => void
+
+type Stream = 'stdout' | 'stderr'
+const streams = ['stdout', 'stderr'] as const
 
 export const mostResultBytes = 6_291_456
 /** Around the result. */
@@ -45,6 +51,8 @@ const lookMs = 250
 const pageBytes = 4_096
 /** Of output, from one look to the next; beyond it, nobody reads what the function writes, and it has to wait. */
 const mostOutputBytes = 524_288
+/** What a line costs besides its bytes, in bytes. */
+const lineBytes = 64
 /** Errors are shown in logs, and sent in headers. */
 const longest = { type: 200, message: 4_000, stack: 8_000 }
 
@@ -62,6 +70,7 @@ export class RunnerProcess {
   #pending: Pending | null = null
   #look: Timer | null = null
   #outputBytes = 0
+  readonly #lines: Readonly<Record<Stream, Lines>> = { stdout: new Lines(), stderr: new Lines() }
   #isPaused = false
   #onOutput: OnOutput = () => {}
   #requestId: string | null = null
@@ -81,7 +90,7 @@ export class RunnerProcess {
     }
     this.#child.on('error', error => this.#end(new FunctionError('crash', 'SpawnError', `the runner cannot start: ${error.message}`)))
     this.#child.on('exit', (code, signal) => this.#end(new FunctionError('crash', 'Exit', howItEnded(code, signal))))
-    for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.on('data', chunk => this.#written(name, chunk))
+    for (const name of streams) this.#child[name]?.on('data', chunk => this.#written(name, chunk)).on('close', () => this.#writeRest())
     // Where this process may open no more files (EMFILE, ENFILE), Node makes none of the pipes, whatever its types say.
     this.#pipe = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined
     this.#pipe?.on('data', chunk => this.#take(chunk))
@@ -130,7 +139,7 @@ export class RunnerProcess {
   #hold(isHeld: boolean): void {
     const how = isHeld ? 'ref' : 'unref'
     this.#child[how]()
-    for (const name of ['stdout', 'stderr'] as const) (this.#child[name] as Socket | null)?.[how]()
+    for (const name of streams) (this.#child[name] as Socket | null)?.[how]()
     ;(this.#pipe as Socket | undefined)?.[how]()
   }
 
@@ -152,10 +161,19 @@ export class RunnerProcess {
     }
   }
 
-  #written(stream: 'stdout' | 'stderr', chunk: Buffer): void {
-    this.#outputBytes += chunk.length
-    if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.pause()
-    this.#onOutput(stream, chunk, this.#requestId)
+  #written(stream: Stream, chunk: Buffer): void {
+    const lines = this.#lines[stream].take(chunk)
+    this.#outputBytes += chunk.length + lines.length * lineBytes
+    if (this.#outputBytes >= mostOutputBytes) for (const name of streams) this.#child[name]?.pause()
+    for (const line of lines) this.#onOutput(stream, line, this.#requestId)
+  }
+
+  /** Lines that have no end. */
+  #writeRest(): void {
+    for (const stream of streams) {
+      const rest = this.#lines[stream].rest()
+      if (rest !== null) this.#onOutput(stream, rest, this.#requestId)
+    }
   }
 
   /** Whatever comes is a stranger's. */
@@ -188,8 +206,8 @@ export class RunnerProcess {
     if (answered !== id) throw new TypeError('nothing of the kind was asked')
     if (ok === true) resolve(result ?? null)
     else {
-      const [type, message, stack] = (['type', 'message', 'stack'] as const).map(name => String(error[name]).slice(0, longest[name]))
-      reject(new FunctionError('error', type!, message!, stack))
+      const [type, message, trace] = (['type', 'message', 'stack'] as const).map(name => String(error[name]).slice(0, longest[name]))
+      reject(new FunctionError('error', type!, message!, trace))
     }
     this.#pending = null
   }
@@ -200,6 +218,7 @@ export class RunnerProcess {
     this.#look?.cancel()
     this.#child.kill('SIGKILL')
     this.#pipe?.destroy()
+    this.#writeRest()
     this.#pending?.reject(reason)
     this.#pending = null
   }
@@ -215,8 +234,9 @@ export class RunnerProcess {
         this.#end(new FunctionError('memory', 'OutOfMemory', `the process of the function takes more than ${mostMb} MB of memory`))
         return
       }
-      if (this.#outputBytes >= mostOutputBytes) for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.resume()
-      this.#outputBytes = 0
+      if (this.#outputBytes === 0 && this.#pending === null) this.#writeRest()
+      this.#outputBytes = Math.max(0, this.#outputBytes - mostOutputBytes)
+      if (this.#outputBytes < mostOutputBytes) for (const name of streams) this.#child[name]?.resume()
       this.#watch()
     })
   }

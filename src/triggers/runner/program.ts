@@ -16,7 +16,7 @@ export interface LoadOrder {
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** The second argument of the function; in the process it also has `getRemainingTimeInMillis()`. */
+/** The second argument of the function; in the process it also has `getRemainingTimeInMillis()`, and the names that SCF and Lambda have for its fields. */
 export interface CallContext {
   readonly requestId: string
   readonly functionName: string
@@ -46,7 +46,8 @@ export type RunnerAnswer =
   | { readonly id: number; readonly ok: true; readonly result: unknown }
   | { readonly id: number; readonly ok: false; readonly error: ShownError }
 
-type Handler = (event: unknown, context: object) => unknown
+type Callback = (error: unknown, result?: unknown) => void
+type Handler = (event: unknown, context: object, callback: Callback) => unknown
 type Import = (url: string) => Promise<Record<string, unknown>>
 
 class Runner {
@@ -90,22 +91,42 @@ class Runner {
   async #obey(order: LoadOrder | CallOrder): Promise<void> {
     const id = 'id' in order ? order.id : 0
     try {
-      const result = 'id' in order ? await this.#handler!(order.event, this.#contextOf(order)) : await this.#load(order)
+      const result = 'id' in order ? await this.#call(order) : await this.#load(order)
       this.#answer(id, { id, ok: true, result: result === undefined ? null : result })
     } catch (error) {
       this.#answer(id, { id, ok: false, error: this.#shown(error) })
     }
   }
 
+  /** A function that takes a callback and returns nothing answers by the callback, as in SCF and Lambda. */
+  #call(order: CallOrder): Promise<unknown> {
+    const handler = this.#handler!
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const callback: Callback = (error, result) => (error === null || error === undefined ? resolve(result) : reject(error))
+    const returned = handler(order.event, this.#contextOf(order), callback)
+    if (returned !== undefined || handler.length < 3) resolve(returned)
+    return promise
+  }
+
   #contextOf({ context }: CallOrder): object {
-    const end = process.uptime() * 1_000 + context.timeoutMs
-    return { ...context, getRemainingTimeInMillis: () => Math.max(0, Math.round(end - process.uptime() * 1_000)) }
+    const { requestId, functionName, functionVersion, timeoutMs, memoryMb } = context
+    const end = process.uptime() * 1_000 + timeoutMs
+    return {
+      ...context,
+      getRemainingTimeInMillis: () => Math.max(0, Math.round(end - process.uptime() * 1_000)),
+      ...{ request_id: requestId, function_name: functionName, function_version: functionVersion },
+      ...{ time_limit_in_ms: timeoutMs, memory_limit_in_mb: memoryMb },
+      ...{ awsRequestId: requestId, memoryLimitInMB: String(memoryMb) },
+    }
   }
 
   #shown(error: unknown): ShownError {
     const { name, message, stack } = (typeof error === 'object' && error !== null ? error : { message: String(error) }) as Partial<Error>
     const cut = (text: unknown, length: number) => String(text ?? '').slice(0, length)
-    return { type: cut(name ?? 'Error', 200), message: cut(message, 4_000), stack: cut(stack, 8_000) }
+    // Not where it was called from, which is here.
+    const [own] = cut(stack, 100_000).split(/\n {4}at [^\n]*\[eval1\]/) as [string]
+    const trace = own.replace(/\n {4}at [^\n]*node:internal\/[^\n]*/g, '')
+    return { type: cut(name ?? 'Error', 200), message: cut(message, 4_000), stack: cut(trace, 8_000) }
   }
 
   #answer(id: number, answer: RunnerAnswer): void {
@@ -138,7 +159,7 @@ class Runner {
     const code = language === 'typescript' ? stripTypeScriptTypes(given) : given
     const isModule = /^\s*(?:export|import)\b/m.test(code)
     const exported: Record<string, unknown> = isModule
-      ? await this.#import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)
+      ? await this.#import(`data:text/javascript;base64,${Buffer.from(`${code}\n//# sourceURL=/function.mjs`).toString('base64')}`)
       : this.#required(code)
     const found = handler.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], exported)
     // What other clouds call it.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { type Runner, RunnerPool, TooManyWait } from './pool.ts'
+import type { FunctionError } from './process.ts'
 import type { CallContext } from './program.ts'
 import { kindOf, run, system } from './runner.testing.ts'
 
@@ -180,8 +181,49 @@ test('results: deep ones, large ones, and integers of 64 bits', async () => {
 })
 
 test('who writes without end is not read without end', async () => {
-  const code = `export async function main_handler() { for (;;) await new Promise(resolve => process.stdout.write('x'.repeat(100_000), resolve)) }`
-  let bytes = 0
-  await assert.rejects(run(code, { timeoutMs: 1_000, onOutput: chunk => void (bytes += chunk.length) }), { kind: 'timeout' })
-  assert.ok(bytes > 100_000 && bytes < 4_000_000, `${bytes} bytes`)
+  for (const [written, cost] of [
+    ['x'.repeat(99_999), 100_000],
+    ['\\n'.repeat(99_999), 66],
+  ] as const) {
+    const code = `export async function main_handler() { for (;;) await new Promise(resolve => process.stdout.write('${written}\\n', resolve)) }`
+    let lines = 0
+    await assert.rejects(run(code, { timeoutMs: 1_000, onOutput: () => void lines++ }), { kind: 'timeout' })
+    assert.ok(lines * cost > 100_000 && lines * cost < 6_000_000, `${lines} lines`)
+  }
+})
+
+test('a line is one, in whatever pieces it comes; what has no end is one when the call is over', async () => {
+  const code = `export async function main_handler() {
+    process.stdout.write('begin, ')
+    await new Promise(resolve => setTimeout(resolve, 600))
+    console.log('é'.repeat(5_000) + ', end')
+    process.stdout.write('no end')
+  }`
+  const lines: string[] = []
+  await run(code, { onOutput: line => void lines.push(line) })
+  for (let tries = 0; tries < 500 && lines.length < 2; tries++) await setTimeout(10)
+  assert.deepEqual(lines, [`begin, ${'é'.repeat(5_000)}, end`, 'no end'])
+})
+
+test('as in SCF and Lambda: a callback, and the names of what a function is told', async () => {
+  const later = 'setTimeout(() => callback(null, [event.n, context.request_id, context.awsRequestId, context.memoryLimitInMB]), 1)'
+  assert.deepEqual((await run(`exports.main_handler = (event, context, callback) => { ${later} }`)).result, [1, 'r-1', 'r-1', '64'])
+  await assert.rejects(run('exports.main_handler = (event, context, callback) => { callback(new TypeError("no")) }'), {
+    type: 'TypeError',
+    message: 'no',
+  })
+  assert.equal((await run('exports.main_handler = async (event, context, callback) => "returned"')).result, 'returned')
+  assert.equal((await run('exports.main_handler = () => {}')).result, null)
+})
+
+test('an error says where in the file it was thrown, and nothing of what is around it', async () => {
+  for (const [code, place] of [
+    ['export async function main_handler() {\n  await 1\n  throw new TypeError("no") }', '/function.mjs:3:9'],
+    ['exports.main_handler = () => {\n  throw new TypeError("no") }', '/function.cjs:2:9'],
+  ] as const)
+    await assert.rejects(run(code), ({ trace }: FunctionError) => {
+      assert.match(trace!, new RegExp(`^TypeError: no\\n    at .*main_handler \\(${place}\\)$`))
+      return true
+    })
+  await assert.rejects(run('exports.main_handler = () => process.exit(1)'), { kind: 'crash', trace: null })
 })

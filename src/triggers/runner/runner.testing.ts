@@ -19,7 +19,7 @@ interface Wishes {
   network?: boolean
   timeoutMs?: number
   event?: unknown
-  onOutput?(chunk: Buffer): void
+  onOutput?(line: string): void
 }
 
 export async function run(
@@ -29,9 +29,9 @@ export async function run(
   const { timeoutMs = 5_000, event = { n: 1 }, onOutput = () => {} } = wishes
   let output = ''
   const file = { id: String(++ids), order: { code, language, handler, environment }, kind: { memoryMb, network } }
-  const runner = await pool.acquire(file, (_, chunk) => {
-    output += chunk.toString()
-    onOutput(chunk)
+  const runner = await pool.acquire(file, (_, line) => {
+    output += `${line}\n`
+    onOutput(line)
   })
   const context: CallContext = { requestId: 'r-1', functionName: 'f', functionVersion: '1', timeoutMs, memoryMb, attempt: 1 }
   try {
