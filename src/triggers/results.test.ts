@@ -51,4 +51,9 @@ test('partial results', () => {
     { batchItemFailures: [item('t-0', '5')] },
   ])
     assert.throws(() => failed(bad), BadResult)
+  const long = { batchItemFailures: [{ itemIdentifier: 'x'.repeat(5_000_000) }] }
+  assert.throws(
+    () => failed(long),
+    ({ message }: BadResult) => message.length === 1_000,
+  )
 })

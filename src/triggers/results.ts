@@ -2,10 +2,13 @@
 import { stringifyLossless } from '../base.ts'
 import type { RecordHeader, RecordToSend } from '../client.ts'
 
+const longestMessage = 1_000
+
 /** The function has returned something that is no answer: it counts as a failure of the function. */
 export class BadResult extends Error {
   constructor(message: string, cause?: unknown) {
-    super(message, { cause })
+    // It may name what was returned, and goes into logs and headers.
+    super(message.slice(0, longestMessage), { cause })
     this.name = 'BadResult'
   }
 }
@@ -68,8 +71,8 @@ function wholeNumber(value: unknown, name: string): number {
  * The first offset that has failed, as Lambda's partial batch response says; null: none. Throws BadResult: then all of the batch has failed.
  */
 export function firstFailure(result: unknown, topic: string, partition: number, offsets: ReadonlySet<bigint>): bigint | null {
-  if (typeof result !== 'object' || result === null || !Object.hasOwn(result, 'batchItemFailures')) return null
-  const { batchItemFailures: failures } = result as { batchItemFailures: unknown }
+  if (!isBatchResponse(result)) return null
+  const { batchItemFailures: failures } = result
   if (failures === null) return null
   if (!Array.isArray(failures)) throw new BadResult('batchItemFailures must be a list')
   let first: bigint | null = null
@@ -82,4 +85,9 @@ export function firstFailure(result: unknown, topic: string, partition: number, 
     if (first === null || failed < first) first = failed
   }
   return first
+}
+
+/** Lambda's partial batch response: it says what has failed, and is nothing that an output gets. */
+export function isBatchResponse(result: unknown): result is { batchItemFailures: unknown } {
+  return typeof result === 'object' && result !== null && Object.hasOwn(result, 'batchItemFailures')
 }

@@ -87,6 +87,28 @@ test('what fails goes to the dead-letter topic with the reason; splitting finds 
   assert.equal(headers['millrace.trigger.offset'], '2')
   const { body } = await triggers.ask('GET', '/triggers/strict/logs')
   assert.ok(body.lines.some((line: { message: string }) => /given up \(offsets 2 to 2\): bad record/.test(line.message)))
+  const thrown = body.lines.find(({ message }: { message: string }) =>
+    /^the call has failed \(error\): TypeError: bad record\n {4}at .*\/function\.mjs/.test(message),
+  )
+  assert.match(thrown.requestId, /^strict-1-in3-0-0-\d+$/)
+})
+
+test('a partial batch response is no result: what was named is tried again, and the output gets nothing of it', async () => {
+  await topics('in12', 'out12', 'dead12')
+  await triggers.create('partial', {
+    ...{ topics: ['in12'], start: 'oldest', envelope: 'aws', retries: 1, maxWaitMs: 200 },
+    function: file(`const [records] = Object.values(event.records)
+      const failed = records.filter(({ value }) => atob(value) === 'bad')
+      if (records.some(({ value }) => atob(value) === 'last')) return 'all seen'
+      return { batchItemFailures: failed.map(({ topic, partition, offset }) => ({ itemIdentifier: { partition: topic + '-' + partition, offset } })) }`),
+    ...{ onFailure: { topic: 'dead12' }, output: { topic: 'out12' } },
+  })
+  await triggers.client.send('in12', [value('a')])
+  await until(async () => (await triggers.client.groupOffsets('trigger-partial', '')).some(({ offset }) => offset === 1n))
+  await triggers.client.send('in12', [value('b'), value('bad')])
+  assert.deepEqual(await triggers.texts('dead12', 1), ['bad'])
+  await triggers.client.send('in12', [value('last')])
+  assert.deepEqual(await triggers.texts('out12', 1), ['all seen'])
 })
 
 test('an HTTP endpoint is a function; while it is away nothing is lost', async () => {

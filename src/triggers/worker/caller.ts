@@ -6,7 +6,7 @@ import { groupOf, retriesOf } from '../definition.ts'
 import { type Envelope, envelopeOf } from '../envelope.ts'
 import type { RecordFilter } from '../filter.ts'
 import type { TriggerCounts } from '../metrics.ts'
-import { BadResult, firstFailure } from '../results.ts'
+import { BadResult, firstFailure, isBatchResponse } from '../results.ts'
 import { FunctionError } from '../runner/process.ts'
 import type { Trigger } from '../store.ts'
 import { type BatchActions, type Entry, type GivenUp, processBatch } from './batch.ts'
@@ -37,7 +37,9 @@ export class Caller {
       id: `${name} ${version}`,
       pool: context.pool,
       system: context.system,
-      onOutput: (stream, chunk, requestId) => context.logs.output(trigger, stream, chunk, requestId),
+      onOutput: (stream, line, requestId) => {
+        if (line.trim() !== '') context.logs.write(trigger, stream, line, requestId)
+      },
     })
     this.#envelope = envelopeOf(definition, { bootstrap: context.bootstrap, clusterId: context.clusterId, extended: definition.extended })
     this.#slots = new Slots(definition.concurrency.most)
@@ -90,13 +92,14 @@ export class Caller {
 
   #work(lane: Lane, entries: readonly Entry[]): Promise<void> {
     const { definition } = this.#trigger
+    const isLambda = definition.envelope === 'aws'
     const { topic, partition } = lane
     const actions: BatchActions = {
       call: (some, attempt) => this.#call(lane, some, attempt),
       firstFailure: (result, some) =>
-        definition.envelope === 'aws' ? firstFailure(result, topic, partition, new Set(some.map(({ record }) => record.offset))) : null,
+        isLambda ? firstFailure(result, topic, partition, new Set(some.map(({ record }) => record.offset))) : null,
       deliver: async (result, some) => {
-        const refused = await this.#output.deliver(result, some, lane)
+        const refused = await this.#output.deliver(isLambda && isBatchResponse(result) ? null : result, some, lane)
         this.#counts.records += some.length - refused.length
         for (const { entry, error } of refused) await this.#giveUp(lane, [entry], { error, attempts: 1 })
       },
@@ -115,6 +118,12 @@ export class Caller {
     if (!this.#slots.isFree || this.#callee.isBusy) this.#counts.throttles++
     const release = await this.#slots.take(lane.signal)
     const beganMs = clock.monotonic()
+    const info = {
+      requestId: `${name}-${version}-${lane.topic}-${lane.partition}-${entries[0]!.record.offset}-${++this.#requests}`,
+      functionName: name,
+      functionVersion: String(version),
+      attempt,
+    }
     try {
       this.#counts.calls++
       this.#counts.ageMs = Math.max(0, clock.now() - Number(entries[0]!.record.timestampMs))
@@ -123,12 +132,6 @@ export class Caller {
         lane.topic,
         lane.partition,
       )
-      const info = {
-        requestId: `${name}-${version}-${lane.topic}-${lane.partition}-${entries[0]!.record.offset}-${++this.#requests}`,
-        functionName: name,
-        functionVersion: String(version),
-        attempt,
-      }
       const { result, isCold } = await this.#callee.call(event, this.#envelope.contentType, info)
       if (isCold) this.#counts.coldStarts++
       // Others may have begun with the same records by now.
@@ -136,7 +139,7 @@ export class Caller {
       return result
     } catch (error) {
       lane.signal.throwIfAborted()
-      this.#failed(error)
+      this.#failed(error, info.requestId)
       throw error
     } finally {
       this.#counts.seconds += (clock.monotonic() - beganMs) / 1_000
@@ -144,7 +147,7 @@ export class Caller {
     }
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, requestId: string | null = null): void {
     const isThrottle = error instanceof Unavailable && error.isThrottle
     if (isThrottle) this.#counts.throttles++
     const kind =
@@ -159,8 +162,11 @@ export class Caller {
     errors[kind] = (errors[kind] ?? 0) + 1
     const { message, type } = error as Error & { type?: string }
     this.#counts.lastError = { at: new Date(this.#context.system.clock.now()).toISOString(), kind, message }
-    const text = type === undefined ? message : `${type}: ${message}`
-    this.#context.logs.write(this.#trigger, 'system', `the call has failed (${kind}): ${text}`)
+    const told = type === undefined ? message : `${type}: ${message}`
+    const trace = error instanceof FunctionError ? error.trace : null
+    // The trace begins with what was thrown.
+    const text = trace?.startsWith(told) === true ? trace : `${told}${trace ? `\n${trace}` : ''}`
+    this.#context.logs.write(this.#trigger, 'system', `the call has failed (${kind}): ${text}`, requestId)
   }
 
   async #giveUp(lane: Lane, entries: readonly Entry[], reason: GivenUp): Promise<void> {
