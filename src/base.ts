@@ -49,7 +49,7 @@ export { drained } from './base/drained.ts'
 export { Durations, durationBoundsMs } from './base/durations.ts'
 export { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem, type OpenMode } from './base/file-system.ts'
 export { freeIfLarge } from './base/free-memory.ts'
-export { type Hiding, hidesNothing, hidingOf, hidingValues, isSecret } from './base/hiding.ts'
+export { type Hiding, hidesNothing, hidingOf, hidingValues, isSecret, secretsWithin } from './base/hiding.ts'
 export {
   addInt64,
   type Int64,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { password, string } from './config.ts'
-import { hidingOf, hidingValues } from './hiding.ts'
+import { hidingOf, hidingValues, secretsWithin } from './hiding.ts'
 
 /** Of a provider. */
 const reference = ['$', '{env:TOKEN}'].join('')
@@ -36,6 +36,21 @@ test('one that is a part of another does not keep that from being hidden', () =>
 test('of an Authorization header also what is behind its scheme; what is too short is no secret', () => {
   const { text } = hidingValues(['Bearer token-1', 'abc'])
   assert.equal(text('got Bearer token-1, which is token-1, and abc of Bearer'), 'got [hidden], which is [hidden], and abc of Bearer')
+})
+
+test('secrets within the values of keys that are none', () => {
+  const url = (value: string) => secretsWithin('connection.url', value)
+  assert.deepEqual(url('redis://reader:geheim@h:1/?a=1'), ['reader:geheim', 'geheim'])
+  assert.deepEqual(url('https://a.example,https://u:p@b.example'), ['u:p', 'p'])
+  assert.deepEqual(url('jdbc:postgresql://h/db?user=u&password=geheim&sslmode=off'), ['geheim'])
+  assert.deepEqual(url('jdbc:sqlserver://h;user=u;Password=geheim;x=y'), ['geheim'])
+  for (const none of ['https://h.example:8080/a@b', `redis://u:${reference}@h`, 'jdbc:postgresql://h/db?user=u', 'https://u@h', 'a:b@c'])
+    assert.deepEqual(url(none), [], none)
+  assert.deepEqual(secretsWithin('transforms.js.code', 'fetch("https://u:p@h")\nreturn'), [], 'a program is shown')
+  assert.deepEqual(secretsWithin('http.headers.additional', 'Accept:*/*|X-Api-Key: geheim|A:b'), ['geheim'])
+  assert.deepEqual(secretsWithin('http.request.params', 'page=1&access_token=geheim'), ['geheim'])
+  const given = { 'connection.url': 'redis://reader:geheim@h' }
+  assert.equal(hidingOf(given, given, {}).text(`no ${Buffer.from('reader:geheim').toString('base64')} geheim`), 'no [hidden] [hidden]')
 })
 
 test('fields of a log', () => {

@@ -21,6 +21,19 @@ export function isSecret(key: string): boolean {
   )
 }
 
+const telling = '[\\w-]*(?:authorization|cookie|credential|passw(?:or)?d|pwd|secret|token|(?:api|access|private)[-_]?key|signature)[\\w-]*'
+const ofUrls = new RegExp(`//([^\\s/?#@:]*:([^\\s/?#@]+))@|[?&;]${telling}=([^\\s&;#]+)`, 'gi')
+const ofHeaders = new RegExp(`(?:^|[^\\w-])${telling}\\s*[:=]\\s*([^|,&\\n]+)`, 'gi')
+
+/** What stands within the value of a key that is no secret as a whole: the login and the tokens of a URL, and headers and parameters whose names tell. */
+export function secretsWithin(key: string, value: string): string[] {
+  // What a provider is asked for is no secret.
+  const text = value.replace(/\$\{[^}]*\}/g, '')
+  const patterns = /header|param/i.test(key) ? [ofUrls, ofHeaders] : /\s/.test(text) ? [] : [ofUrls]
+  const found = patterns.flatMap(pattern => Array.from(text.matchAll(pattern), ([, ...groups]) => groups)).flat()
+  return [...new Set(found.filter(each => each !== undefined))]
+}
+
 export interface Hiding {
   text(text: string): string
   /** With its causes. */
@@ -40,6 +53,7 @@ export function hidingOf(given: Config, resolved: Config, declared: Declarations
   for (const [key, value] of Object.entries(resolved)) {
     const asked = given[key] ?? value
     if (declared[key]?.type === 'PASSWORD' || isSecret(key)) add(secrets, value)
+    for (const secret of secretsWithin(key, value)) add(secrets, secret)
     if (asked !== value) add(secrets, provided(asked, value))
   }
   return hidingAll(secrets)

@@ -4,7 +4,7 @@
  * A configuration names a connector by its own name, by a Java class that it stands for, or by the last part of that, as Kafka Connect allows.
  */
 import { pathToFileURL } from 'node:url'
-import { isSecret, type System } from '../base.ts'
+import { isSecret, type System, secretsWithin } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
 
@@ -70,9 +70,9 @@ export class Plugins {
     return name === other || (found !== null && found === this.lookUp(other))
   }
 
-  /** Whether it is one for any connector. */
-  isPassword(key: string): boolean {
-    return isSecret(key) || this.#passwords.has(key)
+  /** Whether it must not be seen, whatever connector has it. */
+  isSecret(key: string, value: string): boolean {
+    return isSecret(key) || this.#passwords.has(key) || secretsWithin(key, value).length > 0
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * All errors are told at once. Values of passwords are never told back.
  */
-import { type ConfigKey, hidesNothing, hidingOf, InvalidConfig, isSecret, readValue, type System } from '../base.ts'
+import { type ConfigKey, hidesNothing, hidingOf, InvalidConfig, isSecret, readValue, type System, secretsWithin } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import { type Acting, CannotAct } from '../sessions.ts'
@@ -14,6 +14,7 @@ import { formOf } from './key-forms.ts'
 import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
+import { hidden } from './secrets.ts'
 import { type Config, withoutNulls } from './stores/config-state.ts'
 import { transformClasses, transformKeys, transformProblems } from './transforms.ts'
 import type { WorkerConfig } from './worker-config.ts'
@@ -47,9 +48,6 @@ export interface ConfigInfos {
   readonly groups: readonly string[]
   readonly configs: readonly { readonly definition: KeyInfo | null; readonly value: ValueInfo }[]
 }
-
-/** As the API shows a value that must not be seen; sent back, it stands for the value that is stored. */
-const hidden = '[hidden]'
 
 interface Described {
   readonly declared: ConfigKey
@@ -298,7 +296,7 @@ const isMissing = (error: string) => error.startsWith('Missing required configur
 
 function shownValue(key: string, declared: ConfigKey, given: string | null | undefined, resolved: string | undefined): string | null {
   if (given === undefined || given === null) return declared.default
-  if (declared.type === 'PASSWORD') return hidden
+  if (declared.type === 'PASSWORD' || secretsWithin(key, given).length > 0) return hidden
   // What a provider gives may be a secret.
   if (given !== resolved) return given
   try {
@@ -339,32 +337,4 @@ function keyInfosOf(described: ReadonlyMap<string, Described>): KeyInfo[] {
     orders.set(group, Math.max(order, 1))
     return keyInfo(key, declared, group, order, required)
   })
-}
-
-/** Without what must not be seen, of whatever class it was. What a provider is asked for is no secret. */
-export function withoutSecrets(config: Config, plugins: Plugins): Config {
-  const shown: Record<string, string | null> = {}
-  for (const [key, value] of Object.entries(config)) {
-    const isHidden = plugins.isPassword(key) && value !== null && value !== '' && !/^\$\{[^}]+\}$/.test(value)
-    shown[key] = isHidden ? hidden : value
-  }
-  return shown
-}
-
-/**
- * What was shown as hidden keeps the value that is stored. Throws HttpError 400 if the class is another one, which could send the value to somebody else.
- */
-export function withSecrets(config: Config, stored: Config | null, plugins: Plugins): Config {
-  if (stored === null) return config
-  const kept = Object.keys(config).filter(key => config[key] === hidden && typeof stored[key] === 'string')
-  const before = stored['connector.class'] ?? ''
-  if (kept.length > 0 && !plugins.areSame(before, config['connector.class'] ?? ''))
-    throw badRequest(`With another connector.class than ${before}, hidden values must be given again or removed: ${kept.join(', ')}`)
-  return { ...config, ...Object.fromEntries(kept.map(key => [key, stored[key]!])) }
-}
-
-/** Values that were given as hidden are not told instead of it. */
-export function stillHidden(infos: ConfigInfos, given: Config): ConfigInfos {
-  const hide = (value: ValueInfo) => (given[value.name] === hidden ? { ...value, value: hidden } : value)
-  return { ...infos, configs: infos.configs.map(({ definition, value }) => ({ definition, value: hide(value) })) }
 }

@@ -2,7 +2,7 @@
  * Secrets in definitions: passwords of connectors, and variables and headers whose names say so. They are never shown; whoever sends a definition back as it was
  * shown keeps them.
  */
-import { type Hiding, hidingValues } from '../base.ts'
+import { type Hiding, hidingValues, isSecret, secretsWithin } from '../base.ts'
 import { InvalidTrigger } from './check.ts'
 import type { Definition } from './definition.ts'
 import { connectorKeys } from './sink.ts'
@@ -19,7 +19,9 @@ export async function withoutSecrets(definition: Definition): Promise<Definition
   const shown = 'code' in called ? { ...called, environment: named(called.environment) } : { ...called, headers: named(called.headers) }
   if (output === null || !('connector' in output)) return { ...definition, function: shown }
   const keys = await connectorKeys(output.connector)
-  return { ...definition, function: shown, output: { ...output, config: covered(output.config, name => keys[name]?.type === 'PASSWORD') } }
+  const isPassword = (name: string, text: string) =>
+    keys[name]?.type === 'PASSWORD' || isSecret(name) || secretsWithin(name, text).length > 0
+  return { ...definition, function: shown, output: { ...output, config: covered(output.config, isPassword) } }
 }
 
 /** Of what an endpoint answers, which may be what it was sent. */
@@ -27,8 +29,8 @@ export function hidingHeaders(headers: Texts): Hiding {
   return hidingValues(Object.entries(headers).flatMap(([name, text]) => (secretName.test(name) ? [text.trim()] : [])))
 }
 
-function covered(texts: Texts, isSecret: (name: string) => boolean): Record<string, string> {
-  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, isSecret(name) ? hidden : text]))
+function covered(texts: Texts, isCovered: (name: string, text: string) => boolean): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, isCovered(name, text) ? hidden : text]))
 }
 
 /**
@@ -81,12 +83,12 @@ function originOf(url: unknown): string | null {
   return typeof url === 'string' && URL.canParse(url) ? new URL(url).origin : null
 }
 
-/** Its settings say where it writes, all but the passwords. */
+/** Its settings say where it writes, all but the passwords and what is kept. */
 async function isSameSink(output: unknown, connector: string, config: Texts): Promise<boolean> {
   const given = at(output, ['config'])
   if (at(output, ['connector']) !== connector || !isObject(given)) return false
   const keys = await connectorKeys(connector)
-  const names = [...Object.keys(given), ...Object.keys(config)].filter(name => keys[name]?.type !== 'PASSWORD')
+  const names = [...Object.keys(given), ...Object.keys(config)].filter(name => keys[name]?.type !== 'PASSWORD' && given[name] !== hidden)
   return names.every(name => given[name] === config[name])
 }
 

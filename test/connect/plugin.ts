@@ -31,6 +31,7 @@ export const sink = defineSink({
     'busy.while': string({ default: null, doc: 'The target asks for patience while this file exists.' }),
     'keeps.offsets': boolean({ default: false, doc: 'The task goes on behind the lines that are in the file.' }),
     puts: string({ default: null, doc: 'Where values go as soon as they are put.' }),
+    url: string({ default: null, doc: 'Where secrets would go.' }),
     secret: password({ doc: 'Never shown.' }),
     pin: password({ doc: 'Never shown either, although its name does not say so.' }),
     level: int({ default: 1, min: 1, max: 9, doc: 'From 1 to 9.' }),

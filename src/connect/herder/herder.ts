@@ -16,11 +16,12 @@ import type { Plugins } from '../plugins.ts'
 import { previewRecords } from '../preview/host.ts'
 import type { Previewed } from '../preview.ts'
 import type { Runtime } from '../runtime.ts'
+import { asGiven, type Filled, filled, forPreview, withoutSecrets, withSecrets } from '../secrets.ts'
 import { type Config, type ConfigChange, entries, type RestartRequest, type TargetState, withoutNulls } from '../stores/config-state.ts'
 import { type ConfigStore, Deposed } from '../stores/config-store.ts'
 import type { OffsetStore } from '../stores/offset-store.ts'
 import type { Status, StatusStore } from '../stores/status-store.ts'
-import { type ConfigInfos, stillHidden, validate, withoutSecrets, withSecrets } from '../validate.ts'
+import { type ConfigInfos, validate } from '../validate.ts'
 import type { WorkerConfig } from '../worker-config.ts'
 import { type ApiOffset, changeOffsets, type GivenOffset, type OffsetOwner, shownOffsets } from './connector-offsets.ts'
 import { badRequest, conflict, Elsewhere, notFound } from './errors.ts'
@@ -263,7 +264,8 @@ export class Herder implements GroupMember {
 
   /** What was shown as hidden is what the connector of this name has, here and below. */
   async validate(config: Config): Promise<ConfigInfos> {
-    return stillHidden(await validate(this.#whole(config), this.#options), config)
+    const whole = await this.#filled(config)
+    return asGiven(await validate(whole.config, this.#options), config, whole)
   }
 
   /** What the configuration makes of these records; nothing is written. Throws HttpError. */
@@ -271,12 +273,13 @@ export class Herder implements GroupMember {
     const { worker, registry, system } = this.#options
     const { 'key.converter': key, 'value.converter': value } = worker.values
     const own = { 'key.converter': key, 'value.converter': value, ...worker.properties }
-    return previewRecords({ config: withoutNulls(this.#whole(config)), worker: own, registry: registry(), records }, system)
+    const whole = withoutNulls(forPreview(await this.#filled(config)))
+    return previewRecords({ config: whole, worker: own, registry: registry(), records }, system)
   }
 
-  #whole(config: Config): Config {
+  #filled(config: Config): Promise<Filled> {
     const stored = typeof config['name'] === 'string' ? this.#options.configs.state.config(config['name']) : null
-    return withSecrets(config, stored, this.#options.plugins)
+    return filled(config, stored, this.#options.plugins)
   }
 
   topics(name: string): string[] {
@@ -317,7 +320,7 @@ export class Herder implements GroupMember {
   ): Promise<{ created: boolean; info: ConnectorInfo }> {
     const { configs, plugins } = this.#options
     await this.#requireLeader()
-    const wanted = withSecrets(config, configs.state.config(name), plugins)
+    const wanted = await withSecrets(config, configs.state.config(name), plugins)
     const size = Buffer.byteLength(JSON.stringify(wanted))
     if (size > mostConfigBytes) throw badRequest(`The connector configuration has ${size} bytes; at most ${mostConfigBytes} are allowed.`)
     const infos = await validate(wanted, this.#options)

@@ -1,9 +1,9 @@
 /** What the API tells about connectors, in Kafka Connect's form. */
 import type { ConnectorDefinition } from '../../connector.ts'
 import type { Plugins } from '../plugins.ts'
+import { withoutSecrets } from '../secrets.ts'
 import type { Config, ConfigState } from '../stores/config-state.ts'
 import type { Status, StatusStore } from '../stores/status-store.ts'
-import { withoutSecrets } from '../validate.ts'
 import { notFound } from './errors.ts'
 
 export interface ConnectorInfo {
