@@ -1,5 +1,5 @@
 /** Sink connectors of this package as outputs of triggers: which there are, and their settings. */
-import { type Declarations, InvalidConfig, readValues, type ValuesOf } from '../base.ts'
+import { type Declarations, hidingOf, InvalidConfig, readValues, type ValuesOf } from '../base.ts'
 import type { SinkDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
 
@@ -17,7 +17,13 @@ export async function sinkOf({ connector, config }: SinkTarget): Promise<{ sink:
   if (sink.completesLater === true) throw new InvalidConfig('connector', connector, '', `the connector ${sink.name} ${completesLater}`)
   const unknown = Object.keys(config).find(key => !Object.hasOwn(sink.config, key))
   if (unknown !== undefined) throw new InvalidConfig(unknown, null, '', `the connector ${sink.name} has no setting ${unknown}`)
-  return { sink, values: readValues(sink.config, { ...config, ...sink.withoutOffsets }) }
+  const whole = { ...config, ...sink.withoutOffsets }
+  try {
+    return { sink, values: readValues(sink.config, whole) }
+  } catch (error) {
+    if (!(error instanceof InvalidConfig)) throw error
+    throw new InvalidConfig(error.key, null, '', hidingOf(whole, whole, sink.config).text(error.message))
+  }
 }
 
 const completesLater = 'writes files that are completed later; send the output to a topic, and let a connector write that topic to it'

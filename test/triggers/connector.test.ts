@@ -70,10 +70,14 @@ test('settings are checked before the trigger exists, and passwords are not show
   for (const { body } of answers) assert.equal(body.definition.output.config['connection.password'], '[hidden]')
   const paused = await triggers.ask('PATCH', '/triggers/secret', { description: 'x' })
   assert.equal(paused.status, 200)
-  const inUrl = { connector: 'redis', config: { 'redis.uri': 'redis://reader:geheim@127.0.0.1:1' } }
-  const redis = await triggers.ask('PUT', '/triggers/in-url', { ...wrong, enabled: false, output: inUrl })
-  assert.equal(redis.body.definition.output.config['redis.uri'], '[hidden]', JSON.stringify(redis.body))
-  const kept = await triggers.ask('PUT', '/triggers/in-url', { ...redis.body.definition, description: 'x' })
+  const login = { connector: 'redis', config: { 'redis.uri': 'redis://reader:geheim@127.0.0.1:1' } }
+  const told = await triggers.ask('PUT', '/triggers/in-url', { ...wrong, output: login })
+  assert.match(told.body.detail, /redis\.uri: must not have a password/)
+  assert.doesNotMatch(told.body.detail, /geheim/)
+  const output = { connector: 'http', config: { 'http.url': 'http://127.0.0.1:1/?token=geheim' } }
+  const hook = await triggers.ask('PUT', '/triggers/in-url', { ...wrong, enabled: false, output })
+  assert.equal(hook.body.definition?.output.config['http.url'], '[hidden]', JSON.stringify(hook.body))
+  const kept = await triggers.ask('PUT', '/triggers/in-url', { ...hook.body.definition, description: 'x' })
   assert.equal(kept.status, 200, JSON.stringify(kept.body))
-  assert.equal((await triggers.ask('GET', '/triggers/in-url')).body.definition.output.config['redis.uri'], '[hidden]')
+  assert.equal(kept.body.definition.output.config['http.url'], '[hidden]')
 })
