@@ -67,7 +67,7 @@ test('a hidden value is kept while what says where it goes is as it was', async 
 })
 
 test('where no name tells, every text may be what says where', async () => {
-  const definition = new URL('./fixtures/silent-plugin.ts', import.meta.url).pathname
+  const definition = new URL('./silent-plugin.testing.ts', import.meta.url).pathname
   const plugins = await Plugins.open([definition], realSystem().files)
   const stored = { 'connector.class': 'silent', aim: 'a', level: '1', pin: 'p', topics: 'orders' }
   const sent = { ...stored, pin: '[hidden]' }
