@@ -60,7 +60,8 @@ async function unpack(at: string): Promise<void> {
   writeFileSync(join(apt, 'status'), '')
   writeFileSync(
     join(apt, 'apt.conf'),
-    `Dir::Etc "${apt}/etc"; Dir::State "${apt}/lib"; Dir::State::status "${apt}/status"; Dir::Cache "${apt}/cache"; APT::Sandbox::User "root";\n`,
+    // The machine's own settings count, too.
+    `Dir::Etc "${apt}/etc"; Dir::Etc::parts "/etc/apt/apt.conf.d"; Dir::State "${apt}/lib"; Dir::State::status "${apt}/status"; Dir::Cache "${apt}/cache"; APT::Sandbox::User "root";\n`,
   )
   const options = { seconds: 300, env: { APT_CONFIG: join(apt, 'apt.conf') } }
   await must('apt-get', ['update'], options)
