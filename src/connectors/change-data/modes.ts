@@ -32,6 +32,12 @@ export interface TemporalType {
   readonly absent: ConnectValue
 }
 
+/** Throws RangeError. `hint`: what takes larger ones. */
+export function int64(value: bigint, hint = ''): bigint {
+  if (BigInt.asIntN(64, value) !== value) throw new RangeError(`${value} does not fit into int64${hint}`)
+  return value
+}
+
 /** `of` takes days since 1970. */
 export function dateType(mode: TimeMode): {
   readonly schema: Schema
@@ -62,11 +68,12 @@ export function timestampType(mode: TimeMode, digits: number): TemporalType {
       of: micros => `${timestampText(micros)}Z`,
       absent: '1970-01-01T00:00:00Z',
     }
-  if (mode === 'nanoseconds') return { schema: named('int64', 'io.debezium.time.NanoTimestamp'), of: micros => micros * 1_000n, absent: 0n }
+  if (mode === 'nanoseconds')
+    return { schema: named('int64', 'io.debezium.time.NanoTimestamp'), of: micros => int64(micros * 1_000n), absent: 0n }
   if (mode === 'connect') return { schema: named('int64', logical.timestamp), of: micros => floored(micros, 1_000n), absent: 0n }
   if (mode !== 'microseconds' && digits <= 3)
     return { schema: named('int64', 'io.debezium.time.Timestamp'), of: micros => floored(micros, 1_000n), absent: 0n }
-  return { schema: named('int64', 'io.debezium.time.MicroTimestamp'), of: micros => micros, absent: 0n }
+  return { schema: named('int64', 'io.debezium.time.MicroTimestamp'), of: micros => int64(micros), absent: 0n }
 }
 
 export const zonedTimestamp = named('string', 'io.debezium.time.ZonedTimestamp')

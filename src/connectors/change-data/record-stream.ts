@@ -43,23 +43,22 @@ export class RecordStream<F> {
     this.#beatMs = system.clock.monotonic()
   }
 
-  /** Waits a while for the first one. */
+  /** Waits a while, once: a stream of what gives no records must not keep heartbeats and confirmations waiting. */
   async poll(): Promise<SourceRecord[]> {
     const out: SourceRecord[] = []
     const most = this.#config['max.batch.size']
     const end = this.#frames.takenBytes + mostAtOnceBytes
-    while (out.length < most && this.#frames.takenBytes < end) {
-      const frame = this.#frames.take() ?? (out.length === 0 ? await this.#awaited() : null)
-      if (frame === null) break
+    let first = this.#frames.take()
+    if (first === null) {
+      await this.#frames.arrival(Math.min(1_000, this.#config['poll.interval.ms']))
+      first = this.#frames.take()
+    }
+    for (let frame = first; frame !== null; frame = this.#frames.take()) {
       await this.#maker.take(frame, out)
+      if (out.length >= most || this.#frames.takenBytes >= end) break
     }
     await this.#beat(out)
     return out
-  }
-
-  async #awaited(): Promise<F | null> {
-    await this.#frames.arrival(Math.min(1_000, this.#config['poll.interval.ms']))
-    return this.#frames.take()
   }
 
   async #beat(out: SourceRecord[]): Promise<void> {

@@ -32,7 +32,8 @@ export async function* snapshotRecords<T, R>(
 }
 
 function markOf(isVeryFirst: boolean, isFirstOfTable: boolean, isLastOfTable: boolean): SnapshotMark {
+  // The only row of a table is its last one, as in Debezium.
+  if (isLastOfTable) return 'last_in_data_collection'
   if (isVeryFirst) return 'first'
-  if (isFirstOfTable) return 'first_in_data_collection'
-  return isLastOfTable ? 'last_in_data_collection' : 'true'
+  return isFirstOfTable ? 'first_in_data_collection' : 'true'
 }

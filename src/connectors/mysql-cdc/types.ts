@@ -6,6 +6,7 @@ import {
   dateType,
   daysFrom,
   decimalType,
+  int64,
   timestampText,
   timestampType,
   timeType,
@@ -48,7 +49,7 @@ function number(name: string, inner: string, isUnsigned: boolean, config: Config
       if (!isUnsigned) return large
       if (config['bigint.unsigned.handling.mode'] === 'precise')
         return { schema: decimal(0), read: raw => new Decimal(BigInt(text(raw)), 0), absent: new Decimal(0n, 0) }
-      return { ...large, read: raw => int64(BigInt(text(raw))) }
+      return { ...large, read: raw => int64(BigInt(text(raw)), '; bigint.unsigned.handling.mode=precise takes it') }
     case 'float':
       return { schema: { type: 'float32' }, read: raw => Math.fround(Number(raw)), absent: 0 }
     case 'double':
@@ -61,11 +62,6 @@ function number(name: string, inner: string, isUnsigned: boolean, config: Config
     default:
       return null
   }
-}
-
-function int64(value: bigint): bigint {
-  if (value > 2n ** 63n - 1n) throw new RangeError(`${value} does not fit into int64; bigint.unsigned.handling.mode=precise takes it`)
-  return value
 }
 
 const datePattern = /^(\d{4})-(\d\d)-(\d\d)$/

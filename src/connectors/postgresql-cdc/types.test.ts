@@ -87,6 +87,10 @@ test('times and timestamps have the unit of their precision', () => {
   assert.deepEqual(read('timestamptz', '2026-11-30 04:05:06+00', 0), ['ZonedTimestamp', '2026-11-30T04:05:06Z'])
   assert.deepEqual(read('timestamptz', '-infinity'), ['ZonedTimestamp', '-infinity'])
   assert.deepEqual(read('timetz', '01:02:03.5+05:30'), ['ZonedTime', '19:32:03.5Z'])
+  assert.deepEqual(read('timetz', '24:00:00+00'), ['ZonedTime', '00:00:00Z'])
+  // PostgreSQL's last day is beyond int64 in µs, and the year 9999 in ns.
+  assert.throws(() => made('timestamp').read('294276-12-31 23:59:59.999999'), RangeError)
+  assert.throws(() => made('timestamp', -1, { 'time.precision.mode': 'nanoseconds' }).read('9999-12-31 00:00:00'), RangeError)
 })
 
 test('intervals are microseconds or ISO 8601', () => {
@@ -100,6 +104,7 @@ test('intervals are microseconds or ISO 8601', () => {
   ])
   assert.deepEqual(read('interval', '00:00:00', -1, { 'interval.handling.mode': 'string' }), ['Interval', 'P0Y0M0DT0H0M0S'])
   assert.throws(() => made('interval').read('soon'), RangeError)
+  assert.throws(() => made('interval').read('178000000 years'), RangeError)
 })
 
 test('bytes, bits, points, hstore and arrays', () => {

@@ -5,6 +5,7 @@ import {
   type ColumnType,
   dateType,
   decimalType,
+  int64,
   parseDecimal,
   rescaled,
   timestampText,
@@ -40,6 +41,7 @@ const point: Schema = {
   type: 'struct',
   name: 'io.debezium.data.geometry.Point',
   version: 1,
+  doc: 'Geometry (POINT)',
   fields: [
     { name: 'x', schema: { type: 'float64' } },
     { name: 'y', schema: { type: 'float64' } },
@@ -127,7 +129,7 @@ function temporal(name: string, modifier: number, config: Config): Made | null {
     case 'timetz':
       return {
         schema: zonedTime,
-        read: text => (text.startsWith('24:00:00') ? '24:00:00Z' : `${timeText(microsOfZonedTime(text))}Z`),
+        read: text => `${timeText(microsOfZonedTime(text))}Z`,
         absent: '00:00:00Z',
       }
     case 'interval':
@@ -139,7 +141,7 @@ function temporal(name: string, modifier: number, config: Config): Made | null {
           }
         : {
             schema: { type: 'int64', name: 'io.debezium.time.MicroDuration', version: 1 },
-            read: text => intervalMicros(parseInterval(text)),
+            read: text => int64(intervalMicros(parseInterval(text))),
             absent: 0n,
           }
     default:
