@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readValues, realSystem } from '../../base.ts'
-import type { SourceRecord } from '../../connector.ts'
 import { FrameQueue } from './frames.ts'
 import { changeDataKeys } from './keys.ts'
 import { RecordStream } from './record-stream.ts'
@@ -11,7 +10,7 @@ test('changes that give no records do not keep a poll and the heartbeats waiting
   const config = readValues(changeDataKeys, { 'topic.prefix': 'shop', 'heartbeat.interval.ms': '20', 'poll.interval.ms': '1000' })
   const frames = new FrameQueue<string>(system, 1_000_000, { pause() {}, resume() {} })
   let beats = 0
-  const maker = { async take() {}, heartbeat: (out: SourceRecord[]) => void (beats++, out) }
+  const maker = { async take() {}, heartbeat: () => void beats++ }
   const stream = new RecordStream(config, system, frames, maker, async () => {})
   const trickle = () => {
     if (beats > 1) return
