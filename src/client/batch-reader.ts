@@ -55,7 +55,8 @@ export class StoredBatchReader implements BatchReader {
       else if (byLeader.has(leader)) byLeader.get(leader)!.push(position)
       else byLeader.set(leader, [position])
     }
-    const idOf = (topic: string) => (this.#topics.get(topic) as KnownTopic).id
+    const ids = new Map(Array.from(this.#topics, ([topic, known]) => [topic, known instanceof ClientError ? '' : known.id]))
+    const idOf = (topic: string) => ids.get(topic)!
     const rounds = Array.from(byLeader, ([node, positions]) =>
       fetchPositions(this.#requests, node, positions, idOf, { ...options, maxBytesPerPartition }),
     )
@@ -70,7 +71,8 @@ export class StoredBatchReader implements BatchReader {
         const { batches, next, damage } = await runInSlices(this.#turns, takeBatches(topic, fetched, options.committedOnly === true, from))
         // Those before the damage are given first; the next poll begins at it.
         if (damage !== null && batches.length === 0) polled.failed.push({ topic, partition, offset: from, error: damage })
-        else polled.partitions.push({ topic, partition, batches, next, stableOffset: BigInt(fetched.lastStableOffset) })
+        else
+          polled.partitions.push({ topic, topicId: idOf(topic), partition, batches, next, stableOffset: BigInt(fetched.lastStableOffset) })
       }
     }
     return polled

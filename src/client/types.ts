@@ -206,8 +206,11 @@ export interface StoredBatch {
 }
 
 export interface PolledBatches {
-  /** Those that answered: their batches with records, where to read next, and the end of what readers of committed records see. */
-  partitions: { topic: string; partition: number; batches: StoredBatch[]; next: bigint; stableOffset: bigint }[]
+  /**
+   * Those that answered: their batches with records, where to read next, and the end of what readers of committed records see. `topicId`: of the topic that
+   * they are of, because one that was made again has the same name; '' if the cluster has no ids.
+   */
+  partitions: { topic: string; topicId: string; partition: number; batches: StoredBatch[]; next: bigint; stableOffset: bigint }[]
   outOfRange: { topic: string; partition: number }[]
   failed: (PartitionOffset & { error: ClientError })[]
   /** That were fetched. */

@@ -130,6 +130,35 @@ test('a mirror that begins at the end begins there, also if it is stopped before
   await worker.ask('DELETE', '/connectors/newest')
 })
 
+test('a topic that was made again in the source is copied from its beginning, though it is longer than what was copied', async () => {
+  const values = async () => (await recordsOf(workers.client, 'eu.again')).map(({ value }) => String(value))
+  const remake = async (tag: string) => {
+    await source.deleteTopics(['again'])
+    await source.createTopic({ name: 'again', partitions: 1 })
+    await source.send(
+      'again',
+      [0, 1, 2, 3].map(n => ({ key: null, value: Buffer.from(`${tag}${n}`) })),
+    )
+  }
+  await source.createTopic({ name: 'again', partitions: 1 })
+  await source.send(
+    'again',
+    [0, 1].map(n => ({ key: null, value: Buffer.from(`a${n}`) })),
+  )
+  await make('again', { ...both(), 'connector.class': 'mirror-source', topics: 'again' })
+  await workers.stored('eu.again', 2)
+  // While it is read, and while nobody reads.
+  await remake('b')
+  await workers.stored('eu.again', 6)
+  await worker.insist('PUT', '/connectors/again/stop')
+  await worker.until('again', ({ connector, tasks }) => connector.state === 'STOPPED' && tasks.length === 0)
+  await remake('c')
+  await worker.insist('PUT', '/connectors/again/resume')
+  await workers.stored('eu.again', 10)
+  assert.deepEqual(await values(), ['a0', 'a1', 'b0', 'b1', 'b2', 'b3', 'c0', 'c1', 'c2', 'c3'])
+  await worker.ask('DELETE', '/connectors/again')
+})
+
 test('offsets of groups are translated exactly, and committed for groups without members', async () => {
   // Into the middle of what the first case has copied, behind an aborted transaction, and at the end.
   const ends = await source.offsets('orders', [0, 1, 2], 'latest')

@@ -29,6 +29,8 @@ interface Reader {
   readonly place: Place
   /** The next offset; null: it begins where a partition begins that was never copied. */
   position: bigint | null
+  /** Of the topic that `position` is in, which has another one when it was made again; null: not known. */
+  topicId: string | null
   readonly remote: string
   readonly sourcePartition: Struct
   /** Since it was told that it cannot be read. */
@@ -36,6 +38,8 @@ interface Reader {
 }
 
 const bytes = { type: 'bytes', optional: true } as const
+/** Of what is stored, beside `offset`: MirrorMaker stores and reads that alone. */
+const topicIdField = 'topic.id'
 
 export class Reading {
   readonly #client: Client
@@ -65,7 +69,8 @@ export class Reading {
       const offset = stored[index]?.['offset']
       // What is stored is the last record that was copied, as in MirrorMaker.
       const position = offset === undefined || offset === null ? null : BigInt(offset as number | bigint) + 1n
-      return { place, position, remote: remote(place.topic), sourcePartition: partitions[index]!, isTold: false }
+      const topicId = (stored[index]?.[topicIdField] as string | undefined) ?? null
+      return { place, position, topicId, remote: remote(place.topic), sourcePartition: partitions[index]!, isTold: false }
     })
     return new Reading(client, readers, config, context)
   }
@@ -121,9 +126,14 @@ export class Reading {
     const byName = new Map(round.map(each => [nameOf(each.place), each]))
     const records: ReadRecord[] = []
     const gave = new Set<Reader>()
-    for (const { topic, partition, batches, next } of partitions) {
+    for (const { topic, topicId, partition, batches, next } of partitions) {
       const reader = byName.get(nameOf({ topic, partition }))!
       reader.isTold = false
+      if (reader.topicId !== null && reader.topicId !== topicId && topicId !== '') {
+        await this.#beginAgain(reader)
+        continue
+      }
+      reader.topicId = topicId === '' ? null : topicId
       // One for all of them: the worker stores the last one only.
       const sourceOffset = struct()
       const before = records.length
@@ -131,6 +141,7 @@ export class Reading {
       reader.position = next
       if (records.length === before) continue
       sourceOffset['offset'] = records.at(-1)!.upstream
+      if (reader.topicId !== null) sourceOffset[topicIdField] = reader.topicId
       gave.add(reader)
     }
     for (const place of outOfRange) await this.#jump(byName.get(nameOf(place))!)
@@ -146,16 +157,31 @@ export class Reading {
   /** Retention was faster; or the topic was made again, or its end was lost. */
   async #jump(reader: Reader): Promise<void> {
     const { position } = reader
-    const { topic, partition } = reader.place
-    const start = (await this.#client.offsets(topic, [partition], 'earliest')).get(partition)!
-    this.#context.log.warn(
-      { topic, partition, from: String(position), to: String(start) },
+    const start = await this.#toStart(reader)
+    const why =
       start > position!
         ? 'records were deleted in the source before they were copied'
-        : 'the source ends before what was copied: it is copied from its beginning',
-    )
+        : 'the source ends before what was copied: it is copied from its beginning'
+    this.#context.log.warn({ ...reader.place, from: String(position), to: String(start) }, why)
     this.#context.count('positions_out_of_range')
+  }
+
+  /** The position is one in the topic that was there before. */
+  async #beginAgain(reader: Reader): Promise<void> {
+    const { position } = reader
+    const start = await this.#toStart(reader)
+    this.#context.log.warn(
+      { ...reader.place, from: String(position), to: String(start) },
+      'a topic was made again in the source: it is copied from its beginning',
+    )
+  }
+
+  async #toStart(reader: Reader): Promise<bigint> {
+    const { topic, partition } = reader.place
+    const start = (await this.#client.offsets(topic, [partition], 'earliest')).get(partition)!
     reader.position = start
+    reader.topicId = null
+    return start
   }
 
   /** Others go on meanwhile. */
