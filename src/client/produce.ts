@@ -10,7 +10,7 @@ import type { Base, MessageToProduce, ProducerOptions } from '@platformatic/kafk
 import type { Turns } from '../base.ts'
 import { ClientError, toClientError } from '../channel.ts'
 import { compatibilityPartitioner, findErrorBy, ProduceAcks, Producer } from '../library.ts'
-import { concernsRecord, tooLarge } from './refusals.ts'
+import { concernsRecord, refusals } from './refusals.ts'
 import type { Placed, ProduceOptions, RecordToSend, Sent } from './types.ts'
 
 const retryMs = { first: 20, last: 250 }
@@ -28,7 +28,7 @@ interface Share {
 
 /**
  * What goes to a partition together: less than a broker takes by default (`message.max.bytes`), and no more than can be encoded without holding up the
- * event loop. A topic that takes less refuses it, and then it is divided.
+ * event loop. What a topic refuses, because it takes less or does not take one of the records, is divided.
  */
 const batch = { bytes: 900_000, records: 1_000 }
 /** Of a record without its key, value and headers, and of a header without its name and value. */
@@ -128,7 +128,7 @@ export class RecordSender {
         const [place] = offsets ?? []
         if (!sent(from, to, place === undefined ? null : { partition: place.partition, offset: place.offset })) return
       } catch (error) {
-        if (to - from > 1 && tooLarge.some(name => findErrorBy(error as Error, 'apiId', name) !== null)) {
+        if (to - from > 1 && refusals.some(name => findErrorBy(error as Error, 'apiId', name) !== null)) {
           const middle = from + ((to - from) >> 1)
           waiting.push({ from: middle, to }, { from, to: middle })
         } else if (!sent(from, to, error as Error)) return

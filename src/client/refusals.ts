@@ -2,12 +2,17 @@
 import type { ClientError } from '../channel.ts'
 import type { ErrorName } from '../protocol.ts'
 
-/** Of a batch. */
-export const tooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'] as const satisfies readonly ErrorName[]
-/** Refusals of a batch that say nothing of the next one. */
-const ofRecords: ReadonlySet<string> = new Set<ErrorName>([...tooLarge, 'INVALID_RECORD', 'INVALID_TIMESTAMP', 'CORRUPT_MESSAGE'])
+/** Of a batch, and they say nothing of the next one. */
+export const refusals = [
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'CORRUPT_MESSAGE',
+] as const satisfies readonly ErrorName[]
+const codes: ReadonlySet<string> = new Set(refusals)
 
 /** Whether others than this record would be taken. */
 export function concernsRecord({ code }: ClientError): boolean {
-  return ofRecords.has(code)
+  return codes.has(code)
 }

@@ -201,6 +201,28 @@ test('a source stores from where to go on before it has given a record', async (
   await worker.ask('DELETE', '/connectors/later')
 })
 
+test('records that their topic does not take are left out, if errors are tolerated, with and without transactions', async () => {
+  const alone = await workers.start({ 'group.id': '', 'offset.storage.file.filename': fileOf('slim') })
+  for (const [one, topic] of [
+    [worker, 'slim'],
+    [alone, 'slim-alone'],
+  ] as const) {
+    await workers.client.createTopic({ name: topic, partitions: 1, configs: new Map([['max.message.bytes', '1500']]) })
+    const config = { 'connector.class': 'test-source', topic, parts: `a,${'x'.repeat(2_000)}`, 'errors.tolerance': 'all' }
+    assert.equal((await one.ask('PUT', `/connectors/${topic}/config`, config)).status, 201)
+    const found = await workers.stored(topic, 10)
+    assert.deepEqual(
+      found.map(({ value }) => value!.toString()),
+      Array.from({ length: 10 }, (_, n) => `a${n}`),
+    )
+    // They do not come again.
+    const offsets = async () =>
+      (await one.ask('GET', `/connectors/${topic}/offsets`)).body.offsets.map((each: { offset: { next: number } }) => each.offset.next)
+    await eventually(async () => JSON.stringify(await offsets()) === '[10,10]')
+  }
+  await alone.close()
+})
+
 test('a source without transactions hears where each of its records is', async () => {
   await workers.client.createTopic({ name: 'placed', partitions: 2 })
   const own = Object.fromEntries(['config', 'offset', 'status'].map(kind => [`${kind}.storage.topic`, `plain-${kind}`]))

@@ -5,7 +5,7 @@
  * together, and an earlier instance of the task is fenced when this one begins.
  */
 import { parseLossless, pause, readValues, stringifyLossless } from '../../base.ts'
-import { type Client, ClientError, type Compression, type Placed, type RecordToSend, type TransactionalWriter } from '../../client.ts'
+import { type Client, ClientError, type Compression, concernsRecord, type RecordToSend, type TransactionalWriter } from '../../client.ts'
 import {
   type ConnectorDefinition,
   type Offsets,
@@ -27,6 +27,8 @@ import { SourceTopics } from './topics.ts'
 
 type SourceDefinition = Extract<ConnectorDefinition, { kind: 'source' }>
 
+/** Kafka names it, whatever the connector is. */
+const javaSourceTask = 'org.apache.kafka.connect.runtime.WorkerSourceTask'
 const idleMs = 1_000
 const patienceMs = 60_000
 /** Of records that are sent, but whose offsets are not stored. */
@@ -190,10 +192,15 @@ class SourceRun implements AsyncDisposable {
     const placed = this.#task?.committed === undefined ? null : new Array<Offsets[number] | null>(records.length).fill(null)
     for (const [topic, { some, at }] of byTopic) {
       await this.#topics.require(topic)
-      const places = await (this.#writer === null ? this.#sendAlone(topic, some) : this.#writer.send(topic, some))
-      if (placed !== null)
-        for (const [index, { partition, offset }] of places.entries()) if (offset >= 0n) placed[at[index]!] = { topic, partition, offset }
-      sent += some.length
+      const options = { compression: this.#compression }
+      const outcomes = await (this.#writer === null ? this.#client.sendEach(topic, some, options) : this.#writer.sendEach(topic, some))
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome instanceof ClientError) await this.#refused(outcome)
+        else {
+          sent++
+          if (placed !== null && outcome.offset >= 0n) placed[at[index]!] = { topic, partition: outcome.partition, offset: outcome.offset }
+        }
+      }
       if (!this.#known.has(topic)) {
         this.#known.add(topic)
         this.#run.tell({ kind: 'topic', topic })
@@ -209,17 +216,10 @@ class SourceRun implements AsyncDisposable {
     for (const place of placed) this.#untold.placed.push(place)
   }
 
-  /** Without a transaction. Where each record is; nothing if nobody asks for it. */
-  async #sendAlone(topic: string, records: readonly RecordToSend[]): Promise<Placed[]> {
-    const options = { compression: this.#compression }
-    if (this.#task?.committed === undefined) {
-      await this.#client.send(topic, records, options)
-      return []
-    }
-    return (await this.#client.sendEach(topic, records, options)).map(sent => {
-      if (sent instanceof ClientError) throw sent
-      return sent
-    })
+  /** What a topic does not take for what it is, such as a record that is too large, is left out if errors are tolerated (KIP-779), here also in a transaction. */
+  async #refused(error: ClientError): Promise<void> {
+    if (!concernsRecord(error)) throw error
+    await this.#pipeline.errors.report({ stage: 'KAFKA_PRODUCE', className: javaSourceTask, raw: null }, error)
   }
 
   /** Most sources use one object for all records of a partition. */
