@@ -33,7 +33,8 @@ export type Trigger = Pick<Version, 'name' | 'version' | 'id' | 'origin'> & { re
 /** Another change was faster. */
 export class ChangedMeanwhile extends Error {}
 
-const topic = '__millrace_triggers'
+/** Everybody who may CREATE it may change triggers. */
+export const triggersTopic = '__millrace_triggers'
 /** Of one trigger; older ones are forgotten. */
 const mostVersions = 20
 
@@ -54,7 +55,7 @@ export class TriggerStore {
     this.#onChange = onChange
     this.#table = await openTopicTable({
       client,
-      topic,
+      topic: triggersTopic,
       logger,
       system: this.#system,
       apply: ({ key, value }) => void (key !== null && this.#apply(key, value)),

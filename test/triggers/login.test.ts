@@ -36,6 +36,13 @@ test('who may not read the topics, or write the outputs, may not make, see or ch
     await admin.createAcls([acl('in', 'READ')])
     const trigger = { name: 'a', topics: ['in'], function: { code: 'export const main_handler = () => 1' }, output: { topic: 'out' } }
     assert.equal((await ask(null, 'GET', '/triggers')).status, 401)
+    const toRun = 'to have functions run here takes CREATE and DESCRIBE on the topic __millrace_triggers, or ALTER on the cluster'
+    const noRun = await ask('alice', 'POST', '/triggers', trigger)
+    assert.deepEqual([noRun.status, noRun.detail], [403, toRun])
+    const draft = { definition: { topics: ['in'], function: trigger.function } }
+    assert.deepEqual((await ask('alice', 'POST', '/triggers/a/test', draft)).detail, toRun)
+    const mayRun = [acl('__millrace_triggers', 'CREATE'), acl('__millrace_triggers', 'DESCRIBE')]
+    await admin.createAcls(mayRun)
     const noGroup = await ask('alice', 'POST', '/triggers', trigger)
     assert.deepEqual([noGroup.status, noGroup.detail], [403, 'READ on the group trigger-a is missing'])
     await admin.createAcls([acl('trigger-a', 'READ', 'GROUP')])
@@ -83,6 +90,19 @@ test('who may not read the topics, or write the outputs, may not make, see or ch
       ['DELETE', '/triggers/a'],
     ] as const)
       assert.equal((await ask('bob', method, path, body)).status, 403, `${method} ${path}`)
+    await admin.deleteAcls(mayRun)
+    // Whoever could do what it does may look at it.
+    for (const path of ['', '/logs', '/versions', '/versions/1'])
+      assert.equal((await ask('alice', 'GET', `/triggers/a${path}`)).status, 200)
+    for (const [method, path, body] of [
+      ['PATCH', '', { enabled: false }],
+      ['PUT', '', draft.definition],
+      ['POST', '/test', {}],
+      ['POST', '/rollback', { version: 1 }],
+      ['DELETE', ''],
+    ] as const)
+      assert.deepEqual((await ask('alice', method, `/triggers/a${path}`, body)).detail, toRun, method)
+    await admin.createAcls(mayRun)
     assert.equal((await ask('alice', 'DELETE', '/triggers/a')).status, 204)
   } finally {
     await admin.close()

@@ -32,6 +32,7 @@ before(async () => {
   const properties = { 'security.protocol': 'SASL_PLAINTEXT', 'sasl.mechanism': 'PLAIN' }
   const ownProperties = { ...properties, 'sasl.username': 'services', 'sasl.password': 'services-pw' }
   for (const topic of ['__millrace_triggers', '__millrace_trigger_logs']) await allow('services', 'TOPIC', topic, 'ALL')
+  for (const operation of ['CREATE', 'DESCRIBE'] as const) await allow('alice', 'TOPIC', '__millrace_triggers', operation)
   services = await startServices(settingsFor(bootstrap, { services: ['triggers'], properties, ownProperties }), realSystem(), silentLogger)
 })
 after(async () => {

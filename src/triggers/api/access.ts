@@ -1,13 +1,25 @@
 /**
- * Who may make a trigger: whoever could do with the same records what the trigger does. It may read the topics with the trigger's group, and write to where
- * results and failures go.
+ * Who may do what with a trigger, by the credentials of the person who asks.
  *
- * A trigger runs on when nobody is there, as the services' own user, unless it has a principal. So this is asked when it is made, changed, tested or shown, with
- * the credentials of the person who asks; that a right is taken away later does not end such a trigger.
+ * A function is code that runs on this machine, and its URL is called from here. To read a topic gives no right to that: whoever makes, changes, tests or deletes
+ * triggers needs one of its own, which is to CREATE the topic that holds them. It is there already, so that the right gives nothing else.
+ *
+ * Besides, whoever could do with the same records what a trigger does may see it and make it: read the topics with the trigger's group, and write to where
+ * results and failures go. A trigger runs on when nobody is there, as the services' own user, unless it has a principal; that a right is taken away later does
+ * not end such a trigger.
  */
 import type { Client } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import { type Definition, groupOf } from '../definition.ts'
+import { triggersTopic } from '../store.ts'
+
+/** That who asks may have code run here. Throws HttpError 403. `client`: of the person. */
+export async function requireToRun(client: Client): Promise<void> {
+  const found = (await client.topicRights([triggersTopic])).get(triggersTopic) ?? 'denied'
+  if (typeof found !== 'string' && found.has('CREATE')) return
+  const needed = `CREATE and DESCRIBE on the topic ${triggersTopic}, or ALTER on the cluster`
+  if (!(await client.clusterRights()).has('ALTER')) throw refused(`to have functions run here takes ${needed}`)
+}
 
 /** Throws HttpError 403. `client`: of the person, or of the principal that the trigger acts as, for which the brokers decide on topics of a pattern. */
 export async function requireAccess(client: Client, name: string, definition: Definition): Promise<void> {

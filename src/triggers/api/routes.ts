@@ -14,7 +14,7 @@ import { withKnownSecrets, withoutSecrets } from '../secrets.ts'
 import type { TriggerStore, Version } from '../store.ts'
 import type { FunctionTests, TestResult } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
-import { readable, requireAccess, requireHere } from './access.ts'
+import { readable, requireAccess, requireHere, requireToRun } from './access.ts'
 import { readLogs } from './read-logs.ts'
 import { eventWith, madeUp, verdicts } from './samples.ts'
 import { TestsAtOnce } from './tests-at-once.ts'
@@ -111,7 +111,7 @@ function changeRoutes(api: TriggersApi): void {
   app.put('/triggers/:name', { schema: { params: OfName, body: AnyObject } }, async (request, reply) => {
     const { name } = request.params
     const before = store.get(name)
-    if (before !== null) await allow(api, request, requireTrigger(api, name))
+    if (before !== null) await allowChange(api, request, requireTrigger(api, name))
     const made = await put(api, request, name, request.body)
     return before === null ? created(reply, api, made) : shown(api, made)
   })
@@ -119,13 +119,13 @@ function changeRoutes(api: TriggersApi): void {
   app.patch('/triggers/:name', { schema: { params: OfName, body: AnyObject } }, async request => {
     const { name } = request.params
     const before = requireTrigger(api, name)
-    await allow(api, request, before)
+    await allowChange(api, request, before)
     const merged = Object.fromEntries(Object.entries({ ...before.definition, ...request.body }).filter(([, value]) => value !== null))
     return shown(api, await put(api, request, name, merged))
   })
   app.delete('/triggers/:name', { schema: { params: OfName } }, async (request, reply) => {
     const before = requireTrigger(api, request.params.name)
-    await allow(api, request, before)
+    await allowChange(api, request, before)
     await store.delete(before.name, principalOf(request))
     return reply.code(204).send()
   })
@@ -133,7 +133,7 @@ function changeRoutes(api: TriggersApi): void {
   app.post('/triggers/:name/rollback', { schema: { params: OfName, body } }, async request => {
     const { name } = request.params
     const before = requireTrigger(api, name)
-    await allow(api, request, before)
+    await allowChange(api, request, before)
     const version = requireVersion(api, { name, version: request.body.version ?? before.version - 1 })
     const definition = version.definition!
     // Who brings it back makes it anew.
@@ -176,12 +176,12 @@ async function test(
   if (given !== undefined) {
     const before = store.newest(name)
     // Its secrets are known to the draft, but not to other code than they were given to: that leaves no version behind, and so nobody would see it.
-    if (before !== null) await allow(api, request, before)
+    if (before !== null) await allowChange(api, request, before)
     definition = await parse(api, name, given, await mayAlter(api, request))
     await allowDefinition(api, request, name, definition)
   } else {
     const found = version === undefined ? requireTrigger(api, name) : requireVersion(api, { name, version })
-    await allow(api, request, found)
+    await allowChange(api, request, found)
     definition = found.definition!
   }
   if (event !== undefined) return tests.run(name, definition, stringifyLossless(event))
@@ -220,12 +220,19 @@ async function mayAlter({ sessions }: TriggersApi, request: FastifyRequest): Pro
   return !sessions.needsLogin || (await sessions.clientOf((request as Asking).identity).clusterRights()).has('ALTER')
 }
 
-/** Whether who asks may see and change this trigger: whoever could make it, and may they ALTER the cluster, also if nobody could any more. */
+/** As `allow`, of what also runs the function, or ends it. */
+async function allowChange(api: TriggersApi, request: FastifyRequest, version: Version): Promise<void> {
+  const { sessions } = api
+  if (sessions.needsLogin) await requireToRun(sessions.clientOf((request as Asking).identity))
+  await allow(api, request, version)
+}
+
+/** Whether who asks may see this trigger: whoever could do what it does, and may they ALTER the cluster, also if nobody could any more. */
 async function allow(api: TriggersApi, request: FastifyRequest, { name, definition }: Version): Promise<void> {
   if (definition !== null && !(await mayAlter(api, request))) await requireMaker(api, request, name, definition)
 }
 
-/** That who asks could make this trigger. */
+/** That who asks could do what this trigger does. */
 async function requireMaker(api: TriggersApi, request: FastifyRequest, name: string, definition: Definition): Promise<void> {
   const { identity } = request as Asking
   const client = api.sessions.clientOf(identity)
@@ -240,6 +247,7 @@ async function allowDefinition(api: TriggersApi, request: FastifyRequest, name: 
   if (sessions.needsLogin) {
     const { identity } = request as Asking
     const client = sessions.clientOf(identity)
+    await requireToRun(client)
     await requireHere(client, definition)
     if (principal === null) return requireAccess(client, name, definition)
     await requireUse(context, principal, identity, client)
