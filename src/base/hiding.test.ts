@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { password, string } from './config.ts'
-import { hidingOf, hidingValues, secretsWithin } from './hiding.ts'
+import { hidesNothing, hidingOf, hidingValues, secretsWithin } from './hiding.ts'
 
 /** Of a provider. */
 const reference = ['$', '{env:TOKEN}'].join('')
@@ -59,4 +59,28 @@ test('fields of a log', () => {
   assert.doesNotMatch(JSON.stringify(shown), /geheim/)
   const { at, count, deep } = shown as Record<string, unknown>
   assert.deepEqual([at, count, deep], ['5', 3, '{"list":["[hidden]","7"]}'])
+})
+
+test('whatever is thrown becomes an error of a bounded size, also with nothing to hide', () => {
+  const cycle = new Error('in circles')
+  cycle.cause = cycle
+  const thrower = () => assert.fail('it was looked at')
+  const guarded = Object.defineProperties(new Error('x'), { message: { get: thrower }, stack: { get: thrower }, cause: { get: thrower } })
+  for (const { error } of [hidesNothing, hidingValues(['geheim'])]) {
+    for (const each of [null, undefined, 5n, Symbol('s'), Object.create(null), guarded, cycle]) assert.ok(error(each) instanceof Error)
+    assert.equal(error(null).message, 'null')
+    let depth = 0
+    for (let at: unknown = error(cycle); at instanceof Error; at = at.cause) depth++
+    assert.equal(depth, 9)
+    const huge = error(new Error('y'.repeat(1_000_000)))
+    assert.ok(huge.message.length + huge.stack!.length <= 70_000)
+  }
+})
+
+test('fields that are no data are told as texts', () => {
+  const cycle: unknown[] = []
+  cycle.push(cycle)
+  const shown = hidesNothing.fields({ call: () => 1, cycle, symbol: Symbol('s'), odd: Object.create(null), long: 'z'.repeat(1_000_000) })
+  structuredClone(shown)
+  assert.ok(JSON.stringify(shown).length < 40_000)
 })

@@ -42,10 +42,9 @@ export interface Hiding {
   fields(fields: object): object
 }
 
-const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)))
 const asText = (text: string) => text
 
-export const hidesNothing: Hiding = { text: asText, error: asError, fields: fields => plain(fields, asText, asError) }
+export const hidesNothing: Hiding = hidingWith(asText)
 
 /** `given`: as it is stored; `resolved`: with what providers give; `declared`: the keys of the connector. */
 export function hidingOf(given: Config, resolved: Config, declared: Declarations): Hiding {
@@ -75,6 +74,10 @@ function hidingAll(secrets: ReadonlySet<string>): Hiding {
     for (const secret of ordered) if (shown.includes(secret)) shown = shown.replaceAll(secret, hidden)
     return shown
   }
+  return hidingWith(text)
+}
+
+function hidingWith(text: (whole: string) => string): Hiding {
   const error = (thrown: unknown) => hiddenError(thrown, text)
   return { text, error, fields: fields => plain(fields, text, error) }
 }
@@ -95,12 +98,45 @@ function provided(asked: string, value: string): string {
   return value.slice(Math.max(first, 0), value.length - end)
 }
 
-function hiddenError(error: unknown, text: (whole: string) => string): Error {
-  if (!(error instanceof Error)) return new Error(text(String(error)))
-  const shown = new Error(text(error.message), error.cause === undefined ? {} : { cause: hiddenError(error.cause, text) })
-  shown.name = error.name
-  if (error.stack !== undefined) shown.stack = text(error.stack)
+/** Of one text. What is longer says nothing more, and would have to be carried, logged and stored. */
+const mostCharacters = 32_768
+/** One error may be its own cause. */
+const mostCauses = 8
+
+/** Behind what is hidden: half a secret would be seen. */
+function cut(text: string): string {
+  return text.slice(0, mostCharacters)
+}
+
+/** Anything may be thrown, and an object of a stranger may throw when it is looked at. */
+function hiddenError(thrown: unknown, text: (whole: string) => string, depth = 0): Error {
+  const say = (value: unknown) => cut(text(textOf(value)))
+  if (!(thrown instanceof Error)) return new Error(say(thrown))
+  const { message, name, stack, cause } = reading(thrown)
+  const deeper = cause === undefined || depth >= mostCauses ? {} : { cause: hiddenError(cause, text, depth + 1) }
+  const shown = new Error(say(message), deeper)
+  shown.name = say(name)
+  if (stack !== undefined) shown.stack = say(stack)
   return shown
+}
+
+function reading(error: Error): { message: unknown; name: unknown; stack: unknown; cause: unknown } {
+  const read = (field: 'message' | 'name' | 'stack' | 'cause') => {
+    try {
+      return error[field]
+    } catch {
+      return `an error whose ${field} cannot be read`
+    }
+  }
+  return { message: read('message'), name: read('name'), stack: read('stack'), cause: read('cause') }
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return 'something that has no text'
+  }
 }
 
 function plain(fields: object, text: (whole: string) => string, error: (error: unknown) => Error): object {
@@ -110,11 +146,16 @@ function plain(fields: object, text: (whole: string) => string, error: (error: u
 }
 
 function simple(value: unknown, text: (whole: string) => string): unknown {
-  if (typeof value === 'bigint') return String(value)
-  if (typeof value === 'string') return text(value)
-  return typeof value === 'object' && value !== null
-    ? text(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)))
-    : value
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return value
+  return cut(text(typeof value === 'object' ? jsonOf(value) : textOf(value)))
+}
+
+function jsonOf(value: object): string {
+  try {
+    return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)) ?? textOf(value)
+  } catch {
+    return textOf(value)
+  }
 }
 
 function told({ message, stack }: Error): { message: string; stack: string | undefined } {

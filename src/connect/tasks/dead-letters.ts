@@ -56,7 +56,7 @@ export class DeadLetters {
       ['task.id', String(task)],
       ['stage', stage],
       ['class.name', className],
-      ['exception.class.name', classOfError(thrown)],
+      ['exception.class.name', classOfError(error)],
       ['exception.message', error.message],
       ['exception.stacktrace', traceOf(error)],
     ]
