@@ -68,7 +68,8 @@ test('whatever is thrown becomes an error of a bounded size, also with nothing t
   const guarded = Object.defineProperties(new Error('x'), { message: { get: thrower }, stack: { get: thrower }, cause: { get: thrower } })
   for (const { error } of [hidesNothing, hidingValues(['geheim'])]) {
     for (const each of [null, undefined, 5n, Symbol('s'), Object.create(null), guarded, cycle]) assert.ok(error(each) instanceof Error)
-    assert.equal(error(null).message, 'null')
+    assert.equal(error(null).message, 'null was thrown, which is no error')
+    assert.equal(error('words').message, 'words')
     let depth = 0
     for (let at: unknown = error(cycle); at instanceof Error; at = at.cause) depth++
     assert.equal(depth, 9)

@@ -111,7 +111,8 @@ function cut(text: string): string {
 /** Anything may be thrown, and an object of a stranger may throw when it is looked at. */
 function hiddenError(thrown: unknown, text: (whole: string) => string, depth = 0): Error {
   const say = (value: unknown) => cut(text(textOf(value)))
-  if (!(thrown instanceof Error)) return new Error(say(thrown))
+  if (!(thrown instanceof Error))
+    return new Error(typeof thrown === 'string' ? say(thrown) : `${say(thrown)} was thrown, which is no error`)
   const { message, name, stack, cause } = reading(thrown)
   const deeper = cause === undefined || depth >= mostCauses ? {} : { cause: hiddenError(cause, text, depth + 1) }
   const shown = new Error(say(message), deeper)
@@ -121,14 +122,14 @@ function hiddenError(thrown: unknown, text: (whole: string) => string, depth = 0
 }
 
 function reading(error: Error): { message: unknown; name: unknown; stack: unknown; cause: unknown } {
-  const read = (field: 'message' | 'name' | 'stack' | 'cause') => {
+  const read = (field: 'message' | 'name' | 'stack' | 'cause', otherwise?: string) => {
     try {
       return error[field]
     } catch {
-      return `an error whose ${field} cannot be read`
+      return otherwise
     }
   }
-  return { message: read('message'), name: read('name'), stack: read('stack'), cause: read('cause') }
+  return { message: read('message', 'its message cannot be read'), name: read('name', 'Error'), stack: read('stack'), cause: read('cause') }
 }
 
 function textOf(value: unknown): string {

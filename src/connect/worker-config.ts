@@ -100,6 +100,17 @@ const workerKeys = {
   'restart.backoff.max.ms': ms({ default: 300_000, min: 1, doc: 'The longest such pause.' }),
   'restart.max.attempts': int({ default: -1, min: -1, doc: 'How often in a row; -1: without limit; 0: never, as Kafka Connect does.' }),
   'task.heap.mb': int({ default: 256, min: 32, doc: 'Maximum heap of the thread of one task, in MiB.' }),
+  'task.buffers.mb': int({ default: 1_024, min: 32, doc: 'Maximum of the buffers of one task, which are not in its heap, in MiB.' }),
+  'task.call.timeout.ms': ms({
+    default: 600_000,
+    min: 100,
+    doc: 'A task fails when a call of its connector, such as put or poll, takes longer.',
+  }),
+  'task.blocked.timeout.ms': ms({
+    default: 60_000,
+    min: 1_000,
+    doc: 'A task fails when code of its connector keeps its thread busy for so long without a pause.',
+  }),
 } satisfies Declarations
 
 export type WorkerValues = ValuesOf<typeof workerKeys>

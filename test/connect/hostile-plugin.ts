@@ -1,11 +1,15 @@
 /** Connectors that do what no connector should, as `how` says. */
-import { writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { appendFileSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import { defineSink, defineSource, type SinkTask, type SourceRecord, type SourceTask, string, struct } from '../../src/connector.ts'
 
 const never = new Promise<never>(() => {})
 const forever = () => {
   for (;;);
+}
+const thrower = () => {
+  throw new Error('even its message throws')
 }
 const kept: unknown[] = []
 const flood = () => {
@@ -30,8 +34,8 @@ const deeds: Readonly<Record<string, () => unknown>> = {
   },
   'throw-getters': () => {
     throw Object.defineProperties(new Error('x'), {
-      message: { get: forever2 },
-      stack: { get: forever2 },
+      message: { get: thrower },
+      stack: { get: thrower },
     })
   },
   'throw-huge': () => {
@@ -57,27 +61,26 @@ const deeds: Readonly<Record<string, () => unknown>> = {
   exit: () => process.exit(7),
   forever,
   never: () => never,
+  sleep: () => spawnSync('sleep', ['20']),
   leak: () => {
     for (;;) kept.push(Array.from({ length: 1_000 }, () => ({})))
   },
   'leak-bytes': () => {
-    for (;;) kept.push(Buffer.alloc(1 << 20, 1))
+    for (;;) kept.push(Buffer.alloc(1 << 23, 1))
   },
   stdout: flood,
   garbage: () => 42,
   timers: () => void setInterval(() => {}, 1),
   prototypes: () => {
     Object.assign(Array.prototype, { map: () => [], push: () => 0 })
-    Object.assign(Promise.prototype, { then: undefined })
+    Object.defineProperty(Promise.prototype, 'finally', { value: undefined })
     JSON.stringify = () => '{}'
   },
-  'messages': () => {
-    for (const each of [null, 1, {}, { kind: 'failed' }, { kind: 'log', level: 'constructor' }, { kind: 'metrics' }, { kind: 'ask' }]) parentPort!.postMessage(each)
+  messages: () => {
+    for (const each of [null, 1, {}, { kind: 'failed' }, { kind: 'log', level: 'constructor' }, { kind: 'metrics' }, { kind: 'ask' }])
+      parentPort!.postMessage(each)
     return never
   },
-}
-function forever2(): never {
-  throw new Error('even its message throws')
 }
 let pin = ''
 
@@ -142,9 +145,10 @@ export const source = defineSource({
   name: 'hostile-source',
   classes: [],
   version: '1.0.0',
-  summary: 'Does what it should not.',
+  summary: 'Does what it should not, each task something else.',
   example: {},
   config,
+  tasks: async ({ how }) => how.split(';').map(each => ({ how: each })),
   open: ((values: { how: string; 'the.password': string; mark: string }): unknown => {
     pin = values['the.password']
     const run = doing(values.how)
@@ -153,7 +157,7 @@ export const source = defineSource({
       poll: () =>
         run('poll', async () => {
           await new Promise(resolve => setTimeout(resolve, 50))
-          if (values.mark !== '') writeFileSync(values.mark, String(Date.now()))
+          if (values.mark !== '') appendFileSync(values.mark, 'x')
           return method === 'gives' ? records[what]!() : [record('x')]
         }),
       committed: () => run('committed', async () => {}),

@@ -2,6 +2,7 @@
 import type { System } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import type { TaskContext } from '../../connector.ts'
+import type { Guard } from './guard.ts'
 import type { FromTask, TaskOrder } from './messages.ts'
 import type { TaskLog, TaskMetrics } from './task-log.ts'
 
@@ -15,6 +16,10 @@ export interface TaskRun {
   readonly metrics: TaskMetrics
   readonly control: Control
   readonly context: TaskContext
+  /** By which all code of the connector is called. */
+  readonly guard: Guard
+  /** What others should know when the task ends in the middle of something, such as that it leaves its group. */
+  readonly farewells: Set<() => Promise<void>>
   tell(message: FromTask): void
   /** To the worker; resolves to its answer. */
   ask(what: 'find' | 'store', text: string): Promise<string>
@@ -25,7 +30,7 @@ export class Control {
   #paused: boolean
   readonly #stop = new AbortController()
   readonly #giveUp = new AbortController()
-  #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
 
   constructor(paused: boolean) {
     this.#paused = paused
@@ -66,15 +71,17 @@ export class Control {
   /** Resolves when something else is wanted, or after this time. */
   changed(timers: System['timers'], ms: number): Promise<void> {
     return new Promise(resolve => {
-      const timer = timers.after(ms, resolve)
-      this.#waiting.push(() => {
+      const done = () => {
         timer.cancel()
+        this.#waiting.delete(done)
         resolve()
-      })
+      }
+      const timer = timers.after(ms, done)
+      this.#waiting.add(done)
     })
   }
 
   #wake(): void {
-    for (const resume of this.#waiting.splice(0)) resume()
+    for (const resume of [...this.#waiting]) resume()
   }
 }

@@ -19,6 +19,7 @@ import {
 import { commonKeys, type SinkValues } from '../connector-keys.ts'
 import { withPrefix } from '../worker-config.ts'
 import { pauseAfter } from './errors.ts'
+import { guardedSink, offsetsIn } from './guard.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
 import { SinkGroup } from './sink-group.ts'
@@ -121,7 +122,10 @@ class SinkRun {
 
   async run(): Promise<void> {
     const { control, config, tell } = this.#run
-    this.#task = await this.#definition.open(readValues(this.#definition.config, config) as never, this.#context())
+    const { guard, farewells } = this.#run
+    const { open, config: declared } = this.#definition
+    this.#task = guardedSink(await guard.call('open', () => open(readValues(declared, config) as never, this.#context())), guard)
+    farewells.add(() => this.#group.close())
     try {
       await this.#join()
       tell({ kind: 'state', state: control.paused ? 'PAUSED' : 'RUNNING' })
@@ -268,6 +272,11 @@ class SinkRun {
     if (this.#positions.size === 0) return
     const written = await this.#flushed(mostMs)
     const changed = written.filter(each => this.#positions.has(keyOf(each)) && this.#committed.get(keyOf(each)) !== each.offset)
+    for (const { topic, partition, offset } of changed) {
+      const { offset: reached } = this.#put.get(keyOf({ topic, partition })) ?? this.#positions.get(keyOf({ topic, partition }))!
+      if (offset > reached)
+        throw new Error(`flush of the connector has given offset ${offset} of ${topic}-${partition}, but ${reached} comes next`)
+    }
     await this.#commit(changed)
   }
 
@@ -376,7 +385,8 @@ class SinkRun {
     return {
       ...this.#run.context,
       report: (record, error) => this.#report(record, error),
-      seek: offsets => {
+      seek: given => {
+        const offsets = offsetsIn(given, 'seek') ?? []
         // What was fetched is from elsewhere.
         this.#next?.catch(() => {})
         this.#next = null

@@ -4,7 +4,7 @@
  * Without transactions at least once: offsets are stored after the records, from time to time. With them (KIP-618) records and offsets become visible
  * together, and an earlier instance of the task is fenced when this one begins.
  */
-import { parseLossless, pause, readValues, stringifyLossless } from '../../base.ts'
+import { parseLossless, pause, readValues, stringifyLossless, type Timer } from '../../base.ts'
 import { type Client, ClientError, type Compression, concernsRecord, type RecordToSend, type TransactionalWriter } from '../../client.ts'
 import {
   type ConnectorDefinition,
@@ -20,6 +20,7 @@ import { canonical, encodeOffset, jsonOf } from '../stores/offset-store.ts'
 import { withPrefix } from '../worker-config.ts'
 import { Boundaries } from './boundaries.ts'
 import { pauseAfter } from './errors.ts'
+import { guardedSource } from './guard.ts'
 import type { FoundOffset } from './messages.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
@@ -30,6 +31,7 @@ type SourceDefinition = Extract<ConnectorDefinition, { kind: 'source' }>
 /** Kafka names it, whatever the connector is. */
 const javaSourceTask = 'org.apache.kafka.connect.runtime.WorkerSourceTask'
 const idleMs = 1_000
+const reconfigureMs = 500
 const patienceMs = 60_000
 /** Of records that are sent, but whose offsets are not stored. */
 const mostPending = 10_000
@@ -70,6 +72,7 @@ class SourceRun implements AsyncDisposable {
   #writer: TransactionalWriter | null = null
   readonly #boundaries: Boundaries | null
   #lastStoredMs: number
+  #reconfiguring: Timer | null = null
   /** null: it is not open yet. */
   #task: SourceTask | null = null
 
@@ -96,7 +99,9 @@ class SourceRun implements AsyncDisposable {
     // Before it looks where to go on: an earlier instance cannot move that any more.
     if (transactionalId !== null) this.#writer = await this.#openWriter(transactionalId)
     if (definition.acknowledges === true) this.#intervalMs = 0
-    const task = await definition.open(readValues(definition.config, config) as never, this.#context())
+    const { guard } = this.#run
+    const opening = guard.call('open', () => definition.open(readValues(definition.config, config) as never, this.#context()))
+    const task = guardedSource(await opening, guard)
     this.#task = task
     let closing: Promise<void> | null = null
     const close = () => (closing ??= task.close().catch(error => this.#run.log.warn({ err: error }, 'a source could not be closed')))
@@ -280,7 +285,13 @@ class SourceRun implements AsyncDisposable {
         // Not in the middle of a transaction that the connector has to end.
         if (this.#boundaries === null || this.#pending === 0) await this.#store()
       },
-      reconfigure: () => this.#run.tell({ kind: 'reconfigure' }),
+      reconfigure: () => {
+        // However often it asks.
+        this.#reconfiguring ??= this.#run.system.timers.after(reconfigureMs, () => {
+          this.#reconfiguring = null
+          this.#run.tell({ kind: 'reconfigure' })
+        })
+      },
     }
   }
 }

@@ -1,8 +1,13 @@
-/** One task as its worker sees it: a thread with a limited heap, which is asked to end, and made to if it does not. */
+/**
+ * One task as its worker sees it: a thread with limited memory, which is asked to end, and made to if it does not. Code of strangers runs there: it may block
+ * the thread, end it, or tell anything.
+ */
 import { Worker } from 'node:worker_threads'
-import { type System, settledWithin } from '../../base.ts'
+import { hidesNothing, type System, settledWithin, type Timer } from '../../base.ts'
 import type { TokenLogin } from '../../client.ts'
 import { nameOfTask } from '../names.ts'
+import { traceOf } from './errors.ts'
+import { tooManyBuffers } from './guard.ts'
 import type { FromTask, LogLevel, TaskOrder, ToTask } from './messages.ts'
 
 export interface TaskEvents {
@@ -18,6 +23,9 @@ export interface TaskEvents {
 }
 
 const endedMs = 500
+/** For a thread to end when it is made to. One that waits for the operating system, such as for a child process, does not. */
+const terminatedMs = 2_000
+const lookMs = 1_000
 /** For records, which die young: with more, a task is no faster (6.9 µs per record with 6, 5.9 with 48 and with Node's own), and takes 60 MiB more. */
 const youngMb = 48
 
@@ -27,14 +35,23 @@ export class TaskHost {
   readonly #system: Pick<System, 'timers'>
   readonly #graceMs: number
   readonly #gone: Promise<void>
+  readonly #limits: { readonly blockedMs: number; readonly buffersMb: number }
+  readonly #beats = new Int32Array(new SharedArrayBuffer(4))
+  #lastBeat = 0
+  #silentLooks = 0
+  #looking: Timer | null = null
   #isStopping = false
   #hasTold = false
+  #hasHeardOther = false
 
-  constructor(order: TaskOrder, events: TaskEvents, system: Pick<System, 'timers'>) {
-    const { 'task.heap.mb': heap, 'task.shutdown.graceful.timeout.ms': graceMs } = order.worker.values
+  constructor(task: Omit<TaskOrder, 'beats'>, events: TaskEvents, system: Pick<System, 'timers'>) {
+    const order: TaskOrder = { ...task, beats: this.#beats }
+    const { values } = order.worker
+    const heap = values['task.heap.mb']
+    this.#limits = { blockedMs: values['task.blocked.timeout.ms'], buffersMb: values['task.buffers.mb'] }
     this.#events = events
     this.#system = system
-    this.#graceMs = graceMs
+    this.#graceMs = values['task.shutdown.graceful.timeout.ms']
     const file = import.meta.url.endsWith('.ts') ? './task-thread.ts' : './task-thread.js'
     this.#thread = new Worker(new URL(file, import.meta.url), {
       workerData: order,
@@ -42,9 +59,13 @@ export class TaskHost {
       resourceLimits: { maxOldGenerationSizeMb: heap, maxYoungGenerationSizeMb: youngMb },
     })
     this.#gone = new Promise(resolve => this.#thread.once('exit', () => resolve()))
-    this.#thread.on('message', (message: FromTask) => this.#take(message))
-    this.#thread.on('error', error => this.#failed(reasonOf(error, heap)))
-    this.#thread.on('exit', code => this.#failed(`the thread of the task has ended with code ${code}`))
+    this.#thread.on('message', (message: unknown) => this.#hear(message))
+    this.#thread.on('error', (error: unknown) => this.#failed(reasonOf(error, heap)))
+    this.#thread.on('exit', code => {
+      this.#looking?.cancel()
+      this.#failed(`the thread of the task has ended with code ${code}, as after process.exit`)
+    })
+    this.#look()
   }
 
   pause(paused: boolean): void {
@@ -66,13 +87,53 @@ export class TaskHost {
     this.#tell({ kind: 'stop' })
     await settledWithin(this.#system.timers, this.#graceMs, [this.#gone])
     const byItself = this.#hasTold
-    await this.#thread.terminate()
-    await this.#gone
+    await settledWithin(this.#system.timers, terminatedMs, [this.#thread.terminate(), this.#gone])
     return byItself
+  }
+
+  /** By the number of looks, not by the clock: a process that was stopped for a while has not blocked its threads. */
+  #look(): void {
+    this.#looking = this.#system.timers.after(lookMs, () => this.#look())
+    const beat = Atomics.load(this.#beats, 0)
+    const isSilent = beat === this.#lastBeat && beat > 0
+    this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0
+    this.#lastBeat = beat
+    // While it runs, the thread itself sees what it has.
+    if (isSilent) void this.#lookAtBuffers()
+    const { blockedMs } = this.#limits
+    if (this.#silentLooks * lookMs >= blockedMs)
+      this.#kill(`the connector has blocked the thread of the task for ${blockedMs} ms (task.blocked.timeout.ms)`)
+  }
+
+  async #lookAtBuffers(): Promise<void> {
+    const { buffersMb } = this.#limits
+    try {
+      const { external_memory: bytes } = await this.#thread.getHeapStatistics()
+      if (bytes > buffersMb * 2 ** 20) this.#kill(tooManyBuffers(buffersMb))
+    } catch {
+      // It has ended.
+    }
+  }
+
+  #kill(trace: string): void {
+    this.#looking?.cancel()
+    this.#failed(trace)
+    void this.#thread.terminate()
   }
 
   #tell(message: ToTask): void {
     this.#thread.postMessage(message)
+  }
+
+  /** Whatever else code in the thread tells is not for the worker. */
+  #hear(message: unknown): void {
+    try {
+      this.#take(message as FromTask)
+    } catch (error) {
+      if (!this.#hasHeardOther)
+        this.#events.log('warn', { err: error }, 'the thread of a task tells what are no messages; they are ignored')
+      this.#hasHeardOther = true
+    }
   }
 
   #take(message: FromTask): void {
@@ -97,7 +158,7 @@ export class TaskHost {
         void this.#answer(message.id, events.asked(message.what, message.text))
         break
       case 'failed':
-        this.#end(message.trace)
+        this.#end(String(message.trace))
         break
       case 'ended':
         this.#end('the task has ended')
@@ -125,8 +186,9 @@ export class TaskHost {
   }
 }
 
+/** Errors of the connector are told by the thread, without secrets; what is left are those of its start, and of its heap. */
 function reasonOf(error: unknown, heap: number): string {
-  if ((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY')
+  if ((error as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY')
     return `the task needed more than ${heap} MiB of memory (task.heap.mb)`
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return traceOf(hidesNothing.error(error))
 }

@@ -1,12 +1,14 @@
 /** The thread of one task: opens what it needs, runs the task, and tells the worker how it is. */
+import { getHeapStatistics } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
-import { hidingOf, realSystem } from '../../base.ts'
+import { hidingOf, realSystem, settledWithin } from '../../base.ts'
 import { openClient } from '../../client.ts'
 import { withoutLogin } from '../../sessions.ts'
 import { Plugins } from '../plugins.ts'
 import { resolveProviders } from '../providers.ts'
 import { clientProperties, withPrefix } from '../worker-config.ts'
 import { traceOf } from './errors.ts'
+import { Guard, tooManyBuffers } from './guard.ts'
 import type { FromTask, TaskOrder, ToTask } from './messages.ts'
 import { Control, type TaskRun } from './run.ts'
 import { runSink } from './sink.ts'
@@ -14,14 +16,18 @@ import { runSource } from './source.ts'
 import { TaskLog, TaskMetrics } from './task-log.ts'
 
 const metricsMs = 2_000
+const beatMs = 250
+const farewellMs = 2_000
 const requestTimeoutMs = 75_000
 const order = workerData as TaskOrder
 const port = parentPort!
 const system = realSystem()
 const control = new Control(order.paused)
 const tell = (message: FromTask) => port.postMessage(message)
-const log = new TaskLog(order.level, tell)
+const log = new TaskLog(order.level, tell, system)
 const metrics = new TaskMetrics()
+const guard = new Guard(system, order.worker.values['task.call.timeout.ms'])
+const farewells = new Set<() => Promise<void>>()
 let { token } = order
 const asked = new Map<number, { resolve(text: string): void; reject(error: Error): void }>()
 
@@ -32,8 +38,7 @@ port.on('message', (message: ToTask) => {
       control.set(message.kind === 'pause')
       break
     case 'stop':
-      control.stop()
-      system.timers.after(order.worker.values['task.shutdown.graceful.timeout.ms'] * 0.6, () => control.giveUp())
+      stop(order.worker.values['task.shutdown.graceful.timeout.ms'])
       break
     case 'token':
       token = message.token
@@ -50,6 +55,14 @@ port.on('message', (message: ToTask) => {
   }
 })
 
+/** Within this time, also if the connector does not return: what is to be told to others is told. */
+function stop(graceMs: number): void {
+  control.stop()
+  system.timers.after(graceMs * 0.6, () => control.giveUp())
+  system.timers.after(graceMs * 0.8, () => guard.hurry(graceMs * 0.1))
+}
+
+let isOver = false
 let nextId = 1
 function ask(what: 'find' | 'store', text: string): Promise<string> {
   const id = nextId++
@@ -64,8 +77,30 @@ function tellMetrics(): void {
   system.timers.after(metricsMs, tellMetrics)
 }
 
+let isOverLimit = false
+function beat(): void {
+  Atomics.add(order.beats, 0, 1)
+  const wasOverLimit = isOverLimit
+  const most = order.worker.values['task.buffers.mb']
+  isOverLimit = getHeapStatistics().external_memory > most * 2 ** 20
+  // What was garbage is gone by the second time.
+  if (wasOverLimit && isOverLimit) void fail(new Error(tooManyBuffers(most)))
+  system.timers.after(beatMs, beat)
+}
+
+/** What nobody waits for, such as a rejection that is not handled: nobody knows in which state it has left the task. */
+process.on('uncaughtException', error => void fail(error))
+for (const stream of [process.stdout, process.stderr])
+  stream.write = (chunk: string | Uint8Array, ...rest: unknown[]) => {
+    log.wrote(typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'))
+    const written = rest.at(-1)
+    if (typeof written === 'function') written()
+    return true
+  }
+
 async function main(): Promise<void> {
   tellMetrics()
+  beat()
   const config = await resolveProviders(order.config, system, order.worker.properties)
   log.hiding = hidingOf(order.config, config, {})
   const { connector, task, worker, reached, kind } = order
@@ -84,21 +119,32 @@ async function main(): Promise<void> {
   const definition = await plugins.find(config['connector.class'] ?? '').load()
   log.hiding = hidingOf(order.config, config, definition.config)
   const context = { connector, task, system, log, signal: control.giveUpSignal, count: metrics.count, gauge: metrics.gauge }
-  const run: TaskRun = { order, config, client, system, log, metrics, control, context, tell, ask }
+  const run: TaskRun = { order, config, client, system, log, metrics, control, context, guard, farewells, tell, ask }
   if (definition.kind === 'sink') await runSink(run, definition)
   else await runSource(run, definition)
 }
 
-main().then(
-  () => end({ kind: 'ended' }),
-  error => {
-    // What is cut short because the task ends is no failure.
-    if (control.stopping) log.warn({ err: error }, 'a task has ended with an error')
-    end(control.stopping ? { kind: 'ended' } : { kind: 'failed', trace: traceOf(log.hiding.error(error)) })
-  },
-)
+main().then(() => end({ kind: 'ended' }), endWith)
+
+async function fail(error: unknown): Promise<void> {
+  if (isOver) return
+  await settledWithin(
+    system.timers,
+    farewellMs,
+    Array.from(farewells, say => say()),
+  )
+  endWith(error)
+}
+
+function endWith(error: unknown): void {
+  // What is cut short because the task ends is no failure.
+  if (control.stopping) log.warn({ err: error }, 'a task has ended with an error')
+  end(control.stopping ? { kind: 'ended' } : { kind: 'failed', trace: traceOf(log.hiding.error(error)) })
+}
 
 function end(message: FromTask): void {
+  if (isOver) return
+  isOver = true
   metrics.tell(tell)
   tell(message)
   port.close()
