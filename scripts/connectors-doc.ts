@@ -26,7 +26,7 @@ export async function connectorPages(): Promise<ReadonlyMap<string, string>> {
     rows.push(`| [${listed.name}](${name}) | ${listed.kind} | ${definition.summary} | ${classes} |`)
   }
   const head =
-    '# Connectors\n\nDerived from the definitions: `node scripts/connectors-doc.ts`. `connector.class` takes the name, or a Java class.\n'
+    '# Connectors\n\nDerived from the definitions: `node scripts/connectors-doc.ts`. `connector.class` takes the name, or a Java class. [Write your own](../write-a-connector.md).\n'
   pages.set('README.md', `${head}\n| name | kind | | Java classes whose configurations work |\n|---|---|---|---|\n${rows.join('\n')}\n`)
   return pages
 }
@@ -44,6 +44,7 @@ function typeOf({ type, allowed }: ConfigKey): string {
 }
 
 function defaultOf(declared: ConfigKey): string {
+  if (declared.required) return 'required'
   if (declared.default === null) return ''
   return declared.default === '' ? 'empty' : `\`${cell(declared.default)}\``
 }

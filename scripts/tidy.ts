@@ -38,7 +38,8 @@ const mayImport: Record<string, readonly string[]> = {
   sessions: ['base', 'formats', 'logger', 'jwt', 'client'],
   'topic-table': ['base', 'logger', 'client'],
   connector: ['base'],
-  connectors: ['base', 'protocol', 'connector', 'formats', 'client', 'serde', 'mirror'],
+  'connector-testing': ['base', 'connector'],
+  connectors: ['base', 'protocol', 'connector', 'connector-testing', 'formats', 'client', 'serde', 'mirror'],
   samples: ['client'],
   service: ['base', 'logger', 'client', 'http', 'sessions'],
   connect: [

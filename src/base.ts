@@ -28,6 +28,7 @@ export {
   intMs,
   list,
   long,
+  missingConfig,
   ms,
   nearestName,
   type Parsed,

@@ -30,7 +30,7 @@ export {
   type SourceDefinition,
 } from './connector/definition.ts'
 export { DataError, RetriableError } from './connector/errors.ts'
-export type { ConnectRecord, Header, SinkRecord, SourceRecord } from './connector/record.ts'
+export { type ConnectRecord, type Header, type SinkRecord, type SourceRecord, sourceRecord } from './connector/record.ts'
 export { decimal, type Field, fieldOf, logical, type Schema, type SchemaType } from './connector/schema.ts'
 export type {
   Offsets,

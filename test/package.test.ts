@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -50,6 +50,29 @@ test('the types of the package need no newer library than es2022', () => {
     const { status, stdout } = spawnSync(compiler, ['-p', project], { encoding: 'utf8' })
     assert.equal(status, 0, stdout)
   }
+})
+
+test('the connectors of the guide compile in a strict project, each has 30 lines, and its test passes', () => {
+  const guide = readFileSync(join(repository, 'docs/write-a-connector.md'), 'utf8')
+  const [shout, check, feed, testing] = Array.from(guide.matchAll(/```ts\n(.*?)```/gs), ([, code]) => code!)
+  const files = { 'shout.ts': shout!, 'feed.ts': feed!, 'shout.test.ts': testing! }
+  for (const [name, code] of Object.entries(files)) writeFileSync(join(project, name), code)
+  const checked = shout!.replace('  config: {', `  ${check!.trim()},\n  config: {`)
+  writeFileSync(join(project, 'checked.ts'), checked)
+  for (const code of [shout!, feed!]) assert.ok(code.trim().split('\n').length <= 30)
+  const compilerOptions = {
+    target: 'es2024',
+    module: 'nodenext',
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    types: ['node'],
+    allowImportingTsExtensions: true,
+  }
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: [...Object.keys(files), 'checked.ts'] }))
+  const { status, stdout } = spawnSync(compiler, ['-p', project], { encoding: 'utf8' })
+  assert.equal(status, 0, stdout)
+  execFileSync(process.execPath, ['--test', 'shout.test.ts'], { cwd: project, encoding: 'utf8' })
 })
 
 test('a program in TypeScript runs with the package', () => {

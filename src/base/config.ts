@@ -22,8 +22,10 @@ export interface Synonym {
 export interface ConfigKey<T = unknown> {
   readonly type: ConfigType
   readonly unit: 'bytes' | 'ms' | null
-  /** Canonical text; null when there is none and the value may be absent. */
+  /** Canonical text; null when there is none: the value must be given, or may be absent. */
   readonly default: string | null
+  /** Whether it must be given. */
+  readonly required: boolean
   /** What may be written, for people. */
   readonly allowed: string
   /** The only words that may be written, of lists between commas; null: it is not a matter of words. */
@@ -94,9 +96,13 @@ interface Spec {
   synonyms?: readonly (string | readonly [name: string, factor: number])[]
 }
 
-interface NumberSpec<D> extends Spec {
-  /** As text where a number cannot hold it exactly (Long.MAX_VALUE). */
-  default: D
+/** A key that must be given has no default. */
+type OrRequired<D> = { default: D; required?: false } | { default?: never; required: true }
+
+type NumberSpec<D> = Spec & Bounds & OrRequired<D>
+
+/** Defaults are texts where a number cannot hold them exactly (Long.MAX_VALUE). */
+interface Bounds {
   min?: number
   max?: number
   /** A value that is allowed although it is outside `min` and `max`; then both must be given. */
@@ -105,8 +111,9 @@ interface NumberSpec<D> extends Spec {
   check?: (value: number) => string | null
 }
 
-interface TextSpec<D> extends Spec {
-  default: D
+type TextSpec<D> = Spec & Words & OrRequired<D>
+
+interface Words {
   /** The only values, when given. */
   oneOf?: readonly string[]
   /** Returns why the value is refused, in a sentence that continues the error, or null. */
@@ -123,23 +130,25 @@ const int32Max = 2 ** 31 - 1
 /** Long.MAX_VALUE, which no number holds; it parses to 2⁶³, larger than anything it is compared with. */
 export const int64Max = '9223372036854775807'
 
-export const int = <const D extends number | string | null>(spec: NumberSpec<D>) => integer('INT', int32Max, spec)
-export const short = <const D extends number | string | null>(spec: NumberSpec<D>) => integer('SHORT', 2 ** 15 - 1, spec)
-export const long = <const D extends number | string | null>(spec: NumberSpec<D>) => integer('LONG', 2 ** 63, spec)
+export const int = <const D extends number | string | null = number>(spec: NumberSpec<D>) => integer('INT', int32Max, spec)
+export const short = <const D extends number | string | null = number>(spec: NumberSpec<D>) => integer('SHORT', 2 ** 15 - 1, spec)
+export const long = <const D extends number | string | null = number>(spec: NumberSpec<D>) => integer('LONG', 2 ** 63, spec)
 /** A size that Kafka holds in an int. */
-export const intBytes = <const D extends number | string | null>(spec: NumberSpec<D>) => int({ ...spec, unit: 'bytes' })
-export const bytes = <const D extends number | string | null>(spec: NumberSpec<D>) => long({ ...spec, unit: 'bytes' })
+export const intBytes = <const D extends number | string | null = number>(spec: NumberSpec<D>) => int({ ...spec, unit: 'bytes' })
+export const bytes = <const D extends number | string | null = number>(spec: NumberSpec<D>) => long({ ...spec, unit: 'bytes' })
 /** A duration that Kafka holds in an int. */
-export const intMs = <const D extends number | string | null>(spec: NumberSpec<D>) => int({ ...spec, unit: 'ms' })
-export const ms = <const D extends number | string | null>(spec: NumberSpec<D>) => long({ ...spec, unit: 'ms' })
+export const intMs = <const D extends number | string | null = number>(spec: NumberSpec<D>) => int({ ...spec, unit: 'ms' })
+export const ms = <const D extends number | string | null = number>(spec: NumberSpec<D>) => long({ ...spec, unit: 'ms' })
 
-function key<T>(
-  type: ConfigType,
-  spec: Spec,
-  rest: Pick<ConfigKey<T>, 'unit' | 'default' | 'allowed' | 'parse'> & { readonly words?: readonly string[] | undefined },
-): ConfigKey<T> {
+interface KeyRest<T> extends Pick<ConfigKey<T>, 'unit' | 'allowed' | 'parse'> {
+  readonly default: string | number | null | undefined
+  readonly words?: readonly string[] | undefined
+}
+
+function key<T>(type: ConfigType, spec: Spec & { required?: boolean }, rest: KeyRest<T>): ConfigKey<T> {
   return {
     type,
+    required: spec.required ?? false,
     doc: spec.doc,
     importance: spec.importance ?? 'medium',
     dynamic: spec.dynamic ?? 'read-only',
@@ -148,6 +157,7 @@ function key<T>(
       typeof entry === 'string' ? { name: entry, factor: 1 } : { name: entry[0], factor: entry[1] },
     ),
     ...rest,
+    default: rest.default === undefined || rest.default === null ? null : String(rest.default),
     words: rest.words ?? null,
   }
 }
@@ -170,7 +180,7 @@ function integer<D extends number | string | null>(
   }
   return key<Defaulted<D, number>>(type, spec, {
     unit: spec.unit ?? null,
-    default: spec.default === null ? null : String(spec.default),
+    default: spec.default,
     allowed: numberRange('a whole number', spec),
     parse: parse as (text: string) => Parsed<Defaulted<D, number>>,
   })
@@ -186,11 +196,16 @@ export function double(spec: NumberSpec<number | string>): ConfigKey<number> {
     checkBounds(value, canonical, spec)
     return { value, text: canonical }
   }
-  return key('DOUBLE', spec, { unit: null, default: parse(String(spec.default)).text, allowed: numberRange('a number', spec), parse })
+  return key('DOUBLE', spec, {
+    unit: null,
+    default: spec.required ? null : parse(String(spec.default)).text,
+    allowed: numberRange('a number', spec),
+    parse,
+  })
 }
 
 /** Kafka's validators and their words. */
-function checkBounds(value: number, shown: string, { min, max, or, check }: NumberSpec<unknown>): void {
+function checkBounds(value: number, shown: string, { min, max, or, check }: Bounds): void {
   if (or !== undefined && value !== or && (value < min! || value > max!)) {
     throw new BadValue(`Value must be between ${min} and ${max} or equal to ${or}`, shown)
   }
@@ -202,7 +217,7 @@ function checkBounds(value: number, shown: string, { min, max, or, check }: Numb
   if (refused !== null) throw new BadValue(refused, shown)
 }
 
-function numberRange(what: string, { min, max, or }: NumberSpec<unknown>): string {
+function numberRange(what: string, { min, max, or }: Bounds): string {
   const bounds =
     min !== undefined && max !== undefined
       ? ` from ${min} to ${max}`
@@ -214,18 +229,19 @@ function numberRange(what: string, { min, max, or }: NumberSpec<unknown>): strin
   return `${what}${bounds}${or === undefined ? '' : `, or ${or}`}`
 }
 
-export function boolean(spec: Spec & { default: boolean }): ConfigKey<boolean> {
+export function boolean(spec: Spec & OrRequired<boolean>): ConfigKey<boolean> {
   const parse = (text: string): Parsed<boolean> => {
     const canonical = text.trim().toLowerCase()
     if (canonical !== 'true' && canonical !== 'false') throw new BadValue('Expected value to be either true or false')
     return { value: canonical === 'true', text: canonical }
   }
-  return key('BOOLEAN', spec, { unit: null, default: String(spec.default), allowed: 'true or false', parse })
+  return key('BOOLEAN', spec, { unit: null, default: spec.required ? null : String(spec.default), allowed: 'true or false', parse })
 }
 
 const textKey = <T extends string | null>(type: ConfigType, spec: TextSpec<string | null>) => {
   const parse = (text: string): Parsed<string> => {
     const value = text.trim()
+    if (spec.required && value === '') throw new BadValue('String must be non-empty')
     if (spec.oneOf && !spec.oneOf.includes(value)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
     const refused = spec.check?.(value) ?? null
     if (refused !== null) throw new BadValue(refused)
@@ -238,16 +254,17 @@ const textKey = <T extends string | null>(type: ConfigType, spec: TextSpec<strin
   })
 }
 
-export const string = <const D extends string | null>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('STRING', spec)
+export const string = <const D extends string | null = string>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('STRING', spec)
 /** The name of a Java class, which cannot be loaded here. */
-export const className = <const D extends string | null>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('CLASS', spec)
+export const className = <const D extends string | null = string>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('CLASS', spec)
 /** Never shown, logged or described. */
-export const password = (spec: Omit<TextSpec<null>, 'default' | 'oneOf'>) => textKey<string | null>('PASSWORD', { ...spec, default: null })
+export const password = <const R extends boolean = false>(spec: Spec & Omit<Words, 'oneOf'> & { required?: R }) =>
+  textKey<R extends true ? string : string | null>('PASSWORD', { ...spec, default: null } as TextSpec<null>)
 
 /** One of a few words; the type of the value is their union. */
-export function choice<const C extends string, D extends C | null>(
+export function choice<const C extends string, D extends C | null = C>(
   choices: readonly C[],
-  spec: Spec & { default: D; ignoreCase?: boolean },
+  spec: Spec & OrRequired<D> & { ignoreCase?: boolean },
 ): ConfigKey<Defaulted<D, C>> {
   const parse = (text: string): Parsed<C> => {
     const asked = text.trim()
@@ -260,12 +277,12 @@ export function choice<const C extends string, D extends C | null>(
 }
 
 /** Words between commas. */
-export function list<const D extends string | null>(
+export function list<const D extends string | null = string>(
   spec: TextSpec<D> & { nonEmpty?: boolean },
 ): ConfigKey<Defaulted<D, readonly string[]>> {
   const parse = (text: string): Parsed<readonly string[]> => {
     const value = splitList(text)
-    if (spec.nonEmpty && value.length === 0)
+    if ((spec.nonEmpty || spec.required) && value.length === 0)
       throw new BadValue('Configuration must not be empty. Valid values include: any non-empty value')
     for (const word of value) {
       if (spec.oneOf && !spec.oneOf.includes(word)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
@@ -298,9 +315,15 @@ export function parseValue<T>(name: string, declared: ConfigKey<T>, text: string
   }
 }
 
-/** Value of the default, null where there is none. */
+/** Value of the default, null where there is none. Throws InvalidConfig, with Kafka's words, for a key that must be given. */
 export function defaultValue<T>(name: string, declared: ConfigKey<T>): T {
+  if (declared.required) throw missingConfig(name)
   return declared.default === null ? (null as T) : parseValue(name, declared, declared.default).value
+}
+
+export function missingConfig(name: string): InvalidConfig {
+  const sentence = `Missing required configuration "${name}" which has no default value.`
+  return new InvalidConfig(name, null, sentence, sentence)
 }
 
 /** Of a text that may not be given. Throws InvalidConfig. */

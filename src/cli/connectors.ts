@@ -35,6 +35,7 @@ function described({ name, kind, classes, summary, example, config }: ConnectorD
   const keys = Object.entries(config).map(([key, declared]) => ({
     name: key,
     type: declared.type,
+    required: declared.required,
     default: declared.default,
     allowed: declared.allowed,
     importance: declared.importance,
@@ -49,7 +50,13 @@ function textOf(definition: ConnectorDefinition): string {
   const exampleLines = Object.entries({ 'connector.class': name, ...example }).map(([key, value]) => `  ${key}=${value}\n`)
   const keyLines = keys.map(each => {
     const of = each.type === 'PASSWORD' ? 'secret' : each.allowed
-    const value = each.default === null ? '' : each.default === '' ? '; default: empty' : `; default: ${each.default}`
+    const value = each.required
+      ? '; required'
+      : each.default === null
+        ? ''
+        : each.default === ''
+          ? '; default: empty'
+          : `; default: ${each.default}`
     return `  ${each.name} (${of}${value})\n      ${each.doc}\n`
   })
   return `${name}, a ${kind}. ${summary}\n${classLines}\nExample:\n${exampleLines.join('')}\nKeys:\n${keyLines.join('')}`

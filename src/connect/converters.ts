@@ -4,10 +4,10 @@
  *
  * Two things are stricter than in Java: a value that its schema does not allow is refused, and not made 0 or null; and bytes that are no UTF-8 stay bytes.
  */
-import { type Declarations, InvalidConfig, type System } from '../base.ts'
+import { type Declarations, InvalidConfig, missingConfig, type System } from '../base.ts'
 import type { Converter, ConverterDefinition, DefaultRegistry, HeaderConverter } from './converters/converter.ts'
 import { converters } from './converters/list.ts'
-import { type Config, missing, type PluginClass, prefixed, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
+import { type Config, type PluginClass, prefixed, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
 
 export type { Converter, HeaderConverter } from './converters/converter.ts'
 
@@ -34,7 +34,7 @@ export function converterClasses(): (PluginClass & { readonly short: string; rea
 /** Throws InvalidConfig. Default of headers: `simple`. */
 function find(which: Which, config: Config): ConverterDefinition {
   const name = config.get(which)?.trim() ?? (which === 'header.converter' ? 'simple' : undefined)
-  if (name === undefined) throw missing(which)
+  if (name === undefined) throw missingConfig(which)
   const found = converters.find(
     each => each.name === name || each.classes.some(java => java === name || java.slice(java.lastIndexOf('.') + 1) === name),
   )

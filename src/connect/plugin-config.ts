@@ -1,5 +1,5 @@
 /** Configurations of converters, transforms and predicates: each declares its keys, which stand under a prefix in the configuration of its connector. */
-import { type Declarations, InvalidConfig, readValue, type ValueOf } from '../base.ts'
+import { type Declarations, InvalidConfig, missingConfig, readValue, type ValueOf } from '../base.ts'
 
 export type Config = ReadonlyMap<string, string>
 
@@ -32,11 +32,6 @@ export function refuseUnder(prefix: string): Refuse {
     sentence === undefined ? new InvalidConfig(prefix + key, value, reason) : new InvalidConfig(prefix + key, value, reason, sentence)
 }
 
-export function missing(key: string): InvalidConfig {
-  const sentence = `Missing required configuration "${key}" which has no default value.`
-  return new InvalidConfig(key, null, sentence, sentence)
-}
-
 /** All values, and what is wrong with them, by full key. */
 export function readKeys<D extends Declarations, R extends string>(
   { keys, required }: PluginKeys<D, R>,
@@ -48,7 +43,7 @@ export function readKeys<D extends Declarations, R extends string>(
   for (const [name, declared] of Object.entries(keys)) {
     const text = config.get(prefix + name)
     try {
-      if (text === undefined && required.includes(name as R)) throw missing(prefix + name)
+      if (text === undefined && required.includes(name as R)) throw missingConfig(prefix + name)
       values[name] = readValue(prefix + name, declared, text)
     } catch (error) {
       if (!(error instanceof InvalidConfig)) throw error

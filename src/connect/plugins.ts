@@ -3,10 +3,10 @@
  *
  * A configuration names a connector by its own name, by a Java class that it stands for, or by the last part of that, as Kafka Connect allows.
  */
-import { pathToFileURL } from 'node:url'
 import { isSecret, type System, secretsWithin } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
+import { connectorsAt } from './plugin-packages.ts'
 
 export interface Plugin {
   readonly name: string
@@ -33,11 +33,14 @@ export const ownVersion = '0.1.0'
 
 export class Plugins {
   readonly all: readonly Plugin[]
+  /** Paths of `plugin.path` without any connector, such as directories of jars. */
+  readonly empty: readonly string[]
   readonly #byName = new Map<string, Plugin>()
   readonly #passwords: ReadonlySet<string>
 
-  private constructor(all: readonly Plugin[]) {
+  private constructor(all: readonly Plugin[], empty: readonly string[]) {
     this.all = all
+    this.empty = empty
     this.#passwords = new Set(all.flatMap(({ passwords }) => passwords))
     for (const plugin of all) for (const name of [plugin.name, ...plugin.classes]) this.#byName.set(name, plugin)
     // What is written out counts more than what is derived.
@@ -48,8 +51,17 @@ export class Plugins {
   /** Throws Error for a package that cannot be loaded. */
   static async open(paths: readonly string[], files: System['files']): Promise<Plugins> {
     const found: Plugin[] = connectors.map(each => ({ ...each, version: ownVersion, passwords: [], load: () => each.load() }))
-    for (const path of paths) found.push(...(await pluginsIn(path, files)))
-    return new Plugins(found)
+    const empty: string[] = []
+    for (const path of paths) {
+      const others = await connectorsAt(path, files)
+      if (others.length === 0) empty.push(path)
+      for (const { file, definition } of others) {
+        const taken = found.find(each => [each.name, ...each.classes].some(name => [definition.name, ...definition.classes].includes(name)))
+        if (taken !== undefined) throw new Error(`plugin.path: ${file}: there is a connector ${taken.name} already`)
+        found.push({ ...pick(definition), load: async () => definition })
+      }
+    }
+    return new Plugins(found, empty)
   }
 
   /** Throws UnknownConnector. */
@@ -82,42 +94,7 @@ function aliasesOf(className: string): string[] {
   return [simple, simple.replace(/Connector$/, '')]
 }
 
-/** A worker.properties of Java names directories of jars, which may not be here. */
-async function pluginsIn(path: string, files: System['files']): Promise<Plugin[]> {
-  if (!files.exists(path)) return []
-  if (/\.[cm]?[jt]s$/.test(path)) return definitionsOf(path)
-  const manifest = files.readFile(`${path}/package.json`)
-  if (manifest !== null) return definitionsOf(`${path}/${mainOf(manifest)}`)
-  const found: Plugin[] = []
-  for (const { name, kind } of files.list(path))
-    if (kind === 'directory' && files.exists(`${path}/${name}/package.json`)) found.push(...(await pluginsIn(`${path}/${name}`, files)))
-  return found
-}
-
-function mainOf(manifest: Buffer): string {
-  const { exports, main } = JSON.parse(manifest.toString('utf8')) as { exports?: unknown; main?: string }
-  const dot = typeof exports === 'object' && exports !== null ? ((exports as Record<string, unknown>)['.'] ?? exports) : exports
-  const chosen =
-    typeof dot === 'object' && dot !== null
-      ? ((dot as Record<string, unknown>)['import'] ?? (dot as Record<string, unknown>)['default'])
-      : dot
-  return typeof chosen === 'string' ? chosen : (main ?? 'index.js')
-}
-
-async function definitionsOf(file: string): Promise<Plugin[]> {
-  const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
-  const definitions = new Set(Object.values(module).flat().filter(isDefinition))
-  if (definitions.size === 0) throw new Error(`plugin.path: ${file} exports no connector`)
-  return Array.from(definitions, definition => ({ ...pick(definition), load: async () => definition }))
-}
-
 function pick({ name, classes, kind, version, config }: ConnectorDefinition) {
-  const passwords = Object.keys(config ?? {}).filter(key => config[key]!.type === 'PASSWORD' && !isSecret(key))
+  const passwords = Object.keys(config).filter(key => config[key]!.type === 'PASSWORD' && !isSecret(key))
   return { name, classes, kind, version, passwords }
-}
-
-function isDefinition(value: unknown): value is ConnectorDefinition {
-  if (typeof value !== 'object' || value === null) return false
-  const { kind, open, name } = value as Partial<ConnectorDefinition>
-  return (kind === 'sink' || kind === 'source') && typeof open === 'function' && typeof name === 'string'
 }

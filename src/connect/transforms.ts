@@ -4,9 +4,20 @@
  * A configuration lists aliases in `transforms` and `predicates`, and says under `transforms.ALIAS.` and `predicates.ALIAS.` what each does. Types are Java's
  * class names, or short: `Cast$Value`.
  */
-import { boolean, type ConfigKey, className, type Declarations, InvalidConfig, readValue, type System, splitList, string } from '../base.ts'
+import {
+  boolean,
+  type ConfigKey,
+  className,
+  type Declarations,
+  InvalidConfig,
+  missingConfig,
+  readValue,
+  type System,
+  splitList,
+  string,
+} from '../base.ts'
 import type { ConnectRecord } from '../connector.ts'
-import { type Config, missing, type PluginClass, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
+import { type Config, type PluginClass, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
 import { predicates, transforms } from './transforms/list.ts'
 import {
   keyPart,
@@ -72,7 +83,7 @@ function classesOf(kind: Kind): Found[] {
 function find(kind: Kind, config: Config, alias: string): Found {
   const key = `${kind}.${alias}.type`
   const type = config.get(key)?.trim()
-  if (type === undefined || type === '') throw missing(key)
+  if (type === undefined || type === '') throw missingConfig(key)
   const classes = classesOf(kind)
   const found = classes.find(({ name }) => name === type || name.slice(name.lastIndexOf('.') + 1) === type)
   if (found !== undefined) return found

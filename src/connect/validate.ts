@@ -3,7 +3,7 @@
  *
  * All errors are told at once. Values of passwords are never told back.
  */
-import { type ConfigKey, hidesNothing, hidingOf, InvalidConfig, isSecret, readValue, type System, secretsWithin } from '../base.ts'
+import { type ConfigKey, hidesNothing, hidingOf, InvalidConfig, isSecret, missingConfig, readValue, type System, secretsWithin } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import { type Acting, CannotAct } from '../sessions.ts'
@@ -11,7 +11,6 @@ import { commonKeys, groupOf, groups, producesElsewhere, requiredKeys, sinkProbl
 import { converterClasses, converterKeys, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
 import { formOf } from './key-forms.ts'
-import { missing } from './plugin-config.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
 import { hidden } from './secrets.ts'
@@ -78,7 +77,7 @@ export async function validate(config: Config, { plugins, worker, acting, regist
   const described = describe(definition, resolved, worker)
   const values: Record<string, unknown> = {}
   for (const [key, { declared, required }] of described) {
-    if (required && resolved[key] === undefined) add(key, missing(key).message)
+    if (required && resolved[key] === undefined) add(key, missingConfig(key).message)
     else
       try {
         values[key] = readValue(key, declared, resolved[key])
@@ -138,7 +137,7 @@ function describe(
   const asMap = new Map(Object.entries(config))
   for (const [key, { declared, required }] of transformKeys(asMap)) found.set(key, { declared, group: aliasGroup(key), required })
   for (const [key, declared] of Object.entries(converterKeys(asMap))) found.set(key, { declared, group: null, required: false })
-  for (const [key, declared] of Object.entries(definition.config)) found.set(key, { declared, group: null, required: false })
+  for (const [key, declared] of Object.entries(definition.config)) found.set(key, { declared, group: null, required: declared.required })
   return found
 }
 

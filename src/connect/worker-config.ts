@@ -55,7 +55,7 @@ const workerKeys = {
     check: inAnyCase(['http', 'https']),
     doc: 'Scheme under which other workers reach this one: http or https.',
   }),
-  'plugin.path': list({ default: '', doc: 'Directories of npm packages with connectors.' }),
+  'plugin.path': list({ default: '', doc: 'Files and npm packages with connectors, and folders of them.' }),
   'offset.flush.interval.ms': ms({ default: 60_000, min: 1, doc: 'How often tasks commit their offsets.' }),
   'offset.flush.timeout.ms': ms({ default: 5_000, min: 1, doc: 'How long a task may take to flush when it ends.' }),
   'task.shutdown.graceful.timeout.ms': ms({ default: 5_000, min: 0, doc: 'How long tasks may take to end by themselves.' }),

@@ -1,5 +1,5 @@
 /** What the file of a connector exports. Names, types, docs, validation, `--help`, the console's form and the reference page derive from it. */
-import type { Declarations, ValuesOf } from '../base.ts'
+import type { ConfigKey, Declarations, ValuesOf } from '../base.ts'
 import type { SinkContext, SinkTask, SourceContext, SourceTask } from './task.ts'
 
 export interface ConnectorBasics<D extends Declarations> {
@@ -52,10 +52,33 @@ export interface SourceDefinition<D extends Declarations = Declarations> extends
 
 export type ConnectorDefinition = SinkDefinition | SourceDefinition
 
-export function defineSink<const D extends Declarations>(definition: Omit<SinkDefinition<D>, 'kind'>): SinkDefinition {
-  return { kind: 'sink', ...definition } as unknown as SinkDefinition
+/** As it is written: what need not be said has a default. */
+type Written<T extends ConnectorBasics<D>, D extends Declarations> = Omit<T, 'kind' | 'classes' | 'example'> &
+  Partial<Pick<T, 'classes' | 'example'>>
+
+/** Throws TypeError for what the compiler would have refused. */
+export function defineSink<const D extends Declarations>(definition: Written<SinkDefinition<D>, D>): SinkDefinition {
+  return defined('sink', definition) as unknown as SinkDefinition
 }
 
-export function defineSource<const D extends Declarations>(definition: Omit<SourceDefinition<D>, 'kind'>): SourceDefinition {
-  return { kind: 'source', ...definition } as unknown as SourceDefinition
+/** Throws TypeError for what the compiler would have refused. */
+export function defineSource<const D extends Declarations>(definition: Written<SourceDefinition<D>, D>): SourceDefinition {
+  return defined('source', definition) as unknown as SourceDefinition
+}
+
+function defined(kind: 'sink' | 'source', given: object): object {
+  const definition = { kind, classes: [], example: {}, ...given } as Record<string, unknown>
+  for (const name of ['name', 'version', 'summary'])
+    if (typeof definition[name] !== 'string' || definition[name] === '') throw new TypeError(`A ${kind} needs a ${name}, which is a text`)
+  const { name, config, open } = definition
+  if (typeof open !== 'function') throw new TypeError(`The ${kind} ${name} needs the function open`)
+  for (const [key, declared] of Object.entries(isObject(config) ? config : {}))
+    if (!isObject(declared) || typeof (declared as unknown as ConfigKey).parse !== 'function')
+      throw new TypeError(`The ${kind} ${name}: its key ${key} must be declared by string, int, boolean or another of these functions`)
+  if (!isObject(config)) throw new TypeError(`The ${kind} ${name} needs config, an object with its keys`)
+  return definition
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }

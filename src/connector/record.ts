@@ -40,3 +40,10 @@ export interface SourceRecord extends ConnectRecord {
   /** From where to go on after it. */
   readonly sourceOffset: Struct
 }
+
+type Chosen = 'topic' | 'sourcePartition' | 'sourceOffset'
+
+/** Null where nothing is given, and without headers. */
+export function sourceRecord(given: Pick<SourceRecord, Chosen> & Partial<SourceRecord>): SourceRecord {
+  return { partition: null, keySchema: null, key: null, valueSchema: null, value: null, timestampMs: null, headers: [], ...given }
+}

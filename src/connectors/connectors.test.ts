@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ConfigKey, ConnectorDefinition } from '../connector.ts'
+import { TestContext, valuesOf } from '../connector-testing.ts'
 import { connectors } from '../connectors.ts'
-import { TestContext, valuesOf } from './task.testing.ts'
 
 const definitions = await Promise.all(connectors.map(async listed => [listed, await listed.load()] as const))
 const problems = async ({ check, config }: ConnectorDefinition, given: Readonly<Record<string, string>>) =>

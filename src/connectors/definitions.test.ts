@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SinkDefinition } from '../connector.ts'
+import { openSink, valuesOf } from '../connector-testing.ts'
 import { clickhouse } from './clickhouse/clickhouse.ts'
 import { hbase } from './hbase/hbase.ts'
 import { http } from './http/http.ts'
@@ -9,7 +10,6 @@ import { maxcompute } from './maxcompute/maxcompute.ts'
 import { mongodb } from './mongodb/mongodb.ts'
 import { opentsdb } from './opentsdb/opentsdb.ts'
 import { redis } from './redis/redis.ts'
-import { openSink, valuesOf } from './task.testing.ts'
 
 const required: readonly (readonly [definition: SinkDefinition, keys: readonly string[]])[] = [
   [hbase, ['hbase.rest.url']],

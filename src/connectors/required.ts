@@ -1,10 +1,11 @@
-/** What Kafka Connect says of keys that must be given: none of our keys has a type without default, so a connector's `check` says it. */
+/** Keys that must be given because others have the values that they have; those that must be given always say so where they are declared. */
+import { missingConfig } from '../base.ts'
+
 export function missing(config: Readonly<Record<string, unknown>>, names: readonly string[]): Map<string, string> {
   const problems = new Map<string, string>()
   for (const name of names) {
     const value = config[name]
-    if (value === null || value === '' || (Array.isArray(value) && value.length === 0))
-      problems.set(name, `Missing required configuration "${name}" which has no default value.`)
+    if (value === null || value === '' || (Array.isArray(value) && value.length === 0)) problems.set(name, missingConfig(name).message)
   }
   return problems
 }

@@ -10,6 +10,7 @@ import {
   password,
   RetriableError,
   type SinkRecord,
+  sourceRecord,
   string,
   struct,
 } from '../../src/connector.ts'
@@ -21,7 +22,7 @@ export const sink = defineSink({
   summary: 'Writes lines to a file.',
   example: { file: '/tmp/lines' },
   config: {
-    file: string({ default: null, doc: 'Where the lines go.' }),
+    file: string({ required: true, doc: 'Where the lines go.' }),
     refuse: list({ default: '', doc: 'Values that are refused.' }),
     'fail.while': string({ default: null, doc: 'The task fails while this file exists.' }),
     'hold.while': string({
@@ -36,13 +37,11 @@ export const sink = defineSink({
     pin: password({ doc: 'Never shown either, although its name does not say so.' }),
     level: int({ default: 1, min: 1, max: 9, doc: 'From 1 to 9.' }),
   },
-  check: ({ file }) =>
-    new Map<string, string>(file === null ? [['file', 'Missing required configuration "file" which has no default value.']] : []),
   async open({ file, refuse, 'fail.while': failing, 'hold.while': hold, 'busy.while': busy, 'keeps.offsets': keeps, puts }, context) {
     let taken: SinkRecord[] = []
     return {
       async opened(partitions) {
-        const lines = keeps ? linesOf(file!) : []
+        const lines = keeps ? linesOf(file) : []
         const next = new Map(lines.map(([topic, partition, offset]) => [`${topic} ${partition}`, BigInt(offset + 1)] as const))
         context.seek(
           partitions.flatMap(each => {
@@ -68,7 +67,7 @@ export const sink = defineSink({
           JSON.stringify([topic, partition, Number(offset), value, context.task]),
         )
         taken = []
-        if (lines.length > 0) appendFileSync(file!, `${lines.join('\n')}\n`)
+        if (lines.length > 0) appendFileSync(file, `${lines.join('\n')}\n`)
         return undefined
       },
       async closed() {
@@ -112,18 +111,12 @@ export const source = defineSource({
         const from = next.get(part)!
         const to = Math.min(count, from + 5)
         next.set(part, to)
-        return Array.from({ length: to - from }, (_, at) => ({
-          topic,
-          partition: null,
-          keySchema: null,
-          key: part,
-          valueSchema: null,
-          value: `${part}${from + at}`,
-          timestampMs: null,
-          headers: [],
-          sourcePartition: struct([['part', part]]),
-          sourceOffset: struct([['next', from + at + 1]]),
-        }))
+        return Array.from({ length: to - from }, (_, at) =>
+          sourceRecord({
+            ...{ topic, key: part, value: `${part}${from + at}` },
+            ...{ sourcePartition: struct([['part', part]]), sourceOffset: struct([['next', from + at + 1]]) },
+          }),
+        )
       },
       async close() {},
     }
@@ -147,10 +140,12 @@ export const blocks = defineSource({
     return {
       async poll() {
         if (next >= 20) await new Promise<void>(resolve => void system.timers.after(50, resolve))
-        const records = Array.from({ length: next >= 20 ? 0 : 5 }, () => ({
-          ...{ topic, partition: 0, keySchema: null, key: null, valueSchema: null, value: String(next), timestampMs: null, headers: [] },
-          ...{ sourcePartition, sourceOffset: struct([['next', ++next]]) },
-        }))
+        const records = Array.from({ length: next >= 20 ? 0 : 5 }, () =>
+          sourceRecord({
+            ...{ topic, partition: 0, value: String(next) },
+            ...{ sourcePartition, sourceOffset: struct([['next', ++next]]) },
+          }),
+        )
         if (records.length > 0) {
           transaction?.commit(records[2])
           transaction?.abort()
@@ -179,19 +174,9 @@ export const placed = defineSource({
     return {
       async poll() {
         if (isDone) await new Promise<void>(resolve => void system.timers.after(50, resolve))
-        const records = Array.from({ length: isDone ? 0 : 6 }, (_, at) => ({
-          ...{
-            topic,
-            partition: 1 - (at % 2),
-            keySchema: null,
-            key: null,
-            valueSchema: null,
-            value: String(at),
-            timestampMs: null,
-            headers: [],
-          },
-          ...place,
-        }))
+        const records = Array.from({ length: isDone ? 0 : 6 }, (_, at) =>
+          sourceRecord({ topic, partition: 1 - (at % 2), value: String(at), ...place }),
+        )
         isDone = true
         return records
       },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sinkRecord } from '../task.testing.ts'
+import { sinkRecord } from '../../connector-testing.ts'
 import { Batches } from './batches.ts'
 
 test('what was written before a failure is not written again', async () => {

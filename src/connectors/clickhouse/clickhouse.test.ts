@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { Decimal, struct } from '../../connector.ts'
+import { openSink, sinkRecord } from '../../connector-testing.ts'
 import { startServer } from '../http-server.testing.ts'
-import { openSink, sinkRecord } from '../task.testing.ts'
 import { clickhouse } from './clickhouse.ts'
 
 const configOf = (url: string) => ({ hostname: '127.0.0.1', port: new URL(url).port, ssl: 'false', 'compression.enabled': 'false' })

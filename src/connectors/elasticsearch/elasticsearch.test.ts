@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ConnectValue, DataError, Decimal, decimal, logical, type Schema, type SinkTask, struct } from '../../connector.ts'
-import { type Given, sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
+import { type Given, sinkRecord, TestContext, valuesOf } from '../../connector-testing.ts'
 import { FakeSearch, type Fault } from './elasticsearch.testing.ts'
 import { elasticsearch } from './sink.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../../base.ts'
 import { RetriableError, type SourceTask, struct } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../../connector-testing.ts'
 import { fileSink } from './sink.ts'
 import { fileSource } from './source.ts'
 

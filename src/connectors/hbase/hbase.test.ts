@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Decimal, struct } from '../../connector.ts'
+import { openSink, sinkRecord } from '../../connector-testing.ts'
 import { type Answered, type Asked, startServer } from '../http-server.testing.ts'
-import { openSink, sinkRecord } from '../task.testing.ts'
 import { hbase } from './hbase.ts'
 
 interface SentRow {

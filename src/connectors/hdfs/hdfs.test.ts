@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RetriableError, type SinkRecord, type SinkTask, struct } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../../connector-testing.ts'
 import { FakeHdfs, type Fault } from './hdfs.testing.ts'
 import { hdfs } from './sink.ts'
 

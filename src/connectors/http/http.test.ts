@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { struct } from '../../connector.ts'
+import { openSink, sinkRecord } from '../../connector-testing.ts'
 import { startServer } from '../http-server.testing.ts'
-import { openSink, sinkRecord } from '../task.testing.ts'
 import { http } from './http.ts'
 
 const event = (offset: bigint, n: number | bigint) => sinkRecord({ offset, key: `k/${offset}`, value: struct([['n', n]]) })

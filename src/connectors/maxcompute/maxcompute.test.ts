@@ -5,8 +5,8 @@ import { inflateSync } from 'node:zlib'
 import { Reader } from 'protobufjs'
 import { crc32c, memoryFileSystem, realSystem } from '../../base.ts'
 import { Decimal, logical, struct } from '../../connector.ts'
+import { openSink, partition0, sinkRecord, TestContext as TaskContext } from '../../connector-testing.ts'
 import { type Answered, type Asked, startServer } from '../http-server.testing.ts'
-import { openSink, partition0, sinkRecord, TestContext as TaskContext } from '../task.testing.ts'
 import { maxcompute } from './maxcompute.ts'
 
 interface Column {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DataError, struct } from '../../connector.ts'
-import { sinkRecord } from '../task.testing.ts'
+import { sinkRecord } from '../../connector-testing.ts'
 import { Columns } from './columns.ts'
 import { RecordStream } from './record-stream.ts'
 import { parseType } from './types.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../../base.ts'
 import type { SourceRecord, SourceTask } from '../../connector.ts'
-import { openSource, TestContext, valuesOf } from '../task.testing.ts'
+import { openSource, TestContext, valuesOf } from '../../connector-testing.ts'
 import { FakeMqtt } from './mqtt.testing.ts'
 import { mqtt } from './mqtt.ts'
 

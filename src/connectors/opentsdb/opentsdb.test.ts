@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { struct } from '../../connector.ts'
+import { openSink, sinkRecord } from '../../connector-testing.ts'
 import { startServer } from '../http-server.testing.ts'
-import { openSink, sinkRecord } from '../task.testing.ts'
 import { opentsdb } from './opentsdb.ts'
 
 interface SentPoint {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RetriableError, type SourceTask, struct } from '../../connector.ts'
-import { openSource, TestContext } from '../task.testing.ts'
+import { openSource, TestContext } from '../../connector-testing.ts'
 import { lsnText } from './lsn.ts'
 import { offsetOf, start } from './position.ts'
 import { FakeServer } from './server.testing.ts'

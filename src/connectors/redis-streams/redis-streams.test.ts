@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext as Test, test } from 'node:test'
 import type { SourceRecord } from '../../connector.ts'
+import { openSource, TestContext, valuesOf } from '../../connector-testing.ts'
 import { bulk, startRedis } from '../redis/redis.testing.ts'
-import { openSource, TestContext, valuesOf } from '../task.testing.ts'
 import { compareIds } from './entries.ts'
 import { redisStreams } from './redis-streams.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { struct } from '../../connector.ts'
-import { openSink, partition0, sinkRecord } from '../task.testing.ts'
+import { openSink, partition0, sinkRecord } from '../../connector-testing.ts'
 import { startRedis } from './redis.testing.ts'
 import { redis } from './redis.ts'
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { parquetReadObjects } from 'hyparquet'
 import { RetriableError, type SinkRecord, type SinkTask, struct } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../../connector-testing.ts'
 import { FakeS3, type Fault } from './s3.testing.ts'
 import { s3 } from './sink.ts'
 

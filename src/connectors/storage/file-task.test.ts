@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ConnectValue, RetriableError, type Schema, type SinkRecord, struct, type TopicPartition } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../task.testing.ts'
+import { sinkRecord, TestContext, valuesOf } from '../../connector-testing.ts'
 import { FileTask } from './file-task.ts'
 import { storageKeys } from './keys.ts'
 import type { Finished, OpenFile, Piece, Storage } from './storage.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Decimal, logical, struct } from '../../connector.ts'
-import { sinkRecord } from '../task.testing.ts'
+import { sinkRecord } from '../../connector-testing.ts'
 import { parseTemplate, templateProblem } from './template.ts'
 
 const record = sinkRecord({

@@ -1,5 +1,9 @@
-/** Connectors without a worker, for tests: opened with the texts of a configuration, as a worker opens them, and what they tell. */
-import { memoryFileSystem, readValues, realSystem, type System, trustingClock, UnknownConfig } from '../base.ts'
+/**
+ * connector-testing: connectors without a worker, for tests: opened with the texts of a configuration, as a worker opens them, and what they tell.
+ *
+ * Is the public interface of `millrace/connect/testing`; the connectors of this package are tested with it, too.
+ */
+import { memoryFileSystem, readValues, realSystem, type System, trustingClock, UnknownConfig } from './base.ts'
 import type {
   ConnectValue,
   Declarations,
@@ -17,7 +21,7 @@ import type {
   Struct,
   TopicPartition,
   ValuesOf,
-} from '../connector.ts'
+} from './connector.ts'
 
 export interface Given {
   readonly topic?: string
@@ -67,8 +71,8 @@ export class TestContext implements SinkContext, SourceContext {
   reconfigured = 0
   nowMs: number | null = null
   readonly #controller = new AbortController()
-  readonly signal = this.#controller.signal
-  readonly log = {
+  readonly signal: AbortSignal = this.#controller.signal
+  readonly log: SinkContext['log'] = {
     debug() {},
     info() {},
     warn: (_: object, message: string) => void this.warnings.push(message),
@@ -121,7 +125,7 @@ export class TestContext implements SinkContext, SourceContext {
   }
 }
 
-/** Throws what the keys say of a value, and for names that are no keys. */
+/** As a worker reads them. Throws what the keys say of a value, and for names that are no keys. */
 export function valuesOf<D extends Declarations>(keys: D, given: Readonly<Record<string, string>>): ValuesOf<D> {
   for (const name of Object.keys(given)) if (keys[name] === undefined) throw new UnknownConfig('connector', name, Object.keys(keys))
   return readValues(keys, given)
