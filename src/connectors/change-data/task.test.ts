@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readValues } from '../../base.ts'
 import { type Struct, string, struct } from '../../connector.ts'
-import { TestContext } from '../task.testing.ts'
+import { TestContext } from '../../connector-testing.ts'
 import { changeDataKeys } from './keys.ts'
 import { ChangeTask } from './task.ts'
 

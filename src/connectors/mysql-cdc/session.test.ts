@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { struct } from '../../connector.ts'
-import { openSource, TestContext } from '../task.testing.ts'
+import { openSource, TestContext } from '../../connector-testing.ts'
 import { offsetOf } from './position.ts'
 import { mysqlCdc } from './source.ts'
 
