@@ -26,6 +26,7 @@ export {
   type ConnectorDefinition,
   defineSink,
   defineSource,
+  type Refusal,
   type SinkDefinition,
   type SourceDefinition,
 } from './connector/definition.ts'

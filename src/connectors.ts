@@ -16,7 +16,11 @@ export interface ListedConnector {
 export const connectors: readonly ListedConnector[] = [
   {
     name: 'elasticsearch',
-    classes: ['io.confluent.connect.elasticsearch.ElasticsearchSinkConnector', 'io.aiven.kafka.connect.opensearch.OpensearchSinkConnector'],
+    classes: [
+      'io.confluent.connect.elasticsearch.ElasticsearchSinkConnector',
+      'io.aiven.kafka.connect.opensearch.OpenSearchSinkConnector',
+      'io.aiven.kafka.connect.opensearch.OpensearchSinkConnector',
+    ],
     kind: 'sink',
     load: async () => (await import('./connectors/elasticsearch/sink.ts')).elasticsearch,
   },

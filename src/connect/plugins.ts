@@ -6,6 +6,7 @@
 import { isSecret, type System, secretsWithin } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
+import { similarConnector } from './foreign-classes.ts'
 import { connectorsAt } from './plugin-packages.ts'
 
 export interface Plugin {
@@ -21,8 +22,10 @@ export interface Plugin {
 /** No connector has this name. */
 class UnknownConnector extends Error {
   constructor(name: string, known: Iterable<string>) {
+    const similar = similarConnector(name)
+    const advice = similar === null ? '' : `. ${similar} does the like here, with keys of its own: millrace connectors ${similar}`
     super(
-      `Failed to find any class that implements Connector and which name matches ${name}, available connectors are: ${[...known].join(', ')}`,
+      `Failed to find any class that implements Connector and which name matches ${name}, available connectors are: ${[...known].join(', ')}${advice}`,
     )
     this.name = 'ConnectException'
   }

@@ -7,15 +7,16 @@ import { type ConfigKey, hidesNothing, hidingOf, InvalidConfig, isSecret, missin
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import { type Acting, CannotAct } from '../sessions.ts'
-import { commonKeys, groupOf, groups, producesElsewhere, requiredKeys, sinkProblems } from './connector-keys.ts'
-import { converterClasses, converterKeys, converterProblems } from './converters.ts'
+import { producesElsewhere, sinkProblems } from './connector-keys.ts'
+import { converterClasses, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
 import { formOf } from './key-forms.ts'
+import { type Described, describe, refusedKeys } from './known-keys.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
 import { hidden } from './secrets.ts'
 import { type Config, withoutNulls } from './stores/config-state.ts'
-import { transformClasses, transformKeys, transformProblems } from './transforms.ts'
+import { transformClasses, transformProblems } from './transforms.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
 /** Kafka Connect's ConfigKeyInfo. */
@@ -46,12 +47,6 @@ export interface ConfigInfos {
   readonly error_count: number
   readonly groups: readonly string[]
   readonly configs: readonly { readonly definition: KeyInfo | null; readonly value: ValueInfo }[]
-}
-
-interface Described {
-  readonly declared: ConfigKey
-  readonly group: string | null
-  readonly required: boolean
 }
 
 export interface ValidateOptions {
@@ -91,12 +86,13 @@ export async function validate(config: Config, { plugins, worker, acting, regist
   for (const [key, problems] of definition.kind === 'sink' ? sinkProblems(resolved) : sourceProblems(definition, values, resolved, worker))
     for (const problem of problems) add(key, problem)
   for (const [key, problem] of forbiddenOverrides(resolved, worker)) add(key, problem)
+  for (const [key, problem] of refusedKeys(definition, resolved, described)) add(key, problem)
   const refused = errors.has('principal') ? null : await principalRefused(resolved, acting)
   if (refused !== null) add('principal', refused)
   const asMap = new Map(Object.entries(resolved))
   for (const problems of [converterProblems(asMap, { system, registry: registry() }), await transformProblems(asMap, { system })])
     for (const [key, some] of problems) for (const problem of some) if (!errors.get(key)?.includes(problem)) add(key, problem)
-  await checkOwn(definition, values, resolved, errors, add, system)
+  await checkOwn(definition, values, errors, add, system)
   const recommended = errors.size === 0 ? await recommendedBy(definition, values) : new Map<string, readonly string[]>()
   return infosOf(name, described, config, resolved, errors, recommended)
 }
@@ -123,33 +119,6 @@ async function resolve(
     add(key ?? 'config.providers', (error as Error).message)
     return given
   }
-}
-
-/** All keys that this configuration may have, in their order. */
-function describe(
-  definition: ConnectorDefinition,
-  config: Readonly<Record<string, string>>,
-  worker: WorkerConfig | null = null,
-): Map<string, Described> {
-  const found = new Map<string, Described>()
-  for (const [key, declared] of Object.entries<ConfigKey>(commonKeys[definition.kind]))
-    found.set(key, { declared: withDefault(key, declared, worker), group: groupOf(key), required: requiredKeys.includes(key) })
-  const asMap = new Map(Object.entries(config))
-  for (const [key, { declared, required }] of transformKeys(asMap)) found.set(key, { declared, group: aliasGroup(key), required })
-  for (const [key, declared] of Object.entries(converterKeys(asMap))) found.set(key, { declared, group: null, required: false })
-  for (const [key, declared] of Object.entries(definition.config)) found.set(key, { declared, group: null, required: declared.required })
-  return found
-}
-
-/** A converter is the worker's if the connector has none. */
-function withDefault(key: string, declared: ConfigKey, worker: WorkerConfig | null): ConfigKey {
-  if (worker === null || !/^(?:key|value|header)\.converter$/.test(key)) return declared
-  return { ...declared, default: worker.values[key as 'key.converter' | 'value.converter' | 'header.converter'] }
-}
-
-function aliasGroup(key: string): string {
-  const [family, alias] = key.split('.', 2)
-  return `${family === 'predicates' ? groups.predicates : groups.transforms}: ${alias}`
 }
 
 function sourceProblems(
@@ -210,7 +179,6 @@ function* forbiddenOverrides(config: Readonly<Record<string, string>>, { values 
 async function checkOwn(
   definition: ConnectorDefinition,
   values: Readonly<Record<string, unknown>>,
-  given: Readonly<Record<string, string>>,
   errors: ReadonlyMap<string, string[]>,
   add: (key: string, error: string) => void,
   { timers }: System,
@@ -220,7 +188,7 @@ async function checkOwn(
     timers.after(checkMs, () => resolve(new Map([['connector.class', 'The connector did not check its configuration in time']])))
   })
   try {
-    const checking = Promise.resolve(definition.check(values as never, given))
+    const checking = Promise.resolve(definition.check(values as never))
     for (const [key, problem] of await Promise.race([checking, late])) add(key, problem)
   } catch (error) {
     add('connector.class', `The connector could not check its configuration: ${(error as Error).message}`)

@@ -2,6 +2,16 @@
 import type { ConfigKey, Declarations, ValuesOf } from '../base.ts'
 import type { SinkContext, SinkTask, SourceContext, SourceTask } from './task.ts'
 
+/** Keys of a Java connector, with the same configuration otherwise, that would change what is written, and are not there. */
+export interface Refusal {
+  /** Matches the key. */
+  readonly key: RegExp
+  /** What to do instead. */
+  readonly why: string
+  /** Values, in any case, with which nothing would change; default: only the empty one. */
+  readonly unless?: readonly string[]
+}
+
 export interface ConnectorBasics<D extends Declarations> {
   /** `elasticsearch`; also what `connector.class` may say. */
   readonly name: string
@@ -14,14 +24,10 @@ export interface ConnectorBasics<D extends Declarations> {
   readonly example: Readonly<Record<string, string>>
   /** Its own keys; those that every connector has are the worker's. */
   readonly config: D
-  /**
-   * What the keys alone cannot say: by key, why it is refused. May ask the target, for a few seconds. `given`: the configuration as it was written, with keys
-   * that are not declared.
-   */
-  readonly check?: (
-    config: ValuesOf<D>,
-    given?: Readonly<Record<string, string>>,
-  ) => Promise<ReadonlyMap<string, string>> | ReadonlyMap<string, string>
+  /** Keys that it does not have, and that are not to be ignored. */
+  readonly refuses?: readonly Refusal[]
+  /** What the keys alone cannot say: by key, why it is refused. May ask the target, for a few seconds. */
+  readonly check?: (config: ValuesOf<D>) => Promise<ReadonlyMap<string, string>> | ReadonlyMap<string, string>
   /** Values that fit, by key, for forms. */
   readonly recommend?: (config: ValuesOf<D>) => Promise<ReadonlyMap<string, readonly string[]>>
 }

@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { hidingOf, realSystem, settledWithin } from '../../base.ts'
 import { openClient } from '../../client.ts'
 import { withoutLogin } from '../../sessions.ts'
+import { ignoredKeys } from '../known-keys.ts'
 import { Plugins } from '../plugins.ts'
 import { resolveProviders } from '../providers.ts'
 import { clientProperties, withPrefix } from '../worker-config.ts'
@@ -118,6 +119,8 @@ async function main(): Promise<void> {
   const plugins = await Plugins.open(worker.values['plugin.path'], system.files)
   const definition = await plugins.find(config['connector.class'] ?? '').load()
   log.hiding = hidingOf(order.config, config, definition.config)
+  const ignored = ignoredKeys(definition, config)
+  if (ignored.length > 0) log.warn({ keys: ignored }, 'keys that the connector does not know are ignored')
   const context = { connector, task, system, log, signal: control.giveUpSignal, count: metrics.count, gauge: metrics.gauge }
   const run: TaskRun = { order, config, client, system, log, metrics, control, context, guard, farewells, tell, ask }
   if (definition.kind === 'sink') await runSink(run, definition)

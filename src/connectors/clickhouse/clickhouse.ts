@@ -25,6 +25,7 @@ import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
 import { jsonText, typedValue } from '../values/json.ts'
 import { parsed } from '../values/parsed.ts'
+import { refuses } from './refusals.ts'
 
 const pairsProblem = (text: string) =>
   firstProblem(text, entry => (/^[^=]+=[^=]*$/.test(entry) ? null : `"${entry}" is no pair such as name=value`))
@@ -64,6 +65,7 @@ export const clickhouse = defineSink({
   summary: 'Inserts records into ClickHouse tables.',
   example: { hostname: '127.0.0.1', port: '8123', ssl: 'false', database: 'default', username: 'default', topic2TableMap: 'events=events' },
   config: keys,
+  refuses,
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))

@@ -11,14 +11,20 @@ import { openClient } from './client.ts'
 import { type Operation, operationsOf } from './documents.ts'
 import { Indices } from './indices.ts'
 import { checkElasticsearch, elasticsearchKeys } from './keys.ts'
+import { refuses } from './refusals.ts'
 
 export const elasticsearch = defineSink({
   name: 'elasticsearch',
-  classes: ['io.confluent.connect.elasticsearch.ElasticsearchSinkConnector', 'io.aiven.kafka.connect.opensearch.OpensearchSinkConnector'],
+  classes: [
+    'io.confluent.connect.elasticsearch.ElasticsearchSinkConnector',
+    'io.aiven.kafka.connect.opensearch.OpenSearchSinkConnector',
+    'io.aiven.kafka.connect.opensearch.OpensearchSinkConnector',
+  ],
   version: '1.0.0',
   summary: 'Writes records as documents into Elasticsearch 7, 8 or OpenSearch, each once.',
   example: { 'connection.url': 'http://127.0.0.1:9200', 'key.ignore': 'true', 'schema.ignore': 'true' },
   config: elasticsearchKeys,
+  refuses,
   check: checkElasticsearch,
   async open(config, context) {
     requireNone(checkElasticsearch(config))

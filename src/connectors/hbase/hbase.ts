@@ -13,6 +13,7 @@ import { authorization, openHttpClient } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
 import { type Row, Rows } from './cells.ts'
 import { type Config, keys } from './keys.ts'
+import { refuses } from './refusals.ts'
 import { HBaseRest, requireSuccess } from './rest.ts'
 
 const check = (config: Config) => missing(config, ['hbase.rest.url', 'table.name.format', 'column.family'])
@@ -30,6 +31,7 @@ export const hbase = defineSink({
     'auto.create.column.families': 'true',
   },
   config: keys,
+  refuses,
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))

@@ -14,6 +14,7 @@ import { parseTemplate, type Template } from '../template/template.ts'
 import { jsonText, typedValue } from '../values/json.ts'
 import { type Config, keys, statusesOf, unescaped } from './keys.ts'
 import { Tokens } from './oauth.ts'
+import { refuses } from './refusals.ts'
 
 function check(config: Config): Map<string, string> {
   const type = config['http.authorization.type']
@@ -51,6 +52,7 @@ export const http = defineSink({
   summary: 'Sends records to an HTTP endpoint, such as a webhook.',
   example: { 'http.url': 'http://127.0.0.1:8000/events', 'http.authorization.type': 'none' },
   config: keys,
+  refuses,
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))

@@ -29,6 +29,7 @@ import { accepted } from '../storage/keys.ts'
 import { Catalogue, type Loaded, type TableName } from './catalog.ts'
 import { type ObjectStore, openStore } from './objects.ts'
 import type { PartitionField, PartitionSpec } from './partitions.ts'
+import { refuses } from './refusals.ts'
 import { Table } from './table.ts'
 import { Ids, type StructType, structFrom } from './types.ts'
 
@@ -40,7 +41,7 @@ const keys = {
     default: null,
     importance: 'high',
     doc: 'The table, as in db.events; ${topic} stands for the topic. Required.',
-    check: value => (/^[^.\s]+(\.[^.\s]+)+$/.test(value.replaceAll('${topic}', 'topic')) ? null : 'must be namespace.table'),
+    check: value => (/^[^.,\s]+(\.[^.,\s]+)+$/.test(value.replaceAll('${topic}', 'topic')) ? null : 'must be one namespace.table'),
   }),
   'iceberg.tables.auto-create-enabled': boolean({
     default: false,
@@ -142,6 +143,7 @@ export const iceberg = defineSink({
     'iceberg.control.commit.interval-ms': '60000',
   },
   config: keys,
+  refuses,
   completesLater: true,
   check,
   async open(config, context) {

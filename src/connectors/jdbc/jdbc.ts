@@ -21,6 +21,7 @@ import { type Database, DatabaseError } from './database.ts'
 import { type Config, keys } from './keys.ts'
 import { type Progress, StoredOffsets } from './offsets.ts'
 import { type Operation, Operations, operationProblems } from './operations.ts'
+import { refuses } from './refusals.ts'
 import { areAlike, quoted, type Run, Statements } from './statements.ts'
 import { Tables } from './tables.ts'
 
@@ -41,6 +42,7 @@ export const jdbc = defineSink({
     'auto.evolve': 'true',
   },
   config: keys,
+  refuses,
   withoutOffsets: { 'exactly.once': 'false' },
   check,
   async open(config, context): Promise<SinkTask> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FakeServer } from '../postgresql-cdc/server.testing.ts'
 import { openSource, TestContext } from '../../connector-testing.ts'
+import { FakeServer } from '../postgresql-cdc/server.testing.ts'
 import { jdbcSource } from './source.ts'
 
 const first = '2026-11-30 10:00:00.123456'

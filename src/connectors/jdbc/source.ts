@@ -23,6 +23,7 @@ import { floorDivide } from '../values/temporal.ts'
 import { addressOf } from './address.ts'
 import { openDatabase } from './connect.ts'
 import { type Database, DatabaseError, type RawRows } from './database.ts'
+import { sourceRefuses } from './refusals.ts'
 import { type ColumnReader, type Raw, readerOf } from './row-values.ts'
 import { type SourceConfig, sourceKeys } from './source-keys.ts'
 import { localTimes, quoted } from './statements.ts'
@@ -52,6 +53,7 @@ export const jdbcSource = defineSource({
     'topic.prefix': 'shop-',
   },
   config: sourceKeys,
+  refuses: sourceRefuses,
   check,
   exactlyOnce: config => config.mode !== 'bulk',
   async tasks(config, most) {

@@ -8,6 +8,7 @@ import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { Documents } from './documents.ts'
 import { type Config, idStrategies, keys, strategyOf } from './keys.ts'
+import { refuses } from './refusals.ts'
 
 function check(config: Config): Map<string, string> {
   const problems = missing(config, ['connection.uri', 'database', 'collection'])
@@ -37,6 +38,7 @@ export const mongodb = defineSink({
     'delete.on.null.values': 'true',
   },
   config: keys,
+  refuses,
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))

@@ -17,6 +17,7 @@ import { tlsOf } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
 import { Connection, type Message } from './connection.ts'
 import { type Config, keys, serverOf } from './keys.ts'
+import { refuses } from './refusals.ts'
 
 const check = (config: Config) => missing(config, ['mqtt.server.uri', 'mqtt.topics'])
 
@@ -27,6 +28,7 @@ export const mqtt = defineSource({
   summary: 'Reads the messages of MQTT subscriptions; they are acknowledged when Kafka has them.',
   example: { 'mqtt.server.uri': 'tcp://127.0.0.1:1883', 'mqtt.topics': 'plant/+/temperature', 'kafka.topic': 'temperatures' },
   config: keys,
+  refuses,
   check,
   acknowledges: true,
   async open(config, context): Promise<SourceTask> {

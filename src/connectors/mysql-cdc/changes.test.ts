@@ -6,7 +6,6 @@ import type { Frame } from './binlog.ts'
 import { Changes, Shapes } from './changes.ts'
 import { keys } from './keys.ts'
 import { type Place, positionOf } from './position.ts'
-import { mysqlCdc } from './source.ts'
 
 const place = (pos: number, transactions: number): Place => ({ file: 'bin.000001', pos, gtids: `0-1-${transactions}` })
 const columns = [
@@ -132,16 +131,4 @@ test('an offset of Debezium is taken over between transactions, and refused with
   assert.throws(() => positionOf({ ...offset, event: 2 } as Struct), /within a transaction/)
   assert.equal(positionOf({ ...offset, snapshot: true } as Struct), null)
   assert.throws(() => positionOf({ pos: 1 } as unknown as Struct), RangeError)
-})
-
-test('keys of Debezium’s topic of schemas are taken, and slips of the pen are refused', async () => {
-  const given = {
-    'schema.history.internal.kafka.topic': 'x',
-    'schema.history.internal.consumer.x': 'y',
-    'table.include.lists': 'x',
-    'gtid.source.includes': 'x',
-  }
-  const config = readValues(keys, { 'database.hostname': 'h', 'database.user': 'u', 'topic.prefix': 'p' })
-  const problems = await mysqlCdc.check!(config as never, given)
-  assert.deepEqual([...problems.keys()], ['table.include.lists', 'gtid.source.includes'])
 })

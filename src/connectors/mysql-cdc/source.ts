@@ -4,8 +4,8 @@
  * Exactly once with transactions: an offset says which transactions are done, by GTID or by position, and how many rows of the next one.
  */
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
+import { refuses } from '../change-data/refusals.ts'
 import { ChangeTask } from '../change-data/task.ts'
-import { unsupported } from '../change-data/unsupported.ts'
 import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
 import { offsetOf, type Position, positionOf } from './position.ts'
@@ -27,8 +27,9 @@ export const mysqlCdc = defineSource({
     'database.include.list': 'inventory',
   },
   config: keys,
-  check(config, given = {}) {
-    const problems = new Map([...missing(config, required), ...unsupported(given, keys)])
+  refuses,
+  check(config) {
+    const problems = missing(config, required)
     if (config['signal.data.collection'] !== '')
       problems.set('signal.data.collection', 'there are no signals and no incremental snapshots of MySQL')
     return problems

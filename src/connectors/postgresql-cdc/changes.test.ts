@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isStruct, type SourceRecord, type Struct } from '../../connector.ts'
 import { changesOf, configOf, FakeCatalog, recordsOf, sentFrom } from './recorded.testing.ts'
-import { postgresqlCdc } from './source.ts'
 
 const field = (value: SourceRecord['value'], name: string) => (isStruct(value) ? value[name]! : null)
 const structOf = (value: SourceRecord['value'], name: string) => field(value, name) as Struct | null
@@ -157,31 +156,4 @@ test('names that Avro does not allow are adjusted where that is asked for', asyn
   const given = { 'topic.prefix': 'my-shop.1', 'schema.name.adjustment.mode': 'avro', 'field.name.adjustment.mode': 'avro' }
   const [first] = await recordsOf(changesOf(configOf(given)))
   assert.deepEqual([first!.topic, first!.keySchema!.name], ['my-shop.1.public.orders', 'my_shop._1.public.orders.Key'])
-})
-
-test('keys of Debezium’s that mean nothing here are refused, and slips of the pen', async () => {
-  const given = {
-    ...{
-      name: 'n',
-      'connector.class': 'postgresql-cdc',
-      'transforms.a.type': 'x',
-      'topic.creation.default.partitions': '3',
-      'errors.tolerance': 'all',
-    },
-    ...{
-      'column.mask.hash.SHA-256.with.salt.x': 'a',
-      'table.include.lists': 'x',
-      'snapshot.select.statement.overrides': 'x',
-      'database.history.x': 'y',
-    },
-    ...{ 'schema.refresh.mode': 'columns_diff', 'slot.max.retries': '6' },
-  }
-  const problems = await postgresqlCdc.check!({ ...configOf({}), 'database.hostname': 'h', 'database.user': 'u' } as never, given)
-  assert.deepEqual(
-    [...problems!.keys()].sort(),
-    Object.keys(given)
-      .filter(key => /mask|lists|overrides|history/.test(key))
-      .sort(),
-  )
-  assert.match(problems!.get('table.include.lists')!, /did you mean table\.include\.list\?/)
 })

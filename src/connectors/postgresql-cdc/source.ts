@@ -4,8 +4,8 @@
  * Exactly once with transactions: an offset says exactly which record was the last one, and the server is told that changes are safe only after they are in Kafka.
  */
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
+import { refuses } from '../change-data/refusals.ts'
 import { ChangeTask } from '../change-data/task.ts'
-import { unsupported } from '../change-data/unsupported.ts'
 import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
 import { offsetOf, type Position, positionOf } from './position.ts'
@@ -28,7 +28,8 @@ export const postgresqlCdc = defineSource({
     'table.include.list': 'public\\..*',
   },
   config: keys,
-  check: (config, given = {}) => new Map([...missing(config, required), ...unsupported(given, keys)]),
+  refuses,
+  check: config => missing(config, required),
   exactlyOnce: config => config['snapshot.mode'] !== 'always',
   async open(config, context: SourceContext): Promise<SourceTask> {
     requireNone(missing(config, required))

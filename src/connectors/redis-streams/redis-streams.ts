@@ -16,6 +16,7 @@ import {
 } from '../../connector.ts'
 import { dealt } from '../dealt.ts'
 import { type Client, connect, isReply, sortedError } from '../redis/connection.ts'
+import { connectionRefuses } from '../redis/refusals.ts'
 import { missing, requireNone } from '../required.ts'
 import { compareIds, entriesOf, type Id, idOf, type Reply } from './entries.ts'
 import { type Config, keys } from './keys.ts'
@@ -29,6 +30,7 @@ export const redisStreams = defineSource({
   summary: 'Reads the entries of Redis streams, each once.',
   example: { 'redis.uri': 'redis://127.0.0.1:6379', 'redis.stream.name': 'orders', topic: 'orders' },
   config: keys,
+  refuses: connectionRefuses,
   check,
   exactlyOnce: () => true,
   async tasks(config, most) {

@@ -20,6 +20,7 @@ import { requireNone } from '../required.ts'
 import { type Command, Commands } from './commands.ts'
 import { type Client, connect, isPassing, isReply, sortedError } from './connection.ts'
 import { type Config, keys } from './keys.ts'
+import { refuses } from './refusals.ts'
 
 function check(config: Config): Map<string, string> {
   const problems = new Map<string, string>()
@@ -36,6 +37,7 @@ export const redis = defineSink({
   summary: 'Writes records to Redis: streams, hashes, strings, JSON, sets, lists and time series.',
   example: { 'redis.uri': 'redis://127.0.0.1:6379', 'redis.command': 'HSET', 'redis.key': '${topic}' },
   config: keys,
+  refuses,
   withoutOffsets: { 'redis.multiexec': 'false' },
   check,
   async open(config, context): Promise<SinkTask> {

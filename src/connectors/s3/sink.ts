@@ -12,6 +12,7 @@ import { accepted, storageKeys } from '../storage/keys.ts'
 import { storageCheck } from './check.ts'
 import { connectionKeys, openS3 } from './client.ts'
 import { ObjectStorage } from './objects.ts'
+import { refuses } from './refusals.ts'
 
 export const s3Keys = {
   ...connectionKeys,
@@ -71,6 +72,7 @@ export const s3 = defineSink({
     'rotate.schedule.interval.ms': '60000',
   },
   config: s3Keys,
+  refuses,
   completesLater: true,
   check: storageCheck,
   recommend: recommendStorage,
