@@ -3,7 +3,17 @@
  *
  * All errors are told at once. Values of passwords are never told back.
  */
-import { type ConfigKey, hidesNothing, hidingOf, InvalidConfig, isSecret, missingConfig, readValue, type System, secretsWithin } from '../base.ts'
+import {
+  type ConfigKey,
+  hidesNothing,
+  hidingOf,
+  InvalidConfig,
+  isSecret,
+  missingConfig,
+  readValue,
+  type System,
+  secretsWithin,
+} from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import { type Acting, CannotAct } from '../sessions.ts'
