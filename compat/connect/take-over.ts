@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Cases, runCases, unique, until } from '../support/kit.ts'
+import { statesAreKept } from './states.ts'
 import { distributed, fileSink, fileSource, type Status, Worker } from './worker.ts'
 
 const [bootstrap, classPath] = process.argv.slice(2) as [string, string]
@@ -12,6 +13,7 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
 
 const cluster = unique('take-over')
 const config = distributed(cluster, { 'bootstrap.servers': bootstrap })
+const statesConfig = distributed(`${cluster}-states`, { 'bootstrap.servers': bootstrap })
 const at = (name: string) => join(directory, name)
 const linesOf = (name: string) => (existsSync(at(name)) ? readFileSync(at(name), 'utf8').split('\n').slice(0, -1) : [])
 let lines = 0
@@ -87,4 +89,12 @@ const cases: Cases = {
   },
 }
 
-await runCases(cases, 120)
+const states = statesAreKept({
+  cluster: `${cluster}-states`,
+  file: at,
+  linesOf,
+  startJava: () => Worker.start(classPath, directory, 'java-states', statesConfig),
+  startOurs: () => Worker.startMillrace(directory, 'ours-states', statesConfig),
+})
+
+await runCases({ ...cases, ...states }, 120)
