@@ -134,9 +134,13 @@ export class Copy {
   #prepare({ partitions, failed, bytes }: PolledBatches): Prepared[] {
     const prepared: Prepared[] = []
     for (const { topic, partition, error } of failed) this.#failing(this.#byPlace.get(placeOf({ topic, partition }))!, error)
-    for (const { topic, partition, batches, next, stableOffset } of partitions) {
+    for (const { topic, topicId, partition, batches, next, stableOffset } of partitions) {
       const task = this.#byPlace.get(placeOf({ topic, partition }))!
       if (task.failure !== null) continue
+      if (topicId !== task.ids[0]) {
+        task.failure = 'the topic was made again in the source while it was copied'
+        continue
+      }
       if (next === task.position) {
         if (bytes < roundBytes / 2) this.#nothing(task, stableOffset)
         continue

@@ -10,6 +10,8 @@ const notCopied = /\.replication\.throttled\.replicas$|^confluent\./
 const timestampType = 'message.timestamp.type'
 const mostBytesKey = 'max.message.bytes'
 const policyKey = 'cleanup.policy'
+/** Of configs. */
+const refusals: ReadonlySet<string> = new Set(['INVALID_CONFIG', 'POLICY_VIOLATION'])
 
 export interface MirroredTopic {
   readonly name: string
@@ -158,9 +160,8 @@ class TopicMaker {
   async make(topic: SourceTopic, known: TopicInfo | null, current: ReadonlyMap<string, string> | null): Promise<number> {
     const before = current ?? this.#defaults.values
     const differing = this.#differing(topic, before)
-    if (known === null) await this.#create(topic, differing)
-    else await this.#align(topic.info, known, before, differing)
-    return Number(differing.get(mostBytesKey) ?? before.get(mostBytesKey))
+    const taken = await (known === null ? this.#create(topic, differing) : this.#align(topic.info, known, before, differing))
+    return Number(taken.get(mostBytesKey) ?? before.get(mostBytesKey))
   }
 
   /** What was set in the source, and what its brokers' settings mean for its topics where the target would lose or refuse records. */
@@ -198,7 +199,8 @@ class TopicMaker {
     return this.#replicas ?? partitions[0]?.replicas.length ?? 1
   }
 
-  async #create({ info, own }: SourceTopic, differing: ReadonlyMap<string, string>): Promise<void> {
+  /** Returns the configs that the target has taken. */
+  async #create({ info, own }: SourceTopic, differing: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
     const { name, partitions } = info
     const wanted = this.#replicasOf(info)
     const replicas = Math.min(wanted, this.#defaults.brokers)
@@ -216,6 +218,7 @@ class TopicMaker {
       }
     }
     this.#changes.created.push(name)
+    return configs
   }
 
   /** Leaves out of `configs` what the target does not accept. */
@@ -234,24 +237,46 @@ class TopicMaker {
       } catch (error) {
         if (!(error instanceof ClientError) || error.code !== 'INVALID_CONFIG') throw error
         configs.delete(key)
-        this.#left.add(`config ${key}=${value}, which the target refuses`, spec.name)
+        this.#refused(spec.name, key, value)
       }
     }
   }
 
+  #refused(topic: string, key: string, value: string): void {
+    this.#left.add(`config ${key}=${value}, which the target refuses`, topic)
+  }
+
+  /** Returns the configs that the target has taken. */
   async #align(
     { name, partitions }: TopicInfo,
     known: TopicInfo,
     before: ReadonlyMap<string, string>,
     differing: ReadonlyMap<string, string>,
-  ): Promise<void> {
+  ): Promise<ReadonlyMap<string, string>> {
     const { changed } = this.#changes
-    if (differing.size > 0) {
-      if (!this.#dryRun) await this.#target.alterConfigs({ type: 'TOPIC', name }, differing)
-      for (const [key, value] of differing) changed.push({ topic: name, change: `${key}=${value} (was ${before.get(key) ?? 'not set'})` })
-    }
-    if (partitions.length <= known.partitions.length) return
+    const taken = this.#dryRun ? differing : await this.#alter(name, differing)
+    for (const [key, value] of taken) changed.push({ topic: name, change: `${key}=${value} (was ${before.get(key) ?? 'not set'})` })
+    if (partitions.length <= known.partitions.length) return taken
     if (!this.#dryRun) await this.#target.setPartitions(name, partitions.length)
     changed.push({ topic: name, change: `${partitions.length} partitions (were ${known.partitions.length})` })
+    return taken
+  }
+
+  /** Together, or if that is refused one by one. */
+  async #alter(name: string, configs: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
+    if (configs.size === 0) return configs
+    try {
+      await this.#target.alterConfigs({ type: 'TOPIC', name }, configs)
+      return configs
+    } catch (error) {
+      if (!(error instanceof ClientError) || !refusals.has(error.code)) throw error
+      if (configs.size === 1) {
+        for (const [key, value] of configs) this.#refused(name, key, value)
+        return new Map()
+      }
+    }
+    const taken = new Map<string, string>()
+    for (const one of configs) for (const [key, value] of await this.#alter(name, new Map([one]))) taken.set(key, value)
+    return taken
   }
 }

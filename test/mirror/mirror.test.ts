@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import net from 'node:net'
 import { after, before, test } from 'node:test'
 import { realSystem } from '../../src/base.ts'
-import { type Client, openClient, type ReceivedRecord } from '../../src/client.ts'
+import { type Client, ClientError, openClient, type ReceivedRecord } from '../../src/client.ts'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { type MirrorOptions, type MirrorReport, mirror, stateTopic } from '../../src/mirror.ts'
 import { apis, buildBatch } from '../../src/protocol.ts'
@@ -287,6 +287,56 @@ test('what one topic cannot take does not keep others from being copied', async 
   await source.alterConfigs({ type: 'TOPIC', name: 'large' }, new Map([['max.message.bytes', '1000000']]))
   assert.deepEqual((await copy(['large'])).failed, [])
   await assertSame('large')
+})
+
+test('a config that the target refuses does not keep the others of its topic back', async () => {
+  const configs = new Map([
+    ['retention.ms', '123456789000'],
+    ['segment.bytes', '7777777'],
+    ['max.message.bytes', '2000000'],
+  ])
+  await source.createTopic({ name: 'choosy', partitions: 1, configs })
+  await fill('choosy', 1, 10)
+  await target.createTopic({ name: 'choosy', partitions: 1, configs: new Map() })
+  const choosy: Client = {
+    ...target,
+    async alterConfigs(resource, changes, ...more) {
+      if (changes.has('segment.bytes')) throw new ClientError('INVALID_CONFIG', 'no')
+      await target.alterConfigs(resource, changes, ...more)
+    },
+  }
+  const { changed, left, failed } = await copy(['choosy'], { target: choosy })
+  assert.deepEqual(failed, [])
+  assert.deepEqual(changed.map(({ change }) => change.split(' ')[0]).sort(), ['max.message.bytes=2000000', 'retention.ms=123456789000'])
+  assert.ok(left.some(({ what, names }) => what === 'config segment.bytes=7777777, which the target refuses' && names[0] === 'choosy'))
+  await assertSame('choosy')
+})
+
+test('a topic that is made again in the source while it is copied is not mixed with the one before', async () => {
+  const remake = async (tag: string) => {
+    await source.createTopic({ name: 'remade', partitions: 1, configs: new Map() })
+    await fill('remade', 1, 60, tag)
+  }
+  await remake('old')
+  let remaking: Promise<void> | null = null
+  const slow: Client = {
+    ...source,
+    openBatchReader() {
+      const reader = source.openBatchReader()
+      return {
+        async poll(options) {
+          remaking ??= source.deleteTopics(['remade']).then(() => remake('new'))
+          await remaking
+          return reader.poll(options)
+        },
+        close: () => reader.close(),
+      }
+    },
+  }
+  const { failed } = await copy(['remade'], { source: slow })
+  assert.deepEqual(failed, [{ name: 'remade-0', reason: 'the topic was made again in the source while it was copied' }])
+  await copy(['remade'])
+  await assertSame('remade')
 })
 
 test('a second copy ends the first one, and none copies a cluster into itself', async () => {
