@@ -53,6 +53,7 @@ export type {
   Placed,
   Polled,
   PolledBatches,
+  PolledUnopened,
   ProduceOptions,
   Reader,
   ReadOptions,
@@ -60,6 +61,7 @@ export type {
   ReceivedRecord,
   RecordHeader,
   RecordToSend,
+  RecordWriter,
   ReplicaSize,
   Sent,
   StoredBatch,
@@ -67,4 +69,5 @@ export type {
   Subscription,
   TopicInfo,
   TopicState,
+  Written,
 } from './client/types.ts'

@@ -77,3 +77,34 @@ test('a hundred thousand records do not hold up the event loop', async () => {
   assert.equal(outcome.filter(each => each instanceof Error).length, 0)
   assert.ok(longestMs < 60, `${longestMs} ms of processor time`)
 })
+
+test('a writer keeps the order of its records, and says where they are, though the topic takes only small batches', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  await client.createTopic({ name: 'small', partitions: 2, configs: new Map([['max.message.bytes', '20000']]) })
+  const writer = client.openRecordWriter({ patienceMs: 5_000 })
+  const records = Array.from({ length: 101 }, (_, number) => ({ ...kilobyte(number), partition: number % 2 }))
+  const written = [...(await writer.send('small', records)), ...(await writer.send('small', [{ key: Buffer.from(known.key), value }]))]
+  assert.ok(written.length > 6, 'in several batches')
+  const places = new Map<number, number[]>([
+    [0, []],
+    [1, []],
+  ])
+  for (const { partition, at, offset } of written) {
+    assert.equal(offset, BigInt(places.get(partition)!.length))
+    places.get(partition)!.push(...at)
+  }
+  const keyed = (known.hash & 0x7fff_ffff) % 2
+  for (const [partition, at] of places) {
+    const own = Array.from({ length: 101 }, (_, number) => number).filter(number => number % 2 === partition)
+    assert.deepEqual(at, partition === keyed ? [...own, 0] : own)
+    const read: string[] = []
+    const until = new Map([[partition, BigInt(at.length)]])
+    for await (const some of client.read({ topic: 'small', from: new Map([[partition, 0n]]), until }))
+      for (const each of some) read.push(each.value!.toString('latin1', 0, 1))
+    const expected = own.map(number => String(number % 10))
+    assert.deepEqual(read, partition === keyed ? [...expected, 'x'] : expected)
+  }
+  await assert.rejects(writer.send('small', [{ key: null, value: Buffer.alloc(30_000) }]), { code: 'MESSAGE_TOO_LARGE' })
+  await writer.close()
+})

@@ -85,7 +85,7 @@ async function writeTopic(client: Client, encoder: EventEncoder): Promise<Map<nu
       for (let partition = 0; partition < partitions; partition++) {
         const some = Array.from({ length: Math.min(chunk, records - from) }, (_, index) => encoder.record(partition, from + index))
         const placed = await writer.send(topic, some)
-        ends.set(partition, placed.at(-1)!.offset + 1n)
+        for (const { at, offset } of placed) ends.set(partition, offset + BigInt(at.length))
       }
       await writer.commit()
       if (turn % chunksBetweenAborted !== 0) continue

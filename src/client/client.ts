@@ -36,6 +36,8 @@ import type {
   ReadOptions,
   ReceivedRecord,
   RecordToSend,
+  RecordWriter,
+  RecordWriterOptions,
   ReplicaSize,
   Sent,
   SubscribeOptions,
@@ -122,6 +124,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   sendEach(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Sent[]>
   /** Fences all writers that were opened before for the same id. */
   openFencedWriter(options: FencedWriterOptions): Promise<FencedWriter>
+  /** To be closed by the caller. */
+  openRecordWriter(options: RecordWriterOptions): RecordWriter
   /** To be closed by the caller. Fences all that were opened before for the same id, and aborts what they have begun. */
   openTransactionalWriter(options: TransactionalWriterOptions): Promise<TransactionalWriter>
 

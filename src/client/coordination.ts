@@ -4,7 +4,7 @@
  */
 import type { ClientError } from '../channel.ts'
 import type { AclOperation } from './administration.ts'
-import type { CommittedOffset, Compression, MemberIdentity, PartitionOffset, RecordToSend } from './types.ts'
+import type { CommittedOffset, MemberIdentity, PartitionOffset, RecordToSend, RecordWriter, RecordWriterOptions, Written } from './types.ts'
 
 export interface JoinOptions {
   readonly group: string
@@ -59,9 +59,9 @@ export interface FencedWriterOptions {
  * Writes in transactions. One call at a time. After any error this writer must not be used again: what was begun is aborted when the
  * next one is opened for the id.
  */
-export interface TransactionalWriter {
-  /** Begins a transaction if none is open. Resolves when all in-sync replicas have the records, in the order of the records. */
-  send(topic: string, records: readonly RecordToSend[]): Promise<PartitionOffset[]>
+export interface TransactionalWriter extends RecordWriter {
+  /** Begins a transaction if none is open, and goes on with it without what is `refused`. */
+  send(topic: string, records: readonly RecordToSend[], refused?: Map<number, ClientError>): Promise<readonly Written[]>
   /** The same, but what is refused for the record itself (`concernsRecord`) is its outcome, and no error: the transaction goes on without it. */
   sendEach(topic: string, records: readonly RecordToSend[]): Promise<(PartitionOffset | ClientError)[]>
   /** Offsets of a group become committed with the transaction; refused once the group has gone on without this member. Begins a transaction if none is open. */
@@ -69,16 +69,12 @@ export interface TransactionalWriter {
   /** Resolves when nobody can take it back. Does nothing if no transaction is open. */
   commit(): Promise<void>
   abort(): Promise<void>
-  close(): Promise<void>
 }
 
-export interface TransactionalWriterOptions {
+export interface TransactionalWriterOptions extends RecordWriterOptions {
   readonly transactionalId: string
   /** After so long without an end, the broker aborts a transaction. */
   readonly transactionTimeoutMs: number
-  readonly compression?: Compression
-  /** How long to go on trying while brokers are away. */
-  readonly patienceMs: number
   /** Over the connections that the client has already, for many writers beside each other. Default: connections of its own. */
   readonly isShared?: boolean
 }

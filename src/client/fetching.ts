@@ -17,7 +17,7 @@ export const moved: ReadonlySet<string> = new Set<ErrorName>([
 
 export type FetchedPartition = MessageOf<typeof apis.fetch.response>['responses'][number]['partitions'][number]
 
-interface Fetched {
+export interface Fetched {
   topic: string
   partition: number
   from: bigint

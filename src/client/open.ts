@@ -21,6 +21,7 @@ import { commitOffsets, join } from './membership.ts'
 import { PollingReader } from './poll.ts'
 import { RecordSender } from './produce.ts'
 import { readBatches, readRecords } from './read.ts'
+import { SequencedWriter } from './record-writer.ts'
 import { type Ask, Requests } from './requests.ts'
 import { rights } from './rights.ts'
 import { topicSizes } from './sizes.ts'
@@ -28,7 +29,7 @@ import { subscribe } from './subscribe.ts'
 import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
 import { openTransactionalWriter } from './transactional-writer.ts'
-import type { BatchWriterOptions, Cluster, CommittedOffset, PartitionOffset } from './types.ts'
+import type { BatchWriterOptions, Cluster, CommittedOffset, PartitionOffset, RecordWriterOptions } from './types.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
 const retries = 3
@@ -208,21 +209,24 @@ function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnCon
     const own = admin()
     return open(own, () => forget(own))
   }
+  const withClosed = <T>(open: (own: Admin, close: () => Promise<void>) => T): T =>
+    withOwn((own, forgetOwn) =>
+      open(own, () => {
+        forgetOwn()
+        return own.close()
+      }),
+    )
   return {
     openReader: () => withOwn((own, forgetOwn) => new PollingReader(own, { system, turns, bootstrap }, forgetOwn)),
     openBatchReader: () => withOwn((own, forgetOwn) => new StoredBatchReader(own, { system, turns, bootstrap }, forgetOwn)),
     openBatchSender: (acks: 'all' | 1) => withOwn((own, forgetOwn) => new SingleBatchSender(own, system, bootstrap, acks, forgetOwn)),
     openBatchWriter: (writing: BatchWriterOptions) =>
       withOwn((own, forgetOwn) => openBatchWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
+    openRecordWriter: (writing: RecordWriterOptions) =>
+      withClosed((own, close) => new SequencedWriter(own, ask, system, { ...writing, bootstrap, close })),
     openTransactionalWriter: (writing: TransactionalWriterOptions) => {
       if (writing.isShared === true) return openTransactionalWriter(shared(), ask, system, { ...writing, bootstrap, async close() {} })
-      return withOwn((own, forgetOwn) => {
-        const close = () => {
-          forgetOwn()
-          return own.close()
-        }
-        return openTransactionalWriter(own, ask, system, { ...writing, bootstrap, close })
-      })
+      return withClosed((own, close) => openTransactionalWriter(own, ask, system, { ...writing, bootstrap, close }))
     },
   }
 }

@@ -6,11 +6,12 @@
 import type { Admin } from '@platformatic/kafka'
 import { runInSlices, type System, type Turns } from '../base.ts'
 import { errorName } from '../protocol.ts'
-import { fetchPositions, moved } from './fetching.ts'
-import { take } from './read.ts'
+import { type Fetched, fetchPositions, moved } from './fetching.ts'
+import { take, takeBatches } from './read.ts'
 import { Requests } from './requests.ts'
 import { leaders, refusePartition } from './topics.ts'
-import type { PartitionOffset, Polled, PollOptions, Reader } from './types.ts'
+import type { PartitionOffset, Polled, PolledUnopened, PollOptions, Reader } from './types.ts'
+import { type Part, UnopenedBatches } from './unopened.ts'
 
 const maxBytesPerPartition = 1_048_576
 interface KnownTopic {
@@ -35,7 +36,34 @@ export class PollingReader implements Reader {
   }
 
   poll(options: PollOptions): Promise<Polled> {
-    return this.#requests.retrying(this.#bootstrap, () => this.#poll(options))
+    return this.#requests.retrying(this.#bootstrap, async () => {
+      const polled: Polled = { records: [], next: [], outOfRange: [] }
+      await this.#round(options, polled, async ({ topic, partition, from, fetched }) => {
+        const positions = new Map([[partition, from]])
+        const reading = { topic, from: positions, until: null, committedOnly: options.committedOnly === true }
+        const { records, damage } = await runInSlices(this.#turns, take(fetched, reading, positions))
+        // Records before the damage are given first; the next poll begins at it.
+        if (damage !== null && records.length === 0) throw damage
+        for (const record of records) polled.records.push(record)
+        return positions.get(partition)!
+      })
+      return polled
+    })
+  }
+
+  pollUnopened(options: PollOptions): Promise<PolledUnopened> {
+    return this.#requests.retrying(this.#bootstrap, async () => {
+      const parts: Part[] = []
+      const polled = { records: new UnopenedBatches(parts), next: [], outOfRange: [] }
+      await this.#round(options, polled, async ({ topic, partition, from, fetched }) => {
+        const taking = takeBatches(topic, fetched, options.committedOnly === true, from)
+        const { batches, next, damage } = await runInSlices(this.#turns, taking)
+        if (damage !== null && batches.length === 0) throw damage
+        parts.push({ topic, partition, from, batches })
+        return next
+      })
+      return polled
+    })
   }
 
   async close(): Promise<void> {
@@ -43,7 +71,12 @@ export class PollingReader implements Reader {
     await this.#admin.close()
   }
 
-  async #poll(options: PollOptions): Promise<Polled> {
+  /** Fetches once from every leader. `use` resolves to where to go on. */
+  async #round(
+    options: PollOptions,
+    { next, outOfRange }: Omit<Polled, 'records'>,
+    use: (fetched: Fetched) => Promise<bigint>,
+  ): Promise<void> {
     const byLeader = new Map<number, PartitionOffset[]>()
     for (const position of options.positions) {
       const leader = await this.#leaderOf(position)
@@ -51,27 +84,20 @@ export class PollingReader implements Reader {
       if (some === undefined) byLeader.set(leader, [position])
       else some.push(position)
     }
-    const polled: Polled = { records: [], next: [], outOfRange: [] }
     const idOf = (topic: string) => this.#topics.get(topic)!.id
     const rounds = Array.from(byLeader, ([node, positions]) =>
       fetchPositions(this.#requests, node, positions, idOf, { ...options, maxBytesPerPartition }),
     )
-    for (const { topic, partition, from, fetched } of (await Promise.all(rounds)).flat()) {
+    for (const each of (await Promise.all(rounds)).flat()) {
+      const { topic, partition, fetched } = each
       const error = errorName(fetched.errorCode)
-      if (error === 'OFFSET_OUT_OF_RANGE') polled.outOfRange.push({ topic, partition })
+      if (error === 'OFFSET_OUT_OF_RANGE') outOfRange.push({ topic, partition })
       else if (moved.has(error)) this.#topics.delete(topic)
       else {
         refusePartition(topic, partition, fetched.errorCode)
-        const positions = new Map([[partition, from]])
-        const reading = { topic, from: positions, until: null, committedOnly: options.committedOnly === true }
-        const { records, damage } = await runInSlices(this.#turns, take(fetched, reading, positions))
-        // Records before the damage are given first; the next poll begins at it.
-        if (damage !== null && records.length === 0) throw damage
-        for (const record of records) polled.records.push(record)
-        polled.next.push({ topic, partition, offset: positions.get(partition)! })
+        next.push({ topic, partition, offset: await use(each) })
       }
     }
-    return polled
   }
 
   async #leaderOf({ topic, partition }: PartitionOffset): Promise<number> {

@@ -28,6 +28,14 @@ export async function identifyProducer(
   return { transactionalId, producerId, producerEpoch }
 }
 
+/** Without transactions: its sequence numbers keep what it sends from being stored twice. */
+export async function newProducer(requests: Requests): Promise<Omit<ProducerIdentity, 'transactionalId'>> {
+  const request = { transactionalId: null, transactionTimeoutMs: 2 ** 31 - 1 }
+  const { errorCode, producerId, producerEpoch } = await requests.ask(apis.initProducerId, request, 'any', newest.init)
+  refuse(errorCode)
+  return { producerId, producerEpoch }
+}
+
 export async function enterPartitions(
   requests: Requests,
   { transactionalId, producerId, producerEpoch }: ProducerIdentity,

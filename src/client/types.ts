@@ -112,7 +112,7 @@ export interface ReceivedRecord extends PartitionOffset {
   key: Buffer | null
   /** null: a tombstone. */
   value: Buffer | null
-  headers: RecordHeader[]
+  headers: readonly RecordHeader[]
 }
 
 export interface RecordToSend {
@@ -137,6 +137,34 @@ export interface ProduceOptions {
 export interface Placed {
   partition: number
   offset: bigint
+}
+
+/** Records of one list that were sent together. */
+export interface Written {
+  readonly partition: number
+  /** Their places in the list. */
+  readonly at: readonly number[]
+  /** Of the first of them; the others follow it. -1: an earlier attempt, whose answer was lost, has stored them. */
+  readonly offset: bigint
+}
+
+/**
+ * Has a connection of its own, and a producer id, so that records are stored once and in order. One call at a time. After an error it must not be used again: what
+ * was sent may be stored or not.
+ */
+export interface RecordWriter {
+  /**
+   * Resolves when all in-sync replicas have the records. `refused` takes, by its place in the list, what is refused for the record itself (`concernsRecord`), and the
+   * others are sent; without it, that is thrown.
+   */
+  send(topic: string, records: readonly RecordToSend[], refused?: Map<number, ClientError>): Promise<readonly Written[]>
+  close(): Promise<void>
+}
+
+export interface RecordWriterOptions {
+  readonly compression?: Compression
+  /** How long to go on trying while brokers are away. */
+  readonly patienceMs: number
 }
 
 /** What became of one record. */
@@ -193,9 +221,22 @@ export interface Polled {
   outOfRange: { topic: string; partition: number }[]
 }
 
+/** What was fetched; its records are made when they are asked for. */
+export interface UnopenedRecords {
+  readonly isEmpty: boolean
+  /** In the order of each partition, at most so many at once. Throws ClientError where a batch is damaged, behind the records before it. */
+  chunks(most: number): Generator<ReceivedRecord[], void>
+}
+
+export interface PolledUnopened extends Omit<Polled, 'records'> {
+  readonly records: UnopenedRecords
+}
+
 /** Has a connection of its own. */
 export interface Reader {
   poll(options: PollOptions): Promise<Polled>
+  /** The same for whoever takes records some at a time. */
+  pollUnopened(options: PollOptions): Promise<PolledUnopened>
   close(): Promise<void>
 }
 

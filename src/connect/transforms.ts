@@ -30,6 +30,8 @@ import {
 } from './transforms/transform.ts'
 
 export interface Transforms {
+  /** All records stay as they are. */
+  readonly isEmpty: boolean
   /** null: dropped. Throws {@link TransformError}. */
   apply<R extends ConnectRecord>(record: R): R | null
   close(): void
@@ -214,6 +216,7 @@ export async function openTransforms(config: Config, resources: TransformResourc
     throw error
   }
   return {
+    isEmpty: stages.length === 0,
     apply: record => {
       let current: ConnectRecord | null = record
       for (const stage of stages) {

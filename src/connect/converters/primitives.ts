@@ -19,6 +19,9 @@ const encodings: Readonly<Record<string, BufferEncoding>> = {
   ASCII: 'latin1',
 }
 
+const anyText: Schema = { type: 'string', optional: true }
+const anyBytes: Schema = { type: 'bytes', optional: true }
+
 const text = defineConverter({
   name: 'string',
   classes: [`${storage}StringConverter`],
@@ -30,10 +33,7 @@ const text = defineConverter({
     const encoding = encodings[name.toUpperCase()]
     if (encoding === undefined) throw refuse('converter.encoding', name, 'it is not known')
     return {
-      toConnect: (_topic, bytes) => ({
-        schema: { type: 'string', optional: true },
-        value: bytes === null ? null : bytes.toString(encoding),
-      }),
+      toConnect: (_topic, bytes) => ({ schema: anyText, value: bytes === null ? null : bytes.toString(encoding) }),
       fromConnect: (_topic, schema, value) => (value === null ? null : Buffer.from(javaText(value, schema), encoding)),
     }
   },
@@ -47,7 +47,7 @@ const byteArray = defineConverter({
   keys: {},
   required: [],
   open: () => ({
-    toConnect: (_topic, bytes) => ({ schema: { type: 'bytes', optional: true }, value: bytes }),
+    toConnect: (_topic, bytes) => ({ schema: anyBytes, value: bytes }),
     fromConnect(_topic, schema, value) {
       if (schema !== null && schema.type !== 'bytes')
         throw new DataError(`Invalid schema type for ByteArrayConverter: ${schema.type.toUpperCase()}`)

@@ -35,7 +35,7 @@ function errorsWith(settings: Partial<ErrorSettings>) {
 
 test('what works is given at once, without a promise', () => {
   assert.equal(
-    errorsWith({}).errors.run(where, () => 7),
+    errorsWith({}).errors.run(where, where.raw, null, () => 7),
     7,
   )
 })
@@ -44,13 +44,13 @@ test('an error fails the task, or is skipped where errors are tolerated', async 
   const broken = () => {
     throw new DataError('broken')
   }
-  await assert.rejects(async () => errorsWith({}).errors.run(where, broken), {
+  await assert.rejects(async () => errorsWith({}).errors.run(where, where.raw, null, broken), {
     name: 'ConnectException',
     message: 'Tolerance exceeded in error handler',
   })
   const { errors, counts } = errorsWith({ tolerated: true })
-  assert.equal(await errors.run(where, broken), skipped)
-  assert.equal(await errors.run(where, async () => broken()), skipped)
+  assert.equal(await errors.run(where, where.raw, null, broken), skipped)
+  assert.equal(await errors.run(where, where.raw, null, async () => broken()), skipped)
   assert.deepEqual(Object.fromEntries(counts), { record_errors: 2, records_skipped: 2 })
 })
 
@@ -61,14 +61,14 @@ test('what may pass is tried again, later and later, for as long as it is told',
     return 'done'
   }
   const patient = errorsWith({ retryTimeoutMs: -1 })
-  assert.equal(await patient.errors.run(where, busy), 'done')
+  assert.equal(await patient.errors.run(where, where.raw, null, busy), 'done')
   assert.equal(patient.time.now, 300 + 600 + 1_200)
   calls = Number.NEGATIVE_INFINITY
   const short = errorsWith({ retryTimeoutMs: 1_000, tolerated: true })
-  assert.equal(await short.errors.run(where, busy), skipped)
+  assert.equal(await short.errors.run(where, where.raw, null, busy), skipped)
   assert.equal(short.time.now, 1_000)
   calls = 0
-  await assert.rejects(async () => errorsWith({}).errors.run(where, busy))
+  await assert.rejects(async () => errorsWith({}).errors.run(where, where.raw, null, busy))
   assert.equal(calls, 1)
 })
 

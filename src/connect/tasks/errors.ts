@@ -3,7 +3,7 @@
  *
  * What may pass is tried again for `errors.retry.timeout`. What is left is logged, goes to the dead-letter topic, and, unless it is tolerated, fails the task.
  */
-import { pause, type System, stringifyLossless } from '../../base.ts'
+import { type MaybePromise, pause, type System, stringifyLossless } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import { RetriableError } from '../../connector.ts'
 import { TransformError } from '../transforms.ts'
@@ -19,10 +19,13 @@ export type Stage =
   | 'KAFKA_PRODUCE'
   | 'KAFKA_CONSUME'
 
-export interface Where {
+export interface Step {
   readonly stage: Stage
   /** Java's, of the converter, the transform or the sink. */
   readonly className: string
+}
+
+export interface Where extends Step {
   /** As it was read; null: of a source. */
   readonly raw: ReceivedRecord | null
 }
@@ -74,14 +77,27 @@ export class Errors {
     return this.#options.deadLetters !== null || this.#options.settings.logged
   }
 
-  /** What `work` gives, at once if it does not wait. Throws {@link NotTolerated}. */
-  run<T>(where: Where, work: () => T | Promise<T>): T | typeof skipped | Promise<T | typeof skipped> {
+  /**
+   * What `work` makes of its subject, at once if it does not wait. Throws {@link NotTolerated}. As this is done for each record, and mostly goes well, it takes
+   * what it needs for the other case apart, so that nothing is made for it.
+   */
+  run<S, T>(step: Step, raw: ReceivedRecord | null, subject: S, work: (subject: S) => MaybePromise<T>): MaybePromise<T | typeof skipped> {
     try {
-      const result = work()
-      return result instanceof Promise ? result.catch(error => this.#failed(where, work, error)) : result
+      const result = work(subject)
+      return result instanceof Promise ? this.#watched(step, raw, subject, work, result) : result
     } catch (error) {
-      return this.#failed(where, work, error)
+      return this.#failed({ ...step, raw }, () => work(subject), error)
     }
+  }
+
+  #watched<S, T>(
+    step: Step,
+    raw: ReceivedRecord | null,
+    subject: S,
+    work: (subject: S) => MaybePromise<T>,
+    coming: Promise<T>,
+  ): Promise<T | typeof skipped> {
+    return coming.catch(error => this.#failed({ ...step, raw }, () => work(subject), error))
   }
 
   /** Resolves when it is where it has to be. Throws {@link NotTolerated}. */
@@ -100,7 +116,7 @@ export class Errors {
     count('records_skipped')
   }
 
-  async #failed<T>(where: Where, work: () => T | Promise<T>, first: unknown): Promise<T | typeof skipped> {
+  async #failed<T>(where: Where, work: () => MaybePromise<T>, first: unknown): Promise<T | typeof skipped> {
     const { settings, system, signal, count } = this.#options
     let error = first
     const beganMs = system.clock.monotonic()

@@ -1,12 +1,12 @@
 /** Between bytes and records: converters, transforms and what becomes of their errors, as a connector is configured. */
-import { later, type MaybePromise } from '../../base.ts'
+import type { MaybePromise } from '../../base.ts'
 import type { ReceivedRecord, RecordHeader, RecordToSend } from '../../client.ts'
 import type { Header, SinkRecord, SourceRecord } from '../../connector.ts'
 import type { SinkValues, SourceValues } from '../connector-keys.ts'
 import { type Converter, converterClassName, type HeaderConverter, openConverter, openHeaderConverter } from '../converters.ts'
 import { openTransforms, type Transforms } from '../transforms.ts'
 import { DeadLetters } from './dead-letters.ts'
-import { Errors, skipped, type Where } from './errors.ts'
+import { Errors, type Step, skipped } from './errors.ts'
 import type { TaskRun } from './run.ts'
 
 type Sides = 'key.converter' | 'value.converter' | 'header.converter'
@@ -20,9 +20,8 @@ export interface Pipeline {
 }
 
 /** For Kafka. */
-export interface OutRecord {
+export interface OutRecord extends RecordToSend {
   readonly topic: string
-  readonly record: RecordToSend
 }
 
 /** `converter`: of the connector, where its configuration names none; null: the worker's. */
@@ -101,27 +100,43 @@ interface Converters {
   readonly header: HeaderConverter
 }
 
-/** Records of most converters are made at once: promises only where one is given. */
+/** Of records without any. */
+const noHeaders: readonly never[] = Object.freeze([])
+
+/** Records of most converters are made at once: promises, and functions of their own, only where one is given. */
 class Converting implements Pipeline {
   readonly errors: Errors
   readonly #converters: Converters
   readonly #transforms: Transforms
-  readonly #classNames: Readonly<Record<Sides, string>>
+  readonly #steps: Readonly<Record<Sides, Step>>
+  /** What the converters do, each made once, and not for each record. */
+  readonly #work: Work
 
   constructor(converters: Converters, transforms: Transforms, errors: Errors, classNames: Readonly<Record<Sides, string>>) {
     this.#converters = converters
     this.#transforms = transforms
     this.errors = errors
-    this.#classNames = classNames
+    this.#steps = {
+      'key.converter': { stage: 'KEY_CONVERTER', className: classNames['key.converter'] },
+      'value.converter': { stage: 'VALUE_CONVERTER', className: classNames['value.converter'] },
+      'header.converter': { stage: 'HEADER_CONVERTER', className: classNames['header.converter'] },
+    }
+    const { key, value } = converters
+    this.#work = {
+      readKey: raw => key.toConnect(raw.topic, raw.key, raw.headers),
+      readValue: raw => value.toConnect(raw.topic, raw.value, raw.headers),
+      writeKey: record => key.fromConnect(record.topic, record.keySchema, record.key),
+      writeValue: record => value.fromConnect(record.topic, record.valueSchema, record.value),
+    }
   }
 
   read(raw: ReceivedRecord): MaybePromise<SinkRecord | null> {
-    const key = this.#readKey(raw)
+    const key = this.errors.run(this.#steps['key.converter'], raw, raw, this.#work.readKey)
     if (key instanceof Promise || raw.headers.length > 0) return this.#readRest(raw, key, null)
     if (key === skipped) return null
     const value = this.#readValue(raw)
     if (value instanceof Promise) return this.#readRest(raw, key, value)
-    return value === skipped ? null : this.#transformed(sinkRecord(raw, key, value, []), raw)
+    return value === skipped ? null : this.#transformed(sinkRecord(raw, key, value, noHeaders), raw)
   }
 
   /** `begun`: the value, if it is being read already. */
@@ -133,73 +148,76 @@ class Converting implements Pipeline {
     const headers: Header[] = []
     for (const each of raw.headers) {
       const name = each.key.toString('utf8')
-      const where = this.#where('HEADER_CONVERTER', 'header.converter', raw)
-      const done = await this.errors.run(where, () => this.#converters.header.toConnect(raw.topic, name, each.value))
+      const read = (header: RecordHeader) => this.#converters.header.toConnect(raw.topic, name, header.value)
+      const done = await this.errors.run(this.#steps['header.converter'], raw, each, read)
       if (done === skipped) return null
       headers.push({ name, ...done })
     }
     return this.#transformed(sinkRecord(raw, key, value, headers), raw)
   }
 
-  #readKey(raw: ReceivedRecord): Begun {
-    const where = this.#where('KEY_CONVERTER', 'key.converter', raw)
-    return this.errors.run<Converted>(where, () => this.#converters.key.toConnect(raw.topic, raw.key, raw.headers))
-  }
-
   #readValue(raw: ReceivedRecord): Begun {
-    const where = this.#where('VALUE_CONVERTER', 'value.converter', raw)
-    return this.errors.run<Converted>(where, () => this.#converters.value.toConnect(raw.topic, raw.value, raw.headers))
+    return this.errors.run(this.#steps['value.converter'], raw, raw, this.#work.readValue)
   }
 
   #transformed<R extends SinkRecord | SourceRecord>(record: R, raw: ReceivedRecord | null): MaybePromise<R | null> {
-    const done = this.errors.run({ stage: 'TRANSFORMATION', className: 'transforms', raw }, () => this.#transforms.apply(record))
+    if (this.#transforms.isEmpty) return record
+    const done = this.errors.run(transforming, raw, record, each => this.#transforms.apply(each))
     if (done instanceof Promise) return done.then(each => (each === skipped ? null : each))
     return done === skipped ? null : done
   }
 
   write(record: SourceRecord): MaybePromise<OutRecord | null> {
-    return later(this.#transformed(record, null), changed => (changed === null ? null : this.#converted(changed)))
+    const changed = this.#transformed(record, null)
+    if (changed instanceof Promise) return changed.then(each => (each === null ? null : this.#converted(each)))
+    return changed === null ? null : this.#converted(changed)
   }
 
   #converted(record: SourceRecord): MaybePromise<OutRecord | null> {
-    const { topic, partition, timestampMs } = record
-    return later(this.#headersFrom(topic, record.headers, []), headers => {
-      if (headers === skipped) return null
-      return later(this.#keyFrom(record), key => {
-        if (key === skipped) return null
-        return later(this.#valueFrom(record), value => {
-          if (value === skipped) return null
-          return { topic, record: { key, value, headers, partition: partition ?? undefined, timestampMs: timestampMs ?? undefined } }
-        })
-      })
-    })
+    const headers = record.headers.length === 0 ? noHeaders : this.#headersFrom(record.topic, record.headers, [])
+    if (headers instanceof Promise) return this.#convertRest(record, headers, null)
+    if (headers === skipped) return null
+    const key = this.#keyFrom(record)
+    if (key instanceof Promise) return this.#convertRest(record, headers, { key })
+    if (key === skipped) return null
+    const value = this.#valueFrom(record)
+    if (value instanceof Promise) return value.then(made => (made === skipped ? null : outRecord(record, headers, key, made)))
+    return value === skipped ? null : outRecord(record, headers, key, value)
   }
 
-  #keyFrom({ topic, keySchema, key }: SourceRecord): Made {
-    const where = this.#where('KEY_CONVERTER', 'key.converter', null)
-    return this.errors.run(where, () => this.#converters.key.fromConnect(topic, keySchema, key))
+  /** `begun`: the key, if it is being made already. */
+  async #convertRest(
+    record: SourceRecord,
+    coming: MaybePromise<readonly RecordHeader[] | typeof skipped>,
+    begun: { readonly key: Made } | null,
+  ): Promise<OutRecord | null> {
+    const headers = await coming
+    if (headers === skipped) return null
+    const key = await (begun === null ? this.#keyFrom(record) : begun.key)
+    if (key === skipped) return null
+    const value = await this.#valueFrom(record)
+    return value === skipped ? null : outRecord(record, headers, key, value)
   }
 
-  #valueFrom({ topic, valueSchema, value }: SourceRecord): Made {
-    const where = this.#where('VALUE_CONVERTER', 'value.converter', null)
-    return this.errors.run(where, () => this.#converters.value.fromConnect(topic, valueSchema, value))
+  #keyFrom(record: SourceRecord): Made {
+    return this.errors.run(this.#steps['key.converter'], null, record, this.#work.writeKey)
+  }
+
+  #valueFrom(record: SourceRecord): Made {
+    return this.errors.run(this.#steps['value.converter'], null, record, this.#work.writeValue)
   }
 
   /** Puts them into `made`, behind those that are there. */
   #headersFrom(topic: string, headers: readonly Header[], made: RecordHeader[]): MaybePromise<RecordHeader[] | typeof skipped> {
     while (made.length < headers.length) {
-      const { name, schema, value } = headers[made.length]!
-      const where = this.#where('HEADER_CONVERTER', 'header.converter', null)
-      const done = this.errors.run(where, () => this.#converters.header.fromConnect(topic, name, schema, value))
-      const put = (bytes: Awaited<typeof done>) => bytes !== skipped && made.push({ key: Buffer.from(name), value: bytes })
+      const header = headers[made.length]!
+      const write = ({ name, schema, value }: Header) => this.#converters.header.fromConnect(topic, name, schema, value)
+      const done = this.errors.run(this.#steps['header.converter'], null, header, write)
+      const put = (bytes: Awaited<typeof done>) => bytes !== skipped && made.push({ key: Buffer.from(header.name), value: bytes })
       if (done instanceof Promise) return done.then(bytes => (put(bytes) === false ? skipped : this.#headersFrom(topic, headers, made)))
       if (put(done) === false) return skipped
     }
     return made
-  }
-
-  #where(stage: Where['stage'], side: Sides, raw: ReceivedRecord | null): Where {
-    return { stage, className: this.#classNames[side], raw }
   }
 
   close(): void {
@@ -209,16 +227,34 @@ class Converting implements Pipeline {
   }
 }
 
+const transforming: Step = { stage: 'TRANSFORMATION', className: 'transforms' }
+
 type Converted = Awaited<ReturnType<Converter['toConnect']>>
 type Begun = MaybePromise<Converted | typeof skipped>
 /** Of a key or a value, for Kafka. */
 type Made = MaybePromise<Buffer | null | typeof skipped>
 
+interface Work {
+  readKey(raw: ReceivedRecord): ReturnType<Converter['toConnect']>
+  readValue(raw: ReceivedRecord): ReturnType<Converter['toConnect']>
+  writeKey(record: SourceRecord): ReturnType<Converter['fromConnect']>
+  writeValue(record: SourceRecord): ReturnType<Converter['fromConnect']>
+}
+
+function outRecord(
+  { topic, partition, timestampMs }: SourceRecord,
+  headers: readonly RecordHeader[],
+  key: Buffer | null,
+  value: Buffer | null,
+): OutRecord {
+  return { topic, key, value, headers, partition: partition ?? undefined, timestampMs: timestampMs ?? undefined }
+}
+
 function sinkRecord(
   { topic, partition, offset, timestampMs }: ReceivedRecord,
   key: Converted,
   value: Converted,
-  headers: Header[],
+  headers: readonly Header[],
 ): SinkRecord {
   return {
     topic,

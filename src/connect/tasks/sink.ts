@@ -4,8 +4,8 @@
  * At least once: offsets are committed after a flush, never before. Order of a partition is kept, because the same records are put again until they are
  * taken, and nothing else before. At most two polls are in memory: one that is put, and the next one, which is fetched meanwhile.
  */
-import { pause, readValues } from '../../base.ts'
-import { type Client, ClientError, type Polled, type Reader, type ReceivedRecord } from '../../client.ts'
+import { pause, readValues, Turns } from '../../base.ts'
+import { type Client, ClientError, type PolledUnopened, type Reader, type ReceivedRecord } from '../../client.ts'
 import {
   type ConnectorDefinition,
   DataError,
@@ -94,9 +94,10 @@ class SinkRun {
   /** Where the target itself knows how far it has come. */
   readonly #sought = new Set<string>()
   readonly #topics = new Set<string>()
+  readonly #turns: Turns
   /** As they were read, by the identity of `original`. */
   #raw = new WeakMap<object, ReceivedRecord>()
-  #next: Promise<Polled> | null = null
+  #next: Promise<PolledUnopened> | null = null
   #lastCommitMs = 0
   #task!: SinkTask
 
@@ -117,6 +118,7 @@ class SinkRun {
     }
     this.#group = new SinkGroup({ client, group, topics: values.topics, pattern, ...timing, system })
     this.#reader = client.openReader()
+    this.#turns = new Turns(system)
     this.#lastCommitMs = system.clock.monotonic()
   }
 
@@ -167,7 +169,7 @@ class SinkRun {
   }
 
   /** What was fetched while the records before were put, or what is fetched now; then fetches on. */
-  async #poll(): Promise<Polled> {
+  async #poll(): Promise<PolledUnopened> {
     const polled = await (this.#next ?? this.#fetch())
     this.#next = null
     for (const { topic, partition, offset } of polled.next) {
@@ -175,44 +177,51 @@ class SinkRun {
       if (position !== undefined) position.offset = offset
     }
     if (polled.outOfRange.length > 0) await this.#leap(polled.outOfRange)
-    if (polled.records.length > 0) {
+    if (!polled.records.isEmpty) {
       this.#next = this.#fetch()
       this.#next.catch(() => {})
     }
     return polled
   }
 
-  #fetch(): Promise<Polled> {
+  #fetch(): Promise<PolledUnopened> {
     const { mostBytes, committedOnly } = this.#settings
     const positions = Array.from(this.#positions.values(), each => ({ ...each }))
-    return this.#reader.poll({ positions, maxWaitMs, maxBytes: mostBytes, committedOnly })
+    return this.#reader.pollUnopened({ positions, maxWaitMs, maxBytes: mostBytes, committedOnly })
   }
 
-  async #take({ records, next }: Polled): Promise<void> {
-    const keepsRaw = this.#pipeline.errors.wantsRaw
-    for (let at = 0; at < records.length && !this.#isInterrupted(); at += this.#settings.mostRecords) {
-      const some = records.slice(at, at + this.#settings.mostRecords)
-      const made: SinkRecord[] = []
-      for (const raw of some) {
-        const record = this.#pipeline.read(raw)
-        const done = record instanceof Promise ? await record : record
-        this.#noticeTopic(raw.topic)
-        if (done === null) continue
-        if (keepsRaw) this.#raw.set(done.original, raw)
-        made.push(done)
-      }
-      this.#run.metrics.count('sink_records_read', some.length)
+  async #take({ records, next }: PolledUnopened): Promise<void> {
+    for (const some of records.chunks(this.#settings.mostRecords)) {
+      if (this.#turns.over) await this.#turns.next()
+      if (this.#isInterrupted()) return
+      const made = await this.#read(some)
       if (made.length > 0 && !(await this.#putPatiently(made))) return
-      for (const [index, { topic, partition, offset }] of some.entries()) {
+      for (let index = 0; index < some.length; index++) {
+        const { topic, partition, offset } = some[index]!
         const after = some[index + 1]
         // Only the last one of a partition counts.
         if (after?.partition !== partition || after.topic !== topic)
           this.#put.set(keyOf({ topic, partition }), { topic, partition, offset: offset + 1n })
       }
     }
-    if (this.#isInterrupted() && records.length > 0) return
     // Behind markers of transactions, which are no records.
     for (const position of next) this.#put.set(keyOf(position), { ...position })
+  }
+
+  async #read(some: readonly ReceivedRecord[]): Promise<SinkRecord[]> {
+    const keepsRaw = this.#pipeline.errors.wantsRaw
+    const made: SinkRecord[] = []
+    let topic: string | null = null
+    for (const raw of some) {
+      const record = this.#pipeline.read(raw)
+      const done = record instanceof Promise ? await record : record
+      if (raw.topic !== topic) this.#noticeTopic((topic = raw.topic))
+      if (done === null) continue
+      if (keepsRaw) this.#raw.set(done.original, raw)
+      made.push(done)
+    }
+    this.#run.metrics.count('sink_records_read', some.length)
+    return made
   }
 
   /** Records that were not put yet are read again. */

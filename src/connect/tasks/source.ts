@@ -5,7 +5,7 @@
  * together, and an earlier instance of the task is fenced when this one begins.
  */
 import { parseLossless, pause, readValues, stringifyLossless, type Timer } from '../../base.ts'
-import { type Client, ClientError, type Compression, concernsRecord, type RecordToSend, type TransactionalWriter } from '../../client.ts'
+import type { Client, ClientError, Compression, RecordToSend, RecordWriter, TransactionalWriter } from '../../client.ts'
 import {
   type ConnectorDefinition,
   type Offsets,
@@ -22,9 +22,16 @@ import { Boundaries } from './boundaries.ts'
 import { pauseAfter } from './errors.ts'
 import { guardedSource } from './guard.ts'
 import type { FoundOffset } from './messages.ts'
-import { openPipeline, type Pipeline } from './pipeline.ts'
+import { type OutRecord, openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
 import { SourceTopics } from './topics.ts'
+
+/** Records of one topic, and where they are among all. */
+interface Share {
+  readonly topic: string
+  readonly some: OutRecord[]
+  readonly at: number[]
+}
 
 type SourceDefinition = Extract<ConnectorDefinition, { kind: 'source' }>
 
@@ -33,7 +40,7 @@ const javaSourceTask = 'org.apache.kafka.connect.runtime.WorkerSourceTask'
 const idleMs = 1_000
 const reconfigureMs = 500
 const patienceMs = 60_000
-/** Of records that are sent, but whose offsets are not stored. */
+/** Of records that are kept, because the source wants to be told when their offsets are stored. */
 const mostPending = 10_000
 /** Of one transaction that the connector has to end. */
 const mostInTransaction = 1_000_000
@@ -69,7 +76,11 @@ class SourceRun implements AsyncDisposable {
   /** These, and where each of them is, for a source that wants to be told. */
   #untold: { readonly records: SourceRecord[]; readonly placed: (Offsets[number] | null)[] } = { records: [], placed: [] }
   readonly #producer: Readonly<Record<string, string>>
-  #writer: TransactionalWriter | null = null
+  #writer: RecordWriter | null = null
+  /** The same; null: without transactions. */
+  #transactions: TransactionalWriter | null = null
+  /** What is on its way while the source is asked for more. */
+  #sending: Promise<void> = Promise.resolve()
   readonly #boundaries: Boundaries | null
   #lastStoredMs: number
   #reconfiguring: Timer | null = null
@@ -97,7 +108,8 @@ class SourceRun implements AsyncDisposable {
     const { control, config, tell, order, system } = this.#run
     const { transactionalId } = order
     // Before it looks where to go on: an earlier instance cannot move that any more.
-    if (transactionalId !== null) this.#writer = await this.#openWriter(transactionalId)
+    if (transactionalId === null) this.#writer = this.#client.openRecordWriter({ patienceMs, compression: this.#compression })
+    else this.#writer = this.#transactions = await this.#openTransactions(transactionalId)
     if (definition.acknowledges === true) this.#intervalMs = 0
     const { guard } = this.#run
     const opening = guard.call('open', () => definition.open(readValues(definition.config, config) as never, this.#context()))
@@ -124,7 +136,7 @@ class SourceRun implements AsyncDisposable {
     }
   }
 
-  #openWriter(transactionalId: string): Promise<TransactionalWriter> {
+  #openTransactions(transactionalId: string): Promise<TransactionalWriter> {
     const transactionTimeoutMs = Number(this.#producer['transaction.timeout.ms'] ?? defaultTransactionTimeoutMs)
     return this.#client.openTransactionalWriter({ transactionalId, transactionTimeoutMs, patienceMs, compression: this.#compression })
   }
@@ -135,8 +147,9 @@ class SourceRun implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // After a failure: readers of committed records need not wait for the next instance.
-    await this.#writer?.abort().catch(() => {})
+    // After a failure: nothing is under way when the next instance begins, and readers of committed records need not wait for it.
+    await this.#sending.catch(() => {})
+    await this.#transactions?.abort().catch(() => {})
     await this.#writer?.close()
   }
 
@@ -147,15 +160,17 @@ class SourceRun implements AsyncDisposable {
     if (records.length > 0) metrics.count('source_records_polled', records.length)
     if (this.#boundaries !== null) return this.#sendParts(this.#boundaries.parts(records))
     if (records.length > 0) await this.#send(records)
-    const isDue = system.clock.monotonic() - this.#lastStoredMs >= this.#intervalMs || this.#pending >= mostPending
-    if (isDue) await this.#store()
+    else await this.#sending
+    const isFull = this.#task?.committed !== undefined && this.#pending >= mostPending
+    if (isFull || system.clock.monotonic() - this.#lastStoredMs >= this.#intervalMs) await this.#store()
   }
 
   async #sendParts(parts: ReturnType<Boundaries['parts']>): Promise<void> {
     for (const [records, end] of parts) {
       await this.#send(records)
+      await this.#sending
       if (end === 'abort') {
-        await this.#writer!.abort()
+        await this.#transactions!.abort()
         this.#forget()
       }
       if (end !== null) await this.#store()
@@ -179,33 +194,41 @@ class SourceRun implements AsyncDisposable {
     }
   }
 
-  /** Those of one topic go together; they are in Kafka when it resolves. */
+  /** Resolves when they are on their way, and those before them in Kafka. */
   async #send(records: readonly SourceRecord[]): Promise<void> {
-    const byTopic = new Map<string, { some: RecordToSend[]; at: number[] }>()
-    for (const [index, record] of records.entries()) {
-      const writing = this.#pipeline.write(record)
+    const byTopic = new Map<string, Share>()
+    let share: Share | undefined
+    for (let index = 0; index < records.length; index++) {
+      const writing = this.#pipeline.write(records[index]!)
       const made = writing instanceof Promise ? await writing : writing
       if (made === null) continue
-      const known = byTopic.get(made.topic)
-      if (known === undefined) byTopic.set(made.topic, { some: [made.record], at: [index] })
-      else {
-        known.some.push(made.record)
-        known.at.push(index)
+      if (share?.topic !== made.topic) {
+        share = byTopic.get(made.topic) ?? { topic: made.topic, some: [], at: [] }
+        byTopic.set(made.topic, share)
       }
+      share.some.push(made)
+      share.at.push(index)
     }
+    await this.#sending
+    this.#sending = this.#deliver(records, [...byTopic.values()])
+    // Whoever sends next, or stores offsets, hears of a failure.
+    this.#sending.catch(() => {})
+  }
+
+  /** Those of one topic go together. Resolves when all are in Kafka. */
+  async #deliver(records: readonly SourceRecord[], shares: readonly Share[]): Promise<void> {
     let sent = 0
     const placed = this.#task?.committed === undefined ? null : new Array<Offsets[number] | null>(records.length).fill(null)
-    for (const [topic, { some, at }] of byTopic) {
+    for (const { topic, some, at } of shares) {
       await this.#topics.require(topic)
-      const options = { compression: this.#compression }
-      const outcomes = await (this.#writer === null ? this.#client.sendEach(topic, some, options) : this.#writer.sendEach(topic, some))
-      for (const [index, outcome] of outcomes.entries()) {
-        if (outcome instanceof ClientError) await this.#refused(outcome)
-        else {
-          sent++
-          if (placed !== null && outcome.offset >= 0n) placed[at[index]!] = { topic, partition: outcome.partition, offset: outcome.offset }
-        }
-      }
+      const refused = new Map<number, ClientError>()
+      const written = await this.#writer!.send(topic, some, refused)
+      if (placed !== null)
+        for (const { partition, at: places, offset } of written)
+          if (offset >= 0n)
+            for (const [behind, place] of places.entries()) placed[at[place]!] = { topic, partition, offset: offset + BigInt(behind) }
+      for (const error of refused.values()) await this.#refused(error)
+      sent += some.length - refused.size
       if (!this.#known.has(topic)) {
         this.#known.add(topic)
         this.#run.tell({ kind: 'topic', topic })
@@ -213,8 +236,10 @@ class SourceRun implements AsyncDisposable {
     }
     this.#run.metrics.count('source_records_written', sent)
     // Of those that follow each other, the last one counts.
-    for (const [index, { sourcePartition: partition, sourceOffset: offset }] of records.entries())
+    for (let index = 0; index < records.length; index++) {
+      const { sourcePartition: partition, sourceOffset: offset } = records[index]!
       if (records[index + 1]?.sourcePartition !== partition) this.#offsets.set(this.#nameOf(partition), { partition, offset })
+    }
     this.#pending += records.length
     if (placed === null) return
     for (const record of records) this.#untold.records.push(record)
@@ -223,7 +248,6 @@ class SourceRun implements AsyncDisposable {
 
   /** What a topic does not take for what it is, such as a record that is too large, is left out if errors are tolerated (KIP-779), here also in a transaction. */
   async #refused(error: ClientError): Promise<void> {
-    if (!concernsRecord(error)) throw error
     await this.#pipeline.errors.report({ stage: 'KAFKA_PRODUCE', className: javaSourceTask, raw: null }, error)
   }
 
@@ -237,6 +261,7 @@ class SourceRun implements AsyncDisposable {
   /** With transactions: commits. Resolves when the offsets of what was sent are stored. */
   async #store(): Promise<void> {
     const { system, order } = this.#run
+    await this.#sending
     this.#lastStoredMs = system.clock.monotonic()
     if (this.#offsets.size === 0) return
     const changes = [...this.#offsets.values()]
@@ -245,12 +270,8 @@ class SourceRun implements AsyncDisposable {
         'store',
         stringifyLossless(changes.map(({ partition, offset }) => ({ partition: jsonOf(partition), offset: jsonOf(offset) }))),
       )
-    else {
-      const records = await this.#offsetRecords(changes)
-      if (this.#writer === null) await this.#client.send(order.offsetsTopic, records)
-      else await this.#writer.send(order.offsetsTopic, records)
-    }
-    await this.#writer?.commit()
+    else await this.#writer!.send(order.offsetsTopic, await this.#offsetRecords(changes))
+    await this.#transactions?.commit()
     this.#offsets.clear()
     const { records, placed } = this.#untold
     this.#forget()

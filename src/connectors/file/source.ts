@@ -48,6 +48,10 @@ export const fileSource = defineSource({
 
 const text = { type: 'string' } as const
 const pauseMs = 1_000
+/** Read at once, unless a line is longer. */
+const blockBytes = 2 ** 18
+const none: Buffer = Buffer.alloc(0)
+const noHeaders: readonly never[] = []
 
 class Tail {
   readonly #config: ValuesOf<typeof keys>
@@ -55,6 +59,10 @@ class Tail {
   readonly #partition: Struct
   #handle: FileHandle | null = null
   #position: number
+  /** Memory of what is read. */
+  #block = none
+  /** What was read from the position on. */
+  #unread = none
 
   constructor(config: ValuesOf<typeof keys>, context: SourceContext, partition: Struct, position: number) {
     this.#config = config
@@ -74,7 +82,10 @@ class Tail {
     this.#handle = null
   }
 
+  /** The next lines: of what has been read already, or else of what follows it in the file. */
   async #read(): Promise<SourceRecord[]> {
+    const records = this.#lines()
+    if (records.length > 0) return records
     this.#handle ??= this.#open()
     if (this.#handle === null) return []
     const size = this.#handle.size()
@@ -86,33 +97,47 @@ class Tail {
       this.#position = 0
     }
     if (size === this.#position) return []
-    const most = this.#config['line.max.bytes'] + 2
-    const bytes = Buffer.allocUnsafe(Math.min(Math.max(most, 2 ** 16), size - this.#position))
-    const read = await this.#handle.read(bytes, this.#position)
-    const records = this.#lines(bytes.subarray(0, read))
-    if (records.length === 0 && read >= most)
-      throw new Error(
-        `the line at ${this.#position} of ${this.#config.file} is longer than line.max.bytes, ${this.#config['line.max.bytes']}`,
-      )
-    return records
+    const longest = this.#config['line.max.bytes'] + 2
+    for (let most = Math.min(blockBytes, longest); ; most = Math.min(most * 4, longest)) {
+      await this.#fill(this.#handle, Math.min(most, size - this.#position))
+      const found = this.#lines()
+      const { length } = this.#unread
+      this.#unread = found.length > 0 ? this.#unread : none
+      if (found.length > 0 || length < most) return found
+      if (most === longest)
+        throw new Error(
+          `the line at ${this.#position} of ${this.#config.file} is longer than line.max.bytes, ${this.#config['line.max.bytes']}`,
+        )
+    }
   }
 
-  /** Complete lines only: the rest is read when its end is there. */
-  #lines(bytes: Buffer): SourceRecord[] {
+  /** From the position on. The memory is used again: lines are texts. */
+  async #fill(handle: FileHandle, bytes: number): Promise<void> {
+    if (this.#block.length < bytes) this.#block = Buffer.allocUnsafeSlow(bytes)
+    const read = await handle.read(this.#block.subarray(0, bytes), this.#position)
+    this.#unread = this.#block.subarray(0, read)
+  }
+
+  /** Complete lines only: the rest is read again when its end is there. */
+  #lines(): SourceRecord[] {
+    const bytes = this.#unread
     const records: SourceRecord[] = []
     let from = 0
     while (records.length < this.#config['batch.size']) {
       const end = bytes.indexOf(0x0a, from)
       if (end < 0) break
-      const line = bytes.subarray(from, end > from && bytes[end - 1] === 0x0d ? end - 1 : end)
+      const value = bytes.toString('utf8', from, end > from && bytes[end - 1] === 0x0d ? end - 1 : end)
       from = end + 1
-      records.push(this.#record(line.toString(), this.#position + from))
+      records.push(this.#record(value, this.#position + from))
     }
     this.#position += from
+    this.#unread = bytes.subarray(from)
     return records
   }
 
   #record(value: string, next: number): SourceRecord {
+    const offset = struct()
+    offset['position'] = next
     return {
       topic: this.#config.topic!,
       partition: null,
@@ -121,9 +146,9 @@ class Tail {
       valueSchema: text,
       value,
       timestampMs: null,
-      headers: [],
+      headers: noHeaders,
       sourcePartition: this.#partition,
-      sourceOffset: struct([['position', next]]),
+      sourceOffset: offset,
     }
   }
 
