@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hidesNothing } from '../../base.ts'
-import type { Client, RecordToSend } from '../../client.ts'
+import { type Client, ClientError, type RecordToSend } from '../../client.ts'
 import { DataError } from '../../connector.ts'
 import { DeadLetters } from './dead-letters.ts'
 
@@ -49,4 +49,15 @@ test('what was said of an earlier failure is kept, and nothing is said if that i
   const said = textOf(await letterOf([['__connect.errors.topic', 'first']])).filter(([name]) => name === '__connect.errors.topic')
   assert.deepEqual(said, [['__connect.errors.topic', 'first']])
   assert.deepEqual(textOf(await letterOf([['mine', 'x']], false)), [['mine', 'x']])
+})
+
+test('the key is named that asks for more replicas than there are brokers', async () => {
+  const client = {
+    topics: () => Promise.reject(new ClientError('UNKNOWN_TOPIC_OR_PARTITION', 'not there')),
+    createTopic: () => Promise.reject(new ClientError('INVALID_REPLICATION_FACTOR', 'only 1 broker')),
+  } as unknown as Client
+  await assert.rejects(
+    DeadLetters.open({ client, topic: 'dead', replicas: 3, connector: 'c', task: 2, saysWhy: true, hiding: hidesNothing }),
+    /dead cannot have the 3 replicas that errors\.deadletterqueue\.topic\.replication\.factor asks for .*: only 1 broker/,
+  )
 })

@@ -1,6 +1,6 @@
 /** Records of sinks that cannot be processed go to a topic as they were read, and their headers say why. */
 import type { Hiding } from '../../base.ts'
-import { type Client, ensureTopic, type RecordHeader } from '../../client.ts'
+import { type Client, ClientError, ensureTopic, type RecordHeader } from '../../client.ts'
 import { classOfError, traceOf, type Where } from './errors.ts'
 
 export interface DeadLettersOptions {
@@ -28,7 +28,14 @@ export class DeadLetters {
   /** Creates the topic if it is missing. */
   static async open(options: DeadLettersOptions): Promise<DeadLetters> {
     const { client, topic, replicas } = options
-    await ensureTopic(client, { name: topic, partitions: 1, replicas })
+    await ensureTopic(client, { name: topic, partitions: 1, replicas }).catch(error => {
+      if (!(error instanceof ClientError) || error.code !== 'INVALID_REPLICATION_FACTOR') throw error
+      const key = 'errors.deadletterqueue.topic.replication.factor'
+      throw new ClientError(
+        error.code,
+        `The topic ${topic} cannot have the ${replicas} replicas that ${key} asks for (-1: as the broker has it): ${error.message}`,
+      )
+    })
     return new DeadLetters(options)
   }
 
