@@ -162,6 +162,10 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     '`err` says why: often a right that is missing, or brokers that do not answer. It is tried again, with pauses of up to 30 seconds.',
   ],
   [
+    /records of a trigger are tried again and again/,
+    '`err` says why. The trigger is RETRYING until the function takes the records, or they are given up: `retries`, `maxAgeMs` and `onFailure` say when and where to; `bisect` finds a single bad record.',
+  ],
+  [
     /records that a trigger has not read are gone/,
     'The topic did not keep them long enough. The trigger goes on with the oldest record that is there, or with `start: latest` behind the newest.',
   ],

@@ -14,10 +14,12 @@ const info = { requestId: 'r', functionName: 'f', functionVersion: '1', attempt:
 async function failureOf(url: string, headers: Record<string, string>): Promise<unknown> {
   const pool = new RunnerPool({ system, most: 1 })
   const callee = openCallee({ url, headers, timeoutMs: 5_000 }, { id: 'f', pool, system, onOutput() {} })
-  return callee.call('{}', 'application/json', info).then(
-    () => assert.fail('the call has succeeded'),
-    (error: unknown) => error,
-  )
+  return callee
+    .call('{}', 'application/json', info, () => {})
+    .then(
+      () => assert.fail('the call has succeeded'),
+      (error: unknown) => error,
+    )
 }
 
 test('secret headers are not in errors', async () => {

@@ -4,7 +4,7 @@ import type { CodeFunction, Definition } from './definition.ts'
 import { type FunctionFile, type RunnerPool, TooManyWait } from './runner/pool.ts'
 import { FunctionError, mostResultBytes, type OnOutput } from './runner/process.ts'
 import type { CallContext } from './runner/program.ts'
-import { hidingHeaders } from './secrets.ts'
+import { hidingHeaders, withoutQuery } from './secrets.ts'
 
 /** Nobody knows whether the function would fail: it cannot be reached, or asks for patience. The call is made again until it can be. */
 export class Unavailable extends Error {
@@ -19,18 +19,15 @@ export class Unavailable extends Error {
   }
 }
 
-export interface Called {
-  readonly result: unknown
-  /** A process was started, or loaded the function, for this call. */
-  readonly isCold: boolean
-}
-
 /** What a function is told of a call, besides its own limits. */
 export type CallInfo = Omit<CallContext, 'timeoutMs' | 'memoryMb'>
 
+/** The call begins now. `isCold`: a process was started, or loaded the function, for it. */
+export type OnBegin = (isCold: boolean) => void
+
 export interface Callee {
   /** `event`: JSON. Throws FunctionError and Unavailable. */
-  call(event: string, contentType: string, info: CallInfo): Promise<Called>
+  call(event: string, contentType: string, info: CallInfo, begun: OnBegin): Promise<unknown>
   /** Whether a call would have to wait for others. */
   readonly isBusy: boolean
   close(): void
@@ -70,14 +67,15 @@ class FileCallee implements Callee {
     return this.#options.pool.isFullFor(this.#file)
   }
 
-  async call(event: string, _contentType: string, info: CallInfo): Promise<Called> {
+  async call(event: string, _contentType: string, info: CallInfo, begun: OnBegin): Promise<unknown> {
     const { pool, onOutput } = this.#options
     const runner = await pool.acquire(this.#file, onOutput).catch(error => {
       throw error instanceof TooManyWait ? new Unavailable(error.message, { isThrottle: true, cause: error }) : error
     })
     try {
       const context = { ...info, timeoutMs: this.#timeoutMs, memoryMb: this.#file.kind.memoryMb }
-      return { result: await runner.process.call(context, event), isCold: runner.isNew }
+      begun(runner.isNew)
+      return await runner.process.call(context, event)
     } finally {
       pool.release(runner)
     }
@@ -104,7 +102,8 @@ class HttpCallee implements Callee {
     this.#system = system
   }
 
-  async call(event: string, contentType: string, { requestId }: CallInfo): Promise<Called> {
+  async call(event: string, contentType: string, { requestId }: CallInfo, begun: OnBegin): Promise<unknown> {
+    begun(false)
     const answer = await post(this.#url, event, {
       headers: { ...this.#headers, 'content-type': contentType, 'x-request-id': requestId },
       timeoutMs: this.#timeoutMs,
@@ -116,7 +115,7 @@ class HttpCallee implements Callee {
     // Hidden before it is cut, so that no half of a secret is left.
     if (answer.status >= 300)
       throw new FunctionError('error', `HTTP ${answer.status}`, this.#hiding.text(answer.text.slice(0, 65_536)).slice(0, 4_000))
-    return { result: resultIn(answer.text), isCold: false }
+    return resultIn(answer.text)
   }
 
   close(): void {}
@@ -156,9 +155,12 @@ export async function post(url: string, body: string, { headers, timeoutMs, syst
     return { status: response.status, text: await textOf(response), retryAfterMs: seconds >= 0 ? seconds * 1_000 : null }
   } catch (error) {
     if (error instanceof FunctionError) throw error
-    if (abort.signal.aborted) throw new FunctionError('timeout', 'TimeoutError', `${url} has not answered within ${timeoutMs} ms`)
+    if (abort.signal.aborted)
+      throw new FunctionError('timeout', 'TimeoutError', `${withoutQuery(url)} has not answered within ${timeoutMs} ms`)
     const cause = hiding.error(error)
-    throw new Unavailable(`${url} cannot be reached: ${(cause.cause as Error | undefined)?.message ?? cause.message}`, { cause })
+    throw new Unavailable(`${withoutQuery(url)} cannot be reached: ${(cause.cause as Error | undefined)?.message ?? cause.message}`, {
+      cause,
+    })
   } finally {
     late.cancel()
   }

@@ -12,11 +12,17 @@ export interface TriggerCounts {
   filtered: number
   filterErrors: number
   givenUp: number
-  /** Of the oldest record of the newest call, when it began. */
-  ageMs: number
   /** Of calls. */
   seconds: number
   lastError: { at: string; kind: string; message: string } | null
+}
+
+/** How a trigger does now. */
+export interface TriggerNow {
+  readonly name: string
+  readonly state: string
+  /** Of the oldest record that is not done; 0: none waits. */
+  readonly ageMs: number
 }
 
 export class TriggerMetrics {
@@ -33,12 +39,13 @@ export class TriggerMetrics {
   }
 
   /** In Prometheus' format. */
-  text(): string {
+  text(triggers: readonly TriggerNow[]): string {
     const lines: string[] = []
     for (const { name, type, help, values } of metrics) {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
-      for (const [trigger, counts] of this.#counts)
-        for (const [labels, value] of values(counts)) lines.push(`${name}{trigger="${trigger}"${labels}} ${value}`)
+      for (const trigger of triggers)
+        for (const [labels, value] of values({ ...trigger, ...this.of(trigger.name) }))
+          lines.push(`${name}{trigger="${trigger.name}"${labels}} ${value}`)
     }
     return `${lines.join('\n')}\n`
   }
@@ -54,16 +61,15 @@ function emptyCounts(): TriggerCounts {
     filtered: 0,
     filterErrors: 0,
     givenUp: 0,
-    ageMs: 0,
     seconds: 0,
     lastError: null,
   }
 }
 
-type Values = (counts: TriggerCounts) => readonly (readonly [labels: string, value: number])[]
+type Values = (counts: TriggerCounts & TriggerNow) => readonly (readonly [labels: string, value: number])[]
 
 const one =
-  (value: (counts: TriggerCounts) => number): Values =>
+  (value: (counts: TriggerCounts & TriggerNow) => number): Values =>
   counts => [['', value(counts)]]
 
 /** Names of triggers need no escapes. */
@@ -115,7 +121,13 @@ const metrics: readonly { name: string; type: 'counter' | 'gauge'; help: string;
   {
     name: 'millrace_trigger_age_seconds',
     type: 'gauge',
-    help: 'Age of the oldest record of the newest call.',
+    help: 'Age of the oldest record that is not done; 0: none waits.',
     values: one(({ ageMs }) => ageMs / 1_000),
+  },
+  {
+    name: 'millrace_trigger_state',
+    type: 'gauge',
+    help: '1 for the state: STARTING, RUNNING, RETRYING (the same records again and again), WAITING (no such topic), FAILED, PAUSED.',
+    values: ({ state }) => [[`,state="${state}"`, 1]],
   },
 ]

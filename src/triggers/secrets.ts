@@ -107,3 +107,8 @@ function fill(value: unknown, [name, ...rest]: readonly string[], known: Texts):
     return Object.fromEntries(fields.map(([key, each]) => [key, each === hidden && Object.hasOwn(known, key) ? known[key] : each]))
   return Object.fromEntries(fields.map(([key, each]) => [key, key === name ? fill(each, rest, known) : each]))
 }
+
+/** What follows the path may be a secret. */
+export function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/s, '')
+}

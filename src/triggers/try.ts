@@ -56,7 +56,9 @@ export class FunctionTests {
     let error: TestResult['error'] = null
     let isCold = false
     try {
-      ;({ result, isCold } = await callee.call(event, contentType, info))
+      result = await callee.call(event, contentType, info, isNew => {
+        isCold = isNew
+      })
     } catch (problem) {
       if (problem instanceof Unavailable && problem.cause instanceof TooManyWait) throw problem.cause
       if (!(problem instanceof FunctionError || problem instanceof Unavailable)) throw problem

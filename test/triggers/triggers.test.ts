@@ -114,7 +114,9 @@ test('a partial batch response is no result: what was named is tried again, and 
 test('an HTTP endpoint is a function; while it is away nothing is lost', async () => {
   await topics('in4', 'out4')
   let calls = 0
+  let isAway = false
   const server: Server = createServer((request, response) => {
+    if (isAway) return void response.writeHead(503).end()
     let text = ''
     request.on('data', chunk => void (text += chunk))
     request.on('end', () => {
@@ -134,12 +136,27 @@ test('an HTTP endpoint is a function; while it is away nothing is lost', async (
       maxWaitMs: 0,
       envelope: 'cloudevents',
       retries: 0,
-      function: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` },
+      function: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/?key=hush` },
       output: { topic: 'out4' },
     })
     await triggers.client.send('in4', [value('{"a":1}')])
     assert.deepEqual(await triggers.texts('out4', 1), ['{"a":1}'])
     assert.equal(calls, 2)
+    // Long enough, it is seen.
+    const status = async () => (await triggers.ask('GET', '/triggers/endpoint')).body.status
+    isAway = true
+    await triggers.client.send('in4', [value('{"a":2}')])
+    await until(async () => (await status()).state === 'RETRYING')
+    const { reason, ageMs } = await status()
+    assert.match(reason, /^in4-0 has been tried \d+ times since \d{4}-.*Z: HTTP 503$/)
+    assert.ok(ageMs >= 3_000, `${ageMs}`)
+    const metrics = (await triggers.ask('GET', '/metrics')).body
+    assert.match(metrics, /millrace_trigger_state\{trigger="endpoint",state="RETRYING"\} 1/)
+    assert.match(metrics, /millrace_trigger_age_seconds\{trigger="endpoint"\} [1-9]/)
+    isAway = false
+    assert.deepEqual(await triggers.texts('out4', 2), ['{"a":1}', '{"a":2}'])
+    await until(async () => (await status()).state === 'RUNNING')
+    assert.deepEqual([(await status()).reason, (await status()).ageMs], [null, 0])
   } finally {
     server.close()
     server.closeAllConnections()

@@ -150,6 +150,8 @@ function connectorTroubles({ name, connector, tasks }: Connector): Trouble[] {
 }
 
 function triggerTroubles({ name, state, reason }: TriggerRow): Trouble[] {
+  if (state === 'RETRYING')
+    return [{ kind: 'trigger', name, text: `it does not get ahead${reason === null ? '' : `: ${reason}`}`, bad: false }]
   if (state !== 'FAILED') return []
   return [{ kind: 'trigger', name, text: reason === null ? 'it has failed' : `it does not read: ${reason}`, bad: true }]
 }

@@ -9,7 +9,7 @@ interface Kept {
   readonly calls: Ring
   readonly errors: Ring
   readonly throttles: Ring
-  /** Milliseconds: of a call, on the average since the look before; of the oldest record of the newest call. */
+  /** Milliseconds: of a call, on the average since the look before; of the oldest record that is not done. */
   readonly duration: Ring
   readonly age: Ring
   before: { counts: Counts; atMs: number } | null
@@ -57,6 +57,6 @@ function add(kept: Kept, counts: Counts, nowMs: number, atMs: number): void {
   kept.throttles.add(nowMs, rate('throttles'))
   const calls = isSame ? counts.calls - before.counts.calls : 0
   kept.duration.add(nowMs, calls === 0 ? null : ((counts.seconds - before!.counts.seconds) / calls) * 1_000)
-  kept.age.add(nowMs, calls === 0 ? null : counts.ageMs)
+  kept.age.add(nowMs, counts.ageMs)
   kept.before = { counts, atMs }
 }

@@ -10,7 +10,7 @@ export interface Counts {
   readonly seconds: number
   readonly throttles: number
   readonly records: number
-  /** Of the oldest record of the newest call. */
+  /** Of the oldest record that is not done; 0: none waits. */
   readonly ageMs: number
 }
 
@@ -18,7 +18,7 @@ export interface TriggerRow extends Counts {
   readonly name: string
   readonly version: number
   readonly state: string
-  /** Why it does not read. null also for whoever may not see the trigger. */
+  /** Why it does not read, or does not get ahead. null also for whoever may not see the trigger. */
   readonly reason: string | null
   /** Empty for whoever may not read all of them. */
   readonly topics: readonly string[]

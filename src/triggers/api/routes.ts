@@ -10,7 +10,7 @@ import type { Identity, Sessions } from '../../sessions.ts'
 import { parseDefinition } from '../check.ts'
 import { type Definition, Filter } from '../definition.ts'
 import { clientOf } from '../principal.ts'
-import { withKnownSecrets, withoutSecrets } from '../secrets.ts'
+import { withKnownSecrets, withoutQuery, withoutSecrets } from '../secrets.ts'
 import type { TriggerStore, Version } from '../store.ts'
 import type { FunctionTests, TestResult } from '../try.ts'
 import type { Worker, WorkerContext } from '../worker/worker.ts'
@@ -93,11 +93,10 @@ function readRoutes(api: TriggersApi): void {
     await context.logs.flush()
     return readLogs(context.client, trigger, { limit, after: after === undefined ? null : BigInt(after), waitMs, system: context.system })
   })
-  app.get(
-    '/metrics',
-    (_, reply) =>
-      void reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').serializer(String).send(context.metrics.text()),
-  )
+  app.get('/metrics', (_, reply) => {
+    const text = context.metrics.text(store.names().map(name => ({ name, ...nowOf(api, requireTrigger(api, name)) })))
+    return reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').serializer(String).send(text)
+  })
 }
 
 function changeRoutes(api: TriggersApi): void {
@@ -283,14 +282,20 @@ async function plain({ name, version, by, at, restores, definition }: Version) {
   return { name, version, by, at, restores, definition: definition === null ? null : await withoutSecrets(definition) }
 }
 
-function statusOf({ worker, context }: TriggersApi, { name, definition }: Version) {
+/** In this process. */
+function nowOf({ worker }: TriggersApi, { name, definition }: Version) {
   const run = worker.run(name)
+  return { state: definition?.enabled === false ? 'PAUSED' : (run?.state ?? 'STARTING'), ageMs: run?.ageMs ?? 0 }
+}
+
+function statusOf(api: TriggersApi, version: Version) {
+  const run = api.worker.run(version.name)
   return {
-    state: definition?.enabled === false ? 'PAUSED' : (run?.state ?? 'STARTING'),
+    ...nowOf(api, version),
     reason: run?.reason ?? null,
     /** That this worker reads. */
     partitions: run?.partitions ?? [],
-    ...context.metrics.of(name),
+    ...api.context.metrics.of(version.name),
   }
 }
 
@@ -349,9 +354,4 @@ function rowOf(api: TriggersApi, version: Version) {
     records,
     ageMs,
   }
-}
-
-/** What follows the path may be a secret. */
-function withoutQuery(url: string): string {
-  return url.replace(/[?#].*$/s, '')
 }

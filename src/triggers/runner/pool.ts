@@ -94,7 +94,7 @@ export class RunnerPool {
     if (!this.isFullFor(file)) return this.#take(file, onOutput)
     const isLate = isTest(file) && this.#waiting.filter(each => isTest(each.file)).length >= mostWaiting.tests
     if (isLate || this.#waiting.length >= mostWaiting.all)
-      return Promise.reject(new TooManyWait('too many calls wait for a process in which a function can run'))
+      return Promise.reject(new TooManyWait('too many calls wait for a process in which a function can run (triggers.max.runners)'))
     return new Promise((resolve, reject) => void this.#waiting.push({ file, onOutput, resolve, reject }))
   }
 

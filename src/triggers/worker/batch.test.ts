@@ -21,7 +21,13 @@ async function run(
   settings: Partial<BatchSettings> = {},
   entries = Array.from({ length: 10 }, (_, at) => entry(at)),
 ) {
-  const told = { calls: [] as number[][], delivered: [] as number[], givenUp: [] as [number[], string, number][], pauses: [] as number[] }
+  const told = {
+    calls: [] as number[][],
+    delivered: [] as number[],
+    givenUp: [] as [number[], string, number][],
+    pauses: [] as number[],
+    again: 0,
+  }
   const actions: BatchActions = {
     async call(some) {
       told.calls.push(offsets(some))
@@ -38,6 +44,7 @@ async function run(
       told.pauses.push(ms)
     },
     refused: () => {},
+    again: () => void told.again++,
     now: () => 10_000,
   }
   await processBatch(entries, { retries: 2, maxAgeMs: null, bisect: false, ...settings }, actions)
@@ -70,6 +77,15 @@ test('splitting costs no retries, keeps the order, and finds the bad record', as
   assert.deepEqual(told.pauses.length, 1)
 })
 
+test('it is told that records are called with again, however they have failed', async () => {
+  assert.equal((await run(() => fail())).again, 2, 'and not when they are given up')
+  assert.equal((await run(() => fail(), { retries: 0, bisect: true })).again, 9, 'for each split')
+  const partial = await run((given, call) =>
+    call === 1 ? { batchItemFailures: [{ itemIdentifier: { partition: 't-0', offset: given[5] } }] } : null,
+  )
+  assert.equal(partial.again, 1)
+})
+
 test('a partial result: what is before the first failure is done', async () => {
   const failed = (...some: number[]) => ({ batchItemFailures: some.map(offset => ({ itemIdentifier: { partition: 't-0', offset } })) })
   const told = await run((_, call) => (call === 1 ? failed(7, 4) : call === 2 ? failed(4) : failed()))
@@ -91,11 +107,18 @@ test('what cannot be reached costs no retry', async () => {
   })
   assert.deepEqual([told.calls.length, told.delivered, told.givenUp], [21, all, []])
   assert.equal(Math.max(...told.pauses), 30_000)
-  const patient = await run((_, call) => {
-    if (call === 1) throw new Unavailable('busy', { isThrottle: true, retryAfterMs: 7 })
-    return null
-  })
-  assert.deepEqual(patient.pauses, [7])
+  assert.equal(told.again, 20)
+  for (const [retryAfterMs, paused] of [
+    [7_000, 7_000],
+    [0, 100],
+    [1e15, 300_000],
+  ] as const) {
+    const patient = await run((_, call) => {
+      if (call === 1) throw new Unavailable('busy', { isThrottle: true, retryAfterMs })
+      return null
+    })
+    assert.deepEqual(patient.pauses, [paused])
+  }
 })
 
 test('records that have become too old are given up, also before the first call', async () => {

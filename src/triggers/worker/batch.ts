@@ -35,6 +35,8 @@ export interface BatchActions {
   pause(ms: number): Promise<void>
   /** What was returned is no answer, or nothing that its target takes. */
   refused(error: BadResult): void
+  /** The same records will be called with again. */
+  again(error: Error): void
   /** Of the wall clock. */
   now(): number
 }
@@ -45,6 +47,8 @@ export interface GivenUp {
 }
 
 const pauseMs = { first: 100, last: 30_000 }
+/** An endpoint may ask for more patience than anybody has, or for none. */
+const mostRetryAfterMs = 300_000
 
 export async function processBatch(entries: readonly Entry[], settings: BatchSettings, actions: BatchActions): Promise<void> {
   const parts: Part[] = [{ entries, left: settings.retries, attempts: 0 }]
@@ -75,7 +79,8 @@ async function processPart(
     const outcome = await tryOnce(entries, attempts + 1, actions)
     if (outcome === null) return []
     if (outcome instanceof Unavailable) {
-      await actions.pause(outcome.retryAfterMs ?? backOff(outages++))
+      actions.again(outcome)
+      await actions.pause(Math.min(Math.max(outcome.retryAfterMs ?? 0, backOff(outages++)), mostRetryAfterMs))
       continue
     }
     const { error, rest } = outcome
@@ -87,6 +92,7 @@ async function processPart(
     }
     attempts++
     if (settings.bisect && entries.length > 1) {
+      actions.again(error)
       const middle = Math.ceil(entries.length / 2)
       return [entries.slice(0, middle), entries.slice(middle)].map(half => ({ entries: half, left, attempts }))
     }
@@ -95,6 +101,7 @@ async function processPart(
       return []
     }
     if (left !== null) left--
+    actions.again(error)
     await actions.pause(backOff(attempts - 1))
   }
 }

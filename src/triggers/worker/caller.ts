@@ -16,6 +16,9 @@ import { type Output, openOutput } from './output.ts'
 import { Slots } from './slots.ts'
 import type { WorkerContext } from './worker.ts'
 
+/** Of one batch: then the log of the services says it, once. */
+const mostQuietFailures = 10
+
 export class Caller {
   readonly #trigger: Trigger
   readonly #context: WorkerContext
@@ -90,7 +93,7 @@ export class Caller {
     return passes
   }
 
-  #work(lane: Lane, entries: readonly Entry[]): Promise<void> {
+  async #work(lane: Lane, entries: readonly Entry[]): Promise<void> {
     const { definition } = this.#trigger
     const isLambda = definition.envelope === 'aws'
     const { topic, partition } = lane
@@ -106,18 +109,25 @@ export class Caller {
       giveUp: (some, reason) => this.#giveUp(lane, some, reason),
       pause: ms => lane.pause(ms),
       refused: error => this.#failed(error),
+      again: error => this.#again(lane, entries, error),
       now: () => this.#context.system.clock.now(),
     }
     const { maxAgeMs, bisect } = definition
-    return processBatch(entries, { retries: retriesOf(definition), maxAgeMs, bisect }, actions)
+    await processBatch(entries, { retries: retriesOf(definition), maxAgeMs, bisect }, actions)
+    lane.settled(entries)
   }
 
   async #call(lane: Lane, entries: readonly Entry[], attempt: number): Promise<unknown> {
     const { name, version } = this.#trigger
     const { clock } = this.#context.system
-    if (!this.#slots.isFree || this.#callee.isBusy) this.#counts.throttles++
+    const waits = !this.#slots.isFree || this.#callee.isBusy
+    if (waits) this.#counts.throttles++
     const release = await this.#slots.take(lane.signal)
-    const beganMs = clock.monotonic()
+    let beganMs: number | null = null
+    const begun = (isCold: boolean) => {
+      beganMs = clock.monotonic()
+      if (isCold) this.#counts.coldStarts++
+    }
     const info = {
       requestId: `${name}-${version}-${lane.topic}-${lane.partition}-${entries[0]!.record.offset}-${++this.#requests}`,
       functionName: name,
@@ -126,30 +136,27 @@ export class Caller {
     }
     try {
       this.#counts.calls++
-      this.#counts.ageMs = Math.max(0, clock.now() - Number(entries[0]!.record.timestampMs))
       const event = this.#envelope.event(
         entries.map(({ item }) => item),
         lane.topic,
         lane.partition,
       )
-      const { result, isCold } = await this.#callee.call(event, this.#envelope.contentType, info)
-      if (isCold) this.#counts.coldStarts++
+      const result = await this.#callee.call(event, this.#envelope.contentType, info, begun)
       // Others may have begun with the same records by now.
       lane.signal.throwIfAborted()
       return result
     } catch (error) {
       lane.signal.throwIfAborted()
+      if (!waits && error instanceof Unavailable && error.isThrottle) this.#counts.throttles++
       this.#failed(error, info.requestId)
       throw error
     } finally {
-      this.#counts.seconds += (clock.monotonic() - beganMs) / 1_000
+      if (beganMs !== null) this.#counts.seconds += (clock.monotonic() - beganMs) / 1_000
       release()
     }
   }
 
   #failed(error: unknown, requestId: string | null = null): void {
-    const isThrottle = error instanceof Unavailable && error.isThrottle
-    if (isThrottle) this.#counts.throttles++
     const kind =
       error instanceof FunctionError
         ? error.kind
@@ -160,13 +167,21 @@ export class Caller {
             : 'other'
     const { errors } = this.#counts
     errors[kind] = (errors[kind] ?? 0) + 1
-    const { message, type } = error as Error & { type?: string }
+    const { message } = error as Error
     this.#counts.lastError = { at: new Date(this.#context.system.clock.now()).toISOString(), kind, message }
-    const told = type === undefined ? message : `${type}: ${message}`
+    const told = toldOf(error)
     const trace = error instanceof FunctionError ? error.trace : null
     // The trace begins with what was thrown.
     const text = trace?.startsWith(told) === true ? trace : `${told}${trace ? `\n${trace}` : ''}`
     this.#context.logs.write(this.#trigger, 'system', `the call has failed (${kind}): ${text}`, requestId)
+  }
+
+  #again(lane: Lane, batch: readonly Entry[], error: Error): void {
+    if (lane.failed(batch, toldOf(error)) !== mostQuietFailures) return
+    this.#context.logger.warn(
+      { trigger: this.#trigger.name, topic: lane.topic, partition: lane.partition, err: error },
+      'records of a trigger are tried again and again, and those behind them wait',
+    )
   }
 
   async #giveUp(lane: Lane, entries: readonly Entry[], reason: GivenUp): Promise<void> {
@@ -174,4 +189,9 @@ export class Caller {
     this.#counts.givenUp += entries.length
     this.#counts.records += entries.length
   }
+}
+
+function toldOf(error: unknown): string {
+  const { message, type } = error as Error & { type?: string }
+  return type === undefined ? message : `${type}: ${message}`
 }

@@ -2,6 +2,7 @@
 import { ClientError, mayPass, type RecordHeader } from '../../client.ts'
 import { post, Unavailable } from '../callee.ts'
 import { FunctionError } from '../runner/process.ts'
+import { withoutQuery } from '../secrets.ts'
 import type { Trigger } from '../store.ts'
 import type { Entry, GivenUp } from './batch.ts'
 import type { Lane } from './lane.ts'
@@ -36,12 +37,13 @@ export async function sendFailures(
           entries.map(entry => failed(entry, trigger, reason)),
         )
       else await postFailures(onFailure.url, trigger, context, entries, reason)
-      return
+      return lane.settled(entries)
     } catch (error) {
       const message = (error as Error).message
       if (!(error instanceof Unavailable || (error instanceof ClientError && mayPass(error))))
         context.logger.warn({ trigger: name, err: error }, 'a target for failures refuses them')
       context.logs.write(trigger, 'system', `the target for failures does not take them, which is tried again: ${message}`)
+      lane.failed(entries, `the target for failures does not take records that are given up: ${message}`)
       await lane.pause(Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
     }
 }
@@ -83,5 +85,5 @@ async function postFailures(
     })),
   }
   const answer = await post(url, JSON.stringify(body), { headers: { 'content-type': 'application/json' }, timeoutMs, system })
-  if (answer.status >= 300) throw new Unavailable(`${url} has answered HTTP ${answer.status}`)
+  if (answer.status >= 300) throw new Unavailable(`${withoutQuery(url)} has answered HTTP ${answer.status}`)
 }

@@ -161,6 +161,34 @@ test('a failure is told, and the lane waits for nothing more', async () => {
   await lane.end()
 })
 
+test('how old the oldest record is that is not done, and what is tried again', async () => {
+  const { lane, time, finish } = setUp()
+  const pushAt = (offset: bigint, timestampMs: bigint) => {
+    lane.push({ ...recordOf(offset, 'x', null), timestampMs })
+    lane.fetched(offset + 1n)
+  }
+  assert.equal(lane.oldestMs, null)
+  pushAt(0n, 5n)
+  assert.equal(lane.oldestMs, 5)
+  await time.pass(100)
+  pushAt(1n, 7n)
+  assert.equal(lane.oldestMs, 5, 'it is being called with')
+  const [one, other] = [[], []]
+  assert.deepEqual([lane.failed(one, 'no'), lane.failed(other, 'not either'), lane.failed(one, 'still no')], [1, 1, 2])
+  assert.deepEqual(lane.trouble, { sinceMs: 100, times: 2, message: 'still no' })
+  lane.settled(one)
+  assert.equal(lane.trouble?.message, 'not either')
+  lane.settled(other)
+  assert.equal(lane.trouble, null)
+  finish[0]!()
+  await time.pass(0)
+  assert.equal(lane.oldestMs, 7)
+  await time.pass(100)
+  finish[1]!()
+  await time.pass(0)
+  assert.equal(lane.oldestMs, null)
+})
+
 test('what waits in memory is bounded', () => {
   const { lane, push } = setUp()
   assert.equal(lane.wantsMore, true)

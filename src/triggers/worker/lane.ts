@@ -28,6 +28,14 @@ export interface LaneOptions {
   readonly onFailure: (error: unknown) => void
 }
 
+/** Records that are tried again. */
+export interface Trouble {
+  /** Of the wall clock. */
+  readonly sinceMs: number
+  readonly times: number
+  readonly message: string
+}
+
 /** The partition is another worker's, or the trigger ends. */
 export class Stopped extends Error {}
 
@@ -50,6 +58,10 @@ export class Lane {
   #isWorking = false
   #isEnding = false
   #isBroken = false
+  /** The first of what is being called with. */
+  #first: ReceivedRecord | null = null
+  /** By what is tried, the oldest first. */
+  readonly #troubles = new Map<object, Trouble>()
   #ended: () => void = () => {}
   #timer: Timer | null = null
   /** Behind all that was fetched. */
@@ -81,6 +93,30 @@ export class Lane {
   /** Of what waits. */
   get bytes(): number {
     return this.#waitingBytes
+  }
+
+  /** Timestamp of the oldest record that was fetched and is not done; null: there is none, or it has no time. */
+  get oldestMs(): number | null {
+    const record = this.#first ?? this.#waiting[this.#taken]?.record
+    return record === undefined || record.timestampMs < 0n ? null : Number(record.timestampMs)
+  }
+
+  /** The oldest one; null: there is none. */
+  get trouble(): Trouble | null {
+    return this.#troubles.values().next().value ?? null
+  }
+
+  /** `what` did not work, and is tried again. Returns how often that was so. */
+  failed(what: object, message: string): number {
+    const before = this.#troubles.get(what)
+    const times = (before?.times ?? 0) + 1
+    this.#troubles.set(what, { sinceMs: before?.sinceMs ?? this.#options.system.clock.now(), times, message })
+    return times
+  }
+
+  /** `what` has worked, or is given up. */
+  settled(what: object): void {
+    this.#troubles.delete(what)
   }
 
   get wantsMore(): boolean {
@@ -150,8 +186,10 @@ export class Lane {
     this.#isWorking = true
     try {
       const entries = this.#take()
+      this.#first = entries[0]!.record
       await this.#each(entries)
       if (this.signal.aborted) return
+      this.#first = null
       this.#isWorking = false
       this.#settle()
       this.#look()

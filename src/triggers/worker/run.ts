@@ -15,7 +15,8 @@ import { Caller } from './caller.ts'
 import { type Lane, Stopped } from './lane.ts'
 import type { WorkerContext } from './worker.ts'
 
-export type RunState = 'STARTING' | 'RUNNING' | 'WAITING' | 'FAILED' | 'STOPPED'
+/** RETRYING: it reads, but of a partition the same records have been tried again for a while. */
+export type RunState = 'STARTING' | 'RUNNING' | 'RETRYING' | 'WAITING' | 'FAILED' | 'STOPPED'
 
 const pauseMs = { first: 1_000, last: 30_000 }
 const pollMs = 250
@@ -26,12 +27,13 @@ const commitMs = 500
 const topicsMs = 5_000
 const idleMs = 50
 const mostEndMs = 5_000
+/** What is tried again for less is not worth a word. */
+const retryingMs = 3_000
 
 export class TriggerRun {
   readonly trigger: Trigger
-  state: RunState = 'STARTING'
-  /** Why it does not run, or has failed. */
-  reason: string | null = null
+  #state: RunState = 'STARTING'
+  #reason: string | null = null
   /** `client`: of who the trigger acts as. */
   #context: WorkerContext
   readonly #own: WorkerContext['client']
@@ -54,10 +56,35 @@ export class TriggerRun {
 
   /** Resolves when it has left its group. Calls under way are waited for, if they do not take long. */
   async stop(): Promise<void> {
-    this.state = 'STOPPED'
+    this.#state = 'STOPPED'
     this.#stop.abort()
     this.#wake()
     await this.#running
+  }
+
+  get state(): RunState {
+    return this.#state === 'RUNNING' && this.#stuck !== null ? 'RETRYING' : this.#state
+  }
+
+  /** Why it does not run, has failed, or does not get ahead. */
+  get reason(): string | null {
+    const stuck = this.#state === 'RUNNING' ? this.#stuck : null
+    if (stuck === null) return this.#reason
+    const { topic, partition, trouble } = stuck
+    return `${topic}-${partition} has been tried ${trouble!.times} times since ${new Date(trouble!.sinceMs).toISOString()}: ${trouble!.message}`
+  }
+
+  /** Of the oldest record that is not done; 0: none waits. */
+  get ageMs(): number {
+    const times = Array.from(this.#lanes.values(), ({ oldestMs }) => oldestMs).filter(each => each !== null)
+    return times.length === 0 ? 0 : Math.max(0, this.#context.system.clock.now() - Math.min(...times))
+  }
+
+  /** The partition of which the same records have been tried longest. */
+  get #stuck(): Lane | null {
+    const latestMs = this.#context.system.clock.now() - retryingMs
+    const stuck = [...this.#lanes.values()].filter(({ trouble }) => trouble !== null && trouble.sinceMs <= latestMs)
+    return stuck.sort((a, b) => a.trouble!.sinceMs - b.trouble!.sinceMs)[0] ?? null
   }
 
   get partitions(): PartitionName[] {
@@ -76,10 +103,10 @@ export class TriggerRun {
       } catch (error) {
         if (this.#isStopped) break
         if (system.clock.monotonic() - beganMs > pauseMs.last) failures = 0
-        this.state = 'FAILED'
-        this.reason = (error as Error).message
+        this.#state = 'FAILED'
+        this.#reason = (error as Error).message
         logger.warn({ trigger: name, err: error }, 'a trigger has failed; it is started again')
-        logs.write(this.trigger, 'system', `the trigger has failed and is started again: ${this.reason}`)
+        logs.write(this.trigger, 'system', `the trigger has failed and is started again: ${this.#reason}`)
         await this.#pause(Math.min(pauseMs.last, pauseMs.first * 2 ** failures++))
       }
     }
@@ -109,8 +136,8 @@ export class TriggerRun {
     const { client, system } = this.#context
     const topics = await this.#topics()
     if (topics.length === 0) {
-      this.state = 'WAITING'
-      this.reason = 'there is no such topic yet'
+      this.#state = 'WAITING'
+      this.#reason = 'there is no such topic yet'
       await this.#pause(topicsMs)
       return
     }
@@ -119,8 +146,8 @@ export class TriggerRun {
     const reader = client.openReader()
     const caller = new Caller(this.trigger, this.#context, membership, filter)
     try {
-      this.state = 'RUNNING'
-      this.reason = null
+      this.#state = 'RUNNING'
+      this.#reason = null
       let lookedMs = system.clock.monotonic()
       let committedMs = lookedMs
       while (!this.#isStopped) {

@@ -27,7 +27,7 @@ export function TriggerActivity() {
     <Content>
       {data.reason !== null && (
         <p className={css['bad']} role="status">
-          <strong>It does not read:</strong> {data.reason}
+          <strong>{data.state === 'RETRYING' ? 'It does not get ahead:' : 'It does not read:'}</strong> {data.reason}
         </p>
       )}
       {calls.times.length < 2 ? (
@@ -44,7 +44,7 @@ export function TriggerActivity() {
               format={perSecond}
             />
             <Plot title="Time of a call" series={[{ name: 'time', ...took }]} format={value => duration(value)} />
-            <Plot title="Age of the oldest record when called" series={[{ name: 'age', ...age }]} format={value => duration(value)} />
+            <Plot title="Age of the oldest record that is not done" series={[{ name: 'age', ...age }]} format={value => duration(value)} />
             <Plot title="Throttled calls" series={[{ name: 'throttled', ...throttles }]} format={perSecond} />
           </Suspense>
         </div>
