@@ -27,6 +27,8 @@ export interface CapturedColumn<R> {
   readonly isNullable: boolean
   /** Of an enum. */
   readonly labels: readonly string[] | null
+  /** undefined: it has none. */
+  readonly default?: ConnectValue | undefined
 }
 
 interface Column<R> {
@@ -38,6 +40,7 @@ interface Column<R> {
   readonly type: ColumnType<R>
   readonly isNullable: boolean
   readonly labels: ReadonlySet<unknown> | null
+  readonly default: ConnectValue | undefined
 }
 
 export class CapturedTable<R = string> {
@@ -122,15 +125,21 @@ function absent<R>(column: Column<R>): ConnectValue {
   return column.isNullable ? null : column.type.absent
 }
 
-function columnOf<R>({ name, type, isNullable, labels }: CapturedColumn<R>, index: number, mode: 'none' | 'avro'): Column<R>[] {
+function columnOf<R>(column: CapturedColumn<R>, index: number, mode: 'none' | 'avro'): Column<R>[] {
+  const { name, type, isNullable, labels } = column
   if (type === null) return []
-  return [{ name, field: adjustedField(name, mode), index, type, isNullable, labels: labels === null ? null : new Set<unknown>(labels) }]
+  const known = labels === null ? null : new Set<unknown>(labels)
+  return [{ name, field: adjustedField(name, mode), index, type, isNullable, labels: known, default: column.default }]
 }
 
+/**
+ * Columns that are NOT NULL have their defaults, so that a registry takes a schema with a new one. The others have none, unlike Debezium's: converters write the
+ * default where a value is null.
+ */
 function schemaOf<R>(name: string, columns: readonly Column<R>[]): Schema {
-  const fields = columns.map(({ field, type, isNullable }) => ({
+  const fields = columns.map(({ field, type, isNullable, default: value }) => ({
     name: field,
-    schema: isNullable ? { ...type.schema, optional: true } : type.schema,
+    schema: isNullable ? { ...type.schema, optional: true } : value === undefined ? type.schema : { ...type.schema, default: value },
   }))
   return { type: 'struct', name, fields }
 }

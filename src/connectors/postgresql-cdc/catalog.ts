@@ -17,7 +17,12 @@ export interface TableColumn {
   /** -1: none. Of a domain: its own. */
   readonly modifier: number
   readonly isNullable: boolean
+  /** As SQL; null: none. */
+  readonly default: string | null
 }
+
+/** What the stream says of a column, and what it does not say. */
+export type WantedColumn = Omit<TableColumn, 'type'> & { readonly type: number }
 
 export interface Table {
   readonly id: number
@@ -65,9 +70,11 @@ export class Catalog {
   async table(schema: string, name: string): Promise<Table | null> {
     const rows = await ask(
       this.#client,
-      `select c.oid, a.attname as name, a.atttypid as type, a.atttypmod as modifier, a.attnotnull as required
+      `select c.oid, a.attname as name, a.atttypid as type, a.atttypmod as modifier, a.attnotnull as required,
+         pg_get_expr(d.adbin, d.adrelid) as default
        from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_attribute a
        on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+       left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
        where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') order by a.attnum`,
       [schema, name],
     )
@@ -75,7 +82,10 @@ export class Catalog {
     const own = rows.filter(row => row['name'] !== null)
     await this.#learn(own.map(row => Number(row['type'])))
     const columns = own.map(row =>
-      this.#column(String(row['name']), Number(row['type']), Number(row['modifier']), row['required'] !== true),
+      this.#column({
+        ...{ name: String(row['name']), type: Number(row['type']), modifier: Number(row['modifier']) },
+        ...{ isNullable: row['required'] !== true, default: row['default'] as string | null },
+      }),
     )
     const id = Number(rows[0]!['oid'])
     return { id, schema, name, columns, ...(await this.#keys(id, columns)) }
@@ -99,17 +109,15 @@ export class Catalog {
   }
 
   /** Columns as the stream names their types. */
-  async columns(
-    wanted: readonly { readonly name: string; readonly type: number; readonly modifier: number; readonly isNullable: boolean }[],
-  ): Promise<TableColumn[]> {
+  async columns(wanted: readonly WantedColumn[]): Promise<TableColumn[]> {
     await this.#learn(wanted.map(({ type }) => type))
-    return wanted.map(({ name, type, modifier, isNullable }) => this.#column(name, type, modifier, isNullable))
+    return wanted.map(each => this.#column(each))
   }
 
-  #column(name: string, type: number, modifier: number, isNullable: boolean): TableColumn {
-    const domain = this.#types.get(type)
-    const inner = domain?.kind === 'd' && modifier === -1 ? domain.baseModifier : modifier
-    return { name, type: this.#type(type, 0), modifier: inner, isNullable }
+  #column(column: WantedColumn): TableColumn {
+    const domain = this.#types.get(column.type)
+    const modifier = domain?.kind === 'd' && column.modifier === -1 ? domain.baseModifier : column.modifier
+    return { ...column, type: this.#type(column.type, 0), modifier }
   }
 
   #type(id: number, depth: number): PostgresType {

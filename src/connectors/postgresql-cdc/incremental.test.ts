@@ -27,7 +27,7 @@ class Table {
       name,
       type: { name: 'int4', labels: null, element: null },
       modifier: -1,
-      isNullable: false,
+      ...{ isNullable: false, default: null },
     }))
     this.snapshot = new IncrementalSnapshot(
       {

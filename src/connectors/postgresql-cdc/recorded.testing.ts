@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url'
 import { readValues, realSystem } from '../../base.ts'
 import type { SourceRecord, Struct } from '../../connector.ts'
-import type { PostgresType, Table, TableColumn } from './catalog.ts'
+import type { PostgresType, Table, TableColumn, WantedColumn } from './catalog.ts'
 import { Changes, type Listener } from './changes.ts'
 import { type Config, keys } from './keys.ts'
 import { type Position, positionOf, start } from './position.ts'
@@ -56,17 +56,14 @@ export class FakeCatalog implements Lookup {
 
   async table(schema: string, name: string): Promise<Table> {
     const columns =
-      name === 'orders' ? this.required.map(column => ({ name: column, type: named('int4'), modifier: -1, isNullable: false })) : []
+      name === 'orders'
+        ? this.required.map(column => ({ name: column, type: named('int4'), modifier: -1, isNullable: false, default: null }))
+        : []
     return { id: 1, schema, name, columns, primaryKey: name === 'orders' ? this.primaryKey : [], identityIndex: [], uniqueKey: [] }
   }
 
-  async columns(wanted: readonly { name: string; type: number; modifier: number; isNullable: boolean }[]): Promise<TableColumn[]> {
-    return wanted.map(({ name, type, modifier, isNullable }) => ({
-      name,
-      type: types[type] ?? named(`type ${type}`),
-      modifier,
-      isNullable,
-    }))
+  async columns(wanted: readonly WantedColumn[]): Promise<TableColumn[]> {
+    return wanted.map(column => ({ ...column, type: types[column.type] ?? named(`type ${column.type}`) }))
   }
 
   forgetTypes(): void {

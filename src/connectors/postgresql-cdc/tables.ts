@@ -7,7 +7,7 @@ import type { Catalog, Table, TableColumn } from './catalog.ts'
 import type { Config } from './keys.ts'
 import type { Cell, Relation } from './pgoutput.ts'
 import type { SnapshotTable } from './snapshot.ts'
-import { typeOf } from './types.ts'
+import { defaultOf, typeOf } from './types.ts'
 
 /** What it asks of the catalogue. */
 export type Lookup = Pick<Catalog, 'tables' | 'table' | 'columns' | 'forgetTypes'>
@@ -62,11 +62,12 @@ export class Tables {
       uniqueKey: [],
     }
     const key = keyOf(table, this.#config, relation).filter(column => relation.columns.some(each => each.name === column))
-    const nullable = (column: string) => {
-      const known = table.columns.find(each => each.name === column)
-      return known === undefined ? !key.includes(column) : known.isNullable
-    }
-    const columns = await this.#catalog.columns(relation.columns.map(column => ({ ...column, isNullable: nullable(column.name) })))
+    const columns = await this.#catalog.columns(
+      relation.columns.map(({ name: column, type, modifier }) => {
+        const known = table.columns.find(each => each.name === column)
+        return { name: column, type, modifier, isNullable: known?.isNullable ?? !key.includes(column), default: known?.default ?? null }
+      }),
+    )
     return new DescribedTable(relation, columns, key, this.#config, this.#options, this.#catalog)
   }
 }
@@ -119,7 +120,10 @@ export class DescribedTable {
         this.#captured = this.#make()
       } else {
         this.#catalog.forgetTypes()
-        const wanted = this.#relation.columns.map((column, at) => ({ ...column, isNullable: this.#columns[at]!.isNullable }))
+        const wanted = this.#relation.columns.map(({ name, type, modifier }, at) => {
+          const { isNullable, default: sql } = this.#columns[at]!
+          return { name, type, modifier, isNullable, default: sql }
+        })
         this.#columns = await this.#catalog.columns(wanted)
         this.#captured = this.#make()
         // A label that was renamed since is nowhere to be found.
@@ -137,12 +141,10 @@ function capturedTable(
   config: Config,
   options: TableOptions,
 ): CapturedTable {
-  const typed = columns.map(({ name, type, modifier, isNullable }) => ({
-    name,
-    type: typeOf(type, modifier, config),
-    isNullable,
-    labels: type.labels,
-  }))
+  const typed = columns.map(({ name, type, modifier, isNullable, default: sql }) => {
+    const made = typeOf(type, modifier, config)
+    return { name, type: made, isNullable, labels: type.labels, default: made === null || sql === null ? undefined : defaultOf(sql, made) }
+  })
   return new CapturedTable(schema, table, typed, key, options)
 }
 

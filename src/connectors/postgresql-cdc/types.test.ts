@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type ConnectValue, Decimal, isStruct } from '../../connector.ts'
 import type { PostgresType } from './catalog.ts'
 import { configOf } from './recorded.testing.ts'
-import { typeOf } from './types.ts'
+import { defaultOf, typeOf } from './types.ts'
 
 const named = (name: string): PostgresType => ({ name, labels: null, element: null })
 const arrayOf = (name: string): PostgresType => ({ name: `_${name}`, labels: null, element: named(name) })
@@ -138,6 +138,23 @@ test('a value that was not sent has a stand-in where its type can hold one', () 
   // Ten digits, two of them behind the point.
   for (const mode of ['precise', 'double'])
     assert.equal(made('numeric', 655_366, { ...gone, 'decimal.handling.mode': mode }).unavailable, null)
+})
+
+test('a column has the default of its SQL, or what stands for no value where that is an expression', () => {
+  const of = (sql: string, name: string, modifier = -1) => defaultOf(sql, made(name, modifier))
+  assert.equal(of('7', 'int4'), 7)
+  assert.equal(of("'-7'::integer", 'int4'), -7)
+  assert.equal(of('(-7)', 'int8'), -7n)
+  assert.equal(of("'it''s ''''quoted'::character varying(20)", 'varchar'), "it's ''quoted")
+  assert.equal(of("E'a\\\\b'::text", 'text'), 'a\\b')
+  assert.equal(of('true', 'bool'), true)
+  assert.equal(of("'2020-01-01'::date", 'date'), 18_262)
+  assert.equal(of("'2020-01-01 00:00:00'::timestamp(3) without time zone", 'timestamp', 3), 1_577_836_800_000n)
+  assert.deepEqual(of('1.5', 'numeric', 655_366), made('numeric', 655_366).read('1.50'))
+  for (const sql of ["nextval('s'::regclass)", "upper('abc'::text)", '(1 + 2)', "('2020-01-01'::date + 1)", "'2020-01-01'::date + 1", 'x'])
+    assert.equal(of(sql, 'int4'), 0, sql)
+  assert.equal(of("'a'::text || 'b'::text", 'text'), '')
+  assert.equal(defaultOf("'{1,2}'::integer[]", made(arrayOf('int4'))), undefined)
 })
 
 test('a type that is not known is left out, or bytes', () => {

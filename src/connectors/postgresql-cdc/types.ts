@@ -58,6 +58,22 @@ export function typeOf(type: PostgresType, modifier: number, config: Config): Co
   return { unavailable: unavailableFor(made.schema, placeholder), ...made }
 }
 
+const literal = /^(?:([BE]?)'((?:[^']|'')*)'|\(?(-?\d+(?:\.\d+)?)\)?|(true|false))(?:::[\w ".,()[\]]+)*$/
+
+/** The default of a column, of its SQL; of an expression, as in Debezium, what stands for no value. undefined: there is none for this type. */
+export function defaultOf(sql: string, { schema, read, absent }: ColumnType): ConnectValue | undefined {
+  if (schema.type === 'array' || schema.type === 'map' || schema.type === 'struct') return undefined
+  const match = literal.exec(sql)
+  if (match === null) return absent
+  const [, kind, quoted, number, boolean] = match
+  const text = quoted?.replaceAll("''", "'")
+  try {
+    return read((kind === 'E' ? text?.replaceAll('\\\\', '\\') : text) ?? number ?? boolean!)
+  } catch {
+    return absent
+  }
+}
+
 function madeOf(type: PostgresType, modifier: number, config: Config): Made | null {
   if (type.element !== null) return arrayOf(type.element, modifier, config)
   if (type.labels !== null) {
