@@ -1,6 +1,7 @@
 /** MySQL and MariaDB by `mysql2`, which is loaded when the first task is opened. */
 import type { Connection, QueryOptions } from 'mysql2/promise'
 import { Decimal, logical } from '../../connector.ts'
+import { isUntrusted } from '../certificates.ts'
 import { jsonText } from '../values/json.ts'
 import type { Typed } from '../values/select.ts'
 import { microsOf, temporalKind, temporalText } from '../values/temporal.ts'
@@ -151,6 +152,7 @@ const passing: ReadonlySet<number> = new Set([1021, 1040, 1053, 1037, 1041, 1203
 const ofRows: ReadonlySet<number> = new Set([1265, 1364, 1366, 1411, 3140, 3819, 4025])
 
 function fail(error: unknown): never {
+  if (isUntrusted(error)) throw new DatabaseError('other', error)
   const { errno = 0, sqlState, fatal } = error as { errno?: number; sqlState?: string; fatal?: boolean }
   // Access denied ends the connection, and is of the server nevertheless.
   if (errno === 1045 || errno === 1044 || errno === 1049) throw new DatabaseError('other', error)

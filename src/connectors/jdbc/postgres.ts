@@ -1,6 +1,7 @@
 /** PostgreSQL by `pg`, which is loaded when the first task is opened. */
 import type { Client, CustomTypesConfig } from 'pg'
 import { Decimal, logical } from '../../connector.ts'
+import { isUntrusted } from '../certificates.ts'
 import { jsonText } from '../values/json.ts'
 import type { Typed } from '../values/select.ts'
 import { microsOf, temporalKind, temporalText } from '../values/temporal.ts'
@@ -142,6 +143,7 @@ const times = { date: 'DATE', time: 'TIME', timestamp: 'TIMESTAMP' } as const
 const passing = /^(?:08|53|57|58|40|55P03|25P0[34])/
 
 function fail(error: unknown): never {
+  if (isUntrusted(error)) throw new DatabaseError('other', error)
   const { code = '', severity } = error as { code?: string; severity?: string }
   // Only errors of the server have a severity; the others are of the connection.
   throw new DatabaseError(severity === undefined || passing.test(code) ? 'passing' : /^2[23]/.test(code) ? 'row' : 'other', error)

@@ -25,7 +25,7 @@ test('a binlog that cannot be read leaves no connections behind', async () => {
   const { port } = listening.address() as AddressInfo
   const config = readValues(keys, { 'database.hostname': '127.0.0.1', 'database.port': String(port), 'database.user': 'me' })
   const place = { file: 'bin.000001', pos: 4, gtids: null }
-  await assert.rejects(Binlog.start(config, realSystem(), place, 1, 1_000_000), /Access denied/)
+  await assert.rejects(Binlog.start(config, realSystem(), { place, serverId: 1, isCaptured: () => true }), /Access denied/)
   assert.equal(closed.length, 2)
   await Promise.all(closed)
   listening.close()

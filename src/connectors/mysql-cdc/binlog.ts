@@ -6,6 +6,7 @@
 import type { System } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
 import { FrameQueue } from '../change-data/frames.ts'
+import { queueBytes } from '../change-data/record-stream.ts'
 import { failure, optionsOf } from './connection.ts'
 import type { Config } from './keys.ts'
 import type { Place } from './position.ts'
@@ -34,6 +35,7 @@ export type Frame =
       readonly table: number
       readonly rows: readonly { readonly before: Cells | null; readonly after: Cells | null }[]
       readonly timestampMs: number
+      /** Where in the file the event begins. */
       readonly pos: number
     }
   | { readonly kind: 'end'; readonly place: Place }
@@ -42,6 +44,7 @@ export type Frame =
 
 interface Event {
   readonly timestamp: number
+  /** Without its head. */
   readonly size: number
   readonly nextPosition: number
   readonly gtid?: string
@@ -66,20 +69,33 @@ interface Zongji {
   on(event: 'ready' | 'stopped', listener: () => void): void
   start(options: object): void
   stop(): void
+  _skipSchema(database: string, table: string): boolean
 }
+
+const headBytes = 19
 
 const ops = { writerows: 'insert', updaterows: 'update', deleterows: 'delete' } as const
 const ends = /^\s*(?:commit|rollback|xa\s+commit\b.*|xa\s+rollback\b.*)\s*$/is
+
+export interface Beginning {
+  readonly place: Place
+  readonly serverId: number
+  isCaptured(database: string, table: string): boolean
+}
 
 export class Binlog {
   readonly #zongji: Zongji
   readonly frames: FrameQueue<Frame>
   readonly #described = new Set<number>()
 
-  /** Resolves when the stream has begun. */
-  static async start(config: Config, system: System, place: Place, serverId: number, mostBytes: number): Promise<Binlog> {
+  /** Resolves when the stream has begun. Of tables that are not captured there are no frames. */
+  static async start(config: Config, system: System, from: Beginning): Promise<Binlog> {
     const { default: Made } = (await import('@vlasky/zongji')) as unknown as { default: new (options: object) => Zongji }
-    const binlog = new Binlog(new Made(optionsOf(config)), system, mostBytes)
+    const zongji = new Made(optionsOf(config))
+    // Its own lists have no patterns. Rows of other tables are not even decoded: they may be of types that it does not know.
+    zongji._skipSchema = (database, table) => !from.isCaptured(database, table)
+    const { place, serverId } = from
+    const binlog = new Binlog(zongji, system, queueBytes(config))
     try {
       await binlog.#begin(place, serverId)
       return binlog
@@ -145,7 +161,7 @@ export class Binlog {
           table: event.tableId!,
           rows: shown,
           timestampMs: event.timestamp,
-          pos: event.nextPosition,
+          pos: event.nextPosition - event.size - headBytes,
         }
       }
       default:
@@ -159,7 +175,10 @@ export class Binlog {
     if (event.hasSelfDescribingMetadata?.() !== true) {
       const table = `${event.schemaName}.${event.tableName}`
       this.frames.end(
-        new Error(`the binlog does not describe the columns of ${table}: binlog_row_metadata was not FULL when it was written`),
+        new Error(
+          `the binlog does not describe the columns of ${table}: binlog_row_metadata was not FULL when it was written, or the type of a column is ` +
+            'not known here, such as VECTOR',
+        ),
       )
       return null
     }

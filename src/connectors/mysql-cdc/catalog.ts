@@ -8,6 +8,12 @@ export interface TableColumn {
   /** In lower case but for labels: `int(11) unsigned`. */
   readonly type: string
   readonly isNullable: boolean
+  readonly default: Default | null
+}
+
+/** `text`: as a value; null: an expression. */
+export interface Default {
+  readonly text: string | null
 }
 
 export interface Table {
@@ -65,7 +71,8 @@ export async function tables(connection: Connection): Promise<readonly { readonl
 export async function tableOf(connection: Connection, database: string, name: string): Promise<Table | null> {
   const rows = await ask(
     connection,
-    `select column_name as name, column_type as type, is_nullable as nullable from information_schema.columns where table_schema = ? and table_name = ?
+    `select column_name as name, column_type as type, is_nullable as nullable, column_default as preset, extra, version() like '%MariaDB%' as isMariadb
+     from information_schema.columns where table_schema = ? and table_name = ?
      order by ordinal_position`,
     [database, name],
   )
@@ -74,6 +81,7 @@ export async function tableOf(connection: Connection, database: string, name: st
     name: String(row['name']),
     type: lowered(String(row['type'])),
     isNullable: row['nullable'] === 'YES',
+    default: row['preset'] === null ? null : presetOf(String(row['preset']), String(row['extra']), Number(row['isMariadb']) === 1),
   }))
   const keys = await ask(
     connection,
@@ -91,6 +99,15 @@ export async function tableOf(connection: Connection, database: string, name: st
     }))
     .find(each => each.columns.length === each.length)
   return { database, name, columns, key: usable?.columns ?? [] }
+}
+
+/** MariaDB writes SQL, MySQL the text of a value, or SQL and that it is some. */
+function presetOf(preset: string, extra: string, isMariadb: boolean): Default | null {
+  if (!isMariadb) return { text: /DEFAULT_GENERATED/i.test(extra) ? null : preset }
+  if (preset === 'NULL') return null
+  const quoted = /^'((?:[^']|'')*)'$/s.exec(preset)
+  if (quoted !== null) return { text: quoted[1]!.replaceAll("''", "'") }
+  return { text: /^(?:-?\d+(?:\.\d+)?|b'[01]+')$/.test(preset) ? preset : null }
 }
 
 function lowered(type: string): string {

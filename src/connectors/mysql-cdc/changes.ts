@@ -1,4 +1,5 @@
 /** What the binlog says as records, each with the offset from where to go on after it. Rows that are done already give none. */
+import { createHash } from 'node:crypto'
 import type { Schema, SourceRecord, Struct } from '../../connector.ts'
 import { CapturedTable, type TableOptions } from '../change-data/captured-table.ts'
 import { type Origin, optionalInt64, optionalString, type SnapshotMark, sourceOf, sourceSchema } from '../change-data/envelope.ts'
@@ -10,7 +11,7 @@ import type { Cells, Frame, TableFrame } from './binlog.ts'
 import { labelsOfType, type Server, type Table, type TableColumn } from './catalog.ts'
 import type { Config } from './keys.ts'
 import { offsetOf, type Place, type Position } from './position.ts'
-import { type Raw, typeOf } from './types.ts'
+import { defaultOf, type Raw, typeOf } from './types.ts'
 
 const mysqlSource: Schema = sourceSchema(
   'io.debezium.connector.mysql.Source',
@@ -43,16 +44,29 @@ export class Shapes {
   readonly #options: TableOptions
   readonly #isDatabase: (name: string) => boolean
   readonly #isTable: (name: string) => boolean
+  /** Which tables are captured, in short. */
+  readonly tables: string
   readonly records: ChangeRecords<Raw>
 
   constructor(config: Config, server: Server, now: () => number, warn: TableOptions['warn']) {
     this.#config = config
     this.#server = server
-    this.#isDatabase = included(config['database.include.list'], config['database.exclude.list'])
-    this.#isTable = included(config['table.include.list'], config['table.exclude.list'])
+    const [databases, tables] = (['database', 'table'] as const).map(
+      of => [config[`${of}.include.list`], config[`${of}.exclude.list`]] as const,
+    )
+    this.#isDatabase = included(...databases!)
+    this.#isTable = included(...tables!)
+    this.tables = createHash('sha256')
+      .update(JSON.stringify([databases, tables]))
+      .digest('hex')
+      .slice(0, 16)
     const isColumnCaptured = included(config['column.include.list'], config['column.exclude.list'])
     this.#options = { config, isColumnCaptured, source: mysqlSource, warn }
     this.records = new ChangeRecords<Raw>(config, now)
+  }
+
+  warn(fields: object, message: string): void {
+    this.#options.warn(fields, message)
   }
 
   isCaptured(database: string, table: string): boolean {
@@ -60,10 +74,10 @@ export class Shapes {
   }
 
   table(database: string, name: string, columns: readonly TableColumn[], key: readonly string[]): CapturedTable<Raw> {
-    const typed = columns.map(column => ({
-      ...{ name: column.name, isNullable: column.isNullable },
-      ...{ type: typeOf(column.type, this.#config), labels: labelsOfType(column.type) },
-    }))
+    const typed = columns.map(({ name: column, type: text, isNullable, default: value }) => {
+      const type = typeOf(text, this.#config)
+      return { name: column, isNullable, type, labels: labelsOfType(text), default: type === null ? undefined : defaultOf(value, type) }
+    })
     const named = keyColumns(this.#config['message.key.columns']).get(`${database}.${name}`.toLowerCase())
     return new CapturedTable<Raw>(database, name, typed, named ?? key, this.#options)
   }
@@ -115,7 +129,9 @@ export class Changes {
     this.#shapes = shapes
     this.#tableNow = tableNow
     this.#place = position.place
-    this.#done = position
+    const isOther = position.tables !== undefined && position.tables !== shapes.tables
+    if (isOther) shapes.warn({}, 'other tables are captured than before, in the middle of a transaction: all of it is read again')
+    this.#done = isOther ? { rows: 0, records: 0 } : position
   }
 
   get position(): Position {
@@ -146,7 +162,7 @@ export class Changes {
         this.#tables.set(frame.id, await this.#described(frame))
         return
       case 'rows':
-        for (const row of frame.rows) this.#row(frame, row, out)
+        for (const [at, row] of frame.rows.entries()) this.#row(frame, row, at, out)
     }
   }
 
@@ -185,23 +201,25 @@ export class Changes {
     const primary = frame.primaryKey.map(at => frame.columns[at]?.name ?? '')
     const others = (now?.key ?? []).filter(name => frame.columns.some(each => each.name === name))
     const key = primary.length > 0 ? primary : others
-    const columns = frame.columns.map(({ name, type }) => ({
-      ...{ name, type },
-      isNullable: !key.includes(name) && (now?.columns.find(each => each.name === name)?.isNullable ?? true),
-    }))
+    const columns = frame.columns.map(({ name, type }) => {
+      const known = now?.columns.find(each => each.name === name)
+      return { name, type, isNullable: !key.includes(name) && (known?.isNullable ?? true), default: known?.default ?? null }
+    })
     return { frame, columns, key, captured: this.#shapes.table(database, table, columns, key) }
   }
 
   #row(
     { op, table, timestampMs, pos }: Extract<Frame, { kind: 'rows' }>,
     { before, after }: { readonly before: Cells | null; readonly after: Cells | null },
+    index: number,
     out: SourceRecord[],
   ): void {
     const described = this.#tables.get(table)
     if (described === undefined) throw new Error(`a change is of the table number ${table}, which was not described`)
+    if (described.captured === null) return
     this.#seconds = Math.floor(timestampMs / 1_000)
     this.#rows++
-    const drafts = described.captured === null ? [] : this.#drafts(described, op, before, after, pos)
+    const drafts = this.#drafts(described, op, before, after, { pos, row: index })
     const isDone = this.#rows <= this.#done.rows
     const skipped = isDone ? drafts.length : this.#rows === this.#done.rows + 1 ? Math.min(this.#done.records, drafts.length) : 0
     for (let at = skipped; at < drafts.length; at++) {
@@ -211,7 +229,13 @@ export class Changes {
     }
   }
 
-  #drafts(described: Described, op: 'insert' | 'update' | 'delete', before: Cells | null, after: Cells | null, pos: number): Draft[] {
+  #drafts(
+    described: Described,
+    op: 'insert' | 'update' | 'delete',
+    before: Cells | null,
+    after: Cells | null,
+    at: Pick<Whence, 'pos' | 'row'>,
+  ): Draft[] {
     const { frame, columns } = described
     const cellsOf = (row: Cells | null) => (row === null ? null : columns.map(({ name }) => row[name] ?? null))
     const [old, made] = [cellsOf(before), cellsOf(after)]
@@ -219,7 +243,7 @@ export class Changes {
     const table = described.captured!
     const source = this.#shapes.source({
       ...{ database: frame.database, table: frame.table, micros: this.#micros, snapshot: 'false', gtid: this.#gtid },
-      ...{ file: this.#place.file, pos, row: this.#rows - 1 },
+      ...{ file: this.#place.file, ...at },
     })
     const begun = this.#begun()
     const events = this.#events
@@ -257,6 +281,6 @@ export class Changes {
   }
 
   #add(out: SourceRecord[], draft: Draft, position: Position): void {
-    out.push(this.#shapes.records.at(draft, offsetOf(position, this.#seconds, false)))
+    out.push(this.#shapes.records.at(draft, offsetOf({ ...position, tables: this.#shapes.tables }, this.#seconds, false)))
   }
 }

@@ -1,6 +1,7 @@
 /** Connections to MySQL and MariaDB by `mysql2`, which is loaded when the first one is opened, and what their errors mean. */
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { RetriableError } from '../../connector.ts'
+import { isUntrusted } from '../certificates.ts'
 import type { Config } from './keys.ts'
 
 /** Values are as exact as they can be: large numbers and times are text, times without zone are in UTC. */
@@ -42,6 +43,7 @@ export class LostBinlog extends Error {}
 
 /** Many connections, shutdown, deadlock, lock time-out, resources. */
 const passing: ReadonlySet<number> = new Set([1_040, 1_053, 1_129, 1_203, 1_205, 1_213, 1_037, 1_041, 3_169])
+const secureTransportRequired = 3_159
 const fatalReading = 1_236
 
 export function fail(error: unknown): never {
@@ -53,6 +55,8 @@ export function failure(error: unknown): Error {
   if (error instanceof RetriableError) return error
   const { errno, code = '', sqlState, message } = error as { errno?: number; code?: string; sqlState?: string; message: string }
   if (errno === fatalReading) return new LostBinlog(message)
+  if (isUntrusted(error)) return new Error(`the server's certificate is not accepted: ${message}`, { cause: error })
+  if (errno === secureTransportRequired) return new Error(`${message} database.ssl.mode=required uses TLS`, { cause: error })
   // Only errors of the server have a state; the others are of the connection.
   if (sqlState === undefined && (code !== '' || /connection|closed|timeout/i.test(message)))
     return new RetriableError(`the database is away: ${message || code}`, { cause: error })

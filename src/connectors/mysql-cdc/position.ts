@@ -18,10 +18,12 @@ export interface Position {
   /** Rows of the next transaction that are done, and records of the row after them. */
   readonly rows: number
   readonly records: number
+  /** Which tables were captured when these were counted; undefined: the same as now. */
+  readonly tables?: string
 }
 
 /** Keys are Debezium's where they mean the same. */
-export function offsetOf({ place, rows, records }: Position, seconds: number | null, isSnapshot: boolean): Struct {
+export function offsetOf({ place, rows, records, tables }: Position, seconds: number | null, isSnapshot: boolean): Struct {
   const offset = struct([
     ['file', place.file],
     ['pos', place.pos],
@@ -29,6 +31,7 @@ export function offsetOf({ place, rows, records }: Position, seconds: number | n
   if (place.gtids !== null) offset['gtids'] = place.gtids
   if (rows > 0) offset['rows'] = rows
   if (records > 0) offset['records'] = records
+  if (tables !== undefined && rows + records > 0) offset['tables'] = tables
   if (seconds !== null) offset['ts_sec'] = seconds
   if (isSnapshot) offset['snapshot'] = 'INITIAL'
   return offset
@@ -43,5 +46,7 @@ export function positionOf(offset: Struct): Position | null {
     throw new RangeError('the offset says no position in the binlog')
   if (Number(event) > 0 || Number(row) > 1)
     throw new RangeError('the offset of Debezium is within a transaction: let it go on to the end of one first')
-  return { place: { file, pos: Number(pos), gtids: gtids as string | null }, rows: Number(rows), records: Number(records) }
+  const place = { file, pos: Number(pos), gtids: gtids as string | null }
+  const { tables } = offset
+  return { place, rows: Number(rows), records: Number(records), ...(typeof tables === 'string' && { tables }) }
 }

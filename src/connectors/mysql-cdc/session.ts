@@ -3,7 +3,7 @@ import type { Connection } from 'mysql2/promise'
 import { pause } from '../../base.ts'
 import { RetriableError, type SourceContext, type SourceRecord } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
-import { queueBytes, RecordStream } from '../change-data/record-stream.ts'
+import { RecordStream } from '../change-data/record-stream.ts'
 import { type ChangeSession, readsRows } from '../change-data/task.ts'
 import { Binlog, type Frame } from './binlog.ts'
 import { requireBinlog, type Server, tableOf } from './catalog.ts'
@@ -78,8 +78,11 @@ export class Session implements ChangeSession<Position> {
   async #startBinlog(): Promise<void> {
     const position = this.#position!
     const { system } = this.#context
-    const id = this.#config['database.server.id'] || serverIdOf(this.#config['topic.prefix'])
-    this.#binlog = await Binlog.start(this.#config, system, position.place, id, queueBytes(this.#config))
+    this.#binlog = await Binlog.start(this.#config, system, {
+      place: position.place,
+      serverId: this.#config['database.server.id'] || serverIdOf(this.#config['topic.prefix']),
+      isCaptured: (database, table) => this.#shapes.isCaptured(database, table),
+    })
     this.#changes = new Changes(this.#config, this.#shapes, (database, name) => tableOf(this.#sql, database, name), position)
     this.#stream = new RecordStream(this.#config, system, this.#binlog.frames, this.#changes, sql => ask(this.#sql, sql))
     this.#context.log.info({ ...position.place }, 'the stream of changes begins')

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { readValues } from '../../base.ts'
 import { Decimal } from '../../connector.ts'
 import { keys } from './keys.ts'
-import { type Raw, typeOf } from './types.ts'
+import { defaultOf, type Raw, typeOf } from './types.ts'
 
 const made = (type: string, given: Readonly<Record<string, string>> = {}) => typeOf(type, readValues(keys, given))!
 function read(type: string, raw: Raw, given: Readonly<Record<string, string>> = {}): [string, unknown] {
@@ -55,4 +55,19 @@ test('bytes, bits, texts, enums and sets', () => {
   assert.deepEqual(read("set('x','y')", 'x,y'), ['EnumSet', 'x,y'])
   assert.deepEqual(read('json', '{"a":1}'), ['Json', '{"a":1}'])
   assert.equal(typeOf('geometry', readValues(keys, {})), null)
+})
+
+test('a column has the default of the catalogue, or what stands for no value where that is an expression', () => {
+  const of = (type: string, preset: string | null) => defaultOf({ text: preset }, made(type))
+  assert.equal(of('int', '7'), 7)
+  assert.equal(of('varchar(10)', "it's"), "it's")
+  assert.equal(String(of('decimal(6,2)', '1.50')), '1.50')
+  assert.equal(of('date', '2020-01-01'), 18_262)
+  assert.equal(of('time', '01:02:03'), 3_723_000_000n)
+  assert.equal(of('bit(1)', "b'1'"), true)
+  assert.deepEqual(of('bit(3)', "b'101'"), Buffer.from([5]))
+  assert.equal(of('timestamp', null), '1970-01-01T00:00:00Z')
+  assert.equal(of('date', '0000-00-00'), 0)
+  assert.equal(of('binary(2)', '0x6162'), undefined)
+  assert.equal(defaultOf(null, made('int')), undefined)
 })

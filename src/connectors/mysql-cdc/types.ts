@@ -12,6 +12,7 @@ import {
   timeType,
   zonedTimestamp,
 } from '../change-data/modes.ts'
+import type { Default } from './catalog.ts'
 import type { Config } from './keys.ts'
 
 /** What the driver and the reader of the binlog make of values: large numbers, decimals and times are text. */
@@ -30,6 +31,21 @@ export function typeOf(columnType: string, config: Config): ColumnType<Raw> | nu
   const isUnsigned = columnType.includes(' unsigned')
   const made = number(name, inner, isUnsigned, config) ?? temporal(name, inner, config) ?? other(name, inner, config)
   return made === null ? null : { ...made, unavailable: null }
+}
+
+const bitLiteral = /^b'([01]+)'$/
+
+/** undefined: there is none. Of an expression it is what stands for no value, as in PostgreSQL's. */
+export function defaultOf(preset: Default | null, { schema, read, absent }: ColumnType<Raw>): ConnectValue | undefined {
+  const isBinary = schema.type === 'bytes' && schema.name === undefined
+  if (preset === null || isBinary) return undefined
+  if (preset.text === null) return absent
+  const bits = bitLiteral.exec(preset.text)?.[1]
+  try {
+    return read(bits === undefined ? preset.text : Buffer.from(BigInt(`0b${bits}`).toString(16).padStart(16, '0'), 'hex'))
+  } catch {
+    return absent
+  }
 }
 
 function number(name: string, inner: string, isUnsigned: boolean, config: Config): Made | null {

@@ -2,6 +2,7 @@
 import type { Client, ClientConfig, CustomTypesConfig } from 'pg'
 import type { FileSystem } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
+import { isUntrusted } from '../certificates.ts'
 import type { Config } from './keys.ts'
 
 /** Values have the same text then, whatever the server's settings are, in queries and in the stream. */
@@ -90,6 +91,7 @@ export function failure(error: unknown): Error {
   if (error instanceof RetriableError) return error
   const { code = '', severity, message } = error as { code?: string; severity?: string; message: string }
   if (noTls.test(message)) return new Error(`${message}; database.sslmode=prefer or disable goes without`, { cause: error })
+  if (isUntrusted(error)) return new Error(`PostgreSQL's certificate is not accepted: ${message}`, { cause: error })
   // Only errors of the server have a severity; the others are of the connection.
   if (severity === undefined && error instanceof Error && (code !== '' || /connection|timeout|socket|terminated|closed/i.test(message)))
     return new RetriableError(`PostgreSQL is away: ${message || code}`, { cause: error })

@@ -242,7 +242,9 @@ export class Session implements ChangeSession<Position> {
       return []
     }
     await this.#incremental?.step()
-    const records = await stream.poll()
+    const records = await stream.poll().catch(error => {
+      throw missingPublication(this.#config, error)
+    })
     this.#position = changes.position
     return records
   }
@@ -284,6 +286,17 @@ export class Session implements ChangeSession<Position> {
     this.#replication = null
     await Promise.all(this.#clients.map(client => client.end().catch(() => {}))) // it may be gone
   }
+}
+
+/** The server looks for the publication as it was when the change was made: one that is made anew is not seen by changes before. */
+function missingPublication(config: Config, error: Error): Error {
+  const [name, slot] = [config['publication.name'], config['slot.name']]
+  if (!error.message.includes(`publication "${name}" does not exist`)) return error
+  return new Error(
+    `the publication ${name} was not there when changes of the slot ${slot} were made, so they cannot be read, also if it is there now. ` +
+      'Drop the slot, and set snapshot.mode=when_needed to read all rows again',
+    { cause: error },
+  )
 }
 
 function lostChanges(config: Config, position: Position, isThere: boolean): string {
