@@ -92,7 +92,10 @@ class SourceRun implements AsyncDisposable {
     this.#run = run
     this.#pipeline = pipeline
     this.#client = client
-    this.#topics = new SourceTopics(client, config, order.worker.values['topic.creation.enable'])
+    const { values: own } = order.worker
+    // Where its records go elsewhere, or the worker is alone, there are none.
+    const state = [own['config.storage.topic'], own['status.storage.topic'], own['offset.storage.topic'], order.offsetsTopic ?? '']
+    this.#topics = new SourceTopics(client, config, own['topic.creation.enable'], order.offsetsTopic === null ? [] : state)
     this.#producer = { ...withPrefix(order.worker.properties, 'producer.'), ...withPrefix(config, 'producer.override.') }
     const decides = order.transactionalId !== null && values['transaction.boundary'].toLowerCase() === 'connector'
     this.#boundaries = decides ? new Boundaries() : null

@@ -15,10 +15,12 @@ export class SourceTopics {
   readonly #client: Client
   readonly #rules: readonly Rule[]
   readonly #known = new Map<string, Promise<void>>()
+  readonly #reserved: ReadonlySet<string>
 
-  /** `creates`: what the worker allows. */
-  constructor(client: Client, config: Readonly<Record<string, string>>, creates: boolean) {
+  /** `creates`: what the worker allows. `reserved`: those that no source may write, because workers keep their state there. */
+  constructor(client: Client, config: Readonly<Record<string, string>>, creates: boolean, reserved: Iterable<string>) {
     this.#client = client
+    this.#reserved = new Set(reserved)
     const groups = wordsIn(config['topic.creation.groups'])
     this.#rules = creates ? [...groups, 'default'].map(group => ruleOf(group, withPrefix(config, `topic.creation.${group}.`))) : []
   }
@@ -27,6 +29,8 @@ export class SourceTopics {
   require(topic: string): Promise<void> {
     let known = this.#known.get(topic)
     if (known === undefined) {
+      if (this.#reserved.has(topic))
+        throw new Error(`the workers keep their state in the topic ${topic}: a source must write elsewhere, and a mirror must leave it out`)
       known = ensureTopic(this.#client, this.#spec(topic))
       this.#known.set(topic, known)
       known.catch(() => this.#known.delete(topic))
