@@ -35,6 +35,7 @@ export { type ConnectRecord, type Header, type SinkRecord, type SourceRecord, so
 export { decimal, type Field, fieldOf, logical, type Schema, type SchemaType } from './connector/schema.ts'
 export type {
   Offsets,
+  OpenedPartition,
   SinkContext,
   SinkTask,
   SourceContext,

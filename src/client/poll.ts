@@ -26,6 +26,8 @@ export class PollingReader implements Reader {
   readonly #turns: Turns
   readonly #forget: () => void
   readonly #topics = new Map<string, KnownTopic>()
+  /** By topic, of the one that was read last: one that was made again has another. */
+  readonly #ids = new Map<string, string>()
 
   constructor(admin: Admin, { system, turns, bootstrap }: { system: System; turns: Turns; bootstrap: string }, forget: () => void) {
     this.#admin = admin
@@ -78,10 +80,16 @@ export class PollingReader implements Reader {
     use: (fetched: Fetched) => Promise<bigint>,
   ): Promise<void> {
     const byLeader = new Map<number, PartitionOffset[]>()
+    const ids = new Map<string, string>()
     for (const position of options.positions) {
+      const { topic, partition } = position
       const leader = await this.#leaderOf(position)
+      const { id } = this.#topics.get(topic)!
+      ids.set(topic, id)
       const some = byLeader.get(leader)
-      if (some === undefined) byLeader.set(leader, [position])
+      // The position is one in the topic that was there before.
+      if ((this.#ids.get(topic) ?? id) !== id) outOfRange.push({ topic, partition })
+      else if (some === undefined) byLeader.set(leader, [position])
       else some.push(position)
     }
     const idOf = (topic: string) => this.#topics.get(topic)!.id
@@ -98,6 +106,8 @@ export class PollingReader implements Reader {
         next.push({ topic, partition, offset: await use(each) })
       }
     }
+    // Not before: a round that fails is done again.
+    for (const [topic, id] of ids) this.#ids.set(topic, id)
   }
 
   async #leaderOf({ topic, partition }: PartitionOffset): Promise<number> {

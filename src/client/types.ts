@@ -217,7 +217,7 @@ export interface Polled {
   records: ReceivedRecord[]
   /** Where to read next, in those partitions that answered. */
   next: PartitionOffset[]
-  /** Those whose position is before the first or behind the last record. */
+  /** Those whose position is before the first or behind the last record, or in a topic that was made again since the last poll. */
   outOfRange: { topic: string; partition: number }[]
 }
 

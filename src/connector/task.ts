@@ -8,6 +8,12 @@ export interface TopicPartition {
   readonly partition: number
 }
 
+/** One that a sink reads from now on. */
+export interface OpenedPartition extends TopicPartition {
+  /** Of its topic: a topic that was made again, or one of another cluster, has another one. Not there if the cluster has no ids. */
+  readonly topicId?: string
+}
+
 export interface Log {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
@@ -40,7 +46,7 @@ export interface SinkContext extends TaskContext {
 
 export interface SinkTask {
   /** Before the first record of these partitions. */
-  opened?(partitions: readonly TopicPartition[]): Promise<void>
+  opened?(partitions: readonly OpenedPartition[]): Promise<void>
   /**
    * In the order of each partition. Resolves when the task can take more, not necessarily when they are written. Throws RetriableError to be called again
    * with the same records: what it has written of them then must do no harm when it is written again.

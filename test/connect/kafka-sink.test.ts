@@ -103,6 +103,28 @@ test('a task that was overtaken writes nothing more, in whatever task the partit
   for (const { task } of [old, young]) await task.close()
 })
 
+test('offsets of a topic are not taken for those of another one with its name', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  const config = { 'kafka.bootstrap.servers': broker.address, 'kafka.topic': 'copy', 'kafka.topic.partitions': '2' }
+  const of = (topicId: string) => [{ ...assigned[0]!, topicId }]
+  const [one, other] = [await openSink(config), await openSink(config)]
+  await one.task.opened!(of('before'))
+  await one.task.put([event(0, 0), event(0, 1)])
+  assert.deepEqual(await one.task.flush(), [{ topic: 't', partition: 0, offset: 2n }])
+  await other.task.opened!(of('after'))
+  assert.deepEqual(other.sought, [])
+  await other.task.put([event(0, 0)])
+  // Nor does one fence the other: they may be of two clusters.
+  await one.task.put([event(0, 2)])
+  for (const { task } of [one, other]) await task.flush()
+  assert.deepEqual(await valuesIn(client, 'copy'), ['0:0-0', '0:0-0', '0:0-1', '0:0-2'])
+  const again = await openSink(config)
+  await again.task.opened!(of('before'))
+  assert.deepEqual(again.sought, [{ topic: 't', partition: 0, offset: 3n }])
+  for (const { task } of [one, other, again]) await task.close()
+})
+
 test('a record that the target refuses is reported, the others are written once', async () => {
   await using broker = await startBroker({ memory: true })
   await using client = openClient({ bootstrap: broker.address })

@@ -223,6 +223,13 @@ test('records that their topic does not take are left out, if errors are tolerat
   await alone.close()
 })
 
+test('a source does not write into the topics where workers keep their state', async () => {
+  await make('intruder', { 'connector.class': 'test-source', topic: 'connect-configs', parts: 'connector-none' })
+  const { tasks } = await worker.until('intruder', ({ tasks: [task] }) => task?.state === 'FAILED')
+  assert.match(tasks[0].trace, /keep their state in the topic connect-configs/)
+  await worker.ask('DELETE', '/connectors/intruder')
+})
+
 test('a source without transactions hears where each of its records is', async () => {
   await workers.client.createTopic({ name: 'placed', partitions: 2 })
   const own = Object.fromEntries(['config', 'offset', 'status'].map(kind => [`${kind}.storage.topic`, `plain-${kind}`]))
@@ -272,6 +279,21 @@ test('a sink that fails because the group has gone on without it joins again, an
   await eventually(() => puts() === '12123')
   assert.deepEqual((await rare.ask('GET', '/connectors/gone/history')).body.tasks[0]?.failures ?? [], [])
   await rare.close()
+})
+
+test('a topic that is made again while a sink reads it is read from its beginning, however long it is', async () => {
+  const remake = async (values: readonly string[]) => {
+    await workers.client.createTopic({ name: 'remade', partitions: 1 })
+    await send('remade', values)
+  }
+  await remake(['1', '2'])
+  await make('remade', { 'connector.class': 'test-sink', topics: 'remade', file: fileOf('remade') })
+  await eventually(() => existsSync(fileOf('remade')) && valuesIn('remade').length === 2)
+  await workers.client.deleteTopics(['remade'])
+  await remake(['3', '4', '5', '6'])
+  await eventually(() => valuesIn('remade').length === 6)
+  assert.deepEqual(valuesIn('remade'), ['1', '2', '3', '4', '5', '6'])
+  await worker.ask('DELETE', '/connectors/remade')
 })
 
 test('a start at the end is committed at once, so that a failure before the first flush skips nothing', async () => {

@@ -10,6 +10,7 @@ import {
   type ConnectorDefinition,
   DataError,
   type Offsets,
+  type OpenedPartition,
   RetriableError,
   type SinkContext,
   type SinkRecord,
@@ -347,29 +348,46 @@ class SinkRun {
     await this.#reset(fresh)
     // A task that fails before its first flush would begin at a later end.
     if (this.#settings.reset === 'latest') await this.#commit(fresh.map(each => this.#positions.get(keyOf(each))!))
-    await this.#task.opened?.(partitions)
+    await this.#task.opened?.(await this.#withIds(partitions))
     this.#run.log.info({ partitions: partitions.length }, 'a sink reads')
+  }
+
+  async #withIds(partitions: readonly TopicPartition[]): Promise<OpenedPartition[]> {
+    const names = [...new Set(partitions.map(each => each.topic))]
+    const topics = names.length === 0 ? [] : await this.#client.topics(names)
+    const ids = new Map(topics.map(({ name, id }) => [name, id]))
+    return partitions.map(({ topic, partition }) => {
+      const topicId = ids.get(topic) ?? ''
+      return { topic, partition, ...(topicId !== '' && { topicId }) }
+    })
   }
 
   #begin(partition: TopicPartition, offset: bigint): void {
     this.#positions.set(keyOf(partition), { topic: partition.topic, partition: partition.partition, offset })
   }
 
-  /** Their positions are out of range: records were deleted, or the partition ends before them. */
+  /** Their positions are out of range: records were deleted, or the partition ends before them, or its topic was made again. */
   async #leap(partitions: readonly TopicPartition[]): Promise<void> {
+    const begun: TopicPartition[] = []
     for (const [topic, some] of Map.groupBy(partitions, each => each.topic)) {
       const ids = some.map(each => each.partition)
       const [starts, ends] = await Promise.all([this.#client.offsets(topic, ids, 'earliest'), this.#client.offsets(topic, ids, 'latest')])
       for (const each of some) {
         const { offset } = this.#positions.get(keyOf(each))!
         if (offset < starts.get(each.partition)!) continue
+        const end = ends.get(each.partition)!
+        // There are records at the position, so it is in another topic.
+        if (this.#put.has(keyOf(each)) || offset <= end) begun.push(each)
         // The target would take the records that come for some that it has, and leave them out.
-        if (this.#sought.has(keyOf(each))) throw endsBefore(each, offset, ends.get(each.partition)!)
-        // After `join` the target says whether it knows the partition; if it does not, its position is reset then.
-        if (this.#put.has(keyOf(each))) return this.#group.askToRejoin()
+        else if (this.#sought.has(keyOf(each))) throw endsBefore(each, offset, end)
       }
     }
     await this.#reset(partitions)
+    if (begun.length === 0) return
+    // What was put is of the topic that was there before. After `join` the target says whether it knows the partition.
+    for (const each of begun) this.#put.delete(keyOf(each))
+    await this.#commit(begun.map(each => this.#positions.get(keyOf(each))!))
+    this.#group.askToRejoin()
   }
 
   /** As `auto.offset.reset` says. */

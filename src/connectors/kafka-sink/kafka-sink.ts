@@ -7,7 +7,15 @@
  */
 import { severalAtOnce } from '../../base.ts'
 import { type Client, openClient } from '../../client.ts'
-import { defineSink, type Offsets, type SinkContext, type SinkRecord, type SinkTask, type TopicPartition } from '../../connector.ts'
+import {
+  defineSink,
+  type Offsets,
+  type OpenedPartition,
+  type SinkContext,
+  type SinkRecord,
+  type SinkTask,
+  type TopicPartition,
+} from '../../connector.ts'
 import { nameOf } from '../kafka/formats.ts'
 import { securityProperties } from '../kafka/security.ts'
 import { missing, requireNone } from '../required.ts'
@@ -51,7 +59,7 @@ class OnceTask implements SinkTask {
     this.#target = { client, config, context, outgoing: new Outgoing(config, context, client), offsets }
   }
 
-  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
     const { offsets, context } = this.#target
     await offsets.prepare()
     await severalAtOnce(partitions, partitionsAtOnce, async place => {

@@ -1,10 +1,11 @@
 /**
  * Offsets of the source in a compacted topic of the target, written by the transactions of the records.
  *
- * A key is `["CONNECTOR","TOPIC",PARTITION]`, a value the offset of the next record, in JSON.
+ * A key is `["CONNECTOR","TOPIC:ID",PARTITION]`, a value the offset of the next record, in JSON. The id of the topic keeps what is known of it from being taken for
+ * another topic with its name: one that was made again, or one of another cluster that has a connector with this name.
  */
 import { type Client, ensureTopic, type RecordToSend } from '../../client.ts'
-import type { Offsets, TopicPartition } from '../../connector.ts'
+import type { Offsets, OpenedPartition } from '../../connector.ts'
 
 export class TargetOffsets {
   readonly #client: Client
@@ -25,16 +26,12 @@ export class TargetOffsets {
     await ensureTopic(this.#client, { name: this.#topic, partitions: 1, configs: new Map([['cleanup.policy', 'compact']]) })
   }
 
-  records(offsets: Offsets): RecordToSend[] {
-    return offsets.map(each => ({
-      partition: 0,
-      key: Buffer.from(this.#keyOf(each)),
-      value: Buffer.from(String(each.offset)),
-    }))
+  record(place: OpenedPartition, offset: bigint): RecordToSend {
+    return { partition: 0, key: Buffer.from(this.#keyOf(place)), value: Buffer.from(String(offset)) }
   }
 
   /** Those that are known. Waits for the end of every transaction that was begun before: its offsets count, if it is committed. */
-  async of(partitions: readonly TopicPartition[]): Promise<Offsets> {
+  async of(partitions: readonly OpenedPartition[]): Promise<Offsets> {
     const [from, until] = await Promise.all((['earliest', 'latest'] as const).map(query => this.#client.offsets(this.#topic, [0], query)))
     const wanted = new Map(partitions.map(each => [this.#keyOf(each), each]))
     const found = new Map<string, bigint>()
@@ -43,10 +40,18 @@ export class TargetOffsets {
         const name = key?.toString() ?? ''
         if (wanted.has(name) && value !== null) found.set(name, BigInt(value.toString()))
       }
-    return Array.from(found, ([name, offset]) => ({ ...wanted.get(name)!, offset }))
+    return Array.from(found, ([name, offset]) => {
+      const { topic, partition } = wanted.get(name)!
+      return { topic, partition, offset }
+    })
   }
 
-  #keyOf({ topic, partition }: TopicPartition): string {
-    return JSON.stringify([this.#connector, topic, partition])
+  #keyOf(place: OpenedPartition): string {
+    return JSON.stringify([this.#connector, topicName(place), place.partition])
   }
+}
+
+/** That no other topic has. */
+export function topicName({ topic, topicId }: OpenedPartition): string {
+  return topicId === undefined ? topic : `${topic}:${topicId}`
 }

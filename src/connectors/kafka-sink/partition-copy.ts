@@ -6,9 +6,9 @@
  * it sends or commits later counts. So the offsets in the target, which are read then, stay as they are.
  */
 import type { Client, TransactionalWriter } from '../../client.ts'
-import type { Offsets, SinkContext, SinkRecord, TopicPartition } from '../../connector.ts'
+import type { Offsets, OpenedPartition, SinkContext, SinkRecord } from '../../connector.ts'
 import type { Config } from './keys.ts'
-import type { TargetOffsets } from './offsets.ts'
+import { type TargetOffsets, topicName } from './offsets.ts'
 import type { Outgoing } from './outgoing.ts'
 
 /** How long the target may be away before the task fails. */
@@ -24,7 +24,7 @@ export interface Target {
 
 /** After an error it must not be used again, except that it is aborted. */
 export class PartitionCopy {
-  readonly place: TopicPartition
+  readonly #place: OpenedPartition
   readonly #target: Target
   readonly #writer: TransactionalWriter
   /** Of the next record that the target does not have; null: it knows none. */
@@ -32,21 +32,21 @@ export class PartitionCopy {
   /** null: no transaction is open. */
   #begunMs: number | null = null
 
-  static async open(target: Target, { topic, partition }: TopicPartition): Promise<PartitionCopy> {
+  static async open(target: Target, place: OpenedPartition): Promise<PartitionCopy> {
     const { client, config, context } = target
     const writer = await client.openTransactionalWriter({
-      transactionalId: `connect-sink-${context.connector}/${topic}/${partition}`,
+      transactionalId: `connect-sink-${context.connector}/${topicName(place)}/${place.partition}`,
       transactionTimeoutMs: config['kafka.transaction.timeout.ms'],
       compression: config['kafka.compression.type'],
       patienceMs,
       isShared: true,
     })
-    return new PartitionCopy(target, { topic, partition }, writer)
+    return new PartitionCopy(target, place, writer)
   }
 
-  private constructor(target: Target, place: TopicPartition, writer: TransactionalWriter) {
+  private constructor(target: Target, place: OpenedPartition, writer: TransactionalWriter) {
     this.#target = target
-    this.place = place
+    this.#place = place
     this.#writer = writer
   }
 
@@ -57,7 +57,8 @@ export class PartitionCopy {
 
   /** What is committed, when no transaction is open. */
   get reached(): Offsets {
-    return this.#next === null ? [] : [{ ...this.place, offset: this.#next }]
+    const { topic, partition } = this.#place
+    return this.#next === null ? [] : [{ topic, partition, offset: this.#next }]
   }
 
   /** In the order of the partition. Leaves out what the target has. */
@@ -78,7 +79,7 @@ export class PartitionCopy {
   async commit(): Promise<void> {
     if (this.#begunMs === null) return
     const { offsets } = this.#target
-    await this.#writer.send(offsets.topic, offsets.records(this.reached))
+    if (this.#next !== null) await this.#writer.send(offsets.topic, [offsets.record(this.#place, this.#next)])
     await this.#writer.commit()
     this.#begunMs = null
   }
@@ -88,6 +89,6 @@ export class PartitionCopy {
     if (this.#begunMs === null) return
     this.#begunMs = null
     const { log } = this.#target.context
-    await this.#writer.abort().catch(error => log.warn({ ...this.place, err: error }, 'a transaction of the target could not be aborted'))
+    await this.#writer.abort().catch(error => log.warn({ ...this.#place, err: error }, 'a transaction of the target could not be aborted'))
   }
 }
