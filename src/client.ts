@@ -25,7 +25,6 @@ export type { Client, ClientOptions } from './client/client.ts'
 export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights, TransactionalWriter } from './client/coordination.ts'
 export { ensureTopic } from './client/ensure-topic.ts'
 export { openClient } from './client/open.ts'
-export { concernsRecord } from './client/refusals.ts'
 export type {
   Acks,
   AppendedBatches,

@@ -4,7 +4,7 @@
  */
 import type { ClientError } from '../channel.ts'
 import type { AclOperation } from './administration.ts'
-import type { CommittedOffset, MemberIdentity, PartitionOffset, RecordToSend, RecordWriter, RecordWriterOptions, Written } from './types.ts'
+import type { CommittedOffset, MemberIdentity, RecordToSend, RecordWriter, RecordWriterOptions, Written } from './types.ts'
 
 export interface JoinOptions {
   readonly group: string
@@ -62,8 +62,6 @@ export interface FencedWriterOptions {
 export interface TransactionalWriter extends RecordWriter {
   /** Begins a transaction if none is open, and goes on with it without what is `refused`. */
   send(topic: string, records: readonly RecordToSend[], refused?: Map<number, ClientError>): Promise<readonly Written[]>
-  /** The same, but what is refused for the record itself (`concernsRecord`) is its outcome, and no error: the transaction goes on without it. */
-  sendEach(topic: string, records: readonly RecordToSend[]): Promise<(PartitionOffset | ClientError)[]>
   /** Offsets of a group become committed with the transaction; refused once the group has gone on without this member. Begins a transaction if none is open. */
   sendOffsets(group: string, member: MemberIdentity, offsets: readonly CommittedOffset[]): Promise<void>
   /** Resolves when nobody can take it back. Does nothing if no transaction is open. */

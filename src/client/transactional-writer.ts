@@ -13,7 +13,7 @@ import { offsetsByTopic } from './membership.ts'
 import { endTransaction, enterPartitions, identifyProducer, type ProducerIdentity } from './producing.ts'
 import { type Ask, refuse } from './requests.ts'
 import { SequencedSender } from './sequenced-sender.ts'
-import type { CommittedOffset, MemberIdentity, PartitionOffset, RecordToSend, Written } from './types.ts'
+import type { CommittedOffset, MemberIdentity, RecordToSend, Written } from './types.ts'
 
 type Options = TransactionalWriterOptions & { readonly bootstrap: string; close(): Promise<void> }
 
@@ -49,17 +49,6 @@ class Writer implements TransactionalWriter {
 
   send(topic: string, records: readonly RecordToSend[], refused?: Map<number, ClientError>): Promise<readonly Written[]> {
     return this.#sender.send(topic, records, { enter: partitions => this.#enter(topic, partitions), refused })
-  }
-
-  async sendEach(topic: string, records: readonly RecordToSend[]): Promise<(PartitionOffset | ClientError)[]> {
-    const refused = new Map<number, ClientError>()
-    const written = await this.send(topic, records, refused)
-    const outcomes = new Array<PartitionOffset | ClientError>(records.length)
-    for (const [index, error] of refused) outcomes[index] = error
-    for (const { partition, at, offset } of written)
-      for (const [behind, index] of at.entries())
-        outcomes[index] = { topic, partition, offset: offset < 0n ? -1n : offset + BigInt(behind) }
-    return outcomes
   }
 
   async sendOffsets(group: string, { generation, memberId }: MemberIdentity, offsets: readonly CommittedOffset[]): Promise<void> {

@@ -154,7 +154,7 @@ export interface Written {
  */
 export interface RecordWriter {
   /**
-   * Resolves when all in-sync replicas have the records. `refused` takes, by its place in the list, what is refused for the record itself (`concernsRecord`), and the
+   * Resolves when all in-sync replicas have the records. `refused` takes, by its place in the list, what is refused for the record itself, such as one that is too large, and the
    * others are sent; without it, that is thrown.
    */
   send(topic: string, records: readonly RecordToSend[], refused?: Map<number, ClientError>): Promise<readonly Written[]>

@@ -6,7 +6,7 @@
  * bytes or texts; everything else becomes JSON. `millrace mirror` copies whole clusters, with groups and ACLs.
  */
 import { severalAtOnce } from '../../base.ts'
-import { type Client, openClient } from '../../client.ts'
+import { type Client, openClient, type RecordWriter } from '../../client.ts'
 import {
   defineSink,
   type Offsets,
@@ -22,7 +22,7 @@ import { missing, requireNone } from '../required.ts'
 import { type Config, keys } from './keys.ts'
 import { TargetOffsets } from './offsets.ts'
 import { Outgoing } from './outgoing.ts'
-import { PartitionCopy, type Target } from './partition-copy.ts'
+import { PartitionCopy, patienceMs, type Target } from './partition-copy.ts'
 
 const check = (config: Config) => missing(config, ['kafka.bootstrap.servers', 'kafka.topic'])
 
@@ -99,18 +99,18 @@ class OnceTask implements SinkTask {
 }
 
 class PlainTask implements SinkTask {
-  readonly #compression: Config['kafka.compression.type']
   readonly #client: Client
   readonly #outgoing: Outgoing
+  readonly #writer: RecordWriter
 
   constructor(config: Config, context: SinkContext, client: Client) {
-    this.#compression = config['kafka.compression.type']
     this.#client = client
     this.#outgoing = new Outgoing(config, context, client)
+    this.#writer = client.openRecordWriter({ compression: config['kafka.compression.type'], patienceMs })
   }
 
   put(records: readonly SinkRecord[]): Promise<void> {
-    return this.#outgoing.send(records, (topic, some) => this.#client.sendEach(topic, some, { compression: this.#compression }))
+    return this.#outgoing.send(records, this.#writer)
   }
 
   async flush(): Promise<undefined> {

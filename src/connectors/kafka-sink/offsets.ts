@@ -1,11 +1,11 @@
 /**
  * Offsets of the source in a compacted topic of the target, written by the transactions of the records.
  *
- * A key is `["CONNECTOR","TOPIC:ID",PARTITION]`, a value the offset of the next record, in JSON. The id of the topic keeps what is known of it from being taken for
- * another topic with its name: one that was made again, or one of another cluster that has a connector with this name.
+ * A key is `["CONNECTOR","TOPIC:ID",PARTITION]`, a value the offset of the next record, in JSON.
  */
 import { type Client, ensureTopic, type RecordToSend } from '../../client.ts'
 import type { Offsets, OpenedPartition } from '../../connector.ts'
+import { uniqueTopic } from '../topic-names.ts'
 
 export class TargetOffsets {
   readonly #client: Client
@@ -47,11 +47,6 @@ export class TargetOffsets {
   }
 
   #keyOf(place: OpenedPartition): string {
-    return JSON.stringify([this.#connector, topicName(place), place.partition])
+    return JSON.stringify([this.#connector, uniqueTopic(place), place.partition])
   }
-}
-
-/** That no other topic has. */
-export function topicName({ topic, topicId }: OpenedPartition): string {
-  return topicId === undefined ? topic : `${topic}:${topicId}`
 }

@@ -1,5 +1,5 @@
 /** What becomes of a record of a sink in another Kafka: its topic there, and its bytes. */
-import { type Client, ClientError, concernsRecord, ensureTopic, type RecordHeader, type RecordToSend, type Sent } from '../../client.ts'
+import { type Client, type ClientError, ensureTopic, type RecordHeader, type RecordToSend, type RecordWriter } from '../../client.ts'
 import { type ConnectValue, DataError, type Schema, type SinkContext, type SinkRecord } from '../../connector.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { jsonText } from '../values/json.ts'
@@ -21,22 +21,15 @@ export class Outgoing {
   }
 
   /** A record that the target refuses, because it is too large for the topic for instance, is reported. */
-  async send(
-    records: readonly SinkRecord[],
-    sendEach: (topic: string, records: readonly RecordToSend[]) => Promise<readonly Sent[]>,
-  ): Promise<void> {
+  async send(records: readonly SinkRecord[], writer: RecordWriter): Promise<void> {
     const isSame = this.#config['kafka.partitioner'] === 'same'
     for (const [topic, some] of Map.groupBy(records, record => this.#topic.render(record))) {
       if (this.#config['kafka.topic.create']) await this.#require(topic)
-      const outcomes = await sendEach(
-        topic,
-        some.map(record => outgoingOf(record, isSame)),
-      )
-      for (const [at, outcome] of outcomes.entries()) {
-        if (!(outcome instanceof ClientError)) continue
-        if (!concernsRecord(outcome)) throw outcome
-        await this.#context.report(some[at]!, new DataError(`${topic} refuses it: ${outcome.message}`, outcome))
-      }
+      const refused = new Map<number, ClientError>()
+      const outgoing = some.map(record => outgoingOf(record, isSame))
+      await writer.send(topic, outgoing, refused)
+      for (const [at, error] of refused)
+        await this.#context.report(some[at]!, new DataError(`${topic} refuses it: ${error.message}`, error))
     }
   }
 

@@ -7,12 +7,13 @@
  */
 import type { Client, TransactionalWriter } from '../../client.ts'
 import type { Offsets, OpenedPartition, SinkContext, SinkRecord } from '../../connector.ts'
+import { uniqueTopic } from '../topic-names.ts'
 import type { Config } from './keys.ts'
-import { type TargetOffsets, topicName } from './offsets.ts'
+import type { TargetOffsets } from './offsets.ts'
 import type { Outgoing } from './outgoing.ts'
 
 /** How long the target may be away before the task fails. */
-const patienceMs = 30_000
+export const patienceMs = 30_000
 
 export interface Target {
   readonly client: Client
@@ -35,7 +36,7 @@ export class PartitionCopy {
   static async open(target: Target, place: OpenedPartition): Promise<PartitionCopy> {
     const { client, config, context } = target
     const writer = await client.openTransactionalWriter({
-      transactionalId: `connect-sink-${context.connector}/${topicName(place)}/${place.partition}`,
+      transactionalId: `connect-sink-${context.connector}/${uniqueTopic(place)}/${place.partition}`,
       transactionTimeoutMs: config['kafka.transaction.timeout.ms'],
       compression: config['kafka.compression.type'],
       patienceMs,
@@ -66,7 +67,7 @@ export class PartitionCopy {
     const fresh = records.filter(({ original }) => original.offset >= (this.#next ?? 0n))
     if (fresh.length === 0) return
     this.#begunMs ??= this.#target.context.system.clock.monotonic()
-    await this.#target.outgoing.send(fresh, (topic, some) => this.#writer.sendEach(topic, some))
+    await this.#target.outgoing.send(fresh, this.#writer)
     this.#next = fresh.at(-1)!.original.offset + 1n
   }
 
