@@ -185,6 +185,22 @@ for (const fault of ['reset', 'lost', 500, 502] as Fault[])
       assert.deepEqual(numbers(await rowsOf(it)), upTo(5))
     }))
 
+test('the offsets of a topic are not those of another one with its name', () =>
+  withFakes(async it => {
+    for (const topicId of ['before', 'after', 'before']) {
+      const { task } = await it.open()
+      await task.opened!([{ topic: 'events', partition: 0, topicId }])
+      await task.put([0, 1].map(offset => record(offset, struct([['id', offset]]))))
+      await task.flush()
+    }
+    assert.equal((await rowsOf(it)).length, 4)
+    const { properties } = it.catalogue.tables.get('db.events')!
+    assert.deepEqual(
+      ['before', 'after'].map(topicId => properties[`millrace.offsets.test.events:${topicId}.0`]),
+      ['2', '2'],
+    )
+  }))
+
 test('another writer is first: the commit is made again on top of it', () =>
   withFakes(async it => {
     const { task } = await it.open()

@@ -14,6 +14,7 @@ import {
   long,
   ms,
   type Offsets,
+  type OpenedPartition,
   password,
   type SinkContext,
   type SinkRecord,
@@ -26,6 +27,7 @@ import { firstProblem } from '../entries.ts'
 import { inferredFrom, knownOnly, settled } from '../formats/infer.ts'
 import { missing, requireNone } from '../required.ts'
 import { accepted } from '../storage/keys.ts'
+import { TopicNames } from '../topic-names.ts'
 import { Catalogue, type Loaded, type TableName } from './catalog.ts'
 import { type ObjectStore, openStore } from './objects.ts'
 import type { PartitionField, PartitionSpec } from './partitions.ts'
@@ -158,6 +160,7 @@ class IcebergTask implements SinkTask {
   readonly #catalogue: Catalogue
   #store: ObjectStore | null = null
   readonly #tables = new Map<string, Table>()
+  readonly #names = new TopicNames()
   /** By partition of the topic: what was put, and what may be committed. */
   readonly #reached = new Map<string, Offsets[number]>()
   #safe: Offsets = []
@@ -170,8 +173,9 @@ class IcebergTask implements SinkTask {
     this.#committedMs = context.system.clock.monotonic()
   }
 
-  async opened(): Promise<void> {
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
     await this.#forget()
+    this.#names.opened(partitions)
   }
 
   async put(records: readonly SinkRecord[]): Promise<void> {
@@ -238,7 +242,7 @@ class IcebergTask implements SinkTask {
     const name = nameOf(full)
     const loaded = (await this.#catalogue.load(name)) ?? (await this.#create(name, record))
     this.#store ??= openStore(this.#config, loaded.config, this.#context.signal)
-    const table = new Table(name, loaded, this.#config, this.#catalogue, this.#store, this.#context)
+    const table = new Table(name, loaded, this.#config, this.#catalogue, this.#store, this.#context, this.#names)
     this.#tables.set(full, table)
     return table
   }

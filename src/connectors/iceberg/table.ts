@@ -9,6 +9,7 @@ import { type ConnectValue, DataError, isStruct, type Schema, type SinkContext, 
 import { inferredFrom, knownOnly, settled } from '../formats/infer.ts'
 import { ParquetFile } from '../formats/parquet.ts'
 import type { ParquetValue } from '../formats/parquet-values.ts'
+import type { TopicNames } from '../topic-names.ts'
 import { backoffMs, pause } from '../waits.ts'
 import { type Catalogue, Conflict, type Loaded, type Metadata, type TableName, UnknownState } from './catalog.ts'
 import { type DataFile, manifestListOf, manifestOf, readManifestList } from './manifests.ts'
@@ -42,6 +43,7 @@ export class Table {
   readonly #catalogue: Catalogue
   readonly #store: ObjectStore
   readonly #context: SinkContext
+  readonly #names: TopicNames
   #metadata: Metadata
   #shape: Shape
   /** By partition of the table. */
@@ -53,12 +55,21 @@ export class Table {
   /** Schemas of records that the table has all fields of. */
   readonly #known = new WeakSet<Schema>()
 
-  constructor(name: TableName, loaded: Loaded, config: IcebergConfig, catalogue: Catalogue, store: ObjectStore, context: SinkContext) {
+  constructor(
+    name: TableName,
+    loaded: Loaded,
+    config: IcebergConfig,
+    catalogue: Catalogue,
+    store: ObjectStore,
+    context: SinkContext,
+    names: TopicNames,
+  ) {
     this.#name = name
     this.#config = config
     this.#catalogue = catalogue
     this.#store = store
     this.#context = context
+    this.#names = names
     this.#metadata = loaded.metadata
     this.#shape = shapeOf(loaded.metadata)
     for (const [key, value] of Object.entries(loaded.metadata.properties ?? {}))
@@ -258,7 +269,7 @@ export class Table {
   }
 
   #keyOf(topic: string, partition: number): string {
-    return `${this.#prefix}${topic}.${partition}`
+    return `${this.#prefix}${this.#names.of(topic)}.${partition}`
   }
 
   #unique(): string {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { type Declarations, defaultsOf, parseValue } from '../../base.ts'
 import { Decimal, logical, type SinkRecord, struct } from '../../connector.ts'
 import { openSink, sinkRecord } from '../../connector-testing.ts'
+import { TopicNames } from '../topic-names.ts'
 import { addressOf } from './address.ts'
 import { type Database, DatabaseError, type Dialect, type TableColumn } from './database.ts'
 import { jdbc } from './jdbc.ts'
@@ -288,6 +289,21 @@ test('offsets that another task has moved on stop the transaction', async () => 
   assert.deepEqual(database.asked[0]![1], ['8', 'c', 't', 1, '5'])
   database.count = 0
   await assert.rejects(offsets.advance([{ topic: 't', partition: 1, first: 5n, next: 8n }]), /another task/)
+})
+
+test('the offsets of a topic are not those of another one with its name', async () => {
+  const database = new FakeDatabase(postgresDialect('"'))
+  const names = new TopicNames()
+  const offsets = new StoredOffsets(database, configOf({}), 'c', names)
+  for (const topicId of ['before', 'after']) {
+    names.opened([{ topic: 't', partition: 1, topicId }])
+    await offsets.of([{ topic: 't', partition: 1 }])
+    await offsets.advance([{ topic: 't', partition: 1, first: 5n, next: 8n }])
+  }
+  assert.deepEqual(
+    database.asked.map(([, values]) => values![values!.indexOf('c') + 1]),
+    ['t:before', 't:before', 't:before', 't:after', 't:after', 't:after'],
+  )
 })
 
 test('a database that is away is tried again, and the task fails in the end', async () => {

@@ -7,6 +7,7 @@
 import {
   DataError,
   defineSink,
+  type OpenedPartition,
   RetriableError,
   type SinkContext,
   type SinkRecord,
@@ -16,6 +17,7 @@ import {
 import { Batches } from '../batches/batches.ts'
 import { NextOffsets } from '../next-offsets.ts'
 import { missing, requireNone } from '../required.ts'
+import { TopicNames } from '../topic-names.ts'
 import { openDatabase } from './connect.ts'
 import { type Database, DatabaseError } from './database.ts'
 import { type Config, keys } from './keys.ts'
@@ -72,6 +74,7 @@ class JdbcTask implements SinkTask {
   #connected: Connected | null = null
   /** With offsets in the database. */
   readonly #next = new NextOffsets()
+  readonly #names = new TopicNames()
   #failures = 0
 
   constructor(config: Config, context: SinkContext) {
@@ -81,8 +84,9 @@ class JdbcTask implements SinkTask {
     this.#batches = new Batches(config['batch.size'])
   }
 
-  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
     if (!this.#config['exactly.once']) return
+    this.#names.opened(partitions)
     await this.#guarded(async ({ offsets }) => {
       const stored = await offsets!.of(partitions)
       this.#next.set(stored)
@@ -203,7 +207,7 @@ class JdbcTask implements SinkTask {
     const config = this.#config
     const database = await openDatabase(config)
     try {
-      const offsets = config['exactly.once'] ? new StoredOffsets(database, config, this.#context.connector) : null
+      const offsets = config['exactly.once'] ? new StoredOffsets(database, config, this.#context.connector, this.#names) : null
       await offsets?.prepare()
       // The transaction before may have been committed, although its end was not heard.
       this.#next.set((await offsets?.of(this.#next.all())) ?? [])

@@ -5,6 +5,7 @@
  * not see, the later one finds that it has been overtaken, and writes nothing.
  */
 import type { TopicPartition } from '../../connector.ts'
+import { TopicNames } from '../topic-names.ts'
 import type { Database } from './database.ts'
 import type { Config } from './keys.ts'
 import { quoted } from './statements.ts'
@@ -20,16 +21,18 @@ export class StoredOffsets {
   readonly #database: Database
   readonly #table: string
   readonly #connector: string
+  readonly #names: TopicNames
 
-  constructor(database: Database, config: Config, connector: string) {
+  constructor(database: Database, config: Config, connector: string, names = new TopicNames()) {
     this.#database = database
     this.#table = quoted(database.dialect, config['offsets.table'], true)
     this.#connector = connector
+    this.#names = names
   }
 
   async prepare(): Promise<void> {
     if ((await this.#database.columns(this.#table)) !== null) return
-    const create = `CREATE TABLE IF NOT EXISTS ${this.#table} (connector VARCHAR(249) NOT NULL, topic VARCHAR(249) NOT NULL,
+    const create = `CREATE TABLE IF NOT EXISTS ${this.#table} (connector VARCHAR(249) NOT NULL, topic VARCHAR(280) NOT NULL,
       kafka_partition INT NOT NULL, next_offset BIGINT NOT NULL, PRIMARY KEY (connector, topic, kafka_partition))`
     try {
       await this.#database.query(create)
@@ -46,7 +49,7 @@ export class StoredOffsets {
     const found = []
     for (const { topic, partition } of partitions) {
       const [one, two, three] = [1, 2, 3].map(index => dialect.parameter(index))
-      const values = [this.#connector, topic, partition]
+      const values = [this.#connector, this.#names.of(topic), partition]
       const keys = ['connector', 'topic', 'kafka_partition']
       await this.#database.query(
         `INSERT INTO ${this.#table} (${keys.join(',')}, next_offset) VALUES (${one},${two},${three},0)${dialect.onDuplicate(keys, [])}`,
@@ -66,7 +69,7 @@ export class StoredOffsets {
     for (const { topic, partition, first, next } of progress) {
       const { count } = await this.#database.query(
         `UPDATE ${this.#table} SET next_offset=${one} WHERE connector=${two} AND topic=${three} AND kafka_partition=${four} AND next_offset<=${five}`,
-        [String(next), this.#connector, topic, partition, String(first)],
+        [String(next), this.#connector, this.#names.of(topic), partition, String(first)],
       )
       if (count !== 1) throw new Error(`another task has written records of ${topic}-${partition} from offset ${first} on`)
     }

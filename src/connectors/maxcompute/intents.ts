@@ -6,7 +6,8 @@
  */
 import { join } from 'node:path'
 import { type FileSystem, parseLossless } from '../../base.ts'
-import type { Offsets, TopicPartition } from '../../connector.ts'
+import type { Offsets, OpenedPartition, TopicPartition } from '../../connector.ts'
+import { TopicNames } from '../topic-names.ts'
 
 export interface PendingUpload {
   readonly table: string
@@ -28,6 +29,7 @@ export class Intents {
   readonly #directory: string
   readonly #connector: string
   readonly #task: number
+  readonly #names = new TopicNames()
   #next = new Map<string, bigint>()
   #settled: readonly string[] = []
 
@@ -39,9 +41,10 @@ export class Intents {
   }
 
   /** Where these partitions go on, as far as it is known, once `settle` has committed what was about to be. */
-  async open(partitions: readonly TopicPartition[], settle: (upload: PendingUpload) => Promise<void>): Promise<Offsets> {
+  async open(partitions: readonly OpenedPartition[], settle: (upload: PendingUpload) => Promise<void>): Promise<Offsets> {
     this.#files.makeDirectory(this.#directory)
-    const wanted = new Set(partitions.map(nameOf))
+    this.#names.opened(partitions)
+    const wanted = new Set(partitions.map(each => this.#nameOf(each)))
     const notes = this.#read()
     const settled = new Set(notes.flatMap(note => note.settled))
     const uploads = notes.filter(note => Object.keys(note.next).some(name => wanted.has(name))).flatMap(note => note.uploads)
@@ -51,14 +54,14 @@ export class Intents {
         if (wanted.has(name) && BigInt(text) > (this.#next.get(name) ?? 0n)) this.#next.set(name, BigInt(text))
     this.#settled = uploads.map(({ id }) => id)
     await this.#write([])
-    return partitions.flatMap(each => {
-      const offset = this.#next.get(nameOf(each))
-      return offset === undefined ? [] : [{ ...each, offset }]
+    return partitions.flatMap(({ topic, partition }) => {
+      const offset = this.#next.get(this.#nameOf({ topic, partition }))
+      return offset === undefined ? [] : [{ topic, partition, offset }]
     })
   }
 
   async begin(uploads: readonly PendingUpload[], next: Offsets): Promise<void> {
-    for (const { topic, partition, offset } of next) this.#next.set(nameOf({ topic, partition }), offset)
+    for (const { topic, partition, offset } of next) this.#next.set(this.#nameOf({ topic, partition }), offset)
     await this.#write(uploads)
   }
 
@@ -69,7 +72,7 @@ export class Intents {
 
   /** Others have these partitions now. What the file says of them stays true until they write more. */
   forget(partitions: readonly TopicPartition[]): void {
-    for (const each of partitions) this.#next.delete(nameOf(each))
+    for (const each of partitions) this.#next.delete(this.#nameOf(each))
   }
 
   #write(uploads: readonly PendingUpload[]): Promise<void> {
@@ -93,8 +96,8 @@ export class Intents {
         }
       })
   }
-}
 
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
+  #nameOf({ topic, partition }: TopicPartition): string {
+    return `${this.#names.of(topic)}/${partition}`
+  }
 }

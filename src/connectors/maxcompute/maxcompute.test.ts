@@ -352,6 +352,23 @@ test('a worker that ends between a commit and its end leaves nothing out and wri
   )
 })
 
+test('the offsets of a topic are not those of another one with its name', async t => {
+  const tunnel = await startTunnel(t, () => undefined)
+  const system = { ...realSystem(), files: memoryFileSystem() }
+  const config = { ...tunnel.config, table: 't', partition_window_type: 'NONE', 'session.directory': '/sessions' }
+  const found: (bigint | undefined)[] = []
+  for (const topicId of ['before', 'before', 'after']) {
+    const { task, sought } = await openSink(maxcompute, config, new TaskContext(system))
+    await task.opened!([{ ...partition0, topicId }])
+    found.push(sought[0]?.offset)
+    const next = sought[0]?.offset ?? 0n
+    await task.put([row(next, 'a', next)])
+    await task.flush()
+    await task.close()
+  }
+  assert.deepEqual(found, [undefined, 1n, undefined])
+})
+
 test('a wrong key and a missing table fail the task', async t => {
   const tunnel = await startTunnel(t)
   for (const [changed, message] of [

@@ -9,6 +9,7 @@ import {
   DataError,
   defineSink,
   type Offsets,
+  type OpenedPartition,
   type SinkContext,
   type SinkRecord,
   type SinkTask,
@@ -103,7 +104,7 @@ class MaxComputeTask implements SinkTask {
     )
   }
 
-  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
     if (this.#intents === null) return
     const offsets = await this.#intents.open(partitions, upload => this.#tunnel.commit(upload, upload.blocks))
     if (offsets.length > 0) this.#context.seek(offsets)

@@ -40,6 +40,19 @@ test('a task goes on where the last transaction ended', async t => {
   await task.close()
 })
 
+test('the offsets of a topic are not those of another one with its name', async t => {
+  const server = await startRedis(t)
+  server.strings.set('millrace.connect.offset.test.t:before.0', '5')
+  const { task, sought } = await openSink(redis, { 'redis.uri': server.url, 'redis.command': 'SET' })
+  await task.opened!([{ ...partition0, topicId: 'after' }])
+  assert.deepEqual(sought, [])
+  await task.put([sinkRecord({ offset: 0n, key: 'a', value: 'new' })])
+  assert.deepEqual(server.asked.filter(([name]) => name === 'SET')[1], ['SET', 'millrace.connect.offset.test.t:after.0', '1'])
+  await task.opened!([{ ...partition0, topicId: 'before' }])
+  assert.deepEqual(sought, [{ topic: 't', partition: 0, offset: 5n }])
+  await task.close()
+})
+
 test('a transaction whose end was not heard is not done again', async t => {
   let breaks = true
   const server = await startRedis(t, ([name, key, value]) => {

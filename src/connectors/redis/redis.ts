@@ -8,6 +8,7 @@ import {
   DataError,
   defineSink,
   type Offsets,
+  type OpenedPartition,
   RetriableError,
   type SinkContext,
   type SinkRecord,
@@ -17,6 +18,7 @@ import {
 import { Batches } from '../batches/batches.ts'
 import { NextOffsets } from '../next-offsets.ts'
 import { requireNone } from '../required.ts'
+import { TopicNames } from '../topic-names.ts'
 import { type Command, Commands } from './commands.ts'
 import { type Client, connect, isPassing, isReply, sortedError } from './connection.ts'
 import { type Config, keys } from './keys.ts'
@@ -59,6 +61,7 @@ class RedisTask implements SinkTask {
   #client: Client | null = null
   /** Where offsets are in Redis. */
   readonly #next = new NextOffsets()
+  readonly #names = new TopicNames()
   /** A record that is put again is not reported again. */
   readonly #reported = new WeakSet<SinkRecord>()
 
@@ -69,8 +72,9 @@ class RedisTask implements SinkTask {
     this.#batches = new Batches(config['batch.size'])
   }
 
-  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
     if (!this.#config['redis.multiexec']) return
+    this.#names.opened(partitions)
     await this.#guarded(async client => {
       this.#next.set(partitions.map(({ topic, partition }) => ({ topic, partition, offset: 0n })))
       const stored = await this.#storedOffsets(client, partitions)
@@ -161,7 +165,7 @@ class RedisTask implements SinkTask {
   }
 
   #offsetKey(topic: string, partition: number): string {
-    return `millrace.connect.offset.${this.#context.connector}.${topic}.${partition}`
+    return `millrace.connect.offset.${this.#context.connector}.${this.#names.of(topic)}.${partition}`
   }
 
   async #guarded(work: (client: Client) => Promise<void>): Promise<void> {
