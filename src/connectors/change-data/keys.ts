@@ -71,7 +71,12 @@ export const changeDataKeys = {
     default: '',
     doc: 'The table of signals, as `schema.table`, with the columns id, type and data: `execute-snapshot`, `stop-snapshot`, `pause-snapshot`, `resume-snapshot`, `log`.',
   }),
-  'incremental.snapshot.chunk.size': int({ default: 1_024, min: 1, max: 100_000, doc: 'Rows that an incremental snapshot reads at once.' }),
+  'incremental.snapshot.chunk.size': int({
+    default: 1_024,
+    min: 1,
+    max: 100_000,
+    doc: 'Rows that an incremental snapshot reads at once, at most; fewer if they are large.',
+  }),
   'snapshot.fetch.size': int({
     default: 10_240,
     min: 1,

@@ -69,8 +69,13 @@ interface Zongji {
   on(event: 'ready' | 'stopped', listener: () => void): void
   start(options: object): void
   stop(): void
+  /** By number of the table: how its columns are read. */
+  readonly tableMap: Readonly<Record<number, { readonly columns?: { type: number; charset: string | null }[] }>>
   _skipSchema(database: string, table: string): boolean
 }
+
+/** Types of columns in the binlog. */
+const [jsonType, blobType] = [245, 252]
 
 const headBytes = 19
 
@@ -171,6 +176,9 @@ export class Binlog {
 
   #tableOf(event: Event): Frame | null {
     const id = event.tableId!
+    // Each time, because the library describes it anew: JSON is read as the bytes that it is.
+    for (const column of this.#zongji.tableMap[id]?.columns ?? [])
+      if (column.type === jsonType) Object.assign(column, { type: blobType, charset: null })
     if (this.#described.has(id)) return null
     if (event.hasSelfDescribingMetadata?.() !== true) {
       const table = `${event.schemaName}.${event.tableName}`

@@ -13,6 +13,7 @@ import {
   zonedTimestamp,
 } from '../change-data/modes.ts'
 import type { Default } from './catalog.ts'
+import { jsonbText } from './jsonb.ts'
 import type { Config } from './keys.ts'
 
 /** What the driver and the reader of the binlog make of values: large numbers, decimals and times are text. */
@@ -144,7 +145,12 @@ function other(name: string, inner: string, config: Config): Made | null {
   if (binaries.test(name)) return { schema: bytes.schema, read: raw => bytes.of(bufferOf(raw)), absent: bytes.of(Buffer.alloc(0)) }
   switch (name) {
     case 'json':
-      return { schema: { type: 'string', name: 'io.debezium.data.Json', version: 1 }, read: text, absent: '{}' }
+      return {
+        schema: { type: 'string', name: 'io.debezium.data.Json', version: 1 },
+        // In the binlog of MySQL it is binary; what the server sends is text, and so is MariaDB's.
+        read: raw => (Buffer.isBuffer(raw) ? jsonbText(raw) : text(raw)),
+        absent: '{}',
+      }
     case 'enum':
     case 'set': {
       const labels = labelsOf(inner)

@@ -47,12 +47,14 @@ class Table {
     const given = (typeof query === 'string' ? values : (query.values ?? [])).map(Number)
     if (text.includes('pg_logical_emit_message')) this.marks.push(String(values[0]))
     if (text.includes('pg_current_snapshot')) return { rows: [[`90:${this.xmax}:${this.running.join()}`]] }
+    if (text.includes('(wrong)')) throw Object.assign(new Error('there is no column wrong'), { severity: 'ERROR', code: '42703' })
+    const [, limit = '0'] = / limit (\d+)$/.exec(text) ?? []
     const ids = [...this.rows.keys()].sort((one, other) => one - other)
     const rowsOf = (some: readonly number[]) => ({ rows: some.map(id => [String(id), this.rows.get(id)!]) })
     if (text.includes('desc limit 1')) return { rows: ids.slice(-1).map(id => [String(id)]) }
     if (text.includes(' in (')) return rowsOf(ids.filter(id => given.includes(id)))
-    if (text.includes(' > ')) return rowsOf(ids.filter(id => id > given[0]! && id <= given[1]!).slice(0, 3))
-    if (text.includes(' <= ')) return rowsOf(ids.filter(id => id <= given[0]!).slice(0, 3))
+    if (text.includes(' > ')) return rowsOf(ids.filter(id => id > given[0]! && id <= given[1]!).slice(0, Number(limit)))
+    if (text.includes(' <= ')) return rowsOf(ids.filter(id => id <= given[0]!).slice(0, Number(limit)))
     return { rows: [] }
   }
 
@@ -84,6 +86,26 @@ test('rows are read in chunks by key, up to the greatest key when it began', asy
   assert.deepEqual(await table.chunk(), ['4 row 4', '5 row 5'])
   assert.equal(table.snapshot.reading, null)
   assert.deepEqual(await table.chunk(), [])
+})
+
+test('chunks of large rows have fewer', async () => {
+  const table = new Table([1, 2, 3, 4, 5])
+  table.rows.set(2, 'x'.repeat(4_000_000))
+  table.snapshot.add(all)
+  assert.deepEqual([(await table.chunk()).length, (await table.chunk()).length, (await table.chunk()).length], [3, 1, 1])
+  await table.chunk()
+  assert.equal(table.snapshot.reading, null)
+})
+
+test('a condition that the database refuses ends the snapshot of its table, not the task', async () => {
+  const table = new Table([1])
+  table.snapshot.add([
+    { name: 'public.t', condition: 'wrong' },
+    { name: 'public.gone', condition: '' },
+  ])
+  await table.snapshot.step()
+  assert.deepEqual(table.snapshot.reading?.tables, [{ name: 'public.gone', condition: '' }])
+  assert.equal(table.warnings.length, 1)
 })
 
 test('what the stream changes between the marks takes the row out of the chunk', async () => {

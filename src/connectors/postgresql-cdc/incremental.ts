@@ -7,13 +7,13 @@
  */
 import type { Client } from 'pg'
 import type { System } from '../../base.ts'
-import type { TaskContext } from '../../connector.ts'
+import { RetriableError, type TaskContext } from '../../connector.ts'
 import { unchanged } from '../change-data/captured-table.ts'
 import type { Draft } from '../change-data/records.ts'
 import { ask, askText, literal, quoted } from './connection.ts'
 import type { Cell } from './pgoutput.ts'
 import { type Reading, unread } from './position.ts'
-import { greatestKey, keyCells, type SnapshotTable } from './snapshot.ts'
+import { fewestRows, greatestKey, keyCells, nextRows, type SnapshotTable } from './snapshot.ts'
 
 export const markPrefix = 'millrace-snapshot'
 
@@ -21,6 +21,7 @@ export interface IncrementalOptions {
   readonly client: Client
   readonly system: System
   readonly log: TaskContext['log']
+  /** Of a chunk, at most; fewer if they are large. */
   readonly chunkRows: number
   /** As it is now; null: it is gone, or has no key. */
   tableNow(name: string): Promise<SnapshotTable | null>
@@ -47,12 +48,15 @@ export class IncrementalSnapshot {
   readonly #options: IncrementalOptions
   #reading: Reading | null
   #chunk: Chunk | null = null
+  /** Of the next chunk. */
+  #rows: number
   /** In the order in which they were sent. */
   #recent = new Set<number>()
 
   constructor(options: IncrementalOptions, reading: Reading | null) {
     this.#options = options
     this.#reading = reading
+    this.#rows = Math.min(fewestRows, options.chunkRows)
   }
 
   /** For offsets: what is left to be read. */
@@ -96,26 +100,35 @@ export class IncrementalSnapshot {
       this.#reading = next(reading)
       return
     }
-    this.#chunk = await this.#read(
-      table,
-      reading.upTo === null ? { ...reading, upTo: await greatestKey(this.#options.client, table) } : reading,
-    )
+    const { client, log } = this.#options
+    const whole = reading.upTo === null ? { ...reading, upTo: await greatestKey(client, table) } : reading
+    try {
+      this.#chunk = await this.#read(table, whole)
+    } catch (error) {
+      // It would come again and again: the signal is not done until its snapshot is.
+      if (reading.tables[0]!.condition === '' || error instanceof RetriableError) throw error
+      await ask(client, 'rollback')
+      log.warn({ table: name, err: error }, 'the rows of a table cannot be read with the condition of a signal, and are not read')
+      this.#reading = next(reading)
+    }
   }
 
   async #read(table: SnapshotTable, reading: Reading): Promise<Chunk> {
     const { client, system, chunkRows } = this.#options
+    const wanted = this.#rows
     const id = `${system.random.below(2 ** 31)}-${system.random.below(2 ** 31)}`
     await this.#mark(`${id} open`)
     await ask(client, 'begin isolation level repeatable read, read only')
     const [seen] = await askText(client, 'select pg_current_snapshot()::text')
     const isAgain = reading.again.length > 0
-    const rows = reading.upTo === null ? [] : await this.#select(table, reading)
+    const rows = reading.upTo === null ? [] : await this.#select(table, reading, wanted)
     await ask(client, 'commit')
     await this.#mark(`${id} close`)
     const last = rows.at(-1)
+    if (!isAgain) this.#rows = nextRows(rows, wanted, chunkRows)
     const after: Reading = isAgain
       ? { ...reading, again: [] }
-      : { ...reading, after: last === undefined ? reading.after : keyCells(table, last), isEnd: rows.length < chunkRows }
+      : { ...reading, after: last === undefined ? reading.after : keyCells(table, last), isEnd: rows.length < wanted }
     const keyed = rows.map(row => [keyText(keyCells(table, row)), row] as const)
     return { id, table, rows: new Map(keyed), after, sees: visibility(seen![0]!), isOpen: false, isStale: false, again: new Map() }
   }
@@ -124,7 +137,7 @@ export class IncrementalSnapshot {
     return ask(this.#options.client, `select pg_logical_emit_message(true, ${literal(markPrefix)}, $1)`, [content])
   }
 
-  #select({ table, key }: SnapshotTable, { tables, after, upTo, again }: Reading): Promise<(string | null)[][]> {
+  #select({ table, key }: SnapshotTable, { tables, after, upTo, again }: Reading, wanted: number): Promise<(string | null)[][]> {
     const values: (string | null)[] = []
     const row = (cells: readonly (string | null)[]) => `(${cells.map(cell => `$${values.push(cell)}`).join(', ')})`
     const names = key.map(name => quoted(name)).join(', ')
@@ -137,7 +150,7 @@ export class IncrementalSnapshot {
     const { condition } = tables[0]!
     if (condition !== '') where.push(`(${condition})`)
     const columns = table.columns.map(column => quoted(column.name)).join(', ')
-    const limit = again.length > 0 ? '' : ` limit ${this.#options.chunkRows}`
+    const limit = again.length > 0 ? '' : ` limit ${wanted}`
     const sql = `select ${columns} from ${quoted(table.schema, table.name)} where ${where.join(' and ')} order by ${names}${limit}`
     return askText(this.#options.client, sql, values)
   }

@@ -39,9 +39,17 @@ export interface SnapshotOptions {
   offset(reading: Reading | null, isLast: boolean): Struct
 }
 
-const fewestRows = 16
+/** How many are read first, when nobody knows how large they are. */
+export const fewestRows = 16
 /** Of what is read at once. */
 const aimBytes = 1_048_576
+
+/** How many rows to read next, at most `most`, so that they have about a megabyte: after these, of which so many were wanted. */
+export function nextRows(rows: readonly (readonly (string | null)[])[], wanted: number, most: number): number {
+  const bytes = rows.reduce((sum, row) => sum + row.reduce((all, cell) => all + (cell?.length ?? 0), 16), 0)
+  if (bytes === 0) return wanted
+  return Math.min(most, Math.max(1, Math.min(wanted * 4, Math.floor((aimBytes / bytes) * rows.length))))
+}
 
 /** From now on the client sees what the snapshot shows. */
 export async function enterSnapshot(client: Client, { name }: ExportedSnapshot): Promise<void> {
@@ -91,8 +99,7 @@ async function* rowsOf(
     const rows = await askText(client, `fetch ${wanted} from millrace_snapshot`)
     if (rows.length > 0) yield rows
     if (rows.length < wanted) break
-    const bytes = rows.reduce((sum, row) => sum + row.reduce((all, cell) => all + (cell?.length ?? 0), 16), 0)
-    wanted = Math.min(mostRows, Math.max(1, Math.min(wanted * 4, Math.floor((aimBytes / bytes) * rows.length))))
+    wanted = nextRows(rows, wanted, mostRows)
   }
   await ask(client, 'close millrace_snapshot')
 }
