@@ -23,7 +23,7 @@ export interface Described {
 export function describe(definition: ConnectorDefinition, config: Properties, worker: WorkerConfig | null = null): Map<string, Described> {
   const found = new Map<string, Described>()
   for (const [key, declared] of Object.entries<ConfigKey>(commonKeys[definition.kind]))
-    found.set(key, { declared: withDefault(key, declared, worker), group: groupOf(key), required: requiredKeys.includes(key) })
+    found.set(key, { declared: withDefault(key, declared, definition, worker), group: groupOf(key), required: requiredKeys.includes(key) })
   const asMap = new Map(Object.entries(config))
   for (const [key, { declared, required }] of transformKeys(asMap)) found.set(key, { declared, group: aliasGroup(key), required })
   for (const [key, declared] of Object.entries(converterKeys(asMap))) found.set(key, { declared, group: null, required: false })
@@ -31,9 +31,17 @@ export function describe(definition: ConnectorDefinition, config: Properties, wo
   return found
 }
 
-/** A converter is the worker's if the connector has none. */
-function withDefault(key: string, declared: ConfigKey, worker: WorkerConfig | null): ConfigKey {
-  if (worker === null || !/^(?:key|value|header)\.converter$/.test(key)) return declared
+/** Of sources whose records are such as they are; null: the worker's. */
+export function ownConverter(definition: ConnectorDefinition): string | null {
+  return definition.kind === 'source' ? (definition.converter ?? null) : null
+}
+
+/** A converter is the worker's if neither the configuration nor the connector has one. */
+function withDefault(key: string, declared: ConfigKey, definition: ConnectorDefinition, worker: WorkerConfig | null): ConfigKey {
+  if (!/^(?:key|value|header)\.converter$/.test(key)) return declared
+  const own = ownConverter(definition)
+  if (own !== null) return { ...declared, default: own }
+  if (worker === null) return declared
   return { ...declared, default: worker.values[key as 'key.converter' | 'value.converter' | 'header.converter'] }
 }
 

@@ -4,6 +4,7 @@ import { type Client, ClientError, type GroupListing, type GroupOffset } from '.
 interface Progress {
   /** null: not known. */
   readonly offsets: readonly GroupOffset[] | null
+  /** null also if nothing is committed: where such a group begins is not known. */
   readonly lag: bigint | null
   /** The sum of the offsets. */
   readonly read: bigint
@@ -25,7 +26,7 @@ export async function progressOf(groups: readonly GroupListing[], client: Client
     offsets.reduce((total, each) => total + part(each), 0n)
   return all.map(offsets => ({
     offsets,
-    lag: offsets === null ? null : sum(offsets, each => lagOf(each, ends) ?? 0n),
+    lag: offsets === null || offsets.length === 0 ? null : sum(offsets, each => lagOf(each, ends) ?? 0n),
     read: sum(offsets ?? [], each => each.offset),
   }))
 }

@@ -221,6 +221,15 @@ test('validation tells all errors at once', async () => {
   assert.equal((await worker.ask('PUT', path, {})).status, 400)
 })
 
+test('a source whose records are such as they are has a converter of its own by default', async () => {
+  const about = async (plugin: string) => (await worker.ask('GET', `/connector-plugins/${plugin}`)).body
+  assert.deepEqual([(await about('mirror-source')).converter, (await about('file-source')).converter], ['bytes', null])
+  const checked = await worker.ask('PUT', '/connector-plugins/mirror-source/config/validate', { 'connector.class': 'mirror-source' })
+  const defaultOf = (key: string) =>
+    checked.body.configs.find(({ value }: { value: { name: string } }) => value.name === key).definition.default_value
+  assert.equal(defaultOf('value.converter'), 'bytes')
+})
+
 test('plugins, loggers and the worker itself', async () => {
   const plugins = (await worker.ask('GET', '/connector-plugins')).body as { class: string; type: string; version: string }[]
   assert.deepEqual(

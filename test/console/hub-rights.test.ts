@@ -94,6 +94,23 @@ test('who may not describe the cluster sees no connectors, and who may not alter
     for (const path of ['/triggers/spy', '/triggers/spy/history', '/triggers/spy/versions/1', '/triggers/spy/logs'])
       assert.equal((await here('bob', 'GET', path)).status, 403, path)
     assert.equal((await there('admin', 'GET', '/triggers')).status, 404, 'no triggers run in that process')
+
+    assert.doesNotMatch((await there('admin', 'GET', '/overview')).text, /"Connectors"/)
+    await new Promise(resolve => {
+      between.close(resolve)
+      between.closeAllConnections()
+    })
+    const silent = { kind: 'cluster', name: 'Connectors', bad: true }
+    await eventually(async () => {
+      const { troubles } = JSON.parse((await there('admin', 'GET', '/overview')).text)
+      const found = troubles.find((each: { name: string }) => each.name === silent.name)
+      if (found === undefined) return false
+      const { text, ...rest } = found
+      assert.deepEqual(rest, silent, 'a worker that is away is no reason to say that all is well')
+      assert.match(text, /the worker of Kafka Connect/)
+      return true
+    })
+    assert.doesNotMatch((await there('alice', 'GET', '/overview')).text, /"Connectors"/, 'only who may see connectors hears of it')
   } finally {
     // Before the broker.
     await away.close()

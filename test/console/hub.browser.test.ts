@@ -39,6 +39,8 @@ test('a connector is made by a form, with a transform that is seen on real recor
   await page.getByRole('button', { name: 'Create' }).click()
   await page.getByText('values are not right').waitFor()
   await page.getByText('Not a number of type INT').waitFor()
+  // Who was refused is led to what is wrong.
+  await page.waitForFunction(`document.activeElement.getAttribute('aria-invalid') === 'true'`)
   await page.getByLabel('tasks.max', { exact: true }).fill('1')
   await page.getByLabel('topics', { exact: true }).fill('orders')
 
@@ -88,12 +90,36 @@ test('a connector is made by a form, with a transform that is seen on real recor
   await page.close()
 })
 
+test('what is written as JSON is kept while it is wrong, and not saved as it was before', options, async () => {
+  const { page } = await openPage('/create-connector?class=file-sink')
+  await page.getByLabel('name', { exact: false }).first().fill('pasted')
+  await page.getByLabel('topics', { exact: true }).fill('orders')
+  await page.getByRole('button', { name: 'As JSON' }).click()
+  const editor = page.getByRole('textbox', { name: 'Configuration' })
+  await editor.fill('{"file": ')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('Nothing was saved').waitFor()
+  await editor.fill('{"topics": "orders", "connector.class": "no-such-class", "file": "/dev/null"}')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page
+    .getByText(/no-such-class/)
+    .nth(1)
+    .waitFor()
+  assert.equal((await hub.ask('GET', '/connectors/pasted')).status, 404)
+  await editor.fill('{"topics": "orders", "connector.class": "file-sink", "file": "/dev/null"}')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.waitForURL(/\/connectors\/pasted\/status$/)
+  await eventually(async () => (await hub.ask('DELETE', '/connectors/pasted?confirm=pasted')).status === 200, 400)
+  await page.close()
+})
+
 test('why a connector has failed is seen at once, also on a narrow screen', options, async () => {
   const config = { topics: 'orders', file: join(hub.directory, 'no/such/lines.txt'), 'value.converter.schemas.enable': 'false' }
   const whole = { 'connector.class': 'file-sink', 'key.converter': 'string', 'value.converter': 'json', ...config }
   await eventually(async () => (await hub.ask('POST', '/connectors', { name: 'broken', config: whole })).status === 200, 400)
   const { page } = await openPage('/connectors', { viewport: { width: 360, height: 720 } })
-  await soon(page, async () => (await page.getByText('its task failed, next try in').count()) === 1)
+  // The clock of the page may be past the next try by then.
+  await soon(page, async () => (await page.getByText('its task failed, next try').count()) === 1)
   const name = page.getByRole('link', { name: 'broken' })
   const [other] = await Promise.all([page.context().waitForEvent('page'), name.click({ modifiers: ['ControlOrMeta'] })])
   await other.waitForURL(/\/connectors\/broken\/status$/)

@@ -87,6 +87,12 @@ export default function Plot({ title, series, format }: PlotProps) {
   )
 }
 
+/** What would be written twice is written at the last of its places. */
+function labelsOf(splits: readonly number[], format: (value: number) => string): string[] {
+  const labels = splits.map(format)
+  return labels.map((label, at) => (label === labels[at + 1] ? '' : label))
+}
+
 function dataOf(series: readonly PlotSeries[]): uPlot.AlignedData {
   return [series[0]!.times.map(each => each / 1000), ...series.map(each => each.values)] as unknown as uPlot.AlignedData
 }
@@ -117,7 +123,7 @@ function optionsOf(
     },
     axes: [
       { ...axis, space: 64, size: 30, values: (_, splits, __, ___, step) => splits.map(each => clockTime(each * 1000, step < 60)) },
-      { ...axis, size: (_, labels) => widthOf(labels ?? []), values: (_, splits) => splits.map(format) },
+      { ...axis, size: (_, labels) => widthOf(labels ?? []), values: (_, splits) => labelsOf(splits, format) },
     ],
     series: [
       {},

@@ -4,6 +4,7 @@ import type { Declarations } from '../../base.ts'
 import { Samples } from '../../samples.ts'
 import { converterClasses } from '../converters.ts'
 import { badRequest, notFound } from '../herder/errors.ts'
+import { ownConverter } from '../known-keys.ts'
 import type { PluginClass } from '../plugin-config.ts'
 import { ownVersion } from '../plugins.ts'
 import { transformClasses } from '../transforms.ts'
@@ -54,8 +55,9 @@ export function pluginRoutes(api: Api): void {
   app.get('/connector-plugins/:plugin', { schema: { params: params.plugin } }, async ({ params: { plugin } }) => {
     const found = plugins.lookUp(plugin)
     if (found === null) throw notFound(`Unknown plugin ${plugin}.`)
-    const { name, classes, kind, version, summary, example } = await found.load()
-    return { class: name, aliases: classes, type: kind, version, summary, example }
+    const definition = await found.load()
+    const { name, classes, kind, version, summary, example } = definition
+    return { class: name, aliases: classes, type: kind, version, summary, example, converter: ownConverter(definition) }
   })
 
   app.get('/connector-plugins/:plugin/config', { schema: { params: params.plugin } }, async ({ params: { plugin } }) => {

@@ -34,7 +34,7 @@ export const fileSource = defineSource({
   classes: ['org.apache.kafka.connect.file.FileStreamSourceConnector'],
   version: '1.0.0',
   summary: 'Reads the lines of a file, and goes on as it grows.',
-  example: { file: '/tmp/events.txt', topic: 'events' },
+  example: { file: '/tmp/events.txt', topic: 'events', 'value.converter': 'string' },
   config: keys,
   check,
   exactlyOnce: () => true,

@@ -71,7 +71,7 @@ export const files = defineSource({
   classes: [],
   version: '1',
   summary: 'Reads the lines of many files as they grow and are rotated.',
-  example: { path: '/var/log/app/*.log', exclude: '*.gz', topic: 'logs' },
+  example: { path: '/var/log/app/*.log', exclude: '*.gz', topic: 'logs', 'value.converter': 'string' },
   config: keys,
   check,
   exactlyOnce: () => true,

@@ -38,7 +38,12 @@ const plugin = route({
   method: 'GET',
   path: '/connector-plugins/:class',
   params: Type.Object({ class: ClassName }),
-  response: Type.Object({ summary: MaybeText, example: Type.Record(Type.String(), Type.String()) }),
+  response: Type.Object({
+    summary: MaybeText,
+    example: Type.Record(Type.String(), Type.String()),
+    /** That it needs; null: it takes any. */
+    converter: MaybeText,
+  }),
   async handle({ params, worker }) {
     // A worker of Java has no such thing.
     const found = recordOf(
@@ -47,7 +52,7 @@ const plugin = route({
         .catch(ifMissing),
     )
     const example = Object.entries(recordOf(found['example'])).map(([key, value]) => [key, String(value)] as const)
-    return { summary: textOf(found['summary']), example: Object.fromEntries(example) }
+    return { summary: textOf(found['summary']), example: Object.fromEntries(example), converter: textOf(found['converter']) }
   },
 })
 

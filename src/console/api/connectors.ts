@@ -32,7 +32,7 @@ const list = route({
         tasks: Type.Integer(),
         running: Type.Integer(),
         failed: Type.Integer(),
-        /** That it reads by its configuration, or a pattern of them; of a source, nothing. */
+        /** Of its configuration, or a pattern of them; empty: it does not name them so. */
         topics: Type.String(),
         /** That are known. */
         failures: Type.Integer(),
@@ -59,7 +59,7 @@ function rowOf({ name, kind, config, connector, tasks }: Connector) {
     tasks: tasks.length,
     running: tasks.filter(each => each.state === 'RUNNING').length,
     failed: parts.filter(each => each.state === 'FAILED').length,
-    topics: config['topics'] ?? config['topics.regex'] ?? '',
+    topics: config['topics'] ?? config['topics.regex'] ?? config['topic'] ?? config['kafka.topic'] ?? '',
     failures: parts.reduce((sum, each) => sum + each.failures.length, 0),
     reason: newest?.reason ?? null,
     nextTryMs: tries.length === 0 ? null : Math.min(...tries),

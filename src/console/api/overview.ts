@@ -1,6 +1,7 @@
 /** The cluster as a whole: who is logged in, what is wrong now, and the palette's search by name. */
 import { type Static, Type } from 'typebox'
 import type { GroupListing, TopicState } from '../../client.ts'
+import { HttpError } from '../../http.ts'
 import type { Connector } from '../connectors/worker.ts'
 import type { History } from '../history/history.ts'
 import { MaybeText, route, TopicSearch } from '../route.ts'
@@ -82,9 +83,8 @@ const overview = route({
       catalogue.topics.get(),
       catalogue.groups.get(),
       catalogue.sizes.get().catch(() => null),
-      // What somebody may not see, or what does not answer, has no troubles here: its own view says so.
-      worker === null ? [] : catalogue.connectors.get(worker).catch(() => []),
-      triggers === null ? [] : catalogue.triggers.get(triggers).catch(() => []),
+      worker === null ? [] : catalogue.connectors.get(worker).catch(silenceOf),
+      triggers === null ? [] : catalogue.triggers.get(triggers).catch(silenceOf),
     ])
     const groupStates: Record<string, number> = {}
     for (const { state } of groups) groupStates[state] = (groupStates[state] ?? 0) + 1
@@ -92,8 +92,8 @@ const overview = route({
       ...diskTroubles(history),
       ...topics.flatMap(troublesOf),
       ...groups.flatMap(each => groupTroubles(each, history)),
-      ...connectors.flatMap(connectorTroubles),
-      ...functions.flatMap(triggerTroubles),
+      ...(typeof connectors === 'string' ? serviceTroubles('Connectors', connectors) : connectors.flatMap(connectorTroubles)),
+      ...(typeof functions === 'string' ? serviceTroubles('Triggers', functions) : functions.flatMap(triggerTroubles)),
     ].sort((a, b) => Number(b.bad) - Number(a.bad))
     const sum = (part: (topic: TopicState) => number) => topics.reduce((total, each) => total + part(each), 0)
     return {
@@ -139,6 +139,16 @@ function diskTroubles({ latest: { diskFree, diskFloor } }: History): Trouble[] {
   if (diskFree === undefined || diskFloor === undefined || diskFree > 2 * diskFloor) return []
   const text = `${Math.round(diskFree / 1e6)} MB are free on the disk; below ${Math.round(diskFloor / 1e6)} MB (log.free.bytes.floor) nothing is written any more`
   return [{ kind: 'cluster', name: 'Disk', text, bad: diskFree < diskFloor * 1.2 }]
+}
+
+/** Why a service says nothing; what somebody may not see has no troubles here. */
+function silenceOf(error: unknown): string | [] {
+  const isForbidden = error instanceof HttpError && (error.status === 403 || error.status === 404)
+  return isForbidden ? [] : (error as Error).message
+}
+
+function serviceTroubles(name: string, text: string): Trouble[] {
+  return [{ kind: 'cluster', name, text, bad: true }]
 }
 
 function connectorTroubles({ name, connector, tasks }: Connector): Trouble[] {

@@ -98,3 +98,14 @@ test('how long a group is behind follows from when its partitions ended where it
   await history.look(client, 80_000)
   assert.equal(history.behindMs('readers'), 0)
 })
+
+test('of a group that has committed nothing the lag is not known', async () => {
+  const history = new GroupHistory(360)
+  const seen = { state: 'Stable', epoch: 1, members: [], read: 0n, end: 6n }
+  const client = clusterOf(() => seen)
+  await history.look({ ...client, manyGroupOffsets: async () => new Map([['readers', []]]) } as unknown as Client, 0)
+  assert.equal(history.of('readers')!.lag.last, null)
+  assert.equal(history.behindMs('readers'), null)
+  await history.look(client, 10_000)
+  assert.equal(history.of('readers')!.lag.last, 6)
+})

@@ -119,13 +119,13 @@ function Beginning({ className }: { className: string }) {
     await refresh()
     await navigate({ to: '/connectors/$connector', params: { connector: name } })
   }
-  const { summary = null, example = {} } = about.data ?? {}
+  const { summary = null, example = {}, converter = null } = about.data ?? {}
   return (
     <ConnectorForm
       name={null}
       className={className}
       summary={summary}
-      config={{ ...formats, ...example, 'connector.class': className }}
+      config={{ ...(converter === null && formats), ...example, 'connector.class': className }}
       action="Create"
       readOnly={false}
       onSave={create}

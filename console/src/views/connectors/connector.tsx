@@ -36,6 +36,7 @@ export function Connector() {
     )
   const params = { connector }
   const failed = data === undefined ? 0 : [data, ...data.tasks].filter(each => each.state === 'FAILED').length
+  const running = data === undefined ? 0 : data.tasks.filter(each => each.state === 'RUNNING').length
   return (
     <Page
       title={connector}
@@ -43,7 +44,13 @@ export function Connector() {
         data === undefined
           ? []
           : [
-              <ConnectorState key="state" state={data.state} tasks={data.tasks.length} failed={failed} nextTryMs={soonest(data)} />,
+              <ConnectorState
+                key="state"
+                state={data.state}
+                tasks={data.tasks.length}
+                {...{ running, failed }}
+                nextTryMs={soonest(data)}
+              />,
               <span key="class" title={data.class}>
                 {shortClass(data.class)}
               </span>,

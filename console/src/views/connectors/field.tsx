@@ -19,7 +19,8 @@ const numbers = new Set(['INT', 'SHORT', 'LONG'])
 const long = /\.(?:code|expression)$|query|schema$|template/
 
 export function KeyField({ declared, value, tells, readOnly, onChange, onDone }: FieldProps) {
-  const { name, doc, required, recommended } = declared
+  const { name, doc, required } = declared
+  const recommended = declared.recommended.filter(each => each !== '')
   const id = useId()
   const errors = tells ? declared.errors : []
   const described = `${id}-doc${errors.length === 0 ? '' : ` ${id}-errors`}`
@@ -97,6 +98,8 @@ function Value({
     <Input
       {...common}
       type={type === 'PASSWORD' ? 'password' : 'text'}
+      // Of the console, that is, which a browser may have kept.
+      autoComplete={type === 'PASSWORD' ? 'new-password' : 'off'}
       inputMode={numbers.has(type ?? '') ? 'numeric' : 'text'}
       placeholder={usual ?? ''}
       onChange={change}

@@ -1,6 +1,6 @@
 /** A configuration as a form, with what the worker says about it. */
 import { useMutation } from '@tanstack/react-query'
-import { lazy, Suspense, useState } from 'react'
+import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import { Button, Input } from '../../ui/button.tsx'
 import { FormFooter } from '../../ui/form-footer.tsx'
 import { Failed, Loading } from '../../ui/states.tsx'
@@ -27,11 +27,15 @@ interface ConnectorFormProps {
 export function ConnectorForm({ name: given, className, summary = null, config: before, action, readOnly, onSave }: ConnectorFormProps) {
   const [name, setName] = useState(given ?? '')
   const [isText, setIsText] = useState(false)
+  /** Of the text. */
+  const [problem, setProblem] = useState<string | null>(null)
+  const form = useRef<HTMLFormElement>(null)
   const [previews, setPreviews] = useState(before['transforms'] !== undefined)
   const draft = useDraft(before)
   const checked = useCheck(className, withName(name, className, draft.settled))
   const saving = useMutation({
     async mutationFn() {
+      if (problem !== null) throw new Error(`${problem} Nothing was saved.`)
       draft.settle()
       const whole = withName(name, className, draft.config)
       const { errors } = await check(className, whole)
@@ -39,10 +43,26 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
       await onSave(name, whole)
     },
   })
-  if (checked.isPending) return <Loading />
-  if (checked.isError) return <Failed error={checked.error} retry={() => void checked.refetch()} needs="ALTER on the cluster" />
+  const refused = saving.error
+  const shown = useRef(refused)
+  // Once: who goes on writing is not called back.
+  useEffect(() => {
+    if (refused === null || refused === shown.current || checked.isFetching) return
+    shown.current = refused
+    form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus()
+  }, [refused, checked.isFetching])
+  // What was written stays, also while the worker is away, or when it does not like what it was asked.
+  const latest = useRef(checked.data)
+  latest.current = checked.data ?? latest.current
+  if (latest.current === undefined)
+    return checked.isError ? (
+      <Failed error={checked.error} retry={() => void checked.refetch()} needs="ALTER on the cluster" />
+    ) : (
+      <Loading />
+    )
   return (
     <form
+      ref={form}
       className={css['form']}
       onSubmit={event => {
         event.preventDefault()
@@ -54,20 +74,26 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
           {summary !== null && <p className={css['summary']}>{sentence(summary)}</p>}
           {given === null && <Name value={name} onChange={setName} />}
           {isText ? (
-            <AsText config={draft.config} readOnly={readOnly} onChange={draft.replace} />
+            <AsText config={draft.config} readOnly={readOnly} {...{ problem, setProblem }} onChange={draft.replace} />
           ) : (
-            <Keys checked={checked.data} className={className} draft={draft} readOnly={readOnly} />
+            <Keys checked={latest.current} className={className} draft={draft} readOnly={readOnly} />
           )}
         </div>
       </div>
       {previews && !readOnly && (
-        <Preview className={className} config={withName(name, className, draft.settled)} close={() => setPreviews(false)} />
+        <Preview
+          className={className}
+          isSource={latest.current.keys.every(each => each.name !== 'topics.regex')}
+          config={withName(name, className, draft.settled)}
+          close={() => setPreviews(false)}
+        />
       )}
-      <FormFooter error={saving.error}>
+      <FormFooter error={refused ?? checked.error}>
         {!readOnly && !previews && <Button onClick={() => setPreviews(true)}>Preview on real records</Button>}
         <Button
           onClick={() => {
             setIsText(!isText)
+            setProblem(null)
             draft.settle()
           }}
         >
@@ -169,6 +195,9 @@ export function KeySection({ section: { title, keys }, draft, readOnly }: Sectio
   )
 }
 
+/** Names tell, as they tell the worker. */
+const secret = /password|secret|jaas\.config|user\.info|credential|token$/i
+
 /** Such as those of the clients; the worker passes them on. */
 function Others({ keys, draft, readOnly }: SectionProps & { keys: readonly string[] }) {
   const [added, setAdded] = useState<readonly string[]>([])
@@ -187,6 +216,7 @@ function Others({ keys, draft, readOnly }: SectionProps & { keys: readonly strin
           </label>
           <Input
             id={`other-${key}`}
+            {...(secret.test(key) && { type: 'password', autoComplete: 'new-password' })}
             value={draft.config[key] ?? ''}
             disabled={readOnly}
             onChange={event => draft.change({ [key]: event.target.value })}
@@ -211,15 +241,23 @@ function Others({ keys, draft, readOnly }: SectionProps & { keys: readonly strin
   )
 }
 
+interface AsTextProps {
+  config: Config
+  readOnly: boolean
+  /** What is wrong with the text; the configuration is as it was before. */
+  problem: string | null
+  setProblem: (problem: string | null) => void
+  onChange: (config: Config) => void
+}
+
 /** Pasted configurations may have the form that Kafka Connect's own API takes. */
-function AsText({ config, readOnly, onChange }: { config: Config; readOnly: boolean; onChange: (config: Config) => void }) {
-  const [problem, setProblem] = useState<string | null>(null)
+function AsText({ config, readOnly, problem, setProblem, onChange }: AsTextProps) {
   const read = (text: string) => {
     try {
       onChange(configIn(text))
       setProblem(null)
     } catch (error) {
-      setProblem((error as Error).message)
+      setProblem(sentence((error as Error).message))
     }
   }
   return (
@@ -242,6 +280,12 @@ function configIn(text: string): Config {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('A JSON object with the keys is expected.')
   const inner = (parsed as { config?: unknown }).config
   const values = typeof inner === 'object' && inner !== null ? inner : parsed
-  const { name: _, ...rest } = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, value === null ? '' : String(value)]))
-  return rest
+  const { name: _, ...rest } = values as Record<string, unknown>
+  return Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, textIn(key, value)]))
+}
+
+/** Throws Error. */
+function textIn(key: string, value: unknown): string {
+  if (typeof value === 'object' && value !== null) throw new Error(`The value of ${key} must be a text, a number, true, false or null.`)
+  return value === null ? '' : String(value)
 }

@@ -71,8 +71,13 @@ function isCommon({ group }: Key): boolean {
 
 export function isShownAtFirst({ name, required, importance, errors }: Key, config: Readonly<Record<string, string>>): boolean {
   // Converters have many keys that hardly anybody changes.
-  const matters = importance === 'HIGH' && !/^(?:key|value|header)\.converter\./.test(name)
+  const matters = (importance === 'HIGH' || isLogin(name)) && !/^(?:key|value|header)\.converter\./.test(name)
   return required || matters || /^(?:key|value)\.converter$/.test(name) || errors.length > 0 || (config[name] ?? '') !== ''
+}
+
+/** Few targets take everybody. */
+function isLogin(name: string): boolean {
+  return /(?:^|[._])(?:user|username|password)$/.test(name) && !/ssl/.test(name)
 }
 
 /** In the configuration, but no key that the worker knows. */

@@ -65,7 +65,7 @@ export function Connectors() {
       {unknown ? (
         <Empty title="No worker of Kafka Connect is known">
           <p>Connectors carry records into other systems, and out of them. A worker runs them, beside the console:</p>
-          <Command text="millrace start --set services=console,registry,rest,connect" />
+          <Command text="millrace start --set services=console,registry,rest,connect,triggers" />
           <p>Or the key connect.url names workers that run already.</p>
         </Empty>
       ) : (

@@ -16,14 +16,15 @@ const sampled = 10
 
 interface PreviewProps {
   className: string
+  isSource: boolean
   /** With its name. */
   config: Config
   close: () => void
 }
 
-export function Preview({ className, config, close }: PreviewProps) {
-  const read = wordsIn(config['topics'] ?? '')[0] ?? ''
-  /** null: that which the connector reads. */
+export function Preview({ className, isSource, config, close }: PreviewProps) {
+  const read = wordsIn(config['topics'] ?? config['topic'] ?? config['kafka.topic'] ?? '')[0] ?? ''
+  /** null: that of the connector. */
   const [chosen, setChosen] = useState<string | null>(null)
   const [typed, setTyped] = useState<string | null>(null)
   const [at, setAt] = useState(0)
@@ -56,6 +57,7 @@ export function Preview({ className, config, close }: PreviewProps) {
               setChosen((typed ?? topic).trim())
             }}
           />
+          {isSource && ' as if the connector gave them'}
         </label>
         {records.length > 0 && <Steps at={Math.min(at, records.length - 1)} of={records.length} go={setAt} record={shown!} />}
         <span className={css['end']}>
@@ -79,7 +81,7 @@ export function Preview({ className, config, close }: PreviewProps) {
       ) : shown === undefined ? (
         <p className={css['note']}>{`The topic ${topic} has no records.`}</p>
       ) : (
-        <Sides record={shown} />
+        <Sides record={shown} result={isSource ? 'After the transforms' : 'What the connector gets'} />
       )}
     </section>
   )
@@ -99,7 +101,7 @@ function Steps({ at, of, go, record }: { at: number; of: number; go: (at: number
   )
 }
 
-function Sides({ record: { before, after, problem } }: { record: Previewed }) {
+function Sides({ record: { before, after, problem }, result }: { record: Previewed; result: string }) {
   const place = useRef<HTMLElement>(null)
   // What has changed may be far down.
   // biome-ignore lint/correctness/useExhaustiveDependencies: another record, or another result
@@ -121,8 +123,8 @@ function Sides({ record: { before, after, problem } }: { record: Previewed }) {
           )}
         </pre>
       </section>
-      <section aria-label="What the connector gets">
-        <h3>What the connector gets</h3>
+      <section aria-label={result}>
+        <h3>{result}</h3>
         {problem !== null ? (
           <p className={css['problem']}>{problem}</p>
         ) : rows === null ? (

@@ -11,12 +11,16 @@ export function State({ state, nextTryMs = null }: { state: string; nextTryMs?: 
 interface WholeState {
   state: string
   tasks: number
+  running: number
   failed: number
   nextTryMs: number | null
 }
 
-/** Of a connector with its tasks: what has failed counts more than what runs. */
-export function ConnectorState({ state, tasks, failed, nextTryMs }: WholeState) {
+/** Of a connector with its tasks: what has failed counts more than what does not run yet, and that more than what runs. */
+export function ConnectorState({ state, tasks, running, failed, nextTryMs }: WholeState) {
+  if (failed === 0 && state === 'RUNNING' && running < tasks)
+    return <Mark tone="warn">{tasks === 1 ? 'its task does not run yet' : `${running} of ${tasks} tasks run`}</Mark>
+  if (failed === 0 && state === 'RUNNING' && tasks === 0) return <Mark tone="warn">running, without tasks</Mark>
   if (failed === 0 || state === 'FAILED') return <State state={state} nextTryMs={nextTryMs} />
   const said = tasks === 1 ? 'its task failed' : `${failed} of ${tasks} tasks failed`
   return <Mark tone="bad">{`${said}${nextTryMs === null ? '' : `, ${nextTry(nextTryMs)}`}`}</Mark>

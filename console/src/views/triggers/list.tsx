@@ -64,7 +64,7 @@ export function Triggers() {
       {unknown ? (
         <Empty title="No triggers run here">
           <p>A trigger calls a function with the records of a topic. They run beside the console:</p>
-          <Command text="millrace start --set services=console,registry,rest,triggers" />
+          <Command text="millrace start --set services=console,registry,rest,connect,triggers" />
         </Empty>
       ) : (
         <>
