@@ -195,7 +195,7 @@ test('what has failed is on the first page, with a link', options, async () => {
 })
 
 const views: readonly View[] = [
-  ['/connectors', 'next try in'],
+  ['/connectors', 'next try'],
   ['/connectors/broken/status', 'What has failed, and what became of it'],
   ['/connectors/broken/config', 'Records that cannot be processed'],
   ['/connectors/broken/offsets', 'Offsets change only while it is stopped'],
