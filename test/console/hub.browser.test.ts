@@ -186,6 +186,50 @@ test('a function is written, tried with a real record, filtered, deployed, watch
   await page.close()
 })
 
+test('a trigger whose results go to a connector is made in the console, and what is written is not lost by a click', options, async () => {
+  const { page } = await openPage('/create-trigger')
+  await page.getByLabel('Name').fill('to-redis')
+  await page.getByLabel('Topics', { exact: true }).fill('orders')
+  await page.getByLabel('Environment').fill('GREETING=hello')
+  await page.getByRole('textbox', { name: 'Function' }).fill('export const main_handler = () => process.env.GREETING')
+  await page.getByLabel('What is called').selectOption('url')
+  assert.equal(await page.getByLabel('Headers').inputValue(), '')
+  await page.getByLabel('What is called').selectOption('javascript')
+  await page.getByText('process.env.GREETING').waitFor()
+
+  const asked: string[] = []
+  page.on('dialog', dialog => {
+    asked.push(dialog.message())
+    void dialog.dismiss()
+  })
+  await page.getByRole('link', { name: 'Topics', exact: true }).click()
+  assert.match(asked.join(), /is not saved/)
+  assert.match(page.url(), /create-trigger$/)
+
+  await page.getByLabel('To a connector').check()
+  await page.getByLabel('Connector for what it returns').fill('redis')
+  await page.getByLabel('Settings of the connector').fill('redis.uri')
+  await page.getByRole('button', { name: 'Create' }).click()
+  const settings = page.getByLabel('Settings of the connector')
+  assert.match(await settings.evaluate(each => (each as unknown as { validationMessage: string }).validationMessage), /There is no =/)
+  await settings.fill('redis.uri=redis://reader:secret@127.0.0.1:1')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('redis.uri: must not have a password').waitFor()
+  await settings.fill('redis.uri=redis://127.0.0.1:1\nredis.password=secret')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.waitForURL(/\/triggers\/to-redis\/activity$/)
+  assert.equal(asked.length, 1, 'what was saved is left without a question')
+  const { definition } = (await hub.ask('GET', '/triggers/to-redis')).body
+  assert.deepEqual(definition.output, { connector: 'redis', config: { 'redis.uri': 'redis://127.0.0.1:1', 'redis.password': '[hidden]' } })
+  assert.deepEqual(definition.function.environment, { GREETING: 'hello' })
+  await page.getByRole('link', { name: 'Function', exact: true }).click()
+  await page.getByLabel('Begin with').selectOption('oldest')
+  await page.getByRole('button', { name: 'Deploy' }).click()
+  await soon(page, async () => (await page.getByText('version 2', { exact: true }).count()) === 1)
+  await hub.ask('DELETE', '/triggers/to-redis?confirm=to-redis')
+  await page.close()
+})
+
 test('what has failed is on the first page, with a link', options, async () => {
   const { page } = await openPage('/')
   await soon(page, async () => (await page.getByText('1 of 1 tasks have failed: ').count()) === 1)

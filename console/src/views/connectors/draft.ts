@@ -9,6 +9,7 @@ export interface Draft {
   readonly config: Config
   /** As it was when something was done last. */
   readonly settled: Config
+  readonly isChanged: boolean
   /** '' is a value like none. `settle`: it is done. */
   change(changes: Readonly<Config>, settle?: boolean): void
   replace(config: Config): void
@@ -21,13 +22,15 @@ export interface Draft {
 }
 
 export function useDraft(before: Config): Draft {
-  const [config, setConfig] = useState(before)
-  const [settled, setSettled] = useState(before)
+  const [first] = useState(before)
+  const [config, setConfig] = useState(first)
+  const [settled, setSettled] = useState(first)
   /** null: all. */
   const [touched, setTouched] = useState<ReadonlySet<string> | null>(new Set())
   return {
     config,
     settled,
+    isChanged: config !== first,
     change(changes, settle = false) {
       const next = Object.fromEntries(Object.entries({ ...config, ...changes }).filter(([, value]) => value !== ''))
       setConfig(next)

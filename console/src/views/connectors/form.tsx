@@ -4,6 +4,7 @@ import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import { Button, Input } from '../../ui/button.tsx'
 import { FormFooter } from '../../ui/form-footer.tsx'
 import { Failed, Loading } from '../../ui/states.tsx'
+import { useUnsaved } from '../../ui/unsaved.ts'
 import { type Config, check, type Draft, useCheck, useDraft, withName } from './draft.ts'
 import { KeyField } from './field.tsx'
 import css from './form.module.css'
@@ -43,6 +44,7 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
       await onSave(name, whole)
     },
   })
+  useUnsaved((draft.isChanged || problem !== null) && !saving.isPending && !saving.isSuccess)
   const refused = saving.error
   const shown = useRef(refused)
   // Once: who goes on writing is not called back.

@@ -97,7 +97,7 @@ function Moment({ at }: { at: string }) {
 
 function Lag({ group }: { group: string }) {
   return (
-    <section aria-label="Lag">
+    <section aria-label="Lag" className={css['lag']}>
       <LagPlot group={group} />
       <p className={css['note']}>
         It reads in the group{' '}
@@ -142,7 +142,7 @@ function DeadLetters({ found: { kind, deadLetters, name } }: { found: Found }) {
 function Failures({ found: { failures, tasks } }: { found: Found }) {
   const all = [
     ...failures.map(each => ({ ...each, what: 'connector' })),
-    ...tasks.flatMap(each => each.failures.map(one => ({ ...one, what: `task ${each.task}` }))),
+    ...tasks.flatMap(each => each.failures.map(one => ({ ...one, what: `task\u00a0${each.task}` }))),
   ].sort((a, b) => Number(b.at) - Number(a.at))
   if (all.length === 0) return null
   return (
@@ -157,7 +157,9 @@ function Failures({ found: { failures, tasks } }: { found: Found }) {
           <span key="why" className={css['why']}>
             {reason}
           </span>,
-          thenOf(Number(at), retryMs),
+          <span key="then" className={css['brief']}>
+            {thenOf(Number(at), retryMs)}
+          </span>,
         ])}
       />
     </div>

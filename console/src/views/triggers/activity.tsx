@@ -60,7 +60,7 @@ export function TriggerActivity() {
         <p>
           Errors since this process began:{' '}
           {Object.entries(data.errors)
-            .map(([kind, number]) => `${count(number)} ${kind}`)
+            .map(([kind, number]) => `${kind} ${count(number)}`)
             .join(', ')}
         </p>
       )}

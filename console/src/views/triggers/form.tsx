@@ -8,6 +8,7 @@ import { Button, Field, Input } from '../../ui/button.tsx'
 import { FormFooter } from '../../ui/form-footer.tsx'
 import { Page } from '../../ui/page.tsx'
 import { Loading } from '../../ui/states.tsx'
+import { useUnsaved } from '../../ui/unsaved.ts'
 import { asDefinition, beginning, type CodeFunction, type Definition, isCode } from './definition.ts'
 import css from './form.module.css'
 import { Settings } from './settings.tsx'
@@ -56,9 +57,11 @@ interface TriggerFormProps {
 
 function TriggerForm({ name: given, definition: before, action, onSave }: TriggerFormProps) {
   const [name, setName] = useState(given ?? '')
-  const [definition, setDefinition] = useState(before)
+  const [first] = useState(before)
+  const [definition, setDefinition] = useState(first)
   const [part, setPart] = useState<'settings' | 'function'>(given === null ? 'settings' : 'function')
   const saving = useMutation({ mutationFn: () => onSave(name, definition) })
+  useUnsaved(definition !== first && !saving.isPending && !saving.isSuccess)
   const change = (changes: Partial<Definition>) => {
     saving.reset()
     setDefinition({ ...definition, ...changes })

@@ -1,5 +1,5 @@
 /** The settings of a trigger. What is left empty has its default. */
-import type { ChangeEvent } from 'react'
+import { type ChangeEvent, useRef } from 'react'
 import { Check, Field, Input, Select } from '../../ui/button.tsx'
 import { wordsIn } from '../../words.ts'
 import { beginning, type CodeFunction, type Definition, envelopes, isCode, type UrlFunction } from './definition.ts'
@@ -74,11 +74,12 @@ function Sources({ definition: { topics, topicPattern, start = 'latest' }, chang
 
 function Called({ definition: { function: called, envelope = 'scf' }, change }: SettingsProps) {
   const set = (changes: Partial<CodeFunction & UrlFunction>) => change({ function: { ...called, ...changes } as Definition['function'] })
-  const choose = (kind: string) => {
-    if (kind === 'url') return change({ function: { url: '' } })
-    const code = isCode(called) ? called.code : (beginning.function as CodeFunction).code
-    change({ function: { ...(isCode(called) ? called : {}), code, language: kind as 'javascript' } })
-  }
+  // Whoever chooses the other kind by mistake has it again.
+  const latest = useRef({ code: beginning.function as CodeFunction, url: { url: '' } as UrlFunction })
+  if (isCode(called)) latest.current.code = called
+  else latest.current.url = called
+  const choose = (kind: string) =>
+    change({ function: kind === 'url' ? latest.current.url : { ...latest.current.code, language: kind as 'javascript' } })
   return (
     <fieldset className={css['group']}>
       <legend>Function</legend>
@@ -125,6 +126,7 @@ function Called({ definition: { function: called, envelope = 'scf' }, change }: 
       <NumberField label="Time-out, ms" value={called.timeoutMs} usual={60_000} onChange={timeoutMs => set({ timeoutMs })} />
       {isCode(called) ? (
         <Lines
+          key="environment"
           label="Environment"
           hint="NAME=value, one a line. The function sees nothing else."
           values={called.environment ?? {}}
@@ -133,6 +135,7 @@ function Called({ definition: { function: called, envelope = 'scf' }, change }: 
         />
       ) : (
         <Lines
+          key="headers"
           label="Headers"
           hint="Name: value, one a line."
           values={called.headers ?? {}}
@@ -163,32 +166,52 @@ function NumberField({ label, hint, value, usual, min = 0, onChange }: NumberFie
 }
 
 function Results({ definition: { output = null }, change }: SettingsProps) {
-  if (output !== null && 'connector' in output)
-    return (
-      <fieldset className={css['group']}>
-        <legend>Results</legend>
-        <p className={css['note']}>
-          What it returns goes to the connector {output.connector}. Its configuration is changed with the command line.
-        </p>
-      </fieldset>
-    )
+  const sink = output !== null && 'connector' in output ? output : null
+  const written = output !== null && 'topic' in output ? output : null
   return (
     <fieldset className={css['group']}>
       <legend>Results</legend>
-      <Field label="Topic for what it returns" hint="Empty: nowhere.">
-        {id => (
-          <Input
-            id={id}
-            value={output?.topic ?? ''}
-            onChange={({ target: { value } }) => change({ output: value === '' ? null : { ...output, topic: value } })}
+      {sink === null ? (
+        <Field label="Topic for what it returns" hint="Empty: nowhere.">
+          {id => (
+            <Input
+              id={id}
+              value={written?.topic ?? ''}
+              onChange={({ target: { value } }) => change({ output: value === '' ? null : { ...written, topic: value } })}
+            />
+          )}
+        </Field>
+      ) : (
+        <>
+          <Field label="Connector for what it returns" hint="Such as elasticsearch, http, jdbc, kafka-sink, mongodb or redis.">
+            {id => (
+              <Input
+                id={id}
+                value={sink.connector}
+                required
+                onChange={({ target: { value } }) => change({ output: { ...sink, connector: value.trim() } })}
+              />
+            )}
+          </Field>
+          <Lines
+            label="Settings of the connector"
+            hint="key=value, one a line. A password that is [hidden] stays as it is."
+            values={sink.config ?? {}}
+            onChange={config => change({ output: { ...sink, config } })}
+            separator="="
           />
-        )}
-      </Field>
-      {output !== null && (
+        </>
+      )}
+      <Check
+        label="To a connector"
+        checked={sink !== null}
+        onChange={checked => change({ output: checked ? { connector: '', config: {} } : null })}
+      />
+      {written !== null && (
         <Check
           label="Exactly once, in a transaction"
-          checked={output.exactlyOnce === true}
-          onChange={exactlyOnce => change({ output: { ...output, exactlyOnce } })}
+          checked={written.exactlyOnce === true}
+          onChange={exactlyOnce => change({ output: { ...written, exactlyOnce } })}
         />
       )}
     </fieldset>
