@@ -31,16 +31,10 @@ export function describe(definition: ConnectorDefinition, config: Properties, wo
   return found
 }
 
-/** Of sources whose records are such as they are; null: the worker's. */
-export function ownConverter(definition: ConnectorDefinition): string | null {
-  return definition.kind === 'source' ? (definition.converter ?? null) : null
-}
-
 /** A converter is the worker's if neither the configuration nor the connector has one. */
 function withDefault(key: string, declared: ConfigKey, definition: ConnectorDefinition, worker: WorkerConfig | null): ConfigKey {
   if (!/^(?:key|value|header)\.converter$/.test(key)) return declared
-  const own = ownConverter(definition)
-  if (own !== null) return { ...declared, default: own }
+  if (definition.kind === 'source' && definition.converter !== undefined) return { ...declared, default: definition.converter }
   if (worker === null) return declared
   return { ...declared, default: worker.values[key as 'key.converter' | 'value.converter' | 'header.converter'] }
 }

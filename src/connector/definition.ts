@@ -54,6 +54,8 @@ export interface SourceDefinition<D extends Declarations = Declarations> extends
   readonly acknowledges?: boolean
   /** Of its records, where a configuration names none: `bytes` if they are such as they are. Default: the worker's converters. */
   readonly converter?: string
+  /** Of its records, for a form to begin with: `{ 'value.converter': 'string' }` of lines of text. Default: text keys, and JSON without schemas. */
+  readonly formats?: Readonly<Record<string, string>>
 }
 
 export type ConnectorDefinition = SinkDefinition | SourceDefinition

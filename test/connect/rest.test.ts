@@ -208,7 +208,8 @@ test('validation tells all errors at once', async () => {
   assert.deepEqual(errorsOf('level'), ['Invalid value 12 for configuration level: Value must be no more than 9'])
   assert.equal(errorsOf('tasks.max').length, 1)
   assert.deepEqual(errorsOf('topics'), ['Must configure one of topics or topics.regex'])
-  assert.equal(body.error_count, 5)
+  assert.deepEqual(errorsOf('file'), ['Missing required configuration "file" which has no default value.'])
+  assert.equal(body.error_count, 6)
   assert.ok(!JSON.stringify(body).includes('hush'))
   assert.ok(body.groups.includes('Common') && body.groups.includes('Error Handling'))
   const right = await worker.ask('PUT', path, { ...sinkConfig(), name: 'x', 'connector.class': 'LinesSinkConnector' })
@@ -221,9 +222,11 @@ test('validation tells all errors at once', async () => {
   assert.equal((await worker.ask('PUT', path, {})).status, 400)
 })
 
-test('a source whose records are such as they are has a converter of its own by default', async () => {
+test('a form begins with the converters that suit the connector', async () => {
   const about = async (plugin: string) => (await worker.ask('GET', `/connector-plugins/${plugin}`)).body
-  assert.deepEqual([(await about('mirror-source')).converter, (await about('file-source')).converter], ['bytes', null])
+  assert.deepEqual((await about('mirror-source')).formats, {})
+  assert.equal((await about('file-source')).formats['value.converter'], 'string')
+  assert.equal((await about('test-sink')).formats, null)
   const checked = await worker.ask('PUT', '/connector-plugins/mirror-source/config/validate', { 'connector.class': 'mirror-source' })
   const defaultOf = (key: string) =>
     checked.body.configs.find(({ value }: { value: { name: string } }) => value.name === key).definition.default_value

@@ -1,10 +1,10 @@
 /** `/connector-plugins`: which connectors, converters and transforms there are, their keys, and whether a configuration is right. */
 import { Type } from 'typebox'
 import type { Declarations } from '../../base.ts'
+import type { ConnectorDefinition } from '../../connector.ts'
 import { Samples } from '../../samples.ts'
 import { converterClasses } from '../converters.ts'
 import { badRequest, notFound } from '../herder/errors.ts'
-import { ownConverter } from '../known-keys.ts'
 import type { PluginClass } from '../plugin-config.ts'
 import { ownVersion } from '../plugins.ts'
 import { transformClasses } from '../transforms.ts'
@@ -57,7 +57,7 @@ export function pluginRoutes(api: Api): void {
     if (found === null) throw notFound(`Unknown plugin ${plugin}.`)
     const definition = await found.load()
     const { name, classes, kind, version, summary, example } = definition
-    return { class: name, aliases: classes, type: kind, version, summary, example, converter: ownConverter(definition) }
+    return { class: name, aliases: classes, type: kind, version, summary, example, formats: formatsOf(definition) }
   })
 
   app.get('/connector-plugins/:plugin/config', { schema: { params: params.plugin } }, async ({ params: { plugin } }) => {
@@ -95,4 +95,10 @@ function isSame({ plugins }: Api, included: string, asked: string): boolean {
 
 function shortened(name: string): string {
   return name.replace(/(?<=.)Connector$/, '')
+}
+
+/** Converters with which a form begins; null: those that suit most. Where the connector has one of its own, none is the best. */
+function formatsOf(definition: ConnectorDefinition): Readonly<Record<string, string>> | null {
+  if (definition.kind === 'sink') return null
+  return definition.formats ?? (definition.converter === undefined ? null : {})
 }

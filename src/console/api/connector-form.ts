@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import { HttpError } from '../../http.ts'
 import { toSample } from '../../samples.ts'
-import { ifMissing, listOf, pathOf, recordOf, required, textOf } from '../connectors/worker.ts'
+import { ifMissing, listOf, pathOf, recordOf, required, textOf, textsOf } from '../connectors/worker.ts'
 import { newestOf } from '../newest.ts'
 import { MaybeText, route, TopicName } from '../route.ts'
 import { OfConnector } from './connectors.ts'
@@ -34,15 +34,17 @@ const plugins = route({
   },
 })
 
+const Texts = Type.Record(Type.String(), Type.String())
+
 const plugin = route({
   method: 'GET',
   path: '/connector-plugins/:class',
   params: Type.Object({ class: ClassName }),
   response: Type.Object({
     summary: MaybeText,
-    example: Type.Record(Type.String(), Type.String()),
-    /** That it needs; null: it takes any. */
-    converter: MaybeText,
+    example: Texts,
+    /** Converters to begin with; null: it says nothing of them. */
+    formats: Type.Union([Texts, Type.Null()]),
   }),
   async handle({ params, worker }) {
     // A worker of Java has no such thing.
@@ -51,8 +53,8 @@ const plugin = route({
         .ask('GET', `/connector-plugins/${encodeURIComponent(params.class)}`)
         .catch(ifMissing),
     )
-    const example = Object.entries(recordOf(found['example'])).map(([key, value]) => [key, String(value)] as const)
-    return { summary: textOf(found['summary']), example: Object.fromEntries(example), converter: textOf(found['converter']) }
+    const { summary, example, formats } = found
+    return { summary: textOf(summary), example: textsOf(example), formats: recordOf(formats) === formats ? textsOf(formats) : null }
   },
 })
 

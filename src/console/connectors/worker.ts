@@ -110,6 +110,6 @@ export function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }
 
-function textsOf(value: unknown): Record<string, string> {
+export function textsOf(value: unknown): Record<string, string> {
   return Object.fromEntries(Object.entries(recordOf(value)).flatMap(([key, each]) => (each === null ? [] : [[key, String(each)]])))
 }

@@ -104,7 +104,7 @@ function Choices({ connectors }: Pick<Output<'GET /connector-plugins'>, 'connect
 }
 
 /** Records of most topics are JSON or text without schemas, which the worker's own defaults do not expect. */
-const formats = { 'key.converter': 'string', 'value.converter': 'json', 'value.converter.schemas.enable': 'false' }
+const usual = { 'key.converter': 'string', 'value.converter': 'json', 'value.converter.schemas.enable': 'false' }
 
 function Beginning({ className }: { className: string }) {
   const about = useQuery({
@@ -119,13 +119,13 @@ function Beginning({ className }: { className: string }) {
     await refresh()
     await navigate({ to: '/connectors/$connector', params: { connector: name } })
   }
-  const { summary = null, example = {}, converter = null } = about.data ?? {}
+  const { summary = null, example = {}, formats } = about.data ?? {}
   return (
     <ConnectorForm
       name={null}
       className={className}
       summary={summary}
-      config={{ ...(converter === null && formats), ...example, 'connector.class': className }}
+      config={{ ...(formats ?? usual), ...example, 'connector.class': className }}
       action="Create"
       readOnly={false}
       onSave={create}
