@@ -113,6 +113,8 @@ export interface ReceivedRecord extends PartitionOffset {
   /** null: a tombstone. */
   value: Buffer | null
   headers: readonly RecordHeader[]
+  /** The time is the broker's (LogAppendTime). Only polls (`openReader`) say so. */
+  isAppendTime?: true
 }
 
 export interface RecordToSend {

@@ -52,6 +52,7 @@ function open({ topic, partition, from }: Part, batch: BatchView, into: Received
   // Most of a batch have one time.
   let ms = Number.NaN
   let timestampMs = 0n
+  const isAppendTime = batch.header.timestampType === 'LogAppendTime'
   forEachRecordOf(
     batch,
     record => {
@@ -62,7 +63,9 @@ function open({ topic, partition, from }: Part, batch: BatchView, into: Received
         ms = Number(record.timestamp)
       }
       const { key, value, headers } = record
-      into.push({ topic, partition, offset, timestampMs, key, value, headers })
+      const made: ReceivedRecord = { topic, partition, offset, timestampMs, key, value, headers }
+      if (isAppendTime) made.isAppendTime = true
+      into.push(made)
     },
     { maxBytes: maxUnpackedBytes },
   )

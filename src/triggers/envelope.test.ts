@@ -62,6 +62,10 @@ test('aws: bytes in base64, signed bytes in headers', () => {
   })
 })
 
+test('aws: whose time it is', () => {
+  assert.match(event('aws', [record({ isAppendTime: true })]), /"timestampType":"LOG_APPEND_TIME"/)
+})
+
 test('cloudevents: JSON, text, bytes, nothing', () => {
   const events = JSON.parse(
     event('cloudevents', [

@@ -59,8 +59,9 @@ function scf({ extended }: EnvelopeOptions): Envelope {
 function aws({ bootstrap }: EnvelopeOptions): Envelope {
   const head = `{"eventSource":"SelfManagedKafka","bootstrapServers":${JSON.stringify(bootstrap)},"records":{`
   return {
-    item({ topic, partition, offset, timestampMs, key, value, headers }) {
-      const place = `"topic":${textIn(topic)},"partition":${partition},"offset":${offset},"timestamp":${timestampMs},"timestampType":"CREATE_TIME"`
+    item({ topic, partition, offset, timestampMs, key, value, headers, isAppendTime = false }) {
+      const type = isAppendTime ? 'LOG_APPEND_TIME' : 'CREATE_TIME'
+      const place = `"topic":${textIn(topic)},"partition":${partition},"offset":${offset},"timestamp":${timestampMs},"timestampType":"${type}"`
       const content = `${key === null ? '' : `,"key":"${key.toString('base64')}"`},"value":${value === null ? 'null' : `"${value.toString('base64')}"`}`
       const shown = headers.map(header => `{${textIn(header.key.toString())}:[${new Int8Array(header.value ?? []).join()}]}`)
       return `{${place}${content},"headers":[${shown.join()}]}`

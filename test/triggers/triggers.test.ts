@@ -94,12 +94,13 @@ test('what fails goes to the dead-letter topic with the reason; splitting finds 
 })
 
 test('a partial batch response is no result: what was named is tried again, and the output gets nothing of it', async () => {
-  await topics('in12', 'out12', 'dead12')
+  await topics('out12', 'dead12')
+  await triggers.client.createTopic({ name: 'in12', partitions: 1, configs: new Map([['message.timestamp.type', 'LogAppendTime']]) })
   await triggers.create('partial', {
     ...{ topics: ['in12'], start: 'oldest', envelope: 'aws', retries: 1, maxWaitMs: 200 },
     function: file(`const [records] = Object.values(event.records)
       const failed = records.filter(({ value }) => atob(value) === 'bad')
-      if (records.some(({ value }) => atob(value) === 'last')) return 'all seen'
+      if (records.some(({ value }) => atob(value) === 'last')) return records[0].timestampType
       return { batchItemFailures: failed.map(({ topic, partition, offset }) => ({ itemIdentifier: { partition: topic + '-' + partition, offset } })) }`),
     ...{ onFailure: { topic: 'dead12' }, output: { topic: 'out12' } },
   })
@@ -108,7 +109,7 @@ test('a partial batch response is no result: what was named is tried again, and 
   await triggers.client.send('in12', [value('b'), value('bad')])
   assert.deepEqual(await triggers.texts('dead12', 1), ['bad'])
   await triggers.client.send('in12', [value('last')])
-  assert.deepEqual(await triggers.texts('out12', 1), ['all seen'])
+  assert.deepEqual(await triggers.texts('out12', 1), ['LOG_APPEND_TIME'])
 })
 
 test('an HTTP endpoint is a function; while it is away nothing is lost', async () => {
@@ -267,6 +268,21 @@ test('what takes the place of a trigger runs, also with the same version', async
   await replaced('d', record(2, 'c'), record(1, null), record(2, null), record(1, 'd', returning('three')))
   assert.deepEqual(await triggers.texts('out11', 2), ['two', 'three'])
   await until(async () => (await triggers.ask('GET', '/triggers/replaced')).body.status.calls === 1)
+})
+
+test('a topic that is made after its trigger is read from its beginning', async () => {
+  await topics('out13')
+  const definition = {
+    topics: ['in13'],
+    maxWaitMs: 0,
+    function: file('return event.Records.map(({ Ckafka }) => Ckafka.msgBody)'),
+    output: { topic: 'out13' },
+  }
+  assert.equal((await triggers.ask('POST', '/triggers', { name: 'early', ...definition })).status, 201)
+  await until(async () => (await triggers.ask('GET', '/triggers/early')).body.status.state === 'WAITING')
+  await topics('in13')
+  await triggers.client.send('in13', [value('first')])
+  assert.deepEqual(await triggers.texts('out13', 1), ['first'])
 })
 
 test('errors are problem documents', async () => {

@@ -25,6 +25,8 @@ const pollBytes = 8_388_608
 const mostWaitingBytes = 33_554_432
 const commitMs = 500
 const topicsMs = 5_000
+/** For a first topic. */
+const waitingMs = 1_000
 const idleMs = 50
 const mostEndMs = 5_000
 /** What is tried again for less is not worth a word. */
@@ -43,6 +45,10 @@ export class TriggerRun {
   #wake: () => void = () => {}
   #committed = new Map<string, bigint>()
   #failure: unknown = null
+  /** Topics that were there when it was looked last; null: it was not. */
+  #seen: ReadonlySet<string> | null = null
+  /** Made while the trigger was there: all that they hold is newer than it. */
+  readonly #made = new Set<string>()
 
   constructor(trigger: Trigger, context: WorkerContext) {
     this.trigger = trigger
@@ -138,7 +144,7 @@ export class TriggerRun {
     if (topics.length === 0) {
       this.#state = 'WAITING'
       this.#reason = 'there is no such topic yet'
-      await this.#pause(topicsMs)
+      await this.#pause(waitingMs)
       return
     }
     const filter = await compileFilter(this.trigger.definition.filter, system.clock)
@@ -186,11 +192,23 @@ export class TriggerRun {
 
   /** Those that are there, sorted. */
   async #topics(): Promise<string[]> {
-    const { topics, topicPattern } = this.trigger.definition
+    const { topics } = this.trigger.definition
+    const names = topics === undefined ? await this.#matching() : await this.#existing(topics)
+    if (this.#seen !== null) for (const name of names) if (!this.#seen.has(name)) this.#made.add(name)
+    this.#seen = new Set(names)
+    return names
+  }
+
+  /** Not by the list of all topics: there may be many of them, and many triggers. */
+  async #existing(topics: readonly string[]): Promise<string[]> {
+    const rights = await this.#context.client.topicRights(topics)
+    return topics.filter(each => typeof rights.get(each) === 'object').sort()
+  }
+
+  async #matching(): Promise<string[]> {
+    const { topicPattern, onFailure, output } = this.trigger.definition
     const names = await this.#context.client.topicNames()
-    if (topics !== undefined) return names.filter(each => topics.includes(each))
     const matches = topicMatcher(topicPattern!)
-    const { onFailure, output } = this.trigger.definition
     const own = [onFailure, output].map(each => (each !== null && 'topic' in each ? each.topic : null))
     return names.filter(each => !each.startsWith('__') && matches(each) && !own.includes(each))
   }
@@ -243,7 +261,8 @@ export class TriggerRun {
   /** Where it starts in a partition that it has never read. */
   async #begin({ topic, partition }: PartitionName): Promise<bigint> {
     const { start } = this.trigger.definition
-    const query = start === 'latest' ? 'latest' : start === 'oldest' ? 'earliest' : { timestampMs: BigInt(Date.parse(start)) }
+    const latest = this.#made.has(topic) ? 'earliest' : 'latest'
+    const query = start === 'latest' ? latest : start === 'oldest' ? 'earliest' : { timestampMs: BigInt(Date.parse(start)) }
     return (await this.#context.client.offsets(topic, [partition], query)).get(partition)!
   }
 
