@@ -54,6 +54,14 @@ const denied = [
   `of('net').connect('-1')`,
   `of('http').get({ socketPath: ${JSON.stringify(join(directory, 'socket'))} })`,
   `of('net').createServer().listen(${path})`,
+  `of('fs').realpathSync('/etc/passwd')`,
+  `(await import('node:fs')).realpathSync('/etc/passwd')`,
+  `of('module').createRequire('/x.js').resolve('/etc/passwd')`,
+  `of('module').createRequire('/x.js')('/nowhere')`,
+  `await import('file:///etc/passwd')`,
+  `await import('file:///nowhere')`,
+  `of('module').findPackageJSON('file:///etc/passwd')`,
+  `of('module').registerHooks({})`,
 ]
 
 test('what a function cannot do', async () => {
@@ -83,6 +91,8 @@ test('what a function can do', async () => {
   const got = `await new Promise((resolve, reject) => of('http').get('http://127.0.0.1:${port}/got', answer => answer.on('data', data => resolve(String(data)))).on('error', reject))`
   assert.equal(await attempt(got), '/got')
   assert.equal(await attempt(`typeof (await import('node:crypto')).createHash`), 'function')
+  assert.equal(await attempt(`(await import('data:text/javascript,export default 1')).default`), 1)
+  assert.equal(await attempt(`of('module').createRequire('/x.js')('path').sep`), '/')
   assert.equal(await attempt(`of('zlib').gunzipSync(of('zlib').gzipSync('x')).toString()`), 'x')
 })
 

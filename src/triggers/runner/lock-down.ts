@@ -1,6 +1,7 @@
 /**
  * What Node's permission model leaves open to a function, and what no function needs: signals to other processes of the same user (SIGUSR1 would open the
- * debugger of the process that started this one), flags of V8 and traces that write files, sockets in the file system, other processes' priorities.
+ * debugger of the process that started this one), flags of V8 and traces that write files, sockets in the file system, other processes' priorities, which files
+ * there are.
  *
  * It takes these ways away from Node's own objects, where all that leads there has to pass. It is one wall of several, not a proof: docs/security.md says what
  * is left.
@@ -29,5 +30,18 @@ export function lockDown(channel: Socket): void {
   const { ChildProcess } = builtin('node:child_process')
   take(handleOf(new (ChildProcess as new () => object)()), 'start processes', 'spawn', 'kill')
   take(handleOf(channel), 'use sockets in the file system', 'connect', 'bind', 'fchmod')
-  builtin('node:module').syncBuiltinESMExports()
+  // Which files there are, and where links lead, is told without the model being asked.
+  take(builtin('node:fs'), 'look at files', 'realpath', 'realpathSync')
+  const loader = builtin('node:module')
+  loader.registerHooks({
+    resolve(specifier, context, next) {
+      if (loader.isBuiltin(specifier) || specifier.startsWith('data:')) return next(specifier, context)
+      throw Object.assign(new Error(`a function is one file: it can import modules of Node, and not "${specifier}"`), {
+        code: 'ERR_ACCESS_DENIED',
+      })
+    },
+  })
+  take(loader, 'look at files', '_findPath', 'findPackageJSON')
+  take(loader, 'change how modules are loaded', 'register', 'registerHooks')
+  loader.syncBuiltinESMExports()
 }
