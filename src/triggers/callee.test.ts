@@ -1,7 +1,7 @@
 /** What an endpoint answers may be what it was sent, and Fetch tells headers in its errors. */
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { test } from 'node:test'
 import { realSystem } from '../base.ts'
 import { openCallee, Unavailable } from './callee.ts'
@@ -40,5 +40,18 @@ test('secret headers are not in errors', async () => {
   } finally {
     server.close()
     server.closeAllConnections()
+  }
+})
+
+test('what answers something else than HTTP has failed, and is not away', async () => {
+  const server = createTcpServer(socket => void socket.end('220 mail ready\r\n'))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const told = await failureOf(`http://127.0.0.1:${(server.address() as AddressInfo).port}/?key=geheim`, {})
+    assert.ok(told instanceof FunctionError, String(told))
+    assert.deepEqual([told.kind, told.type], ['output', 'BadResponse'])
+    assert.doesNotMatch(told.message, /geheim/)
+  } finally {
+    server.close()
   }
 })

@@ -22,7 +22,7 @@ export class Unavailable extends Error {
 /** What a function is told of a call, besides its own limits. */
 export type CallInfo = Omit<CallContext, 'timeoutMs' | 'memoryMb'>
 
-/** The call begins now. `isCold`: a process was started, or loaded the function, for it. */
+/** The call begins now; what is thrown prevents it. `isCold`: a process was started, or loaded the function, for it. */
 export type OnBegin = (isCold: boolean) => void
 
 export interface Callee {
@@ -155,12 +155,15 @@ export async function post(url: string, body: string, { headers, timeoutMs, syst
     return { status: response.status, text: await textOf(response), retryAfterMs: seconds >= 0 ? seconds * 1_000 : null }
   } catch (error) {
     if (error instanceof FunctionError) throw error
-    if (abort.signal.aborted)
-      throw new FunctionError('timeout', 'TimeoutError', `${withoutQuery(url)} has not answered within ${timeoutMs} ms`)
     const cause = hiding.error(error)
-    throw new Unavailable(`${withoutQuery(url)} cannot be reached: ${(cause.cause as Error | undefined)?.message ?? cause.message}`, {
-      cause,
-    })
+    const { message } = (cause.cause ?? cause) as Error
+    const { name, code } = ((error as Error).cause ?? error) as Error & { code?: string }
+    // Fetch has a limit of its own, which is as long as the longest of ours.
+    if (abort.signal.aborted || code === 'UND_ERR_HEADERS_TIMEOUT')
+      throw new FunctionError('timeout', 'TimeoutError', `${withoutQuery(url)} has not answered within ${timeoutMs} ms`)
+    if (name === 'HTTPParserError')
+      throw new FunctionError('output', 'BadResponse', `${withoutQuery(url)} has answered something else than HTTP: ${message}`)
+    throw new Unavailable(`${withoutQuery(url)} cannot be reached: ${message}`, { cause })
   } finally {
     late.cancel()
   }

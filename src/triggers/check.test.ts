@@ -72,6 +72,15 @@ test('what cannot work is refused, and says why', async () => {
     [{ ...least, start: 'yesterday' }, /^start: "yesterday" is not latest, oldest, or a time with its zone, such as 2026-01-31T12:00:00Z$/],
     [{ ...least, envelope: 'azure' }, /^envelope: must be scf or aws or cloudevents or alibaba$/],
     [{ ...least, topics: ['a b'] }, /^topics\.0: "a b" is not the name of a topic: letters, digits, /],
+    [
+      { ...least, function: { url: 'http://h/', headers: { 'Content-Length': '1' } } },
+      /^function: the header Content-Length is set by the call itself$/,
+    ],
+    [
+      { ...least, function: { url: 'http://h/', headers: { Authorization: 'geheim\n' } } },
+      /^function: the header Authorization has characters (?!.*geheim)/,
+    ],
+    [{ ...least, function: { url: 'http://h/', headers: { a: '→' } } }, /the header a has characters/],
     ...[
       'ftp://h/',
       'http://',

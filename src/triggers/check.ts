@@ -40,6 +40,7 @@ export async function parseDefinition(name: string, given: unknown, clock: Clock
   const bad = names.find(each => !('code' in called ? /^[A-Za-z_]\w*$/ : /^[\w!#$%&'*+.^`|~-]+$/).test(each))
   if (bad !== undefined)
     throw new InvalidTrigger(`function: "${bad}" is no name of ${'code' in called ? 'an environment variable' : 'a header'}`)
+  if ('url' in called) requireHeaders(called.headers)
   if ('code' in called && !called.network && !(await canTakeNetwork()))
     throw new InvalidTrigger('function: network cannot be false here: it takes Node 25, or Linux with the right to make network namespaces')
   if ('url' in called) requireUrl('function', called.url)
@@ -81,6 +82,20 @@ export function topicMatcher(pattern: string): (topic: string) => boolean {
     return topic => matcher.test(topic)
   } catch (error) {
     throw new InvalidTrigger(`topicPattern: ${(error as Error).message}`, error)
+  }
+}
+
+/** Set by the call itself, or by the connection. */
+const ownHeaders = /^(?:connection|content-length|content-type|expect|keep-alive|te|trailer|transfer-encoding|upgrade|x-request-id)$/i
+
+/** Throws InvalidTrigger, which says no value: it may be secret. */
+function requireHeaders(headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (ownHeaders.test(name)) throw new InvalidTrigger(`function: the header ${name} is set by the call itself`)
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+      throw new InvalidTrigger(
+        `function: the header ${name} has characters that no header can have: ends of lines, or such as are not in Latin-1`,
+      )
   }
 }
 

@@ -41,7 +41,8 @@ const FunctionUrl = Type.Object(
   {
     url: Url,
     headers: Type.Record(Type.String(), Type.String({ maxLength: 4_096 }), { default: {} }),
-    timeoutMs: Type.Integer({ minimum: 10, maximum: 900_000, default: 60_000 }),
+    /** No longer than Node's fetch waits for an answer. */
+    timeoutMs: Type.Integer({ minimum: 10, maximum: 300_000, default: 60_000 }),
   },
   exactly,
 )
