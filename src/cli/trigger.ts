@@ -31,7 +31,17 @@ interface Shown {
   at: string
   restores: number | null
   definition: Record<string, unknown> & { function: { code?: string; language?: string } }
-  status?: { state: string; reason: string | null }
+  status?: Status
+}
+
+interface Status {
+  state: string
+  reason: string | null
+  calls: number
+  errors: Record<string, number>
+  givenUp: number
+  ageMs: number
+  lastError: { at: string; kind: string; message: string } | null
 }
 
 interface Row {
@@ -96,12 +106,21 @@ export async function getTrigger(name: string, flags: TriggersFlags & { version?
     const lines = [
       `version ${found.version}, by ${found.by}, ${found.at}${found.restores === null ? '' : `, as version ${found.restores}`}`,
     ]
-    if (found.status !== undefined)
-      lines.push(`state ${found.status.state}${found.status.reason === null ? '' : `: ${found.status.reason}`}`)
+    if (found.status !== undefined) lines.push(...statusLines(found.status))
     lines.push(JSON.stringify({ ...found.definition, function: called }, null, 2))
     if (code !== undefined) lines.push('', code.trimEnd())
     return `${lines.join('\n')}\n`
   })
+}
+
+function statusLines({ state, reason, calls, errors, givenUp, ageMs, lastError }: Status): string[] {
+  const kinds = Object.entries(errors).map(([kind, count]) => `${count} ${kind}`)
+  const last = lastError === null ? [] : [`last error ${lastError.at}, ${lastError.kind}: ${lastError.message}`]
+  return [
+    `state ${state}${reason === null ? '' : `: ${reason}`}`,
+    `${calls} calls, errors: ${kinds.join(', ') || 'none'}, given up: ${givenUp} records, oldest that is not done: ${(ageMs / 1_000).toFixed(1)} s`,
+    ...last,
+  ]
 }
 
 export async function deleteTrigger(name: string, flags: TriggersFlags): Promise<void> {

@@ -47,8 +47,6 @@ export interface GivenUp {
 }
 
 const pauseMs = { first: 100, last: 30_000 }
-/** An endpoint may ask for more patience than anybody has, or for none. */
-const mostRetryAfterMs = 300_000
 
 export async function processBatch(entries: readonly Entry[], settings: BatchSettings, actions: BatchActions): Promise<void> {
   const parts: Part[] = [{ entries, left: settings.retries, attempts: 0 }]
@@ -80,7 +78,8 @@ async function processPart(
     if (outcome === null) return []
     if (outcome instanceof Unavailable) {
       actions.again(outcome)
-      await actions.pause(Math.min(Math.max(outcome.retryAfterMs ?? 0, backOff(outages++)), mostRetryAfterMs))
+      // Also where an endpoint asks for no patience at all.
+      await actions.pause(Math.max(outcome.retryAfterMs ?? 0, backOff(outages++)))
       continue
     }
     const { error, rest } = outcome

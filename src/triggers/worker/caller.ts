@@ -16,9 +16,6 @@ import { type Output, openOutput } from './output.ts'
 import { Slots } from './slots.ts'
 import type { WorkerContext } from './worker.ts'
 
-/** Of one batch: then the log of the services says it, once. */
-const mostQuietFailures = 10
-
 export class Caller {
   readonly #trigger: Trigger
   readonly #context: WorkerContext
@@ -58,6 +55,11 @@ export class Caller {
       callsAtOnce: concurrency.per === 'key' ? concurrency.most : 1,
       system: this.#context.system,
       toItem: record => (this.#passes(record) ? this.#envelope.item(record) : null),
+      onStuck: error =>
+        this.#context.logger.warn(
+          { trigger: this.#trigger.name, topic, partition, err: error },
+          'records of a trigger are tried again and again, and those behind them wait',
+        ),
       work: (lane, entries) => this.#work(lane, entries),
       tooLarge: (lane, entry) => {
         const error = new FunctionError('error', 'EventTooLarge', `the record alone makes an event of more than ${maxEventBytes} bytes`)
@@ -109,7 +111,7 @@ export class Caller {
       giveUp: (some, reason) => this.#giveUp(lane, some, reason),
       pause: ms => lane.pause(ms),
       refused: error => this.#failed(error),
-      again: error => this.#again(lane, entries, error),
+      again: error => lane.failed(entries, error, toldOf(error)),
       now: () => this.#context.system.clock.now(),
     }
     const { maxAgeMs, bisect } = definition
@@ -125,6 +127,8 @@ export class Caller {
     const release = await this.#slots.take(lane.signal)
     let beganMs: number | null = null
     const begun = (isCold: boolean) => {
+      // It may have waited for long.
+      lane.signal.throwIfAborted()
       beganMs = clock.monotonic()
       if (isCold) this.#counts.coldStarts++
     }
@@ -174,14 +178,6 @@ export class Caller {
     // The trace begins with what was thrown.
     const text = trace?.startsWith(told) === true ? trace : `${told}${trace ? `\n${trace}` : ''}`
     this.#context.logs.write(this.#trigger, 'system', `the call has failed (${kind}): ${text}`, requestId)
-  }
-
-  #again(lane: Lane, batch: readonly Entry[], error: Error): void {
-    if (lane.failed(batch, toldOf(error)) !== mostQuietFailures) return
-    this.#context.logger.warn(
-      { trigger: this.#trigger.name, topic: lane.topic, partition: lane.partition, err: error },
-      'records of a trigger are tried again and again, and those behind them wait',
-    )
   }
 
   async #giveUp(lane: Lane, entries: readonly Entry[], reason: GivenUp): Promise<void> {

@@ -18,14 +18,14 @@ test('what a flush leaves open is not delivered', async () => {
   let flushed: Offsets | undefined
   let closed = 0
   const opens = defineSink({
-    ...{ name: 'opens', classes: [], version: '1', summary: '', example: {}, config: {} },
+    ...{ name: 'opens', classes: [], version: '1', summary: 'It opens.', example: {}, config: {} },
     open: async () => ({ put: async () => {}, flush: async () => flushed, close: async () => void closed++ }),
   })
   const listed: ListedConnector = { name: 'opens', classes: [], kind: 'sink', load: async () => opens }
   const list = connectors as ListedConnector[]
   list.push(listed)
   try {
-    const lane = { topic: 't', partition: 0, signal: new AbortController().signal } as unknown as Lane
+    const lane = { topic: 't', partition: 0, signal: new AbortController().signal, settled() {} } as unknown as Lane
     const entries = [4n, 5n].map(
       (offset): Entry => ({ item: '', record: { topic: 't', partition: 0, offset, timestampMs: 0n, key: null, value: null, headers: [] } }),
     )
@@ -77,7 +77,14 @@ test('secrets are neither in refusals nor in errors', async () => {
     ...{ topic: 'in', partition: 0, offset: 0n, timestampMs: 0n, key: null, value: Buffer.from('a'), headers: [] },
   }
   const entries: Entry[] = [{ record, item: '{}' }]
-  const lane = { topic: 'in', partition: 0, signal: new AbortController().signal, pause: async () => {} } as unknown as Lane
+  const lane = {
+    topic: 'in',
+    partition: 0,
+    signal: new AbortController().signal,
+    settled() {},
+    failed() {},
+    pause: async () => {},
+  } as unknown as Lane
   try {
     const [refused] = await output.deliver(['a'], entries, lane)
     assert.match(refused!.error.message, /the endpoint refuses the record: status 400: no \[hidden\] here/)

@@ -55,6 +55,7 @@ export class ConnectorOutput implements Output {
       this.#refused = []
       try {
         await this.#putOnce(records, lane)
+        lane.settled(records)
         const entryOf = (offset: bigint) => entries.find(({ record }) => record.offset === offset) ?? entries.at(-1)!
         return this.#refused.map(({ offset, error }) => ({ entry: entryOf(offset), error }))
       } catch (error) {
@@ -64,6 +65,8 @@ export class ConnectorOutput implements Output {
           const cause = this.#hiding.error(error)
           throw new Unavailable(`the connector ${this.#target.connector} has failed: ${cause.message}`, { cause })
         }
+        const err = this.#hiding.error(error)
+        lane.failed(records, err, `the connector ${this.#target.connector} tries again: ${err.message}`)
         await lane.pause(error.retryAfterMs ?? Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
       }
     }

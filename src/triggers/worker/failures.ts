@@ -43,7 +43,7 @@ export async function sendFailures(
       if (!(error instanceof Unavailable || (error instanceof ClientError && mayPass(error))))
         context.logger.warn({ trigger: name, err: error }, 'a target for failures refuses them')
       context.logs.write(trigger, 'system', `the target for failures does not take them, which is tried again: ${message}`)
-      lane.failed(entries, `the target for failures does not take records that are given up: ${message}`)
+      lane.failed(entries, error as Error, `the target for failures does not take records that are given up: ${message}`)
       await lane.pause(Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
     }
 }

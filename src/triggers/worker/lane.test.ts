@@ -35,6 +35,7 @@ function setUp(options: Partial<LaneOptions> = {}) {
   const time = new Time()
   const batches: number[][] = []
   const failures: unknown[] = []
+  const stuck: string[] = []
   const finish: ((error?: Error) => void)[] = []
   const offsets = (entries: readonly Entry[]) => entries.map(({ record }) => Number(record.offset))
   const lane = new Lane({
@@ -47,6 +48,7 @@ function setUp(options: Partial<LaneOptions> = {}) {
     },
     tooLarge: async (_, { record }) => void batches.push([-Number(record.offset)]),
     onFailure: error => void failures.push(error),
+    onStuck: error => void stuck.push(error.message),
     ...options,
   })
   let next = 0n
@@ -59,7 +61,7 @@ function setUp(options: Partial<LaneOptions> = {}) {
     for (const key of keys) lane.push(recordOf(next++, 'x', key))
     lane.fetched(next)
   }
-  return { lane, time, batches, failures, finish, push, pushKeys }
+  return { lane, time, batches, failures, stuck, finish, push, pushKeys }
 }
 
 function recordOf(offset: bigint, value: string | null, key: string | null): ReceivedRecord {
@@ -162,7 +164,7 @@ test('a failure is told, and the lane waits for nothing more', async () => {
 })
 
 test('how old the oldest record is that is not done, and what is tried again', async () => {
-  const { lane, time, finish } = setUp()
+  const { lane, time, stuck, finish } = setUp()
   const pushAt = (offset: bigint, timestampMs: bigint) => {
     lane.push({ ...recordOf(offset, 'x', null), timestampMs })
     lane.fetched(offset + 1n)
@@ -174,8 +176,12 @@ test('how old the oldest record is that is not done, and what is tried again', a
   pushAt(1n, 7n)
   assert.equal(lane.oldestMs, 5, 'it is being called with')
   const [one, other] = [[], []]
-  assert.deepEqual([lane.failed(one, 'no'), lane.failed(other, 'not either'), lane.failed(one, 'still no')], [1, 1, 2])
-  assert.deepEqual(lane.trouble, { sinceMs: 100, times: 2, message: 'still no' })
+  lane.failed(one, new Error('no'))
+  lane.failed(other, new Error('not either'))
+  lane.failed(one, new Error('still no'), 'Error: still no')
+  assert.deepEqual(lane.trouble, { sinceMs: 100, times: 2, message: 'Error: still no' })
+  for (let times = 3; times < 20; times++) lane.failed(one, new Error(`no ${times}`))
+  assert.deepEqual(stuck, ['no 10'], 'it is told once')
   lane.settled(one)
   assert.equal(lane.trouble?.message, 'not either')
   lane.settled(other)
@@ -187,6 +193,16 @@ test('how old the oldest record is that is not done, and what is tried again', a
   finish[1]!()
   await time.pass(0)
   assert.equal(lane.oldestMs, null)
+})
+
+test('no pause is longer than five minutes', async () => {
+  const { lane, time } = setUp()
+  let isOver = false
+  const paused = lane.pause(1e15).then(() => void (isOver = true))
+  await time.pass(299_999)
+  assert.equal(isOver, false)
+  await time.pass(1)
+  await paused
 })
 
 test('what waits in memory is bounded', () => {

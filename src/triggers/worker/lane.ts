@@ -26,6 +26,8 @@ export interface LaneOptions {
   /** One record is larger than any event may be. */
   readonly tooLarge: (lane: Lane, entry: Entry) => Promise<void>
   readonly onFailure: (error: unknown) => void
+  /** The same records have failed for a while. */
+  readonly onStuck: (error: Error) => void
 }
 
 /** Records that are tried again. */
@@ -41,6 +43,9 @@ export class Stopped extends Error {}
 
 /** Records in memory, besides the batch under way; at least two windows. */
 const mostWaiting = 5_000
+/** Of the same records. */
+const mostQuietFailures = 10
+const mostPauseMs = 300_000
 /** Kept in memory though they are taken. */
 const mostTakenBytes = 262_144
 
@@ -106,12 +111,12 @@ export class Lane {
     return this.#troubles.values().next().value ?? null
   }
 
-  /** `what` did not work, and is tried again. Returns how often that was so. */
-  failed(what: object, message: string): number {
+  /** `what` did not work, and is tried again. */
+  failed(what: object, error: Error, message = error.message): void {
     const before = this.#troubles.get(what)
     const times = (before?.times ?? 0) + 1
     this.#troubles.set(what, { sinceMs: before?.sinceMs ?? this.#options.system.clock.now(), times, message })
-    return times
+    if (times === mostQuietFailures) this.#options.onStuck(error)
   }
 
   /** `what` has worked, or is given up. */
@@ -158,9 +163,9 @@ export class Lane {
     })
   }
 
-  /** Rejects with Stopped as soon as the lane is. */
+  /** For five minutes at most: an endpoint may ask for more patience than anybody has. Rejects with Stopped as soon as the lane is. */
   async pause(ms: number): Promise<void> {
-    await pause(this.#options.system, ms, this.signal)
+    await pause(this.#options.system, Math.min(ms, mostPauseMs), this.signal)
     this.signal.throwIfAborted()
   }
 
