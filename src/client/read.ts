@@ -7,7 +7,7 @@
  */
 import { runInSlices, type Turns } from '../base.ts'
 import { ClientError } from '../channel.ts'
-import { type BatchView, batchesIn, forEachRecordOf, intactBatchSize, KafkaError, readMarker } from '../protocol.ts'
+import { type BatchView, batchesIn, forEachRecordOf, intactBatchSize, KafkaError, type RecordView, readMarker } from '../protocol.ts'
 import { type FetchedPartition, fetchPositions } from './fetching.ts'
 import type { Ask, Requests } from './requests.ts'
 import { leaders, refusePartition } from './topics.ts'
@@ -97,19 +97,36 @@ export function* take(fetched: FetchedPartition, options: ReadOptions, positions
   const position = positions.get(partition)
   if (position === undefined) return { records, damage: null }
   const end = options.until?.get(partition) ?? null
-  const { next, damage } = yield* walk(options.topic, fetched, options.committedOnly === true, position, batch =>
+  const { next, damage } = yield* walk(options.topic, fetched, options.committedOnly === true, position, batch => {
+    const made = maker(options.topic, partition, batch)
     forEachRecordOf(
       batch,
-      ({ offset: at, timestamp, key, value, headers }) => {
-        const offset = BigInt(at)
-        if (offset < position || (end !== null && offset >= end)) return
-        records.push({ topic: options.topic, partition, offset, timestampMs: BigInt(timestamp), key, value, headers: [...headers] })
+      record => {
+        const offset = BigInt(record.offset)
+        if (offset >= position && (end === null || offset < end)) records.push(made(record))
       },
       { maxBytes: maxUnpackedBytes },
-    ),
-  )
+    )
+  })
   positions.set(partition, next)
   return { records: damage === null ? records : records.filter(({ offset }) => offset < next), damage }
+}
+
+/** Makes what is received of the records of one batch. */
+export function maker(topic: string, partition: number, { header }: BatchView): (record: RecordView) => ReceivedRecord {
+  const isAppendTime = header.timestampType === 'LogAppendTime'
+  // Most of a batch have one time.
+  let ms = Number.NaN
+  let timestampMs = 0n
+  return ({ offset, timestamp, key, value, headers }) => {
+    if (timestamp !== ms) {
+      timestampMs = BigInt(timestamp)
+      ms = Number(timestamp)
+    }
+    const made: ReceivedRecord = { topic, partition, offset: BigInt(offset), timestampMs, key, value, headers }
+    if (isAppendTime) made.isAppendTime = true
+    return made
+  }
 }
 
 /** The batches with records of one response, as they are, and where to go on. A step for each. */

@@ -113,7 +113,7 @@ export interface ReceivedRecord extends PartitionOffset {
   /** null: a tombstone. */
   value: Buffer | null
   headers: readonly RecordHeader[]
-  /** The time is the broker's (LogAppendTime). Only polls (`openReader`) say so. */
+  /** The time is the broker's (LogAppendTime). Of members of groups (`subscribe`) it is not known. */
   isAppendTime?: true
 }
 

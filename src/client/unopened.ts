@@ -4,7 +4,7 @@
  */
 import { ClientError } from '../channel.ts'
 import { type BatchView, forEachRecordOf, KafkaError } from '../protocol.ts'
-import { maxUnpackedBytes } from './read.ts'
+import { maker, maxUnpackedBytes } from './read.ts'
 import type { ReceivedRecord, UnopenedRecords } from './types.ts'
 
 /** Intact batches of one partition, in their order. */
@@ -49,23 +49,11 @@ export class UnopenedBatches implements UnopenedRecords {
 }
 
 function open({ topic, partition, from }: Part, batch: BatchView, into: ReceivedRecord[]): void {
-  // Most of a batch have one time.
-  let ms = Number.NaN
-  let timestampMs = 0n
-  const isAppendTime = batch.header.timestampType === 'LogAppendTime'
+  const made = maker(topic, partition, batch)
   forEachRecordOf(
     batch,
     record => {
-      const offset = BigInt(record.offset)
-      if (offset < from) return
-      if (record.timestamp !== ms) {
-        timestampMs = BigInt(record.timestamp)
-        ms = Number(record.timestamp)
-      }
-      const { key, value, headers } = record
-      const made: ReceivedRecord = { topic, partition, offset, timestampMs, key, value, headers }
-      if (isAppendTime) made.isAppendTime = true
-      into.push(made)
+      if (BigInt(record.offset) >= from) into.push(made(record))
     },
     { maxBytes: maxUnpackedBytes },
   )
