@@ -73,7 +73,7 @@ export function openConnect({ settings, sessions, own, acting, registryFor, syst
 export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
   const { worker, http, system, logger, client, acting } = options
   const levels = new Levels(logger, () => system.clock.now())
-  const plugins = await Plugins.open(worker.values['plugin.path'], system.files)
+  const plugins = await Plugins.open(worker.values['plugin.path'], system)
   for (const path of plugins.empty) logger.warn({ path }, 'plugin.path: there is no connector for this worker')
   // What is written before there is a herder is read by it when it begins.
   let changed: (change: ConfigChange) => void = () => {}
@@ -122,6 +122,7 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
       await closeHttpApp(app, system.timers)
       await herder.close()
       await closeStores()
+      await plugins.close()
     },
   }
 }

@@ -5,9 +5,10 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { realSystem } from '../base.ts'
 import { RetriableError } from '../connector.ts'
+import { definitionOf } from './plugins/packages.ts'
 import { Plugins } from './plugins.ts'
 
-const { files } = realSystem()
+const system = realSystem()
 
 /** Each connector is a single file, which has nothing installed. */
 const connector = (name: string, more = '') => `
@@ -28,7 +29,7 @@ function folderWith(t: { after(run: () => void): void }, contents: Readonly<Reco
 }
 
 const namesIn = async (...paths: string[]) =>
-  (await Plugins.open(paths, files)).all.map(({ name }) => name).filter(name => name.startsWith('test-'))
+  (await Plugins.open(paths, system)).all.map(({ name }) => name).filter(name => name.startsWith('test-'))
 
 test('plugin.path takes files, packages, folders of both, and folders into which packages were installed', async t => {
   const folder = folderWith(t, {
@@ -59,14 +60,16 @@ test('plugin.path takes files, packages, folders of both, and folders into which
 })
 
 test('what connectors of others throw has the classes that the worker knows', async t => {
-  const plugins = await Plugins.open([folderWith(t, { 'one.mjs': connector('test-throws') })], files)
-  const definition = await plugins.find('test-throws').load()
+  const definition = await definitionOf({
+    file: join(folderWith(t, { 'one.mjs': connector('test-throws') }), 'one.mjs'),
+    name: 'test-throws',
+  })
   await assert.rejects(definition.open({}, {} as never), RetriableError)
 })
 
 test('paths without a connector are known; what cannot be loaded is refused with the file and the reason', async t => {
   const empty = folderWith(t, { 'kafka-connect.jar': '' })
-  assert.deepEqual((await Plugins.open([empty, '/nowhere'], files)).empty, [empty, '/nowhere'])
+  assert.deepEqual((await Plugins.open([empty, '/nowhere'], system)).empty, [empty, '/nowhere'])
   const refused: readonly (readonly [contents: Readonly<Record<string, string | object>>, message: RegExp])[] = [
     [{ 'a.js': 'export default {' }, /^plugin\.path: \S+a\.js: /],
     [{ 'package.json': { main: 'gone.js' } }, /has no file gone\.js, which its package\.json names$/],
@@ -81,5 +84,5 @@ test('paths without a connector are known; what cannot be loaded is refused with
     [{ 'a.mjs': connector('s3') }, /a\.mjs: there is a connector s3 already$/],
     [{ 'a.mjs': connector('test-x', "classes: ['io.confluent.connect.s3.S3SinkConnector'],") }, /a\.mjs: there is a connector s3 already$/],
   ]
-  for (const [contents, message] of refused) await assert.rejects(Plugins.open([folderWith(t, contents)], files), { message })
+  for (const [contents, message] of refused) await assert.rejects(Plugins.open([folderWith(t, contents)], system), { message })
 })

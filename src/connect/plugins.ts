@@ -7,7 +7,8 @@ import { isSecret, type System, secretsWithin } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
 import { similarConnector } from './foreign-classes.ts'
-import { connectorsAt } from './plugin-packages.ts'
+import { ForeignModule } from './plugins/foreign.ts'
+import { filesAt } from './plugins/packages.ts'
 
 export interface Plugin {
   readonly name: string
@@ -16,6 +17,8 @@ export interface Plugin {
   readonly version: string
   /** Keys that are passwords although their names do not say so. */
   readonly passwords: readonly string[]
+  /** Its module; null: it is part of this package. */
+  readonly file: string | null
   load(): Promise<ConnectorDefinition>
 }
 
@@ -40,10 +43,12 @@ export class Plugins {
   readonly empty: readonly string[]
   readonly #byName = new Map<string, Plugin>()
   readonly #passwords: ReadonlySet<string>
+  readonly #modules: readonly ForeignModule[]
 
-  private constructor(all: readonly Plugin[], empty: readonly string[]) {
+  private constructor(all: readonly Plugin[], empty: readonly string[] = [], modules: readonly ForeignModule[] = []) {
     this.all = all
     this.empty = empty
+    this.#modules = modules
     this.#passwords = new Set(all.flatMap(({ passwords }) => passwords))
     for (const plugin of all) for (const name of [plugin.name, ...plugin.classes]) this.#byName.set(name, plugin)
     // What is written out counts more than what is derived.
@@ -51,20 +56,37 @@ export class Plugins {
       for (const name of plugin.classes.flatMap(aliasesOf)) if (!this.#byName.has(name)) this.#byName.set(name, plugin)
   }
 
+  /** Those of this package. */
+  static own(): Plugins {
+    return new Plugins(ownPlugins())
+  }
+
   /** Throws Error for a package that cannot be loaded. */
-  static async open(paths: readonly string[], files: System['files']): Promise<Plugins> {
-    const found: Plugin[] = connectors.map(each => ({ ...each, version: ownVersion, passwords: [], load: () => each.load() }))
+  static async open(paths: readonly string[], { files, timers }: Pick<System, 'files' | 'timers'>): Promise<Plugins> {
+    const found = ownPlugins()
     const empty: string[] = []
+    const modules: ForeignModule[] = []
     for (const path of paths) {
-      const others = await connectorsAt(path, files)
-      if (others.length === 0) empty.push(path)
-      for (const { file, definition } of others) {
-        const taken = found.find(each => [each.name, ...each.classes].some(name => [definition.name, ...definition.classes].includes(name)))
-        if (taken !== undefined) throw new Error(`plugin.path: ${file}: there is a connector ${taken.name} already`)
-        found.push({ ...pick(definition), load: async () => definition })
+      const before = found.length
+      for (const { file, isNamed } of filesAt(path, files)) {
+        const module = new ForeignModule(file, { timers })
+        modules.push(module)
+        const others = await module.definitions()
+        if (others.length === 0 && isNamed) throw new Error(`plugin.path: ${file} exports no connector`)
+        for (const definition of others) {
+          const names = [definition.name, ...definition.classes]
+          const taken = found.find(each => [each.name, ...each.classes].some(name => names.includes(name)))
+          if (taken !== undefined) throw new Error(`plugin.path: ${file}: there is a connector ${taken.name} already`)
+          found.push({ ...pick(definition), file, load: async () => definition })
+        }
       }
+      if (found.length === before) empty.push(path)
     }
-    return new Plugins(found, empty)
+    return new Plugins(found, empty, modules)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#modules.map(each => each.close()))
   }
 
   /** Throws UnknownConnector. */
@@ -89,6 +111,10 @@ export class Plugins {
   isSecret(key: string, value: string): boolean {
     return isSecret(key) || this.#passwords.has(key) || secretsWithin(key, value).length > 0
   }
+}
+
+function ownPlugins(): Plugin[] {
+  return connectors.map(each => ({ ...each, version: ownVersion, passwords: [], file: null, load: () => each.load() }))
 }
 
 /** Of `a.b.FileSinkConnector`: `FileSinkConnector` and `FileSink`. */

@@ -19,6 +19,7 @@ import type { OffsetStore } from './stores/offset-store.ts'
 import type { RunState, Status, StatusStore } from './stores/status-store.ts'
 import { makeTaskConfigs } from './task-configs.ts'
 import { traceOf } from './tasks/errors.ts'
+import { Guard } from './tasks/guard.ts'
 import type { Reached } from './tasks/messages.ts'
 import { TaskHost } from './tasks/task-host.ts'
 import type { WorkerConfig } from './worker-config.ts'
@@ -61,6 +62,8 @@ interface RunningTask {
   readonly connectorConfig: Config
   readonly kind: 'sink' | 'source'
   readonly version: string
+  /** Where its code is; null: in this package. */
+  readonly plugin: { readonly file: string; readonly name: string } | null
   readonly healing: Healing
   paused: boolean
   host: TaskHost | null
@@ -153,7 +156,9 @@ export class Runtime {
     const definition = await plugin.load()
     known(hidingOf(given, resolved, definition.config))
     readValues(commonKeys[definition.kind], resolved)
-    return { configs: await makeTaskConfigs(definition, given, resolved), version: plugin.version }
+    const guard = new Guard(system, worker.values['task.call.timeout.ms'])
+    const configs = await guard.call('tasks', () => makeTaskConfigs(definition, given, resolved))
+    return { configs, version: plugin.version }
   }
 
   setTarget(name: string, target: TargetState): void {
@@ -212,6 +217,7 @@ export class Runtime {
     const task: RunningTask = {
       ...{ id, config: merged, connectorConfig, version: plugin?.version ?? ownVersion, healing, host: null, actor: null, turn: 0 },
       kind,
+      plugin: typeof plugin?.file === 'string' ? { file: plugin.file, name: plugin.name } : null,
       paused: target === 'PAUSED',
       unwatch: levels.watch(() => task.host?.level(levels.lowest(logger))),
     }
@@ -237,6 +243,7 @@ export class Runtime {
       const order = {
         ...{ connector, task: number, kind: task.kind, config: task.config, worker, registry, paused: task.paused },
         ...{ reached: actor === null ? reached : { ...reached, properties: actor.properties }, token: actor?.token() ?? null },
+        plugin: task.plugin,
         ...{ level: levels.lowest(loggerOf(connector)), transactionalId, offsetsTopic },
       }
       const host = new TaskHost(order, this.#events(task, turn), system)

@@ -38,7 +38,7 @@ test('the names of all addresses of all connectors tell that they are some', asy
 })
 
 test('a hidden value is kept while what says where it goes is as it was', async () => {
-  const plugins = await Plugins.open([], realSystem().files)
+  const plugins = Plugins.own()
   const registry = 'value.converter.schema.registry.url'
   const stored = {
     ...{ 'connector.class': 'http', 'http.url': 'https://a.example/x', 'http.headers.authorization': 'Bearer 1', topics: 'orders' },
@@ -68,10 +68,11 @@ test('a hidden value is kept while what says where it goes is as it was', async 
 
 test('where no name tells, every text may be what says where', async () => {
   const definition = new URL('./silent-plugin.testing.ts', import.meta.url).pathname
-  const plugins = await Plugins.open([definition], realSystem().files)
+  const plugins = await Plugins.open([definition], realSystem())
   const stored = { 'connector.class': 'silent', aim: 'a', level: '1', pin: 'p', topics: 'orders' }
   const sent = { ...stored, pin: '[hidden]' }
   const kept = async (changes: Record<string, string>) => (await filled({ ...sent, ...changes }, stored, plugins)).config['pin']
   assert.equal(await kept({ level: '2', topics: 'others' }), 'p')
   assert.equal(await kept({ aim: 'b' }), undefined)
+  await plugins.close()
 })

@@ -3,6 +3,7 @@ import { readValues } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { commonKeys } from './connector-keys.ts'
 import type { Config } from './stores/config-state.ts'
+import { kindOf } from './tasks/guard.ts'
 
 type Given = Readonly<Record<string, string>>
 
@@ -13,12 +14,27 @@ export async function makeTaskConfigs(definition: ConnectorDefinition, given: Gi
   const common = { ...given, 'task.class': taskClass(definition, given['connector.class'] ?? '') }
   if (definition.kind === 'sink') return Array.from({ length: most }, () => common)
   if (definition.tasks === undefined) return [common]
-  const made = await definition.tasks(own as never, most)
+  const made = textsIn(await definition.tasks(own as never, most))
   if (enforced && made.length > most)
     throw new Error(
       `The connector ${given['name']} has generated ${made.length} tasks, which is greater than ${most}, the maximum number of tasks it is configured to create.`,
     )
   return made.map(each => ({ ...common, ...storable(each, given, resolved) }))
+}
+
+/** Throws TypeError for what are no configurations. */
+function textsIn(made: unknown): readonly Given[] {
+  if (!Array.isArray(made)) throw new TypeError(`tasks of the connector has given ${kindOf(made)} instead of configurations`)
+  for (const [at, each] of made.entries()) {
+    if (typeof each !== 'object' || each === null)
+      throw new TypeError(`tasks of the connector has given ${kindOf(each)} as configuration ${at}`)
+    for (const [key, value] of Object.entries(each))
+      if (typeof value !== 'string')
+        throw new TypeError(
+          `configuration ${at} that tasks of the connector has given has ${kindOf(value)} as ${key}, which is to be a string`,
+        )
+  }
+  return made as Given[]
 }
 
 /** As Java's worker names it, so that one of them in the same group can run the task. */

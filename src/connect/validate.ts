@@ -93,8 +93,8 @@ export async function validate(config: Config, { plugins, worker, acting, regist
   }
   for (const [key, value] of Object.entries(config))
     if (value === null) add(key, 'Null value can not be supplied as the configuration value.')
-  for (const [key, problems] of definition.kind === 'sink' ? sinkProblems(resolved) : sourceProblems(definition, values, resolved, worker))
-    for (const problem of problems) add(key, problem)
+  const ofKind = definition.kind === 'sink' ? sinkProblems(resolved) : await sourceProblems(definition, values, resolved, worker)
+  for (const [key, problems] of ofKind) for (const problem of problems) add(key, problem)
   for (const [key, problem] of forbiddenOverrides(resolved, worker)) add(key, problem)
   for (const [key, problem] of refusedKeys(definition, resolved, described)) add(key, problem)
   const refused = errors.has('principal') ? null : await principalRefused(resolved, acting)
@@ -131,16 +131,16 @@ async function resolve(
   }
 }
 
-function sourceProblems(
+async function sourceProblems(
   definition: ConnectorDefinition,
   values: Readonly<Record<string, unknown>>,
   config: Readonly<Record<string, string>>,
   worker: WorkerConfig,
-): Map<string, string[]> {
+): Promise<Map<string, string[]>> {
   const problems = new Map<string, string[]>()
   if (definition.kind !== 'source') return problems
   const decides = (config['transaction.boundary'] ?? 'poll').toLowerCase() === 'connector'
-  if (decides && definition.transactionBoundaries?.(values as never) !== true)
+  if (decides && !(await says(() => definition.transactionBoundaries?.(values as never))))
     problems.set('transaction.boundary', [
       'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.',
     ])
@@ -151,9 +151,18 @@ function sourceProblems(
     problems.set('exactly.once.support', [
       'Records go to another Kafka than that of the worker (producer.override.bootstrap.servers), which keeps the offsets: at least once. Run a worker at that Kafka instead.',
     ])
-  else if (definition.exactlyOnce?.(values as never) !== true)
+  else if (!(await says(() => definition.exactlyOnce?.(values as never))))
     problems.set('exactly.once.support', ['The connector does not support exactly-once semantics with the provided configuration.'])
   return problems
+}
+
+/** What a connector cannot say because it throws, such as of values that are refused, it does not promise. */
+async function says(question: () => boolean | Promise<boolean> | undefined): Promise<boolean> {
+  try {
+    return (await question()) === true
+  } catch {
+    return false
+  }
 }
 
 /** Why the connector's tasks cannot act as its principal; null: they can, or it has none. */

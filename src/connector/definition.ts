@@ -47,9 +47,9 @@ export interface SourceDefinition<D extends Declarations = Declarations> extends
   readonly tasks?: (config: ValuesOf<D>, most: number) => Promise<readonly Readonly<Record<string, string>>[]>
   readonly open: (config: ValuesOf<D>, context: SourceContext) => Promise<SourceTask>
   /** Whether its offsets say exactly where it was, so that with transactions nothing is twice (KIP-618). */
-  readonly exactlyOnce?: (config: ValuesOf<D>) => boolean
+  readonly exactlyOnce?: (config: ValuesOf<D>) => boolean | Promise<boolean>
   /** Whether it can say where transactions end (`transaction.boundary=connector`), by the `transaction` of its context. */
-  readonly transactionBoundaries?: (config: ValuesOf<D>) => boolean
+  readonly transactionBoundaries?: (config: ValuesOf<D>) => boolean | Promise<boolean>
   /** Its source gives no more, or keeps what it gave, until `committed`: offsets are then stored after each poll, and not from time to time. */
   readonly acknowledges?: boolean
   /** Of its records, where a configuration names none: `bytes` if they are such as they are. Default: the worker's converters. */

@@ -116,7 +116,8 @@ function isPartition(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0
 }
 
-function kindOf(value: unknown): string {
+/** For errors: it may be anything. */
+export function kindOf(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') return String(value)
   return Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -29,6 +29,8 @@ export interface TaskOrder {
   readonly transactionalId: string | null
   /** Where offsets of a source are stored; null: the worker is alone and stores them itself. */
   readonly offsetsTopic: string | null
+  /** Where the code of the connector is; null: it is part of this package. */
+  readonly plugin: { readonly file: string; readonly name: string } | null
   /** Counts, as long as the thread is not blocked; shared with the worker. */
   readonly beats: Int32Array
 }

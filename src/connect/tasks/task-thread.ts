@@ -5,6 +5,7 @@ import { hidingOf, realSystem, settledWithin } from '../../base.ts'
 import { openClient } from '../../client.ts'
 import { withoutLogin } from '../../sessions.ts'
 import { ignoredKeys } from '../known-keys.ts'
+import { definitionOf } from '../plugins/packages.ts'
 import { Plugins } from '../plugins.ts'
 import { resolveProviders } from '../providers.ts'
 import { clientProperties, withPrefix } from '../worker-config.ts'
@@ -116,8 +117,14 @@ async function main(): Promise<void> {
     timeoutMs: requestTimeoutMs,
     ...(token === null ? {} : { delegationToken: () => token! }),
   })
-  const plugins = await Plugins.open(worker.values['plugin.path'], system.files)
-  const definition = await plugins.find(config['connector.class'] ?? '').load()
+  const { plugin } = order
+  const loading =
+    plugin === null
+      ? Plugins.own()
+          .find(config['connector.class'] ?? '')
+          .load()
+      : definitionOf(plugin)
+  const definition = await loading
   log.hiding = hidingOf(order.config, config, definition.config)
   const ignored = ignoredKeys(definition, config)
   if (ignored.length > 0) log.warn({ keys: ignored }, 'keys that the connector does not know are ignored')

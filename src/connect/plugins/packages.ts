@@ -6,32 +6,17 @@
  */
 import { registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import type { System } from '../base.ts'
-import type { ConnectorDefinition } from '../connector.ts'
-
-export interface Found {
-  readonly file: string
-  readonly definition: ConnectorDefinition
-}
+import { hidesNothing, type System } from '../../base.ts'
+import type { ConnectorDefinition } from '../../connector.ts'
 
 type Files = System['files']
 
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
-const own = new URL(`../connector${extension}`, import.meta.url).href
+const own = new URL(`../../connector${extension}`, import.meta.url).href
 let isShared = false
 
-/** Of one path; none if it is not there, because a worker.properties of Java names directories of jars. Throws Error for what cannot be loaded. */
-export async function connectorsAt(path: string, files: Files): Promise<Found[]> {
-  const found: Found[] = []
-  for (const { file, isNamed } of filesAt(path, files)) {
-    const definitions = await definitionsOf(file)
-    if (definitions.length === 0 && isNamed) throw new Error(`plugin.path: ${file} exports no connector`)
-    found.push(...definitions.map(definition => ({ file, definition })))
-  }
-  return found
-}
-
-interface Candidate {
+/** A module that may export connectors. */
+export interface Candidate {
   readonly file: string
   /** Whether somebody has said that it is a connector. */
   readonly isNamed: boolean
@@ -39,7 +24,8 @@ interface Candidate {
 
 const isScript = (name: string) => /\.[cm]?[jt]s$/.test(name) && !/\.(?:d|test)\.[cm]?[jt]s$/.test(name)
 
-function* filesAt(path: string, files: Files): Generator<Candidate> {
+/** None if the path is not there, because a worker.properties of Java names directories of jars. Throws Error. */
+export function* filesAt(path: string, files: Files): Generator<Candidate> {
   if (!files.exists(path)) return
   if (isScript(path)) return yield { file: path, isNamed: true }
   if (files.exists(`${path}/package.json`)) return yield* filesOfPackage(path, files)
@@ -87,14 +73,22 @@ function entryOf(exports: unknown): string | null {
   return null
 }
 
-async function definitionsOf(file: string): Promise<ConnectorDefinition[]> {
+/** Loads the module, whose code may be anybody's: only in a thread that may end. Throws Error. */
+export async function definitionsOf(file: string): Promise<ConnectorDefinition[]> {
   shareOwn()
   try {
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
     return [...new Set(Object.values(module).flat().filter(isDefinition))]
   } catch (error) {
-    throw new Error(`plugin.path: ${file}: ${(error as Error).message}`, { cause: error })
+    throw new Error(`plugin.path: ${file}: ${hidesNothing.error(error).message}`, { cause: error })
   }
+}
+
+/** The same, of one connector. */
+export async function definitionOf({ file, name }: { readonly file: string; readonly name: string }): Promise<ConnectorDefinition> {
+  const found = (await definitionsOf(file)).find(each => each.name === name)
+  if (found === undefined) throw new Error(`plugin.path: ${file} exports no connector ${name} any more`)
+  return found
 }
 
 function shareOwn(): void {
