@@ -22,6 +22,7 @@ import { converterClasses, converterProblems } from './converters.ts'
 import { badRequest } from './herder/errors.ts'
 import { formOf } from './key-forms.ts'
 import { type Described, describe, refusedKeys } from './known-keys.ts'
+import { foreignProblems } from './plugins/foreign.ts'
 import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
 import { hidden } from './secrets.ts'
@@ -91,6 +92,7 @@ export async function validate(config: Config, { plugins, worker, acting, regist
         add(key, error.message)
       }
   }
+  await readElsewhere(definition, values, errors, add)
   for (const [key, value] of Object.entries(config))
     if (value === null) add(key, 'Null value can not be supplied as the configuration value.')
   const ofKind = definition.kind === 'sink' ? sinkProblems(resolved) : await sourceProblems(definition, values, resolved, worker)
@@ -191,6 +193,20 @@ function* forbiddenOverrides(config: Readonly<Record<string, string>>, { values 
     const name = /^(?:producer|consumer|admin)\.override\.(.+)$/.exec(key)?.[1]
     if (name !== undefined && !(policy.toLowerCase() === 'principal' && logins.includes(name)))
       yield [key, `The '${policy}' policy does not allow '${name}' to be overridden in the connector configuration.`]
+  }
+}
+
+/** A connector of another package reads its keys in its own thread. */
+async function readElsewhere(
+  definition: ConnectorDefinition,
+  values: Readonly<Record<string, unknown>>,
+  errors: ReadonlyMap<string, string[]>,
+  add: (key: string, error: string) => void,
+): Promise<void> {
+  try {
+    for (const [key, problem] of await foreignProblems(definition, values)) if (!errors.has(key)) add(key, problem)
+  } catch (error) {
+    add('connector.class', `The connector could not read its configuration: ${(error as Error).message}`)
   }
 }
 

@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { readValues, realSystem } from '../../base.ts'
 import { Plugins } from '../plugins.ts'
-import { ForeignModule } from './foreign.ts'
+import { ForeignModule, foreignProblems } from './foreign.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'plugins-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -44,7 +44,8 @@ test('a connector is asked in a thread of its own, with its own values', async (
     { at: '1', pin: 'p' },
   ])
   assert.deepEqual(await it!.check!(values), new Map([['level', 'is number 7']]))
-  assert.deepEqual([...(await it!.check!(readValues(config, { level: '70' }) as never)).keys()], ['level'])
+  const problems = await foreignProblems(it!, readValues(config, { level: '70' }))
+  assert.deepEqual([...problems], [['level', 'Invalid value 70 for configuration level: Value must be no more than 9']])
   assert.equal(await it!.exactlyOnce!(values), true)
   assert.deepEqual(await it!.recommend!(values), new Map([['level', ['4']]]))
   assert.equal(it!.transactionBoundaries, undefined)

@@ -19,7 +19,7 @@ export interface Described {
   readonly converter: string | null
   readonly refuses: readonly Refusal[]
   readonly keys: readonly (readonly [string, KeyFacts])[]
-  readonly can: readonly ('tasks' | 'recommend' | 'exactlyOnce' | 'transactionBoundaries')[]
+  readonly can: readonly ('check' | 'tasks' | 'recommend' | 'exactlyOnce' | 'transactionBoundaries')[]
 }
 
 type Texts = Readonly<Record<string, string | null>>
@@ -28,7 +28,8 @@ export interface Asked {
   readonly id: number
   /** Of the connector. */
   readonly name: string
-  readonly what: 'check' | Described['can'][number]
+  /** `read`: what is wrong with the values, by key. */
+  readonly what: 'read' | Described['can'][number]
   readonly texts: Texts
   /** Of `tasks`. */
   readonly most?: number
@@ -43,6 +44,18 @@ export type FromPlugin =
 interface ToldError {
   readonly message: string
   readonly trace: string
+}
+
+/** Of definitions of other packages. */
+const readers = new WeakMap<ConnectorDefinition, (texts: Texts) => Promise<unknown>>()
+
+/** What is wrong with the values of its own keys, by key; of a connector of this package nothing is left: they were read here. Throws Error. */
+export async function foreignProblems(
+  definition: ConnectorDefinition,
+  values: Readonly<Record<string, unknown>>,
+): Promise<ReadonlyMap<string, string>> {
+  const own = Object.keys(definition.config).map(key => [key, (values[key] ?? null) as string | null] as const)
+  return ((await readers.get(definition)?.(Object.fromEntries(own))) ?? new Map()) as ReadonlyMap<string, string>
 }
 
 const usualAnswerMs = 30_000
@@ -82,14 +95,15 @@ export class ForeignModule {
     const asked = Object.fromEntries(
       can.map(what => [what, (texts: Texts, most?: number) => ask(what, texts, { ...(most !== undefined && { most }) })]),
     )
-    return {
+    const definition = {
       ...facts,
       ...asked,
       ...(converter !== null && { converter }),
       config: Object.fromEntries(keys.map(([key, declared]) => [key, { ...declared, parse: asText }])),
-      check: (texts: Texts) => ask('check', texts),
       open: () => Promise.reject(new Error('the code of a plugin runs in threads of its tasks')),
     } as unknown as ConnectorDefinition
+    readers.set(definition, texts => ask('read', texts))
+    return definition
   }
 
   async #ask(asked: Omit<Asked, 'id'>): Promise<unknown> {

@@ -1,6 +1,6 @@
 /** The thread of one module of `plugin.path`: says which connectors there are, and what these say of configurations, which come as texts. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { hidesNothing, InvalidConfig, readValue } from '../../base.ts'
+import { hidesNothing, InvalidConfig, readValue, readValues } from '../../base.ts'
 import type { ConnectorDefinition } from '../../connector.ts'
 import { traceOf } from '../tasks/errors.ts'
 import type { Asked, Described, FromPlugin, KeyFacts } from './foreign.ts'
@@ -35,7 +35,7 @@ definitionsOf(file).then(
 function describe(definition: ConnectorDefinition): Described {
   const { name, classes, kind, version, summary, example, config, refuses = [] } = definition
   const keys = Object.entries(config ?? {}).map(([key, { parse: _, ...facts }]): [string, KeyFacts] => [key, facts])
-  const can = (['tasks', 'recommend', 'exactlyOnce', 'transactionBoundaries'] as const).filter(
+  const can = (['check', 'tasks', 'recommend', 'exactlyOnce', 'transactionBoundaries'] as const).filter(
     each => typeof (definition as unknown as Record<string, unknown>)[each] === 'function',
   )
   return {
@@ -61,26 +61,28 @@ async function answer(definitions: readonly ConnectorDefinition[], { id, ...aske
 }
 
 async function resultOf(definition: ConnectorDefinition, { what, texts, most }: Omit<Asked, 'id'>): Promise<unknown> {
-  const values: Record<string, unknown> = {}
-  const problems = new Map<string, string>()
-  for (const [key, declared] of Object.entries(definition.config))
-    try {
-      values[key] = readValue(key, declared, texts[key] ?? undefined)
-    } catch (error) {
-      if (what !== 'check') throw error
-      // A package may have a copy of this one, whose errors are others.
-      const { message } = toldOf(error)
-      problems.set(key, error instanceof InvalidConfig ? message : `Invalid value for configuration ${key}: ${message}`)
-    }
-  const of = definition as unknown as Record<string, (...own: unknown[]) => unknown>
+  if (what === 'read') return problemsOf(definition, texts)
+  const given = Object.entries(texts).map(([key, text]): [string, string | undefined] => [key, text ?? undefined])
+  const values = readValues(definition.config, Object.fromEntries(given))
+  const ask = (definition as unknown as Record<string, (...own: unknown[]) => unknown>)[what]!
   switch (what) {
     case 'check':
-      return problems.size > 0 ? problems : new Map(((await of['check']?.(values)) as Map<string, string>) ?? [])
     case 'recommend':
-      return new Map((await of['recommend']!(values)) as Map<string, string[]>)
+      return new Map(((await ask(values)) as Map<string, unknown> | undefined) ?? [])
     case 'tasks':
-      return await of['tasks']!(values, most)
+      return await ask(values, most)
     default:
-      return (await of[what]!(values)) === true
+      return (await ask(values)) === true
   }
+}
+
+function problemsOf({ config }: ConnectorDefinition, texts: Asked['texts']): Map<string, string> {
+  const problems = new Map<string, string>()
+  for (const [key, declared] of Object.entries(config))
+    try {
+      readValue(key, declared, texts[key] ?? undefined)
+    } catch (error) {
+      problems.set(key, error instanceof InvalidConfig ? error.message : `Invalid value for configuration ${key}: ${toldOf(error).message}`)
+    }
+  return problems
 }
