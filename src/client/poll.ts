@@ -38,7 +38,7 @@ export class PollingReader implements Reader {
   }
 
   poll(options: PollOptions): Promise<Polled> {
-    return this.#requests.retrying(this.#bootstrap, async () => {
+    return this.#knowing(async () => {
       const polled: Polled = { records: [], next: [], outOfRange: [] }
       await this.#round(options, polled, async ({ topic, partition, from, fetched }) => {
         const positions = new Map([[partition, from]])
@@ -54,7 +54,7 @@ export class PollingReader implements Reader {
   }
 
   pollUnopened(options: PollOptions): Promise<PolledUnopened> {
-    return this.#requests.retrying(this.#bootstrap, async () => {
+    return this.#knowing(async () => {
       const parts: Part[] = []
       const polled = { records: new UnopenedBatches(parts), next: [], outOfRange: [] }
       await this.#round(options, polled, async ({ topic, partition, from, fetched }) => {
@@ -71,6 +71,17 @@ export class PollingReader implements Reader {
   async close(): Promise<void> {
     this.#forget()
     await this.#admin.close()
+  }
+
+  /** A broker that is away may not lead any more: after a failure it is asked anew who does. */
+  async #knowing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#requests.retrying(this.#bootstrap, work)
+    } catch (error) {
+      this.#topics.clear()
+      this.#admin.clearMetadata()
+      throw error
+    }
   }
 
   /** Fetches once from every leader. `use` resolves to where to go on. */

@@ -51,6 +51,13 @@ test('the history has the newest failures, with what caused them', () => {
   assert.deepEqual(healing.history.at(-1), { atMs: 1_000, reason: 'ConnectException: outer 11; Error: inner', retryMs: 1_000 })
 })
 
+test('while brokers are away it is tried again soon, and counts as no attempt', () => {
+  const { healing } = begin(0)
+  const pauses = Array.from({ length: 4 }, () => healing.failed('x', () => {}, true))
+  assert.deepEqual(pauses, [100, 200, 400, 800])
+  assert.equal(healing.failed('x', assert.fail), null)
+})
+
 test('not for ever if it is told so, and not once it has been stopped', () => {
   const once = begin(1)
   once.healing.began()

@@ -13,11 +13,14 @@ export interface HealingSettings {
 const mostFailures = 10
 /** Whoever ran for longer begins with the shortest pause. */
 const steadyMs = 60_000
+/** The longest pause while brokers are away. */
+const brokersMs = 10_000
 
 export class Healing {
   readonly #settings: HealingSettings
   readonly #system: Pick<System, 'clock' | 'timers' | 'random'>
   #attempts = 0
+  #failuresOfBrokers = 0
   #beganMs = 0
   #timer: Timer | null = null
   #history: readonly Failure[]
@@ -39,18 +42,22 @@ export class Healing {
     this.#beganMs = this.#system.clock.monotonic()
   }
 
-  /** Calls `again` after a pause, or never. Returns the pause; null: never. */
-  failed(trace: string, again: () => void): number | null {
+  /** Calls `again` after a pause, or never. Returns the pause; null: never. `ofBrokers`: brokers are away, which counts as no attempt, and is soon tried again. */
+  failed(trace: string, again: () => void, ofBrokers = false): number | null {
     const { clock, timers, random } = this.#system
     const { firstMs, longestMs, mostAttempts } = this.#settings
-    if (clock.monotonic() - this.#beganMs >= steadyMs) this.#attempts = 0
-    const givesUp = mostAttempts >= 0 && this.#attempts >= mostAttempts
-    const pauseMs = Math.min(longestMs, firstMs * 2 ** Math.min(this.#attempts, 30))
+    if (clock.monotonic() - this.#beganMs >= steadyMs) this.#attempts = this.#failuresOfBrokers = 0
+    const givesUp = !ofBrokers && mostAttempts >= 0 && this.#attempts >= mostAttempts
+    const mostMs = ofBrokers ? Math.min(longestMs, brokersMs) : longestMs
+    const pauseMs = Math.min(mostMs, firstMs * 2 ** Math.min(ofBrokers ? this.#failuresOfBrokers++ : this.#attempts, 30))
     // So that all tasks that one target has failed do not come back in the same moment.
     const retryMs = givesUp ? null : Math.round(pauseMs * (0.8 + random.below(400) / 1_000))
     this.#history = [...this.#history, { atMs: clock.now(), reason: firstLine(trace), retryMs }].slice(-mostFailures)
     if (retryMs === null) return null
-    this.#attempts++
+    if (!ofBrokers) {
+      this.#attempts++
+      this.#failuresOfBrokers = 0
+    }
     this.#timer = timers.after(retryMs, again)
     return retryMs
   }

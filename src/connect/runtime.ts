@@ -18,7 +18,7 @@ import { type Config, type TargetState, withoutNulls } from './stores/config-sta
 import type { OffsetStore } from './stores/offset-store.ts'
 import type { RunState, Status, StatusStore } from './stores/status-store.ts'
 import { makeTaskConfigs } from './task-configs.ts'
-import { traceOf } from './tasks/errors.ts'
+import { isOfBrokers, traceOf } from './tasks/errors.ts'
 import { Guard } from './tasks/guard.ts'
 import type { Reached } from './tasks/messages.ts'
 import { TaskHost } from './tasks/task-host.ts'
@@ -126,10 +126,11 @@ export class Runtime {
       if (!isCurrent()) return
       const shown = hiding.error(error)
       const trace = traceOf(shown)
-      const retryMs = connector.healing.failed(trace, () => {
+      const again = () => {
         this.#putConnector(name, connector, 'RESTARTING', null)
         void this.#begin(name, connector)
-      })
+      }
+      const retryMs = connector.healing.failed(trace, again, isOfBrokers(error))
       this.#log.warn({ connector: name, err: shown, retryMs }, 'a connector has failed')
       this.#putConnector(name, connector, 'FAILED', trace)
     }
@@ -250,7 +251,7 @@ export class Runtime {
       if (actor !== null) actor.onToken = token => host.token(token)
       Object.assign(task, { host, actor })
     } catch (error) {
-      this.#failed(task, traceOf(error))
+      this.#failed(task, traceOf(error), isOfBrokers(error))
     }
   }
 
@@ -275,7 +276,7 @@ export class Runtime {
     }
     return {
       state: (state: 'RUNNING' | 'PAUSED') => ifCurrent(() => this.#putTask(task, state, null)),
-      failed: (trace: string) => ifCurrent(() => this.#failed(task, trace)),
+      failed: (trace: string, ofBrokers: boolean) => ifCurrent(() => this.#failed(task, trace, ofBrokers)),
       topic: (topic: string) => this.#noticeTopic(task.id, topic),
       reconfigure: () => void this.#reconfigure(task),
       log: (level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string) =>
@@ -299,12 +300,13 @@ export class Runtime {
     )
   }
 
-  #failed(task: RunningTask, trace: string): void {
+  #failed(task: RunningTask, trace: string, ofBrokers: boolean): void {
     this.#letGo(task)
-    const retryMs = task.healing.failed(trace, () => {
+    const again = () => {
       this.#putTask(task, 'RESTARTING', null)
       void this.#launch(task)
-    })
+    }
+    const retryMs = task.healing.failed(trace, again, ofBrokers)
     this.#log.warn({ ...task.id, retryMs, trace }, 'a task has failed')
     this.metrics.add(task.id, [['failures', 1]], [])
     this.#putTask(task, 'FAILED', trace)

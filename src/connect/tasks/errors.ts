@@ -4,7 +4,7 @@
  * What may pass is tried again for `errors.retry.timeout`. What is left is logged, goes to the dead-letter topic, and, unless it is tolerated, fails the task.
  */
 import { type MaybePromise, pause, type System, stringifyLossless } from '../../base.ts'
-import type { ReceivedRecord } from '../../client.ts'
+import { ClientError, mayPass, type ReceivedRecord } from '../../client.ts'
 import { RetriableError } from '../../connector.ts'
 import { TransformError } from '../transforms.ts'
 import type { DeadLetters } from './dead-letters.ts'
@@ -144,7 +144,8 @@ function shown({ topic, partition, offset, timestampMs }: ReceivedRecord): objec
   return { topic, partition, offset: stringifyLossless(offset), timestamp: stringifyLossless(timestampMs) }
 }
 
-function growing(attempt: number): number {
+/** Longer each time, from a moment on. */
+export function growing(attempt: number): number {
   return firstRetryMs * 2 ** Math.min(attempt, 20)
 }
 
@@ -159,6 +160,13 @@ export function classOfError(error: unknown): string {
   if (name === 'DataError') return 'org.apache.kafka.connect.errors.DataException'
   if (name === 'RetriableError') return 'org.apache.kafka.connect.errors.RetriableException'
   return name
+}
+
+/** Whether it comes from brokers that are away: nobody has done anything wrong, and it is over when they are back. */
+export function isOfBrokers(error: unknown): boolean {
+  for (let each = error, depth = 0; each instanceof Error && depth < 8; each = each.cause, depth++)
+    if (each instanceof ClientError && mayPass(each)) return true
+  return false
 }
 
 export function traceOf(error: unknown): string {

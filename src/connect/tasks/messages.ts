@@ -39,17 +39,24 @@ export type ToTask =
   | { readonly kind: 'pause' | 'resume' | 'stop' }
   | { readonly kind: 'level'; readonly level: LogLevel }
   | { readonly kind: 'token'; readonly token: TokenLogin }
-  | { readonly kind: 'answer'; readonly id: number; readonly text: string; readonly error: string | null }
+  | { readonly kind: 'answer'; readonly id: number; readonly text: string; readonly error: AnswerError | null }
 
 export type FromTask =
   | { readonly kind: 'state'; readonly state: 'RUNNING' | 'PAUSED' }
-  | { readonly kind: 'failed'; readonly trace: string }
+  /** `ofBrokers`: because they were away. */
+  | { readonly kind: 'failed'; readonly trace: string; readonly ofBrokers: boolean }
   | { readonly kind: 'ended' | 'reconfigure' }
   | { readonly kind: 'topic'; readonly topic: string }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string }
   | { readonly kind: 'metrics'; readonly counters: [string, number][]; readonly gauges: [string, number][] }
   /** Offsets of these partitions of a source, or to store some, as JSON. */
   | { readonly kind: 'ask'; readonly id: number; readonly what: 'find' | 'store'; readonly text: string }
+
+interface AnswerError {
+  readonly message: string
+  /** Of a ClientError; null: of another one. */
+  readonly code: string | null
+}
 
 /** Of one partition, in the answer to `find`. `key`: in base64. */
 export interface FoundOffset {

@@ -5,7 +5,7 @@
  * taken, and nothing else before. At most two polls are in memory: one that is put, and the next one, which is fetched meanwhile.
  */
 import { pause, readValues, Turns } from '../../base.ts'
-import { type Client, ClientError, type PolledUnopened, type Reader, type ReceivedRecord } from '../../client.ts'
+import { type Client, ClientError, mayPass, type PolledUnopened, type Reader, type ReceivedRecord } from '../../client.ts'
 import {
   type ConnectorDefinition,
   DataError,
@@ -19,7 +19,7 @@ import {
 } from '../../connector.ts'
 import { commonKeys, type SinkValues } from '../connector-keys.ts'
 import { withPrefix } from '../worker-config.ts'
-import { pauseAfter } from './errors.ts'
+import { growing, pauseAfter } from './errors.ts'
 import { guardedSink, offsetsIn } from './guard.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { TaskRun } from './run.ts'
@@ -31,6 +31,7 @@ type SinkDefinition = Extract<ConnectorDefinition, { kind: 'sink' }>
 const javaSinkTask = 'org.apache.kafka.connect.sink.SinkTask'
 const maxWaitMs = 500
 const idleMs = 1_000
+const longestAwayMs = 5_000
 /** Well below the time that members have to join again. */
 const giveUpMs = 20_000
 
@@ -164,25 +165,46 @@ class SinkRun {
       if (!control.paused) tell({ kind: 'state', state: 'RUNNING' })
       return
     }
-    if (this.#positions.size === 0) await control.changed(system.timers, idleMs)
-    else await this.#take(await this.#poll())
+    const polled = this.#positions.size === 0 ? null : await this.#poll()
+    if (polled !== null) await this.#take(polled)
+    else await control.changed(system.timers, idleMs)
     if (system.clock.monotonic() - this.#lastCommitMs >= this.#run.order.worker.values['offset.flush.interval.ms']) await this.#flush()
   }
 
-  /** What was fetched while the records before were put, or what is fetched now; then fetches on. */
-  async #poll(): Promise<PolledUnopened> {
-    const polled = await (this.#next ?? this.#fetch())
+  /** What was fetched while the records before were put, or what is fetched now; then fetches on. null: brokers were away until something else was to be done. */
+  async #poll(): Promise<PolledUnopened | null> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#pollOnce()
+      } catch (error) {
+        await this.#wait(error, attempt, ms => this.#pause(ms))
+        if (this.#isInterrupted()) return null
+      }
+    }
+  }
+
+  async #pollOnce(): Promise<PolledUnopened> {
+    const fetching = this.#next ?? this.#fetch()
     this.#next = null
+    const polled = await fetching
+    // Before any position goes on: if this fails, all is fetched again.
+    if (polled.outOfRange.length > 0) await this.#leap(polled.outOfRange)
     for (const { topic, partition, offset } of polled.next) {
       const position = this.#positions.get(keyOf({ topic, partition }))
       if (position !== undefined) position.offset = offset
     }
-    if (polled.outOfRange.length > 0) await this.#leap(polled.outOfRange)
     if (!polled.records.isEmpty) {
       this.#next = this.#fetch()
       this.#next.catch(() => {})
     }
     return polled
+  }
+
+  /** Brokers that are away are waited for, as by Kafka's consumers, and do not fail the task. Throws every other error. */
+  async #wait(error: unknown, attempt: number, waiting: (ms: number) => Promise<void>): Promise<void> {
+    if (!(error instanceof ClientError) || !mayPass(error)) throw error
+    if (attempt === 0) this.#run.log.warn({ err: error }, 'brokers do not answer; they are asked again')
+    await waiting(Math.min(longestAwayMs, growing(attempt)))
   }
 
   #fetch(): Promise<PolledUnopened> {
@@ -332,6 +354,18 @@ class SinkRun {
   }
 
   async #join(): Promise<void> {
+    const { system, control } = this.#run
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#joinOnce()
+      } catch (error) {
+        if (control.stopping) throw error
+        await this.#wait(error, attempt, ms => pause(system, ms, control.stopSignal))
+      }
+    }
+  }
+
+  async #joinOnce(): Promise<void> {
     this.#next?.catch(() => {})
     this.#next = null
     for (const each of [this.#positions, this.#put, this.#committed, this.#sought]) each.clear()

@@ -39,7 +39,8 @@ type SourceDefinition = Extract<ConnectorDefinition, { kind: 'source' }>
 const javaSourceTask = 'org.apache.kafka.connect.runtime.WorkerSourceTask'
 const idleMs = 1_000
 const reconfigureMs = 500
-const patienceMs = 60_000
+/** As Kafka's producers for sources: what was given is sent when brokers are back. */
+const patienceMs = Number.POSITIVE_INFINITY
 /** Of records that are kept, because the source wants to be told when their offsets are stored. */
 const mostPending = 10_000
 /** Of one transaction that the connector has to end. */

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { hidesNothing, type System, settledWithin, type Timer } from '../../base.ts'
-import type { TokenLogin } from '../../client.ts'
+import { ClientError, type TokenLogin } from '../../client.ts'
 import { nameOfTask } from '../names.ts'
 import { traceOf } from './errors.ts'
 import { tooManyBuffers } from './guard.ts'
@@ -13,7 +13,7 @@ import type { FromTask, LogLevel, TaskOrder, ToTask } from './messages.ts'
 export interface TaskEvents {
   state(state: 'RUNNING' | 'PAUSED'): void
   /** It has ended by itself. */
-  failed(trace: string): void
+  failed(trace: string, ofBrokers: boolean): void
   topic(topic: string): void
   reconfigure(): void
   log(level: LogLevel, fields: object, message: string): void
@@ -158,7 +158,7 @@ export class TaskHost {
         void this.#answer(message.id, events.asked(message.what, message.text))
         break
       case 'failed':
-        this.#end(String(message.trace))
+        this.#end(String(message.trace), message.ofBrokers === true)
         break
       case 'ended':
         this.#end('the task has ended')
@@ -169,20 +169,21 @@ export class TaskHost {
     try {
       this.#tell({ kind: 'answer', id, text: await answering, error: null })
     } catch (error) {
-      this.#tell({ kind: 'answer', id, text: '', error: error instanceof Error ? error.message : String(error) })
+      const { message } = hidesNothing.error(error)
+      this.#tell({ kind: 'answer', id, text: '', error: { message, code: error instanceof ClientError ? error.code : null } })
     }
   }
 
   /** What a connector has left open does not keep the thread. */
-  #end(trace: string): void {
-    this.#failed(trace)
+  #end(trace: string, ofBrokers = false): void {
+    this.#failed(trace, ofBrokers)
     this.#system.timers.after(endedMs, () => void this.#thread.terminate())
   }
 
-  #failed(trace: string): void {
+  #failed(trace: string, ofBrokers = false): void {
     if (this.#hasTold) return
     this.#hasTold = true
-    if (!this.#isStopping) this.#events.failed(trace)
+    if (!this.#isStopping) this.#events.failed(trace, ofBrokers)
   }
 }
 

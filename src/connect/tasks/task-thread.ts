@@ -2,14 +2,14 @@
 import { getHeapStatistics } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hidingOf, realSystem, settledWithin } from '../../base.ts'
-import { openClient } from '../../client.ts'
+import { ClientError, openClient } from '../../client.ts'
 import { withoutLogin } from '../../sessions.ts'
 import { ignoredKeys } from '../known-keys.ts'
 import { definitionOf } from '../plugins/packages.ts'
 import { Plugins } from '../plugins.ts'
 import { resolveProviders } from '../providers.ts'
 import { clientProperties, withPrefix } from '../worker-config.ts'
-import { traceOf } from './errors.ts'
+import { isOfBrokers, traceOf } from './errors.ts'
 import { Guard, tooManyBuffers } from './guard.ts'
 import type { FromTask, TaskOrder, ToTask } from './messages.ts'
 import { Control, type TaskRun } from './run.ts'
@@ -52,7 +52,7 @@ port.on('message', (message: ToTask) => {
       const waiting = asked.get(message.id)
       asked.delete(message.id)
       if (message.error === null) waiting?.resolve(message.text)
-      else waiting?.reject(new Error(message.error))
+      else waiting?.reject(errorOf(message.error))
     }
   }
 })
@@ -136,6 +136,10 @@ async function main(): Promise<void> {
 
 main().then(() => end({ kind: 'ended' }), endWith)
 
+function errorOf({ message, code }: { message: string; code: string | null }): Error {
+  return code === null ? new Error(message) : new ClientError(code, message)
+}
+
 async function fail(error: unknown): Promise<void> {
   if (isOver) return
   await settledWithin(
@@ -149,7 +153,7 @@ async function fail(error: unknown): Promise<void> {
 function endWith(error: unknown): void {
   // What is cut short because the task ends is no failure.
   if (control.stopping) log.warn({ err: error }, 'a task has ended with an error')
-  end(control.stopping ? { kind: 'ended' } : { kind: 'failed', trace: traceOf(log.hiding.error(error)) })
+  end(control.stopping ? { kind: 'ended' } : { kind: 'failed', trace: traceOf(log.hiding.error(error)), ofBrokers: isOfBrokers(error) })
 }
 
 function end(message: FromTask): void {
