@@ -53,6 +53,18 @@ test('secrets within the values of keys that are none', () => {
   assert.equal(hidingOf(given, given, {}).text(`no ${Buffer.from('reader:geheim').toString('base64')} geheim`), 'no [hidden] [hidden]')
 })
 
+test('of Basic credentials the password is hidden, wherever it begins in them', () => {
+  const { text } = hidingValues(['pass-word-4711'])
+  for (const user of ['a', 'ab', 'abc', 'abcd']) {
+    const login = Buffer.from(`${user}:pass-word-4711:behind`).toString('base64')
+    const shown = text(`asked with Basic ${login}`)
+    assert.match(shown, /\[hidden\]/)
+    const left = shown.replace('asked with Basic ', '').split('[hidden]')
+    assert.ok(login.length - left.join('').length >= 17, shown)
+    assert.ok(!left.some(part => Buffer.from(part, 'base64').toString('latin1').includes('word')), shown)
+  }
+})
+
 test('fields of a log', () => {
   const { fields } = hidingValues(['geheim'])
   const shown = fields({ err: new Error('geheim'), at: 5n, text: 'geheim', deep: { list: ['geheim', 7n] }, count: 3 })

@@ -87,8 +87,21 @@ function add(secrets: Set<string>, secret: string): void {
   const credentials = /^(?:basic|bearer|token) +(\S.*)$/i.exec(secret)?.[1]
   if (credentials !== undefined) add(secrets, credentials)
   const inJson = JSON.stringify(secret).slice(1, -1)
-  for (const each of [secret, encodeURIComponent(secret.toWellFormed()), inJson, Buffer.from(secret).toString('base64')])
+  for (const each of [secret, encodeURIComponent(secret.toWellFormed()), inJson, ...inBase64(secret)])
     if (each.length >= leastLength) secrets.add(each)
+}
+
+/** Also as a part of something longer, such as `user:password`: the letters that are the same whatever stands around it, for each of the three places where it may begin. */
+function inBase64(secret: string): string[] {
+  const bytes = Buffer.from(secret)
+  const parts = [0, 1, 2].map(before => {
+    const whole = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString('base64')
+      .replace(/=+$/, '')
+    const [from, to] = [Math.ceil((before * 8) / 6), Math.floor(((before + bytes.length) * 8) / 6)]
+    return whole.slice(from, to)
+  })
+  return [bytes.toString('base64'), ...parts]
 }
 
 /** What stands in place of the references of `asked`: of `Bearer ${env:TOKEN}`, the token alone. */

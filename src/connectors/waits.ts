@@ -1,5 +1,6 @@
 /** Waiting, by the System's clock, until a task is to end. */
 import { pause as pauseOrEnd, type System } from '../base.ts'
+import { RetriableError } from '../connector.ts'
 
 /** Resolves after this time. Rejects with the signal's reason as soon as it is aborted. */
 export async function pause(system: System, ms: number, signal: AbortSignal): Promise<void> {
@@ -23,18 +24,29 @@ export function backoffMs(system: System, attempt: number, firstMs: number, most
   return Math.ceil(whole / 2 + system.random.below(Math.floor(whole / 2) + 1))
 }
 
-/** A signal that also ends after a time; `done` lets go of the timer. */
-export function withTimeout(system: System, ms: number, signal: AbortSignal): { readonly signal: AbortSignal; done(): void } {
-  const controller = new AbortController()
-  const ended = () => controller.abort(signal.reason)
-  if (signal.aborted) ended()
+/**
+ * What `work` gives, if it does so in time and before the task is to end. Otherwise rejects with a RetriableError or the signal's reason, and `giveUp` ends what still goes on: the
+ * libraries of databases only look at how long nothing comes.
+ */
+export async function within<T>(
+  { system, signal }: { readonly system: Pick<System, 'timers'>; readonly signal: AbortSignal },
+  ms: number,
+  giveUp: () => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted()
+  const late = Promise.withResolvers<never>()
+  const end = (error: unknown) => {
+    late.reject(error)
+    giveUp()
+  }
+  const ended = () => end(signal.reason)
   signal.addEventListener('abort', ended, { once: true })
-  const timer = system.timers.after(ms, () => controller.abort(new Error(`no answer within ${ms} ms`)))
-  return {
-    signal: controller.signal,
-    done() {
-      timer.cancel()
-      signal.removeEventListener('abort', ended)
-    },
+  const timer = system.timers.after(ms, () => end(new RetriableError(`no answer within ${ms} ms`)))
+  try {
+    return await Promise.race([work(), late.promise])
+  } finally {
+    timer.cancel()
+    signal.removeEventListener('abort', ended)
   }
 }

@@ -50,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status, body, code=None):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-ClickHouse-Server-Display-Name", "chdb")
         if code is not None:
             self.send_header("X-ClickHouse-Exception-Code", code)
         self.end_headers()

@@ -9,6 +9,7 @@ import { Missing } from '../../support/cache.ts'
 import { type MysqlKind, MysqlServer } from '../../support/mysql-servers.ts'
 import { freePorts, start } from '../../support/run.ts'
 import { type RestorableStore, startPostgres } from '../../support/stores.ts'
+import { judgeBroken } from '../broken-connections.ts'
 import { openSource, openTask, plainRecord } from '../open.ts'
 import { Restartable } from '../peers.ts'
 import { large, recordAt, Seen, topic } from '../records.ts'
@@ -70,6 +71,19 @@ async function judgePostgres(postgres: RestorableStore, password: string, judge:
       inner: { list: [7, -1] },
       kind: 'click',
     })
+  })
+  await judgeBroken(judge, {
+    ...{ connector: 'jdbc', port: postgres.port },
+    config: (port, ms) => ({
+      ...{
+        'connection.url': `jdbc:postgresql://127.0.0.1:${port}/postgres`,
+        'connection.user': 'millrace',
+        'connection.password': password,
+      },
+      ...{ 'connection.timeout.ms': String(ms), 'query.timeout.ms': String(ms), 'auto.create': 'true', 'retry.backoff.ms': '20' },
+    }),
+    clean: async () => void (await ask('drop table if exists t, millrace_connect_offsets')),
+    there: async () => (await ask('select n from t')).map(({ n }) => Number(n)),
   })
   await judgeRows(base, ask, judge)
   await judgeSource(base['connection.url'], { 'connection.user': 'millrace', 'connection.password': password }, ask, judge, 'timestamptz')
@@ -260,6 +274,15 @@ async function judgeMysql(server: MysqlServer, judge: Judge, stage: Stage): Prom
     )
     return told
   })
+  await judgeBroken(judge, {
+    ...{ connector: 'jdbc', port, speaksFirst: true },
+    config: (port, ms) => ({
+      ...{ 'connection.url': `jdbc:mysql://127.0.0.1:${port}/events`, 'connection.user': 'root' },
+      ...{ 'connection.timeout.ms': String(ms), 'query.timeout.ms': String(ms), 'auto.create': 'true', 'retry.backoff.ms': '20' },
+    }),
+    clean: async () => void (await ask('drop table if exists t, millrace_connect_offsets', 'events')),
+    there: async () => (await ask('select n from t', 'events')).map(({ n }) => Number(n)),
+  })
   await judge('upsert-delete-refused', async () => {
     const refused: string[] = []
     const task = await openTask('jdbc', { ...base, ...byKey }, record => void refused.push(String(record.original.offset)))
@@ -324,6 +347,25 @@ export const redisSystem: System = {
         client.destroy()
         seen.requireOnce()
         return told
+      })
+      const connected = async () => await createClient({ url }).connect()
+      await judgeBroken(judge, {
+        ...{ connector: 'redis', port },
+        config: (port, ms) => ({
+          ...{ 'redis.uri': `redis://127.0.0.1:${port}`, 'redis.command': 'RPUSH', 'redis.key': '${topic}' },
+          'redis.timeout': String(Math.max(1, Math.round(ms / 1_000))),
+        }),
+        async clean() {
+          const client = await connected()
+          await client.flushAll()
+          client.destroy()
+        },
+        async there() {
+          const client = await connected()
+          const texts = await client.lRange('t', 0, -1)
+          client.destroy()
+          return texts.map(text => Number(/"n":(\d+)/.exec(text)![1]))
+        },
       })
       await judge('hashes', async () => {
         const task = await openTask('redis', { 'redis.uri': url, 'redis.command': 'HSET', 'redis.key': 'h' })

@@ -7,6 +7,7 @@ import { MongoClient } from 'mongodb'
 import { struct } from '../../../src/connector.ts'
 import { cached, needs } from '../../support/cache.ts'
 import { freePorts, must, start } from '../../support/run.ts'
+import { judgeBroken } from '../broken-connections.ts'
 import { openTask, plainRecord } from '../open.ts'
 import { Restartable } from '../peers.ts'
 import { large, Seen, topic } from '../records.ts'
@@ -57,6 +58,15 @@ export const mongodbSystem: System = {
         assert.deepEqual(document!['at'], new Date('2025-11-30T04:00:00.007Z'))
         assert.deepEqual(Buffer.from(document!['raw'].buffer), Buffer.from([0, 255, 7]))
         return told
+      })
+      await judgeBroken(judge, {
+        ...{ connector: 'mongodb', port },
+        config: (port, ms) => ({
+          ...{ 'connection.uri': `mongodb://127.0.0.1:${port}`, database: 'broken', 'server.timeout.ms': String(ms) },
+          'document.id.strategy': 'BsonOidStrategy',
+        }),
+        clean: async () => void (await client.db('broken').dropDatabase()),
+        there: async () => (await client.db('broken').collection('t').find({}).toArray()).map(({ n }) => Number(n)),
       })
       await judge('delete-on-null', async () => {
         const config = {

@@ -7,10 +7,12 @@ import { startServer } from '../http-server.testing.ts'
 import { clickhouse } from './clickhouse.ts'
 
 const configOf = (url: string) => ({ hostname: '127.0.0.1', port: new URL(url).port, ssl: 'false', 'compression.enabled': 'false' })
+/** As the server does it in each answer. */
+const told = { 'x-clickhouse-query-id': 'q' }
 const queryOf = (path: string) => new URL(path, 'http://h').searchParams
 
 test('rows are inserted as JSON with all digits, by table and partition', async t => {
-  const server = await startServer(t, () => ({ status: 200 }))
+  const server = await startServer(t, () => ({ status: 200, headers: told }))
   const { task, reported } = await openSink(clickhouse, {
     ...configOf(server.url),
     topic2TableMap: 't=shop.events',
@@ -52,7 +54,7 @@ test('a row that is refused is reported; the rest is written', async t => {
         body: "Code: 27. DB::Exception: Cannot parse input: expected '\"'. (CANNOT_PARSE_INPUT_ASSERTION_FAILED)",
       }
     written.push(...body.toString().trim().split('\n'))
-    return { status: 200 }
+    return { status: 200, headers: told }
   })
   const { task, reported } = await openSink(clickhouse, configOf(server.url))
   await task.put(['a', 'bad', 'c'].map((x, index) => sinkRecord({ offset: BigInt(index), value: struct([['x', x]]) })))
@@ -69,7 +71,7 @@ test('what passes is tried again with the same token; what does not fails the ta
     { status: 500, body: 'Code: 252. DB::Exception: Too many parts. (TOO_MANY_PARTS)' },
     null,
     { status: 404, body: 'Code: 60. DB::Exception: Table default.t does not exist. (UNKNOWN_TABLE)' },
-    { status: 200 },
+    { status: 200, headers: told },
   ]
   const server = await startServer(t, () => answers.shift()!)
   const { task } = await openSink(clickhouse, { ...configOf(server.url), 'compression.enabled': 'true' })
@@ -84,7 +86,7 @@ test('what passes is tried again with the same token; what does not fails the ta
 })
 
 test('inserts of records that share an offset have different tokens, and the same ones when they are tried again', async t => {
-  const answers = [{ status: 200 }, null, { status: 200 }]
+  const answers = [{ status: 200, headers: told }, null, { status: 200, headers: told }]
   const server = await startServer(t, () => answers.shift()!)
   const { task } = await openSink(clickhouse, { ...configOf(server.url), 'batch.size': '2' })
   const records = [1, 2, 3].map(x => sinkRecord({ offset: 9n, value: struct([['x', x]]) }))

@@ -4,6 +4,8 @@
  * An insert of one table and one partition of the topic carries the offsets as `insert_deduplication_token`: where a table remembers such tokens (replicated
  * tables do; others by `non_replicated_deduplication_window`), the same insert is not done twice.
  */
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
 import { parseLossless, stringifyLossless } from '../../base.ts'
 import {
   boolean,
@@ -21,6 +23,8 @@ import {
 } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
 import { firstProblem, pairOf } from '../entries.ts'
+import { AnswerTooLong, bounded } from '../http-client/bounded-agent.ts'
+import { isPassing, mostAnswerBytes, shown } from '../http-client/http-client.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
 import { jsonText, typedValue } from '../values/json.ts'
@@ -69,18 +73,24 @@ export const clickhouse = defineSink({
   check,
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))
-    return new ClickHouseTask(config, context, await connect(config))
+    return await ClickHouseTask.open(config, context)
   },
 })
 
-async function connect(config: Config) {
+/** `answered` hears the status of each answer: errors that are not of ClickHouse itself do not tell it. */
+async function connect(config: Config, { system }: SinkContext, answered: (status: number) => void) {
   const { ClickHouseLogLevel, createClient } = await import('@clickhouse/client')
+  const timeoutMs = config.timeoutSeconds * 1_000
+  const connections = { keepAlive: true, maxSockets: 10 }
   return createClient({
+    http_agent: bounded(config.ssl ? new HttpsAgent(connections) : new HttpAgent(connections), {
+      ...{ system, timeoutMs, mostBytes: mostAnswerBytes, answered },
+    }),
     url: `${config.ssl ? 'https' : 'http'}://${config.hostname}:${config.port}`,
     database: config.database,
     username: config.username,
     password: config.password ?? '',
-    request_timeout: config.timeoutSeconds * 1_000,
+    request_timeout: timeoutMs,
     compression: { request: config['compression.enabled'] },
     application: 'millrace connect',
     // What it would say is thrown as well.
@@ -120,7 +130,19 @@ class ClickHouseTask implements SinkTask {
   readonly #table: Template
   readonly #batches: Batches
 
-  constructor(config: Config, context: SinkContext, client: Client) {
+  /** Of the last answer. Inserts are made one after the other. */
+  #status = 0
+
+  static async open(config: Config, context: SinkContext): Promise<ClickHouseTask> {
+    let task: ClickHouseTask | null = null
+    const client = await connect(config, context, status => {
+      if (task !== null) task.#status = status
+    })
+    task = new ClickHouseTask(config, context, client)
+    return task
+  }
+
+  private constructor(config: Config, context: SinkContext, client: Client) {
     this.#context = context
     this.#client = client
     this.#tables = new Map(config.topic2TableMap.map(entry => pairOf(entry)))
@@ -161,17 +183,22 @@ class ClickHouseTask implements SinkTask {
     put: readonly SinkRecord[],
   ): Promise<void> {
     const token = `${this.#context.connector}-${placeOf(rows, put)}`
+    this.#status = 0
     try {
-      await this.#client.insert({
+      const { response_headers: headers } = await this.#client.insert({
         table: table.split('.').map(quoted).join('.'),
         values: rows.map(row => row.values),
         format: 'JSONEachRow',
         clickhouse_settings: { insert_deduplication_token: token },
+        abort_signal: this.#context.signal,
       })
+      if (!Object.keys(headers).some(name => name.startsWith('x-clickhouse-')))
+        throw new RetriableError(`insert into ${table}: this is no answer of ClickHouse`)
     } catch (error) {
+      if (error instanceof RetriableError) throw error
       const code = codeOf(error)
       if (code !== null && ofCaller.has(code)) throw error
-      if (code === null || !ofRows.has(code)) throw new RetriableError(`ClickHouse: ${(error as Error).message}`, { cause: error })
+      if (code === null || !ofRows.has(code)) throw this.#sorted(table, error as Error)
       if (rows.length === 1) {
         refused.push({ record: rows[0]!.record, error: new DataError(`ClickHouse refuses the row: ${(error as Error).message}`, error) })
         return
@@ -180,6 +207,14 @@ class ClickHouseTask implements SinkTask {
       await this.#insert(table, rows.slice(0, middle), refused, put)
       await this.#insert(table, rows.slice(middle), refused, put)
     }
+  }
+
+  /** Of what is not about a row: something in between may refuse, too. */
+  #sorted(table: string, error: Error): Error {
+    const status = this.#status
+    const text = `insert into ${table}: ClickHouse${status >= 300 ? ` answers with status ${status}` : ''}: ${shown(error.message.slice(0, 500))}`
+    const isRefused = codeOf(error) === null && status >= 300 && !isPassing(status)
+    return isRefused || error instanceof AnswerTooLong ? new Error(text, { cause: error }) : new RetriableError(text, { cause: error })
   }
 
   async flush(): Promise<undefined> {

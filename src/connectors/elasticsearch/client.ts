@@ -1,7 +1,11 @@
 /** The client, as this sink uses it: requests without retries of its own, and what their failures mean. Works with Elasticsearch as with OpenSearch. */
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
 import { Client, errors } from '@opensearch-project/opensearch'
 import { RetriableError, type SinkContext } from '../../connector.ts'
 import { certificatesOfStore, identityOfStore, refuseJks } from '../../formats.ts'
+import { bounded } from '../http-client/bounded-agent.ts'
+import { shown } from '../http-client/http-client.ts'
 import type { ElasticsearchConfig } from './keys.ts'
 
 export interface Request {
@@ -33,14 +37,25 @@ export class Refused extends Error {
   }
 }
 
+/** That a bulk request of the largest size may be answered with. */
+const mostAnswer = 64 * 2 ** 20
+
 /** Throws Error when a store cannot be read. */
 export function openClient(config: ElasticsearchConfig, context: SinkContext): SearchClient {
   const username = config['connection.username']
+  const tls = tlsOf(config, context)
+  // A large request may take long on a slow line, as long as it goes on.
+  const bounds = { system: context.system, timeoutMs: Math.min(config['read.timeout.ms'] * 10, 2 ** 31 - 1), mostBytes: mostAnswer }
   const client = new Client({
     nodes: [...config['connection.url']],
     maxRetries: 0,
     requestTimeout: config['read.timeout.ms'],
-    ssl: tlsOf(config, context),
+    agent: ({ url }: { readonly url: URL }) => {
+      const connections = { keepAlive: true, maxSockets: 256 }
+      return url.protocol === 'https:'
+        ? bounded(new HttpsAgent({ ...connections, ...tls }), bounds)
+        : bounded(new HttpAgent(connections), bounds)
+    },
     ...(config['connection.compression'] ? { compression: 'gzip' as const } : {}),
     ...(username === null ? {} : { auth: { username, password: config['connection.password']! } }),
   })
@@ -83,7 +98,7 @@ function explained(error: unknown, doing: string): Error {
   if (!(error instanceof errors.ResponseError)) return new RetriableError(`${doing}: ${(error as Error).message}`, { cause: error })
   const status = error.statusCode
   const { type, reason } = causeIn(error.body)
-  const text = `${doing}: ${status} ${type} ${reason}`.trim()
+  const text = shown(`${doing}: the target answers with status ${status} ${type} ${reason}`)
   return passing.has(status)
     ? new RetriableError(text, { cause: error, retryAfterMs: retryAfterOf(error.headers) })
     : new Refused(status, type, text)

@@ -17,7 +17,12 @@ export const elasticsearchKeys = {
   'connection.password': password({ importance: 'medium', doc: 'Password of connection.username.' }),
   'connection.compression': boolean({ default: false, importance: 'low', doc: 'Whether requests are compressed with gzip.' }),
   'connection.timeout.ms': accepted('read.timeout.ms covers the whole request'),
-  'read.timeout.ms': intMs({ default: 3_000, min: 1, importance: 'low', doc: 'How long a request may take without an answer.' }),
+  'read.timeout.ms': intMs({
+    default: 3_000,
+    min: 1,
+    importance: 'low',
+    doc: 'How long a request may take without an answer; ten times as long with the whole of it.',
+  }),
   'elastic.security.protocol': choice(['PLAINTEXT', 'SSL'] as const, {
     default: 'PLAINTEXT',
     ignoreCase: true,

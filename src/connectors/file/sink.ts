@@ -1,18 +1,8 @@
 /** Sink: a file, or the output of the worker, one line per record, with the keys of Kafka's FileStreamSink. Files that have become large or old are renamed. */
 
-import { DiskError, type FileHandle } from '../../base.ts'
-import {
-  choice,
-  defineSink,
-  int,
-  long,
-  ms,
-  RetriableError,
-  type SinkContext,
-  type SinkRecord,
-  string,
-  type ValuesOf,
-} from '../../connector.ts'
+import type { FileHandle } from '../../base.ts'
+import { choice, defineSink, int, long, ms, type SinkContext, type SinkRecord, string, type ValuesOf } from '../../connector.ts'
+import { onDisk } from '../disk.ts'
 import { jsonText } from '../values/json.ts'
 
 const keys = {
@@ -72,7 +62,7 @@ class LineFile {
   /** Behind what other tasks have written, and a task of a worker that was thought to be gone. */
   async put(records: readonly SinkRecord[]): Promise<void> {
     if (records.length === 0) return
-    await this.#retriably(async () => {
+    await onDisk(async () => {
       const lines = Buffer.from(records.map(record => lineOf(record, this.#config)).join(''))
       if (this.#isOver()) await this.#rotate()
       this.#handle ??= this.#open()
@@ -134,14 +124,5 @@ class LineFile {
     for (let number = keep; number > 1; number--)
       if (files.exists(`${file}.${number - 1}`)) files.rename(`${file}.${number - 1}`, `${file}.${number}`)
     files.rename(file, `${file}.1`)
-  }
-
-  async #retriably(work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (error) {
-      if (error instanceof DiskError && error.isShortage) throw new RetriableError(error.message, { cause: error })
-      throw error
-    }
   }
 }

@@ -14,7 +14,7 @@ import { missing, requireNone } from '../required.ts'
 import { type Row, Rows } from './cells.ts'
 import { type Config, keys } from './keys.ts'
 import { refuses } from './refusals.ts'
-import { HBaseRest, requireSuccess } from './rest.ts'
+import { HBaseRest, requireWritten } from './rest.ts'
 
 const check = (config: Config) => missing(config, ['hbase.rest.url', 'table.name.format', 'column.family'])
 
@@ -139,7 +139,7 @@ class HBaseTask implements SinkTask {
     }
     // Changed since they were looked up.
     if (answer.status === 404) this.#families.delete(table)
-    requireSuccess(`put to ${table}`, answer)
+    requireWritten(`put to ${table}`, answer)
     if (this.#config['null.fields'] === 'delete') await this.#deleteNulls(rows)
   }
 
@@ -152,7 +152,7 @@ class HBaseTask implements SinkTask {
     const columns = new Map<Row, string[]>()
     for (const { row, column, isNull } of last.values()) if (isNull) columns.set(row, [...(columns.get(row) ?? []), column])
     await severalAtOnce(columns, deletesAtOnce, async ([row, names]) => {
-      requireSuccess(`delete from ${row.table}`, await this.#rest.delete(row.table, row.key, names, row.version))
+      requireWritten(`delete from ${row.table}`, await this.#rest.delete(row.table, row.key, names, row.version))
     })
   }
 
@@ -169,7 +169,7 @@ class HBaseTask implements SinkTask {
       const answer = await this.#rest.delete(table, key, families, version)
       if (answer.status === 404) this.#families.delete(table)
       if (answer.status === 400) this.#refused.push({ record, error: new DataError(`HBase refuses the delete: ${said(answer)}`) })
-      else requireSuccess(`delete from ${table}`, answer)
+      else requireWritten(`delete from ${table}`, answer)
     })
   }
 

@@ -5,9 +5,12 @@
  * user may not, 503 for everything between it and the region servers.
  */
 import { isUtf8 } from 'node:buffer'
-import { type HttpAnswer, isSuccess, said } from '../http-client/http-client.ts'
+import { RetriableError } from '../../connector.ts'
+import { type HttpAnswer, isSuccess, jsonOf, said } from '../http-client/http-client.ts'
 import type { HttpServers } from '../http-client/servers.ts'
 import type { Row } from './cells.ts'
+
+const server = "HBase's REST server"
 
 export class HBaseRest {
   readonly #servers: HttpServers
@@ -23,7 +26,7 @@ export class HBaseRest {
     const answer = await this.#send('GET', `${nameOf(table)}/schema`)
     if (answer.status === 404) return null
     requireSuccess(`the schema of table ${table}`, answer)
-    const { ColumnSchema = [] } = JSON.parse(answer.body.toString()) as { ColumnSchema?: { name: string }[] }
+    const { ColumnSchema } = jsonOf<{ ColumnSchema: { name: string }[] }>(answer, server, said => Array.isArray(said.ColumnSchema))
     return new Set(ColumnSchema.map(({ name }) => name))
   }
 
@@ -63,8 +66,14 @@ function nameOf(table: string): string {
   return encodeURIComponent(table).replaceAll('%3A', ':')
 }
 
-export function requireSuccess(what: string, answer: HttpAnswer): void {
-  if (!isSuccess(answer.status)) throw new Error(`${what}: HBase's REST server answers with ${said(answer)}`)
+function requireSuccess(what: string, answer: HttpAnswer): void {
+  if (!isSuccess(answer.status)) throw new Error(`${what}: ${server} answers with ${said(answer)}`)
+}
+
+/** Of what is written: it says nothing then. Something in between, such as a login page, says something. */
+export function requireWritten(what: string, answer: HttpAnswer): void {
+  requireSuccess(what, answer)
+  if (answer.body.length > 0) throw new RetriableError(`${what}: this is no answer of ${server}: ${said(answer)}`)
 }
 
 /** Of the cells that two records write to the same place, HBase has the later one. */

@@ -26,7 +26,7 @@ export class FakeHdfs extends FaultyServer<Fault> {
     if (typeof fault === 'object' && fault !== null) return refuse(response, fault.status, fault.exception)
     if (!isData && ['CREATE', 'APPEND', 'OPEN'].includes(operation)) {
       if (operation !== 'CREATE' && !this.files.has(path)) return refuse(response, 404, 'FileNotFoundException')
-      return void response.writeHead(307, { location: `${this.url}/data${request.url}` }).end()
+      return void response.writeHead(307, { location: `http://${request.headers.host}/data${request.url}` }).end()
     }
     // As DataNodes do, though nobody asked for it.
     if (isData && operation !== 'OPEN') response.writeContinue()

@@ -5,7 +5,7 @@
  */
 import type { System } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
-import { HttpClient, isSuccess } from '../http-client/http-client.ts'
+import { type HttpAnswer, HttpClient, isPassing, isSuccess, jsonOf, shown } from '../http-client/http-client.ts'
 import type { HdfsConfig } from './sink.ts'
 
 export interface FileStatus {
@@ -34,8 +34,9 @@ export class UnsureWrite extends RetriableError {
   }
 }
 
-/** Exceptions that pass: a NameNode that starts, or one that is not the active one. */
+/** Exceptions that pass: a NameNode that starts, or one that is not the active one; with an IOException no DataNode has room, or none answers. */
 const passing: ReadonlySet<string> = new Set([
+  'IOException',
   'StandbyException',
   'RetriableException',
   'SafeModeException',
@@ -63,31 +64,31 @@ export class WebHdfs {
 
   /** null: there is none. */
   async list(path: string): Promise<FileStatus[] | null> {
-    const answer = await this.#json('GET', path, 'LISTSTATUS', {}).catch(orNull)
+    const answer = await this.#json('GET', path, 'LISTSTATUS', {}, said => Array.isArray(said.FileStatuses?.FileStatus)).catch(orNull)
     return answer === null ? null : answer.FileStatuses!.FileStatus.map(statusOf)
   }
 
   async status(path: string): Promise<FileStatus | null> {
-    const answer = await this.#json('GET', path, 'GETFILESTATUS', {}).catch(orNull)
+    const answer = await this.#json('GET', path, 'GETFILESTATUS', {}, said => typeof said.FileStatus === 'object').catch(orNull)
     return answer === null ? null : statusOf(answer.FileStatus!)
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await this.#json('PUT', path, 'MKDIRS', {})
+    await this.#json('PUT', path, 'MKDIRS', {}, saysWhether)
   }
 
   /** Whether it was renamed: HDFS says false, and no more, where the target is there or the source is not. */
   async rename(from: string, to: string): Promise<boolean> {
-    return (await this.#json('PUT', from, 'RENAME', { destination: to })).boolean === true
+    return (await this.#json('PUT', from, 'RENAME', { destination: to }, saysWhether)).boolean!
   }
 
   async remove(path: string): Promise<void> {
-    await this.#json('DELETE', path, 'DELETE', { recursive: 'true' })
+    await this.#json('DELETE', path, 'DELETE', { recursive: 'true' }, saysWhether)
   }
 
   async read(path: string): Promise<Buffer> {
     const answer = await this.#nameNode('GET', path, 'OPEN', {})
-    const location = answer.location
+    const { location } = answer
     return location === null ? answer.body : (await this.#send(location, 'GET', null, `read ${path}`)).body
   }
 
@@ -102,21 +103,24 @@ export class WebHdfs {
   /** The NameNode says which DataNode takes the bytes. Until then nothing is written, whatever fails. */
   async #write(method: string, path: string, operation: string, parameters: Record<string, string>, bytes: Buffer): Promise<void> {
     const { location } = await this.#nameNode(method, path, operation, parameters)
-    if (location === null) throw new Error(`${operation} ${path}: the NameNode named no DataNode; is this the address of WebHDFS?`)
+    if (location === null || !URL.canParse(location))
+      throw new RetriableError(`${operation} ${path}: the NameNode named no DataNode; is this the address of WebHDFS?`)
     try {
       await this.#send(location, method, bytes, `${operation} ${path}`)
     } catch (error) {
+      if (!(error instanceof RetriableError)) throw error
       throw new UnsureWrite((error as Error).message, error)
     }
   }
 
-  async #json(method: string, path: string, operation: string, parameters: Record<string, string>): Promise<Answer> {
-    const { body } = await this.#nameNode(method, path, operation, parameters)
-    try {
-      return JSON.parse(body.toString()) as Answer
-    } catch {
-      throw new RetriableError(`${operation} ${path}: the answer is no JSON; is this the address of WebHDFS?`)
-    }
+  async #json(
+    method: string,
+    path: string,
+    operation: string,
+    parameters: Record<string, string>,
+    isExpected: (said: Answer) => boolean,
+  ): Promise<Answer> {
+    return jsonOf<Answer>(await this.#nameNode(method, path, operation, parameters), `WebHDFS to ${operation} ${path}`, isExpected)
   }
 
   /** Asks the NameNode that answered last, then the others. */
@@ -148,14 +152,13 @@ export class WebHdfs {
       headers: { connection: 'close', ...type },
       ...(body === undefined ? {} : { body }),
     })
-    if (answer.status === 307) return { body: answer.body, location: answer.headers.location ?? null }
+    if (answer.status === 307) return { ...answer, location: answer.headers.location ?? null }
     if (!isSuccess(answer.status)) throw refusal(answer.status, answer.body, doing)
-    return { body: answer.body, location: null }
+    return { ...answer, location: null }
   }
 }
 
-interface Reply {
-  readonly body: Buffer
+interface Reply extends HttpAnswer {
   readonly location: string | null
 }
 
@@ -172,6 +175,8 @@ interface RawStatus {
   readonly length: number
 }
 
+const saysWhether = (said: Answer) => typeof said.boolean === 'boolean'
+
 function statusOf({ pathSuffix, type, length }: RawStatus): FileStatus {
   return { name: pathSuffix, isDirectory: type === 'DIRECTORY', size: length }
 }
@@ -184,8 +189,8 @@ function refusal(status: number, body: Buffer, doing: string): Error {
     // An answer of something in between: the status says all.
   }
   const kind = remote?.exception ?? `HTTP ${status}`
-  const message = (remote?.message ?? body.toString('utf8', 0, 300)).split('\n')[0]!
-  if (passing.has(kind) || status >= 500 || status === 429 || status === 408) return new RetriableError(`${doing}: ${kind}: ${message}`)
+  const message = shown((remote?.message ?? body.toString('utf8', 0, 300)).split('\n')[0]!)
+  if (passing.has(kind) || isPassing(status)) return new RetriableError(`${doing}: ${kind}: ${message}`)
   return new HdfsError(doing, kind, message)
 }
 

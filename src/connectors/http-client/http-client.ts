@@ -1,12 +1,13 @@
 /**
- * Requests to a target that speaks HTTP: connections that are kept, time-outs, answers of bounded size, and which failures pass.
+ * Requests to a target that speaks HTTP: connections that are kept, time-outs, answers of bounded size, what they say, and which failures pass.
  *
  * No answer at all (refused, reset, timed out) is a RetriableError. An answer of any status is the caller's to judge, with the help of {@link isPassing}.
  */
 import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as openHttp } from 'node:http'
 import { Agent as HttpsAgent, request as openHttps } from 'node:https'
-import type { System } from '../../base.ts'
+import { parseLossless, type System } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
+import { AnswerTooLong, bounded } from './bounded-agent.ts'
 
 export interface HttpRequest {
   readonly method: string
@@ -35,20 +36,23 @@ export interface HttpClientSettings {
   readonly signal: AbortSignal
   readonly timeoutMs: number
   readonly tls?: TlsSettings
+  /** Default: far more than any target of ours says about a batch. */
+  readonly mostAnswerBytes?: number
 }
 
-/** Far more than any target of ours says about a batch. */
-const mostAnswerBytes = 16 * 1024 * 1024
+export const mostAnswerBytes = 16 * 1024 * 1024
 const mostConnections = 16
 
 export class HttpClient {
-  readonly #settings: HttpClientSettings
-  readonly #plain = new HttpAgent({ keepAlive: true, maxSockets: mostConnections })
+  readonly #signal: AbortSignal
+  readonly #plain: HttpAgent
   readonly #secure: HttpsAgent
 
-  constructor(settings: HttpClientSettings) {
-    this.#settings = settings
-    this.#secure = new HttpsAgent({ keepAlive: true, maxSockets: mostConnections, ...settings.tls })
+  constructor({ system, signal, timeoutMs, tls, mostAnswerBytes: mostBytes = mostAnswerBytes }: HttpClientSettings) {
+    const bounds = { system, timeoutMs, mostBytes }
+    this.#signal = signal
+    this.#plain = bounded(new HttpAgent({ keepAlive: true, maxSockets: mostConnections }), bounds)
+    this.#secure = bounded(new HttpsAgent({ keepAlive: true, maxSockets: mostConnections, ...tls }), bounds)
   }
 
   /** Throws RetriableError if there is no answer, and Error if it is too long: the next one would be as well. */
@@ -64,44 +68,29 @@ export class HttpClient {
   }
 
   async #once({ method, url, headers = {}, body }: HttpRequest): Promise<HttpAnswer> {
-    const { system, signal, timeoutMs } = this.#settings
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
     const isSecure = url.protocol === 'https:'
-    const options = { method, signal, agent: isSecure ? this.#secure : this.#plain, headers: { ...headers, ...length } }
-    const request = isSecure ? openHttps(url, options) : openHttp(url, options)
-    const timer = system.timers.after(timeoutMs, () => void request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
-    try {
-      const answered = Promise.withResolvers<IncomingMessage>()
-      request.on('response', answered.resolve)
-      request.on('error', answered.reject)
-      request.end(body)
-      const response = await answered.promise
-      return { status: response.statusCode ?? 0, headers: response.headers, body: await bodyOf(response) }
-    } finally {
-      timer.cancel()
+    const options = {
+      ...{ method, signal: this.#signal, agent: isSecure ? this.#secure : this.#plain },
+      headers: { ...headers, ...length },
     }
+    const request = isSecure ? openHttps(url, options) : openHttp(url, options)
+    const answered = Promise.withResolvers<IncomingMessage>()
+    request.on('response', answered.resolve)
+    request.on('error', answered.reject)
+    request.end(body)
+    const response = await answered.promise
+    const chunks: Buffer[] = []
+    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
+    // One whose length nobody said seems to be whole then.
+    this.#signal.throwIfAborted()
+    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
   }
 
   close(): void {
     this.#plain.destroy()
     this.#secure.destroy()
   }
-}
-
-class AnswerTooLong extends Error {}
-
-async function bodyOf(response: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > mostAnswerBytes) {
-      response.destroy()
-      throw new AnswerTooLong(`the answer has more than ${mostAnswerBytes} bytes`)
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 /** Whether the same request may go well later: the target is busy, starting or broken. */
@@ -129,6 +118,29 @@ export function retryAfterMs(headers: IncomingHttpHeaders, nowMs: number): numbe
 
 /** Status and the beginning of the body, for errors. */
 export function said({ status, body }: HttpAnswer): string {
-  const text = body.subarray(0, 500).toString().trim().replace(/\s+/g, ' ')
+  const text = shown(body.subarray(0, 500).toString())
   return `status ${status}${text === '' ? '' : `: ${text}`}`
+}
+
+/** Of what a target says, for errors: in one line, and without logins, as something in between may show what it was asked. */
+export function shown(text: string): string {
+  return text
+    .trim()
+    .replace(/\s+/g, ' ')
+    .replace(/\b(basic|bearer|digest|negotiate|odps) [\w+/=.~:-]{8,}/gi, '$1 [hidden]')
+}
+
+/**
+ * What the answer says in JSON. Throws RetriableError if it is none, or not of this form: something in between may answer so for a while. `from`: who should have answered, for errors.
+ */
+export function jsonOf<T extends object>(answer: HttpAnswer, from: string, isExpected: (value: Partial<T>) => boolean): T {
+  let value: unknown = null
+  let cause: unknown = null
+  try {
+    value = parseLossless(answer.body.toString())
+  } catch (error) {
+    cause = error
+  }
+  if (typeof value === 'object' && value !== null && isExpected(value)) return value as T
+  throw new RetriableError(`this is no answer of ${from}: ${said(answer)}`, { cause })
 }

@@ -60,7 +60,7 @@ export class FakeCatalogue extends FaultyServer<Fault> {
     if (name === undefined) {
       if (table !== undefined) return [409, { error: { type: 'AlreadyExistsException', message: full } }]
       this.tables.set(full, freshTable(full, body!))
-      return [200, {}]
+      return [200, { metadata: this.tables.get(full), config: {} }]
     }
     if (table === undefined) return [404, { error: { type: 'NoSuchTableException', message: full } }]
     if (method === 'GET') return [200, { metadata: table, config: {} }]

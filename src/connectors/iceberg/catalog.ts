@@ -3,9 +3,9 @@
  *
  * Hides login, prefix and which failures pass. A commit that may have been made is told apart from one that was not.
  */
-import { parseLossless, type System, stringifyLossless } from '../../base.ts'
+import { type System, stringifyLossless } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
-import { withTimeout } from '../waits.ts'
+import { HttpClient, isPassing, isSuccess, jsonOf, shown } from '../http-client/http-client.ts'
 import type { PartitionSpec } from './partitions.ts'
 import type { IcebergConfig } from './sink.ts'
 import type { StructType, TableSchema } from './types.ts'
@@ -59,19 +59,26 @@ class CatalogueRefused extends Error {
   }
 }
 
-const mostAnswer = 256 * 2 ** 20
+/** The catalogue is too busy, and has done nothing. */
+class NotNow extends RetriableError {}
+
+/** Where there should be one in the answer. */
+class NoTable extends RetriableError {}
+
+/** A table with a long history has a description of some megabytes. */
+const mostAnswer = 64 * 2 ** 20
 
 export class Catalogue {
   readonly #config: IcebergConfig
   readonly #system: System
-  readonly #signal: AbortSignal
+  readonly #client: HttpClient
   #prefix: string | null = null
   #token: { readonly text: string; readonly untilMs: number } | null = null
 
   constructor(config: IcebergConfig, system: System, signal: AbortSignal) {
     this.#config = config
     this.#system = system
-    this.#signal = signal
+    this.#client = new HttpClient({ system, signal, timeoutMs: config['iceberg.catalog.timeout.ms'], mostAnswerBytes: mostAnswer })
   }
 
   /** null: there is none. */
@@ -94,18 +101,20 @@ export class Catalogue {
       properties: { 'format-version': '2' },
       'stage-create': false,
     }
-    await this.#existing(this.#ask('POST', `${namespaces}/${levels(table)}/tables`, body))
-    const made = await this.load(table)
-    if (made === null) throw new RetriableError(`the table ${table.name} was made and is not there`)
-    return made
+    const made = await this.#existing(this.#ask('POST', `${namespaces}/${levels(table)}/tables`, body))
+    // Another task may be first.
+    const there = made === null ? await this.load(table) : loadedFrom(made)
+    if (there === null) throw new RetriableError(`the table ${table.name} is said to be there, and is not`)
+    return there
   }
 
   /** Throws Conflict, UnknownState, RetriableError. */
   async commit(table: TableName, requirements: readonly object[], updates: readonly object[]): Promise<void> {
     try {
-      await this.#ask('POST', await this.#pathOf(table), { identifier: table, requirements, updates }, true)
+      loadedFrom(await this.#ask('POST', await this.#pathOf(table), { identifier: table, requirements, updates }, true))
     } catch (error) {
       if (error instanceof CatalogueRefused && error.status === 409) throw new Conflict(error.message)
+      if (error instanceof NoTable) throw new UnknownState(error.message)
       throw error
     }
   }
@@ -127,15 +136,17 @@ export class Catalogue {
     if (this.#prefix === null) {
       const warehouse = this.#config['iceberg.catalog.warehouse']
       const query = warehouse === '' ? '' : `?${new URLSearchParams({ warehouse })}`
-      const { defaults = {}, overrides = {} } = (await this.#ask('GET', `/v1/config${query}`)) as Partial<
+      const { defaults, overrides } = (await this.#ask('GET', `/v1/config${query}`)) as Partial<
         Record<'defaults' | 'overrides', Record<string, string>>
       >
-      this.#prefix = overrides['prefix'] ?? defaults['prefix'] ?? ''
+      if (defaults === undefined && overrides === undefined)
+        throw new RetriableError('GET /v1/config: the answer has neither defaults nor overrides; is this a REST catalogue?')
+      this.#prefix = overrides?.['prefix'] ?? defaults?.['prefix'] ?? ''
     }
     return this.#prefix === '' ? '/v1' : `/v1/${this.#prefix.split('/').map(encodeURIComponent).join('/')}`
   }
 
-  async #ask(method: string, path: string, body?: object, isCommit = false): Promise<unknown> {
+  async #ask(method: string, path: string, body?: object, isCommit = false): Promise<object> {
     const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
     const token = await this.#login()
     if (token !== null) headers['authorization'] = `Bearer ${token}`
@@ -170,28 +181,26 @@ export class Catalogue {
     return text
   }
 
-  async #send(method: string, path: string, headers: Record<string, string>, body: string | null, isCommit: boolean): Promise<unknown> {
+  async #send(method: string, path: string, headers: Record<string, string>, body: string | null, isCommit: boolean): Promise<object> {
     const base = this.#config['iceberg.catalog.uri']!.replace(/\/+$/, '').replace(/\/v1$/, '')
-    const url = /^https?:/.test(path) ? path : `${base}${path}`
+    const url = new URL(/^https?:/.test(path) ? path : `${base}${path}`)
     const doing = `${method} ${path.split('?')[0]}`
-    const limit = withTimeout(this.#system, this.#config['iceberg.catalog.timeout.ms'], this.#signal)
-    const unsure = (message: string, cause: unknown) =>
-      isCommit ? new UnknownState(message, { cause }) : new RetriableError(message, { cause })
     try {
-      const response = await fetch(url, { method, headers, signal: limit.signal, ...(body === null ? {} : { body }) })
-      const text = await textOf(response, doing)
-      if (response.ok) return parsed(text, doing)
-      const message = `${doing}: ${response.status} ${reasonIn(text)}`
-      if (response.status === 429 || response.status === 503) throw new RetriableError(message)
-      if (response.status >= 500) throw unsure(message, null)
-      throw new CatalogueRefused(response.status, message)
+      const answer = await this.#client.send({ method, url, headers, ...(body !== null && { body }) })
+      if (isSuccess(answer.status))
+        return answer.body.length === 0 ? {} : jsonOf(answer, 'a REST catalogue', value => !Array.isArray(value))
+      const message = `${doing}: ${answer.status} ${reasonIn(answer.body.toString())}`
+      if (!isPassing(answer.status)) throw new CatalogueRefused(answer.status, message)
+      // With these two it did not begin.
+      throw answer.status === 429 || answer.status === 503 ? new NotNow(message) : new RetriableError(message)
     } catch (error) {
-      if (error instanceof RetriableError || error instanceof CatalogueRefused) throw error
-      const { message, cause } = error as Error
-      throw unsure(`${doing}: ${(cause as Error | undefined)?.message || message}`, error)
-    } finally {
-      limit.done()
+      if (!isCommit || !(error instanceof RetriableError) || error instanceof NotNow) throw error
+      throw new UnknownState(error.message, { cause: error })
     }
+  }
+
+  close(): void {
+    this.#client.close()
   }
 }
 
@@ -199,37 +208,17 @@ function levels({ namespace }: TableName): string {
   return encodeURIComponent(namespace.join('\u001f'))
 }
 
-function loadedFrom(answer: unknown): Loaded {
+function loadedFrom(answer: object): Loaded {
   const { metadata, config = {} } = answer as { metadata?: Metadata; config?: Record<string, string> }
-  if (metadata?.['table-uuid'] === undefined) throw new RetriableError('the catalogue answered without a table')
+  if (metadata?.['table-uuid'] === undefined) throw new NoTable('the catalogue answered without a table')
   return { metadata, config }
-}
-
-function parsed(text: string, doing: string): unknown {
-  if (text === '') return {}
-  try {
-    return parseLossless(text)
-  } catch {
-    throw new RetriableError(`${doing}: the answer is no JSON; is this a REST catalogue?`)
-  }
 }
 
 function reasonIn(text: string): string {
   try {
-    const { error } = JSON.parse(text) as { error?: { type?: string; message?: string } | string }
-    return typeof error === 'object' ? `${error.type ?? ''}: ${error.message ?? ''}`.slice(0, 1_000) : String(error).slice(0, 1_000)
+    const { error } = JSON.parse(text) as { error: { type?: string; message?: string } | string }
+    return shown((typeof error === 'object' ? `${error.type ?? ''}: ${error.message ?? ''}` : error).slice(0, 1_000))
   } catch {
-    return text.slice(0, 300)
+    return shown(text.slice(0, 300))
   }
-}
-
-async function textOf(response: Response, doing: string): Promise<string> {
-  const parts: Uint8Array[] = []
-  let size = 0
-  for await (const part of response.body ?? []) {
-    size += (part as Uint8Array).length
-    if (size > mostAnswer) throw new RetriableError(`${doing}: the answer is larger than ${mostAnswer} bytes`)
-    parts.push(part as Uint8Array)
-  }
-  return Buffer.concat(parts).toString()
 }

@@ -1,6 +1,6 @@
 /** Files of tables: objects in S3, addressed by their location. */
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3'
-import { defaultsOf } from '../../base.ts'
+import { defaultsOf, type System } from '../../base.ts'
 import { explained, openS3 } from '../s3/client.ts'
 import { ObjectFile } from '../s3/objects.ts'
 import { type S3Config, s3Keys } from '../s3/sink.ts'
@@ -51,7 +51,11 @@ export class WrittenObject {
 }
 
 /** `vended`: what the catalogue says of access to the files; it counts where the configuration says nothing. */
-export function openStore(config: IcebergConfig, vended: Readonly<Record<string, string>>, signal: AbortSignal): ObjectStore {
+export function openStore(
+  config: IcebergConfig,
+  vended: Readonly<Record<string, string>>,
+  { system, signal }: { readonly system: System; readonly signal: AbortSignal },
+): ObjectStore {
   const of = (key: 'endpoint' | 'access-key-id' | 'secret-access-key') => config[`iceberg.catalog.s3.${key}`] ?? vended[`s3.${key}`] ?? null
   const endpoint = of('endpoint')
   const settings = {
@@ -62,8 +66,9 @@ export function openStore(config: IcebergConfig, vended: Readonly<Record<string,
     'aws.access.key.id': of('access-key-id') ?? '',
     'aws.secret.access.key': of('secret-access-key'),
     's3.part.size': config['iceberg.part.size'],
+    's3.request.timeout.ms': config['iceberg.catalog.timeout.ms'],
   } satisfies S3Config
-  const client: S3Client = openS3(settings)
+  const client: S3Client = openS3(settings, system)
   const at = (location: string) => {
     const match = /^s3[an]?:\/\/([^/]+)\/(.+)$/.exec(location)
     if (match === null) throw new Error(`the table lies at ${location}, and only s3:// can be written`)

@@ -83,7 +83,12 @@ const keys = {
   }),
   'iceberg.catalog.oauth2-server-uri': string({ default: '', importance: 'low', doc: 'Address that gives tokens. Empty: the catalogue.' }),
   'iceberg.catalog.scope': string({ default: 'catalog', importance: 'low', doc: 'Scope that is asked for.' }),
-  'iceberg.catalog.timeout.ms': ms({ default: 60_000, min: 100, importance: 'low', doc: 'How long a request to the catalogue may take.' }),
+  'iceberg.catalog.timeout.ms': ms({
+    default: 60_000,
+    min: 100,
+    importance: 'low',
+    doc: 'How long a request to the catalogue, or to the store of the files, may take.',
+  }),
   'iceberg.catalog.client.region': string({ default: null, importance: 'medium', doc: 'Region of the files.' }),
   'iceberg.catalog.s3.endpoint': string({
     default: null,
@@ -195,6 +200,7 @@ class IcebergTask implements SinkTask {
   async close(): Promise<void> {
     await this.#forget()
     this.#store?.close()
+    this.#catalogue.close()
   }
 
   async #take(record: SinkRecord): Promise<void> {
@@ -241,7 +247,7 @@ class IcebergTask implements SinkTask {
     if (known !== undefined) return known
     const name = nameOf(full)
     const loaded = (await this.#catalogue.load(name)) ?? (await this.#create(name, record))
-    this.#store ??= openStore(this.#config, loaded.config, this.#context.signal)
+    this.#store ??= openStore(this.#config, loaded.config, this.#context)
     const table = new Table(name, loaded, this.#config, this.#catalogue, this.#store, this.#context, this.#names)
     this.#tables.set(full, table)
     return table

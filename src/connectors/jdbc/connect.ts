@@ -1,5 +1,5 @@
 /** The keys of the database that sink and source have in common, and the connection that they make. */
-import { intMs, password, string, type ValuesOf } from '../../connector.ts'
+import { intMs, password, string, type TaskContext, type ValuesOf } from '../../connector.ts'
 import { datePatternProblem } from '../template/date-pattern.ts'
 import { addressOf, databaseProblem } from './address.ts'
 import type { Database } from './database.ts'
@@ -30,8 +30,11 @@ export const zoneKey = {
 
 type ConnectionConfig = ValuesOf<typeof connectionKeys & typeof zoneKey> & { readonly 'quote.sql.identifiers': 'always' | 'never' }
 
-/** Throws DatabaseError. */
-export async function openDatabase(config: ConnectionConfig): Promise<Database> {
+/** Throws DatabaseError. `context`: of the task; when its signal is aborted, what is asked is given up. */
+export async function openDatabase(
+  config: ConnectionConfig,
+  { system, signal }: Pick<TaskContext, 'system' | 'signal'>,
+): Promise<Database> {
   const address = addressOf(config['connection.url']!)
   const isQuoted = config['quote.sql.identifiers'] === 'always'
   const settings = {
@@ -41,6 +44,13 @@ export async function openDatabase(config: ConnectionConfig): Promise<Database> 
     connectTimeoutMs: config['connection.timeout.ms'],
     queryTimeoutMs: config['query.timeout.ms'],
     timezone: config['db.timezone'],
+    limits: { system, signal },
   }
   return address.kind === 'postgresql' ? openPostgres(settings, isQuoted ? '"' : '') : openMysql(settings, isQuoted ? '`' : '')
+}
+
+/** For errors. */
+export function serverOf(config: Pick<ConnectionConfig, 'connection.url'>): string {
+  const { kind, host, port } = addressOf(config['connection.url']!)
+  return `${kind} at ${host}:${port}`
 }

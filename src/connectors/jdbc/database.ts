@@ -1,6 +1,7 @@
 /** What the two databases have in common for the sink, and what each does in its own way. */
-import type { Schema } from '../../connector.ts'
+import type { Schema, TaskContext } from '../../connector.ts'
 import type { Typed } from '../values/select.ts'
+import { within } from '../waits.ts'
 import type { Raw } from './row-values.ts'
 
 export interface TableColumn {
@@ -31,6 +32,34 @@ export class DatabaseError extends Error {
     super((cause as Error).message || String((cause as { code?: string }).code ?? cause), { cause })
     this.name = 'DatabaseError'
     this.kind = kind
+  }
+}
+
+/** How long a connection that is closed may take for its farewell. */
+const farewellMs = 1_000
+
+/** What both drivers lack: they end at a time, and when the task ends, whatever the server does. `destroy` ends the connection at once. */
+export class Limits {
+  readonly #context: Pick<TaskContext, 'system' | 'signal'>
+  readonly #destroy: () => void
+
+  constructor(context: Pick<TaskContext, 'system' | 'signal'>, destroy: () => void) {
+    this.#context = context
+    this.#destroy = destroy
+  }
+
+  /** Rejects with what `work` rejects with, RetriableError, or the signal's reason. */
+  within<T>(ms: number, work: () => Promise<T>): Promise<T> {
+    return within(this.#context, ms, this.#destroy, work)
+  }
+
+  async close(end: () => Promise<void>): Promise<void> {
+    try {
+      await this.within(farewellMs, end)
+    } catch {
+      // It did not hear it.
+      this.#destroy()
+    }
   }
 }
 

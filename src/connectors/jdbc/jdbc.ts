@@ -18,7 +18,7 @@ import { Batches } from '../batches/batches.ts'
 import { NextOffsets } from '../next-offsets.ts'
 import { missing, requireNone } from '../required.ts'
 import { TopicNames } from '../topic-names.ts'
-import { openDatabase } from './connect.ts'
+import { openDatabase, serverOf } from './connect.ts'
 import { type Database, DatabaseError } from './database.ts'
 import { type Config, keys } from './keys.ts'
 import { type Progress, StoredOffsets } from './offsets.ts'
@@ -198,14 +198,15 @@ class JdbcTask implements SinkTask {
 
   #retried(error: Error): Error {
     const most = this.#config['max.retries']
-    if (++this.#failures <= most) return new RetriableError(error.message, { cause: error, retryAfterMs: this.#config['retry.backoff.ms'] })
+    const text = `${serverOf(this.#config)}: ${error.message}`
+    if (++this.#failures <= most) return new RetriableError(text, { cause: error, retryAfterMs: this.#config['retry.backoff.ms'] })
     this.#failures = 0
-    return new Error(`${error.message}, also after ${most} retries`, { cause: error })
+    return new Error(`${text}, also after ${most} retries`, { cause: error })
   }
 
   async #connect(): Promise<Connected> {
     const config = this.#config
-    const database = await openDatabase(config)
+    const database = await openDatabase(config, this.#context)
     try {
       const offsets = config['exactly.once'] ? new StoredOffsets(database, config, this.#context.connector, this.#names) : null
       await offsets?.prepare()

@@ -1,5 +1,6 @@
 /** MySQL and MariaDB by `mysql2`, which is loaded when the first task is opened. */
-import type { Connection, QueryOptions } from 'mysql2/promise'
+import { connect as connectSocket } from 'node:net'
+import type { Connection, ConnectionOptions, QueryOptions } from 'mysql2/promise'
 import { Decimal, logical } from '../../connector.ts'
 import { isUntrusted } from '../certificates.ts'
 import { jsonText } from '../values/json.ts'
@@ -9,6 +10,7 @@ import {
   type Database,
   DatabaseError,
   type Dialect,
+  Limits,
   type LocalTime,
   type RawRows,
   type Result,
@@ -20,9 +22,14 @@ import type { ConnectSettings } from './postgres.ts'
 export async function openMysql(settings: ConnectSettings, quote: string): Promise<Database> {
   const { createConnection } = await import('mysql2/promise')
   const { address } = settings
-  const connection = await createConnection({
+  const socket = connectSocket({ host: address.host, port: address.port, noDelay: true, keepAlive: true })
+  // Its errors are the connection's.
+  socket.on('error', () => {})
+  const limits = new Limits(settings.limits, () => void socket.destroy())
+  const options: ConnectionOptions = {
+    stream: () => socket,
+    // For the name in its certificate.
     host: address.host,
-    port: address.port,
     ...(address.database !== '' && { database: address.database }),
     ...(settings.user !== null && { user: settings.user }),
     ...(settings.password !== null && { password: settings.password }),
@@ -32,9 +39,15 @@ export async function openMysql(settings: ConnectSettings, quote: string): Promi
     bigNumberStrings: true,
     dateStrings: true,
     charset: 'utf8mb4',
-  }).catch(fail)
+  }
+  const connection = await limits
+    .within(settings.connectTimeoutMs, () => createConnection(options))
+    .catch((error: unknown) => {
+      socket.destroy()
+      return fail(error)
+    })
   connection.on('error', () => {})
-  const database = new Mysql(connection, mysqlDialect(quote), settings.queryTimeoutMs)
+  const database = new Mysql(connection, mysqlDialect(quote), limits, settings.queryTimeoutMs)
   // Numbers and texts that do not fit are errors, and not cut.
   await database.query("set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
   await database.query('set session time_zone = ?', [settings.timezone === 'UTC' ? '+00:00' : settings.timezone])
@@ -46,14 +59,18 @@ class Mysql implements Database {
   readonly #connection: Connection
   readonly #timeoutMs: number
 
-  constructor(connection: Connection, dialect: Dialect, timeoutMs: number) {
+  readonly #limits: Limits
+
+  constructor(connection: Connection, dialect: Dialect, limits: Limits, timeoutMs: number) {
+    this.#limits = limits
     this.#connection = connection
     this.dialect = dialect
     this.#timeoutMs = timeoutMs
   }
 
   async query(sql: string, values: readonly unknown[] = []): Promise<Result> {
-    const [result] = await this.#connection.query({ sql, timeout: this.#timeoutMs, values: values as unknown[] }).catch(fail)
+    const asked = () => this.#connection.query({ sql, timeout: this.#timeoutMs, values: values as unknown[] })
+    const [result] = await this.#limits.within(this.#timeoutMs, asked).catch(fail)
     if (Array.isArray(result)) return { rows: result as unknown as Record<string, unknown>[], count: 0 }
     return { rows: [], count: result.affectedRows }
   }
@@ -86,7 +103,7 @@ class Mysql implements Database {
       rowsAsArray: true,
       typeCast: field => field.buffer(),
     }
-    const [rows, fields] = await this.#connection.query(options).catch(fail)
+    const [rows, fields] = await this.#limits.within(this.#timeoutMs, () => this.#connection.query(options)).catch(fail)
     const columns = (fields as unknown as ResultField[]).map(field => ({ name: field.name, type: typeNameOf(field), isNullable: true }))
     return { columns, rows: rows as unknown as (Buffer | null)[][] }
   }
@@ -102,7 +119,7 @@ class Mysql implements Database {
   }
 
   close(): Promise<void> {
-    return this.#connection.end()
+    return this.#limits.close(() => this.#connection.end())
   }
 }
 
@@ -145,18 +162,20 @@ const types: Readonly<Record<string, string>> = {
 
 const times = { date: 'DATE', time: 'TIME(6)', timestamp: 'DATETIME(6)' } as const
 
-/** Of the server, by number: too many connections, lock wait, deadlock, read-only, shutdown, disk full, lost connection to a member. */
-const passing: ReadonlySet<number> = new Set([1021, 1040, 1053, 1037, 1041, 1203, 1205, 1213, 1226, 1290, 1836, 3101, 3572])
+/** Of the server, by number: too many connections, lock wait, deadlock, read-only, shutdown, disk or table full, lost connection to a member. */
+const passing: ReadonlySet<number> = new Set([1021, 1026, 1114, 1040, 1053, 1037, 1041, 1203, 1205, 1213, 1226, 1290, 1836, 3101, 3572])
 
 /** Values that a column does not take, and rules of the table; other states begin with 22 and 23. */
 const ofRows: ReadonlySet<number> = new Set([1265, 1364, 1366, 1411, 3140, 3819, 4025])
 
 function fail(error: unknown): never {
   if (isUntrusted(error)) throw new DatabaseError('other', error)
-  const { errno = 0, sqlState, fatal } = error as { errno?: number; sqlState?: string; fatal?: boolean }
+  const { errno = 0, sqlState, fatal, message = '' } = error as { errno?: number; sqlState?: string; fatal?: boolean; message?: string }
   // Access denied ends the connection, and is of the server nevertheless.
   if (errno === 1045 || errno === 1044 || errno === 1049) throw new DatabaseError('other', error)
-  if (sqlState === undefined || fatal === true || passing.has(errno) || /^(?:08|40)/.test(sqlState))
+  // 1030 is any error of a storage engine: 28 is the system's number of a full disk.
+  const isFull = errno === 1030 && /\b28\b/.test(message)
+  if (sqlState === undefined || fatal === true || passing.has(errno) || isFull || /^(?:08|40)/.test(sqlState))
     throw new DatabaseError('passing', error)
   throw new DatabaseError(/^2[23]/.test(sqlState) || ofRows.has(errno) ? 'row' : 'other', error)
 }

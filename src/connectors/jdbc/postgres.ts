@@ -1,6 +1,6 @@
 /** PostgreSQL by `pg`, which is loaded when the first task is opened. */
 import type { Client, CustomTypesConfig } from 'pg'
-import { Decimal, logical } from '../../connector.ts'
+import { Decimal, logical, type TaskContext } from '../../connector.ts'
 import { isUntrusted } from '../certificates.ts'
 import { jsonText } from '../values/json.ts'
 import type { Typed } from '../values/select.ts'
@@ -10,6 +10,7 @@ import {
   type Database,
   DatabaseError,
   type Dialect,
+  Limits,
   type LocalTime,
   type RawRows,
   type Result,
@@ -24,6 +25,7 @@ export interface ConnectSettings {
   readonly connectTimeoutMs: number
   readonly queryTimeoutMs: number
   readonly timezone: string
+  readonly limits: Pick<TaskContext, 'system' | 'signal'>
 }
 
 export async function openPostgres(settings: ConnectSettings, quote: string): Promise<Database> {
@@ -44,8 +46,9 @@ export async function openPostgres(settings: ConnectSettings, quote: string): Pr
   })
   // Without a listener an error of an idle connection would end the process; the next query fails.
   client.on('error', () => {})
-  await client.connect().catch(fail)
-  const database = new Postgres(client, postgresDialect(quote))
+  const limits = new Limits(settings.limits, () => void client.connection.stream.destroy())
+  await limits.within(settings.connectTimeoutMs, () => client.connect()).catch(fail)
+  const database = new Postgres(client, postgresDialect(quote), limits, settings.queryTimeoutMs)
   // Texts of times and bytes have these forms then, whatever the server's settings are.
   await database.query(
     `set datestyle to 'ISO, YMD'; set timezone to '${settings.timezone}'; set bytea_output to 'hex'; set extra_float_digits to 3`,
@@ -61,13 +64,18 @@ class Postgres implements Database {
   /** By number and modifier, as `format_type` says it. */
   readonly #typeNames = new Map<string, string>()
 
-  constructor(client: Client, dialect: Dialect) {
+  readonly #limits: Limits
+  readonly #timeoutMs: number
+
+  constructor(client: Client, dialect: Dialect, limits: Limits, timeoutMs: number) {
+    this.#limits = limits
+    this.#timeoutMs = timeoutMs
     this.#client = client
     this.dialect = dialect
   }
 
   async query(sql: string, values: readonly unknown[] = []): Promise<Result> {
-    const result = await this.#client.query(sql, values as unknown[]).catch(fail)
+    const result = await this.#limits.within(this.#timeoutMs, () => this.#client.query(sql, values as unknown[])).catch(fail)
     // Of several statements at once it is a list.
     return { rows: (result.rows ?? []) as Record<string, unknown>[], count: result.rowCount ?? 0 }
   }
@@ -92,7 +100,8 @@ class Postgres implements Database {
 
   async read(sql: string, values: readonly unknown[] = []): Promise<RawRows> {
     const types = { getTypeParser: () => (text: string) => text } as unknown as CustomTypesConfig
-    const result = await this.#client.query({ text: sql, values: values as unknown[], rowMode: 'array', types }).catch(fail)
+    const asked = { text: sql, values: values as unknown[], rowMode: 'array' as const, types }
+    const result = await this.#limits.within(this.#timeoutMs, () => this.#client.query(asked)).catch(fail)
     const columns: TableColumn[] = []
     for (const { name, dataTypeID, dataTypeModifier } of result.fields)
       columns.push({ name, type: await this.#typeName(dataTypeID, dataTypeModifier), isNullable: true })
@@ -121,7 +130,7 @@ class Postgres implements Database {
   }
 
   close(): Promise<void> {
-    return this.#client.end()
+    return this.#limits.close(() => this.#client.end())
   }
 }
 

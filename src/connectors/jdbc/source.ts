@@ -4,7 +4,7 @@
  * Offsets are those of Confluent's connector, so that it can be taken over. They say exactly where to go on: rows that changed at the same moment are always
  * read together.
  */
-import { pause } from '../../base.ts'
+import { pause, realSystem } from '../../base.ts'
 import {
   type ConnectValue,
   defineSource,
@@ -21,7 +21,7 @@ import { dealt } from '../dealt.ts'
 import { missing, requireNone } from '../required.ts'
 import { floorDivide } from '../values/temporal.ts'
 import { addressOf } from './address.ts'
-import { openDatabase } from './connect.ts'
+import { openDatabase, serverOf } from './connect.ts'
 import { type Database, DatabaseError, type RawRows } from './database.ts'
 import { sourceRefuses } from './refusals.ts'
 import { type ColumnReader, type Raw, readerOf } from './row-values.ts'
@@ -59,7 +59,7 @@ export const jdbcSource = defineSource({
   async tasks(config, most) {
     requireNone(check(config))
     if (config.query !== '') return [{}]
-    const database = await openDatabase(config)
+    const database = await openDatabase(config, { system: realSystem(), signal: new AbortController().signal })
     try {
       const tables = await chosenTables(database, config)
       return dealt(tables, most).map(some => ({ 'task.tables': some.join(',') }))
@@ -103,7 +103,7 @@ class PollingTask implements SourceTask {
 
   async poll(): Promise<readonly SourceRecord[]> {
     try {
-      const database = (this.#database ??= await openDatabase(this.#config))
+      const database = (this.#database ??= await openDatabase(this.#config, this.#context))
       this.#queriers ??= await this.#makeQueriers(database)
       await this.#lookForTables(database)
       const now = () => this.#context.system.clock.monotonic()
@@ -119,7 +119,7 @@ class PollingTask implements SourceTask {
       await this.#disconnect()
       if (this.#isClosed) return []
       if (!(error instanceof DatabaseError) || error.kind !== 'passing') throw error
-      throw new RetriableError(error.message, { cause: error })
+      throw new RetriableError(`${serverOf(this.#config)}: ${error.message}`, { cause: error })
     }
     await this.#wait()
     return []

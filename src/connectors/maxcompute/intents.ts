@@ -7,6 +7,7 @@
 import { join } from 'node:path'
 import { type FileSystem, parseLossless } from '../../base.ts'
 import type { Offsets, OpenedPartition, TopicPartition } from '../../connector.ts'
+import { onDisk } from '../disk.ts'
 import { TopicNames } from '../topic-names.ts'
 
 export interface PendingUpload {
@@ -20,6 +21,8 @@ interface Note {
   readonly uploads: readonly PendingUpload[]
   /** By partition, as `topic/partition`: the offset after the last record. */
   readonly next: Readonly<Record<string, string>>
+  /** The same without these uploads: where to go on if they turn out to be lost. Notes of earlier versions have none. */
+  readonly before?: Readonly<Record<string, string>>
   /** Uploads of other tasks that this one has committed. */
   readonly settled: readonly string[]
 }
@@ -31,6 +34,8 @@ export class Intents {
   readonly #task: number
   readonly #names = new TopicNames()
   #next = new Map<string, bigint>()
+  /** As it was before the uploads that are about to be committed; null: none are. */
+  #before: Note['next'] | null = null
   #settled: readonly string[] = []
 
   constructor(files: FileSystem, directory: string, connector: string, task: number) {
@@ -40,19 +45,25 @@ export class Intents {
     this.#task = task
   }
 
-  /** Where these partitions go on, as far as it is known, once `settle` has committed what was about to be. */
-  async open(partitions: readonly OpenedPartition[], settle: (upload: PendingUpload) => Promise<void>): Promise<Offsets> {
-    this.#files.makeDirectory(this.#directory)
+  /** Where these partitions go on, as far as it is known, once `settle` has committed what was about to be. It resolves to false for an upload that is lost. */
+  async open(partitions: readonly OpenedPartition[], settle: (upload: PendingUpload) => Promise<boolean>): Promise<Offsets> {
+    await onDisk(() => this.#files.makeDirectory(this.#directory))
     this.#names.opened(partitions)
     const wanted = new Set(partitions.map(each => this.#nameOf(each)))
     const notes = this.#read()
     const settled = new Set(notes.flatMap(note => note.settled))
-    const uploads = notes.filter(note => Object.keys(note.next).some(name => wanted.has(name))).flatMap(note => note.uploads)
-    for (const upload of uploads) if (!settled.has(upload.id)) await settle(upload)
-    for (const { next } of notes)
-      for (const [name, text] of Object.entries(next))
+    const settledNow: string[] = []
+    for (const { next, before = {}, uploads } of notes) {
+      let reached = next
+      if (Object.keys(next).some(name => wanted.has(name)))
+        for (const upload of uploads) {
+          if (settled.has(upload.id) || (await settle(upload))) settledNow.push(upload.id)
+          else reached = before
+        }
+      for (const [name, text] of Object.entries(reached))
         if (wanted.has(name) && BigInt(text) > (this.#next.get(name) ?? 0n)) this.#next.set(name, BigInt(text))
-    this.#settled = uploads.map(({ id }) => id)
+    }
+    this.#settled = settledNow
     await this.#write([])
     return partitions.flatMap(({ topic, partition }) => {
       const offset = this.#next.get(this.#nameOf({ topic, partition }))
@@ -60,13 +71,16 @@ export class Intents {
     })
   }
 
+  /** May be called again with the same, as long as they have not ended. */
   async begin(uploads: readonly PendingUpload[], next: Offsets): Promise<void> {
+    this.#before ??= textsOf(this.#next)
     for (const { topic, partition, offset } of next) this.#next.set(this.#nameOf({ topic, partition }), offset)
     await this.#write(uploads)
   }
 
   /** All are committed. */
   end(): Promise<void> {
+    this.#before = null
     return this.#write([])
   }
 
@@ -76,9 +90,14 @@ export class Intents {
   }
 
   #write(uploads: readonly PendingUpload[]): Promise<void> {
-    const next = Object.fromEntries([...this.#next].map(([name, offset]) => [name, String(offset)]))
-    const note: Note = { uploads, next, settled: this.#settled }
-    return this.#files.replaceFile(join(this.#directory, `${this.#connector}.${this.#task}.json`), Buffer.from(JSON.stringify(note)))
+    const note: Note = {
+      uploads,
+      next: textsOf(this.#next),
+      ...(this.#before !== null && { before: this.#before }),
+      settled: this.#settled,
+    }
+    const path = join(this.#directory, `${this.#connector}.${this.#task}.json`)
+    return onDisk(() => this.#files.replaceFile(path, Buffer.from(JSON.stringify(note))))
   }
 
   #read(): Note[] {
@@ -100,4 +119,8 @@ export class Intents {
   #nameOf({ topic, partition }: TopicPartition): string {
     return `${this.#names.of(topic)}/${partition}`
   }
+}
+
+function textsOf(offsets: ReadonlyMap<string, bigint>): Record<string, string> {
+  return Object.fromEntries([...offsets].map(([name, offset]) => [name, String(offset)]))
 }

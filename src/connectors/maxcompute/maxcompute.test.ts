@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { inflateSync } from 'node:zlib'
 import { Reader } from 'protobufjs'
-import { crc32c, memoryFileSystem, realSystem } from '../../base.ts'
+import { crc32c, DiskError, memoryFileSystem, realSystem } from '../../base.ts'
 import { Decimal, logical, struct } from '../../connector.ts'
 import { openSink, partition0, sinkRecord, TestContext as TaskContext } from '../../connector-testing.ts'
 import { type Answered, type Asked, startServer } from '../http-server.testing.ts'
@@ -367,6 +367,56 @@ test('the offsets of a topic are not those of another one with its name', async 
     await task.close()
   }
   assert.deepEqual(found, [undefined, 1n, undefined])
+})
+
+test('a block that something in between took, and the Tunnel never had, is uploaded again; the offsets before it stay', async t => {
+  let swallows = false
+  const tunnel = await startTunnel(t, ({ method }) => (swallows && method === 'PUT' ? { status: 200 } : undefined))
+  const system = { ...realSystem(), files: memoryFileSystem() }
+  const config = { ...tunnel.config, table: 't', partition_window_type: 'NONE', 'session.directory': '/sessions' }
+  const first = await openSink(maxcompute, config, new TaskContext(system))
+  await first.task.opened!([partition0])
+  await first.task.put([row(0n, 'a', 0n)])
+  await first.task.flush()
+  swallows = true
+  await first.task.put([row(1n, 'b', 1n)])
+  await assert.rejects(first.task.flush(), /has lost block 0 of 1; it is begun again/)
+  swallows = false
+  const next = await openSink(maxcompute, config, new TaskContext(system))
+  await next.task.opened!([partition0])
+  assert.deepEqual(next.sought, [{ topic: 't', partition: 0, offset: 1n }])
+  await next.task.put([row(1n, 'b', 1n)])
+  await next.task.flush()
+  assert.deepEqual(
+    tunnel.committed['t/']!.map(([, n]) => n),
+    [0n, 1n],
+  )
+})
+
+test('a full disk under session.directory: nothing is committed until its note is written, and then once', async t => {
+  const tunnel = await startTunnel(t)
+  let isFull = false
+  const inMemory = memoryFileSystem()
+  const replaceFile = async (path: string, content: Uint8Array) => {
+    if (isFull) throw new DiskError('replace', path, 'ENOSPC')
+    await inMemory.replaceFile(path, content)
+  }
+  const files = { ...inMemory, replaceFile }
+  const config = { ...tunnel.config, table: 't', partition_window_type: 'NONE', 'session.directory': '/sessions' }
+  const { task } = await openSink(maxcompute, config, new TaskContext({ ...realSystem(), files }))
+  await task.opened!([partition0])
+  await task.put([row(0n, 'a', 0n)])
+  isFull = true
+  await assert.rejects(task.flush(), { name: 'RetriableError', message: /ENOSPC/ })
+  assert.deepEqual(tunnel.committed, {})
+  isFull = false
+  await task.flush()
+  await task.flush()
+  assert.deepEqual(
+    tunnel.committed['t/']!.map(([, n]) => n),
+    [0n],
+  )
+  await task.close()
 })
 
 test('a wrong key and a missing table fail the task', async t => {

@@ -25,7 +25,7 @@ import { Columns } from './columns.ts'
 import { Intents } from './intents.ts'
 import { type Config, keys } from './keys.ts'
 import { RecordStream } from './record-stream.ts'
-import { Tunnel, type Upload } from './tunnel.ts'
+import { LostUpload, Tunnel, type Upload } from './tunnel.ts'
 
 const check = (config: Config) =>
   missing(config, [...(config.tunnel_endpoint === null ? ['endpoint'] : []), 'project', 'table', 'access_id', 'access_key'])
@@ -106,7 +106,16 @@ class MaxComputeTask implements SinkTask {
 
   async opened(partitions: readonly OpenedPartition[]): Promise<void> {
     if (this.#intents === null) return
-    const offsets = await this.#intents.open(partitions, upload => this.#tunnel.commit(upload, upload.blocks))
+    const offsets = await this.#intents.open(partitions, async upload => {
+      try {
+        await this.#tunnel.commit(upload, upload.blocks)
+        return true
+      } catch (error) {
+        if (!(error instanceof LostUpload)) throw error
+        this.#context.log.warn({ upload: upload.id, err: error }, 'an upload of an earlier run is lost: its records are read again')
+        return false
+      }
+    })
     if (offsets.length > 0) this.#context.seek(offsets)
   }
 

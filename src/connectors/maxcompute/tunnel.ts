@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { deflate } from 'node:zlib'
 import type { System } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
-import { type HttpAnswer, type HttpClient, isPassing, isSuccess, passingError, said } from '../http-client/http-client.ts'
+import { type HttpAnswer, type HttpClient, isPassing, isSuccess, jsonOf, passingError, said } from '../http-client/http-client.ts'
 import type { Column } from './columns.ts'
 import type { Config } from './keys.ts'
 
@@ -23,6 +23,9 @@ interface SessionAnswer {
   readonly Schema: { readonly columns: readonly Column[] }
   readonly UploadedBlockList?: readonly { readonly BlockID: number }[]
 }
+
+/** It was not committed, and never can be. */
+export class LostUpload extends Error {}
 
 export interface Upload {
   readonly table: string
@@ -59,15 +62,15 @@ export class Tunnel {
     await this.#send('PUT', table, partition, { uploadid: id, blockid: String(block) }, headers, body)
   }
 
-  /** Also if it was committed before. Throws RetriableError as long as it is not known to be. */
+  /** Also if it was committed before. Throws RetriableError as long as it is not known to be, and LostUpload. */
   async commit({ table, partition, id }: Omit<Upload, 'columns'>, blocks: number): Promise<void> {
     const before = await this.#session('GET', table, partition, { uploadid: id })
     let status = before.Status.toLowerCase()
     if (status === 'normal') {
       const there = new Set((before.UploadedBlockList ?? []).map(block => block.BlockID))
       for (let block = 0; block < blocks; block++)
-        if (!there.has(block)) throw new Error(`upload ${id} has lost block ${block} of ${blocks}; it is begun again`)
-      if (there.size !== blocks) throw new Error(`upload ${id} has ${there.size} blocks, and ${blocks} were uploaded`)
+        if (!there.has(block)) throw new LostUpload(`upload ${id} has lost block ${block} of ${blocks}; it is begun again`)
+      if (there.size !== blocks) throw new LostUpload(`upload ${id} has ${there.size} blocks, and ${blocks} were uploaded`)
       status = (await this.#session('POST', table, partition, { uploadid: id })).Status.toLowerCase()
     }
     if (status === 'closed') return
@@ -76,8 +79,11 @@ export class Tunnel {
   }
 
   async #session(method: string, table: string, partition: string, query: Readonly<Record<string, string>>): Promise<SessionAnswer> {
+    const isNew = query['uploads'] !== undefined
     const answer = await this.#send(method, table, partition, query, {}, method === 'GET' ? null : Buffer.alloc(0))
-    return JSON.parse(answer.body.toString()) as SessionAnswer
+    return jsonOf<SessionAnswer>(answer, 'the Tunnel', ({ UploadID, Status, Schema }) =>
+      isNew ? typeof UploadID === 'string' && Array.isArray(Schema?.columns) : typeof Status === 'string',
+    )
   }
 
   async #send(

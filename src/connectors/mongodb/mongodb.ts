@@ -6,6 +6,7 @@ import { DataError, defineSink, RetriableError, type SinkContext, type SinkRecor
 import { Batches } from '../batches/batches.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
+import { within } from '../waits.ts'
 import { Documents } from './documents.ts'
 import { type Config, idStrategies, keys, strategyOf } from './keys.ts'
 import { refuses } from './refusals.ts'
@@ -44,29 +45,34 @@ export const mongodb = defineSink({
     requireNone(check(config))
     const { MongoClient, ...bson } = await import('mongodb')
     const timeout = config['server.timeout.ms']
-    const client = new MongoClient(config['connection.uri']!, {
-      appName: 'millrace connect',
-      serverSelectionTimeoutMS: timeout,
-      socketTimeoutMS: timeout,
-      connectTimeoutMS: timeout,
-      maxPoolSize: 2,
-    })
-    return new MongoTask(config, context, client, new Documents(config, bson, () => new Date(context.system.clock.now())))
+    const connect = () =>
+      new MongoClient(config['connection.uri']!, {
+        appName: 'millrace connect',
+        serverSelectionTimeoutMS: timeout,
+        socketTimeoutMS: timeout,
+        connectTimeoutMS: timeout,
+        maxPoolSize: 2,
+      })
+    return new MongoTask(config, context, connect, new Documents(config, bson, () => new Date(context.system.clock.now())))
   },
 })
 
 class MongoTask implements SinkTask {
   readonly #config: Config
   readonly #context: SinkContext
-  readonly #client: MongoClient
+  readonly #connect: () => MongoClient
+  /** null: the last one is broken. One that could not connect never does. */
+  #client: MongoClient | null
   readonly #documents: Documents
   readonly #collection: Template
   readonly #batches: Batches
 
-  constructor(config: Config, context: SinkContext, client: MongoClient, documents: Documents) {
+  constructor(config: Config, context: SinkContext, connect: () => MongoClient, documents: Documents) {
     this.#config = config
     this.#context = context
-    this.#client = client
+    this.#connect = connect
+    // A text that is no URI is refused now.
+    this.#client = connect()
     this.#documents = documents
     this.#collection = parseTemplate(config.collection)
     this.#batches = new Batches(config['max.batch.size'] === 0 ? Number.POSITIVE_INFINITY : config['max.batch.size'])
@@ -92,7 +98,7 @@ class MongoTask implements SinkTask {
         refused.push({ record, error })
       }
     }
-    for (const [name, list] of writes) await this.#bulk(this.#client.db(this.#config.database).collection(name), list, refused)
+    for (const [name, list] of writes) await this.#guarded(collections => this.#bulk(collections(name), list, refused))
     for (const { record, error } of refused) await this.#context.report(record, error)
   }
 
@@ -125,6 +131,28 @@ class MongoTask implements SinkTask {
     }
   }
 
+  /** After an error that passes, the client is another one. A server is looked for, and then answers: each in its time. */
+  async #guarded(work: (collections: (name: string) => Collection) => Promise<void>): Promise<void> {
+    const client = (this.#client ??= this.#connect())
+    try {
+      const collections = (name: string) => client.db(this.#config.database).collection(name)
+      await within(
+        this.#context,
+        2 * this.#config['server.timeout.ms'],
+        () => this.#disconnect(),
+        () => work(collections),
+      )
+    } catch (error) {
+      if (error instanceof RetriableError) this.#disconnect()
+      throw error
+    }
+  }
+
+  #disconnect(): void {
+    void this.#client?.close(true).catch(() => {})
+    this.#client = null
+  }
+
   async flush(): Promise<undefined> {
     return undefined
   }
@@ -134,7 +162,7 @@ class MongoTask implements SinkTask {
   }
 
   async close(): Promise<void> {
-    await this.#client.close()
+    this.#disconnect()
   }
 }
 
@@ -154,7 +182,7 @@ function writeErrorsOf(error: unknown): readonly WriteErrorOf[] | null {
   return errors.length === 0 ? null : errors
 }
 
-/** Network, elections, time-outs and write concerns pass; authentication and what is wrong with the command do not. */
+/** Network, elections, time-outs, write concerns and a full disk pass; authentication and what is wrong with the command do not. */
 function sorted(error: Error): Error {
   const { name, code } = error as { name: string; code?: number }
   const isServers = name === 'MongoServerError' || name === 'MongoBulkWriteError'
@@ -164,6 +192,6 @@ function sorted(error: Error): Error {
   const isNetwork = /Network|ServerSelection|Timeout|PoolClosed|PoolCleared|NotConnected|TopologyClosed/.test(name)
   const isConcern =
     name === 'MongoWriteConcernError' ||
-    (isServers && (code === 64 || code === 100 || code === 50 || code === 91 || code === 189 || code === 262))
+    (isServers && (code === 64 || code === 100 || code === 50 || code === 91 || code === 189 || code === 262 || code === 14_031))
   return isNetwork || isLabelled || isConcern ? new RetriableError(`MongoDB: ${error.message}`, { cause: error }) : error
 }

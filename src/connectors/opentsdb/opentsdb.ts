@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { severalAtOnce } from '../../base.ts'
 import { DataError, defineSink, RetriableError, type SinkContext, type SinkRecord, type SinkTask } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
-import { type HttpAnswer, type HttpClient, isSuccess, said } from '../http-client/http-client.ts'
+import { type HttpAnswer, type HttpClient, isSuccess, jsonOf, said } from '../http-client/http-client.ts'
 import { HttpServers } from '../http-client/servers.ts'
 import { authorization, openHttpClient } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
@@ -43,6 +43,7 @@ const recordsAtOnce = 1_000
 const passingReason = /timed? ?out|throttle|storage exception|unavailable/i
 
 interface PutAnswer {
+  readonly success?: number
   readonly failed?: number
   readonly timeouts?: number
   readonly errors?: readonly {
@@ -95,8 +96,9 @@ class OpenTsdbTask implements SinkTask {
 
   async #send(points: readonly Point[], refused: Map<SinkRecord, DataError>): Promise<void> {
     const answer = await this.#request(points)
-    if (isSuccess(answer.status)) return
-    if (answer.status !== 400 && answer.status !== 413) throw new Error(`OpenTSDB answers with ${said(answer)}`)
+    if (isSuccess(answer.status) && isDone(answer)) return
+    if (answer.status !== 400 && answer.status !== 413 && !isSuccess(answer.status))
+      throw new Error(`OpenTSDB answers with ${said(answer)}`)
     const details = detailsOf(answer)
     if (details === null) {
       // It refuses the request as a whole: what it is about is found by halves.
@@ -146,6 +148,13 @@ class OpenTsdbTask implements SinkTask {
   async close(): Promise<void> {
     this.#client.close()
   }
+}
+
+/** Other daemons of this interface give no details. */
+function isDone(answer: HttpAnswer): boolean {
+  if (answer.status === 204) return true
+  const { failed = 0, timeouts = 0 } = jsonOf<PutAnswer>(answer, 'OpenTSDB', ({ success }) => typeof success === 'number')
+  return failed === 0 && timeouts === 0
 }
 
 /** null: the answer is about the request, not about its points. */

@@ -15,9 +15,10 @@ import {
   struct,
 } from '../../connector.ts'
 import { dealt } from '../dealt.ts'
-import { type Client, connect, isReply, sortedError } from '../redis/connection.ts'
+import { type Client, create, isReply, sortedError } from '../redis/connection.ts'
 import { connectionRefuses } from '../redis/refusals.ts'
 import { missing, requireNone } from '../required.ts'
+import { within } from '../waits.ts'
 import { compareIds, entriesOf, type Id, idOf, type Reply } from './entries.ts'
 import { type Config, keys } from './keys.ts'
 
@@ -68,10 +69,18 @@ class StreamsTask implements SourceTask {
   async poll(): Promise<readonly SourceRecord[]> {
     const places = (this.#places ??= await this.#stored())
     try {
-      const client = (this.#client ??= await this.#connected(places))
-      const records = await this.#read(client, places)
-      if (records.length === 0) await this.#checkIdle(client, places)
-      return records
+      const client = (this.#client ??= await create(this.#config, this.#context.system))
+      return await within(
+        this.#context,
+        this.#config['redis.timeout'] * 1_000,
+        () => this.#disconnect(),
+        async () => {
+          if (!client.isReady) await this.#begin(client, places)
+          const records = await this.#read(client, places)
+          if (records.length === 0) await this.#checkIdle(client, places)
+          return records
+        },
+      )
     } catch (error) {
       this.#disconnect()
       if (this.#isClosed) return []
@@ -87,25 +96,23 @@ class StreamsTask implements SourceTask {
     return streams.map((stream, index) => ({ stream, partition: partitions[index]!, id: idOf(stored[index]?.['offset']) }))
   }
 
-  async #connected(places: readonly Place[]): Promise<Client> {
-    const client = await connect(this.#config, this.#context.system)
-    this.#client = client
+  async #begin(client: Client, places: readonly Place[]): Promise<void> {
+    await client.connect()
     this.#checkedMs = this.#context.system.clock.monotonic()
     const begun: SourceOffset[] = []
     for (const place of places) {
       if (place.id === null) {
-        place.id = await this.#begin(client, place.stream)
+        place.id = await this.#beginningOf(client, place.stream)
         begun.push({ sourcePartition: place.partition, sourceOffset: struct([['offset', place.id]]) })
       }
       await this.#checkPlace(client, place)
     }
     // Who ends before the first entry begins there again, and not behind what has come since.
     if (begun.length > 0) await this.#context.storeOffsets(begun)
-    return client
   }
 
   /** Behind what the group has acknowledged, else where the configuration says. */
-  async #begin(client: Client, stream: string): Promise<Id> {
+  async #beginningOf(client: Client, stream: string): Promise<Id> {
     const group = this.#config['redis.stream.consumer.group']
     const groups = group === '' ? null : await orMissing(client.sendCommand<Reply>(['XINFO', 'GROUPS', stream]))
     for (const each of Array.isArray(groups) ? groups : []) {

@@ -25,9 +25,10 @@ function uriProblem(text: string): string | null {
   return new URL(text).password === '' ? null : 'must not have a password: set redis.password, which is never shown'
 }
 
-export type Client = Awaited<ReturnType<typeof connect>>
+export type Client = Awaited<ReturnType<typeof create>>
 
-export async function connect(config: ValuesOf<typeof connectionKeys>, system: System) {
+/** To be connected. */
+export async function create(config: ValuesOf<typeof connectionKeys>, system: System) {
   const { createClient } = await import('redis')
   const seconds = config['redis.timeout']
   const isSecure = config['redis.tls'] || config['redis.uri'].startsWith('rediss:')
@@ -46,7 +47,6 @@ export async function connect(config: ValuesOf<typeof connectionKeys>, system: S
   })
   // Without a listener an error of an idle connection would end the process; the next command fails.
   client.on('error', () => {})
-  await client.connect()
   return client
 }
 

@@ -19,8 +19,9 @@ import { Batches } from '../batches/batches.ts'
 import { NextOffsets } from '../next-offsets.ts'
 import { requireNone } from '../required.ts'
 import { TopicNames } from '../topic-names.ts'
+import { within } from '../waits.ts'
 import { type Command, Commands } from './commands.ts'
-import { type Client, connect, isPassing, isReply, sortedError } from './connection.ts'
+import { type Client, create, isPassing, isReply, sortedError } from './connection.ts'
 import { type Config, keys } from './keys.ts'
 import { refuses } from './refusals.ts'
 
@@ -170,13 +171,24 @@ class RedisTask implements SinkTask {
 
   async #guarded(work: (client: Client) => Promise<void>): Promise<void> {
     try {
-      if (this.#client === null || !this.#client.isReady) {
+      if (this.#client?.isReady !== true) {
         this.#disconnect()
-        this.#client = await connect(this.#config, this.#context.system)
-        // The transaction before may have been done, although its end was not heard.
-        this.#next.set(await this.#storedOffsets(this.#client, this.#next.all()))
+        this.#client = await create(this.#config, this.#context.system)
       }
-      await work(this.#client)
+      const client = this.#client
+      await within(
+        this.#context,
+        this.#config['redis.timeout'] * 1_000,
+        () => this.#disconnect(),
+        async () => {
+          if (!client.isReady) {
+            await client.connect()
+            // The transaction before may have been done, although its end was not heard.
+            this.#next.set(await this.#storedOffsets(client, this.#next.all()))
+          }
+          await work(client)
+        },
+      )
     } catch (error) {
       throw this.#sorted(error as Error)
     }

@@ -1,10 +1,8 @@
 /** Objects as files to be read: lists of them page by page, and their bytes piece by piece. */
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
-import type { System } from '../../base.ts'
 import { RetriableError } from '../../connector.ts'
 import type { ReadFile } from '../readers/reader.ts'
 import { customerKey, explained } from '../s3/client.ts'
-import { withTimeout } from '../waits.ts'
 import type { Config } from './keys.ts'
 
 export interface Listed {
@@ -22,13 +20,11 @@ export interface Page {
 export class Bucket {
   readonly #config: Config
   readonly #client: S3Client
-  readonly #system: System
   readonly #signal: AbortSignal
 
-  constructor(config: Config, client: S3Client, system: System, signal: AbortSignal) {
+  constructor(config: Config, client: S3Client, signal: AbortSignal) {
     this.#config = config
     this.#client = client
-    this.#system = system
     this.#signal = signal
   }
 
@@ -36,7 +32,7 @@ export class Bucket {
     const { 's3.bucket.name': Bucket, 'topics.dir': folder, 'directory.delim': slash } = this.#config
     const Prefix = folder === '' || folder.endsWith(slash) ? folder : `${folder}${slash}`
     const command = new ListObjectsV2Command({ Bucket: Bucket!, Prefix, ...(token !== null && { ContinuationToken: token }) })
-    const listed = await this.#within(`list ${Prefix}`, signal => this.#client.send(command, { abortSignal: signal }))
+    const listed = await asked(`list ${Prefix}`, this.#client.send(command, { abortSignal: this.#signal }))
     if (listed.KeyCount === undefined && listed.Contents === undefined && listed.IsTruncated === undefined)
       throw new RetriableError(`list ${Prefix}: the answer is no list of objects; is this S3?`)
     const next = listed.IsTruncated === true ? (listed.NextContinuationToken ?? null) : null
@@ -62,10 +58,7 @@ export class Bucket {
           ...(etag !== '' && { IfMatch: etag }),
           ...customerKey(this.#config),
         })
-        const bytes = await this.#within(`read ${key}`, async signal => {
-          const { Body } = await this.#client.send(command, { abortSignal: signal })
-          return Buffer.from((await Body?.transformToByteArray()) ?? [])
-        })
+        const bytes = await asked(`read ${key}`, this.#bytes(command))
         if (bytes.length !== to - from) throw new RetriableError(`read ${key}: ${bytes.length} bytes came instead of ${to - from}`)
         return bytes
       },
@@ -76,24 +69,19 @@ export class Bucket {
     this.#client.destroy()
   }
 
-  /** Also of an answer that stops in the middle. */
-  async #within<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { signal, done } = withTimeout(
-      this.#system,
-      this.#config['s3.request.timeout.ms'] * (this.#config['s3.part.retries'] + 1),
-      this.#signal,
-    )
-    try {
-      return await work(signal)
-    } catch (error) {
-      if (signal.aborted && !this.#signal.aborted)
-        throw new RetriableError(`${what}: ${(signal.reason as Error).message}`, { cause: error })
-      const reason = explained(error, what)
-      // It was changed or removed after it was listed: the next list says what there is.
-      throw isChanged(error) ? new RetriableError(reason.message, { cause: error }) : reason
-    } finally {
-      done()
-    }
+  async #bytes(command: GetObjectCommand): Promise<Buffer> {
+    const { Body } = await this.#client.send(command, { abortSignal: this.#signal })
+    return Buffer.from((await Body?.transformToByteArray()) ?? [])
+  }
+}
+
+async function asked<T>(what: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    const reason = explained(error, what)
+    // It was changed or removed after it was listed: the next list says what there is.
+    throw isChanged(error) ? new RetriableError(reason.message, { cause: error }) : reason
   }
 }
 

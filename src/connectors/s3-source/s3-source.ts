@@ -57,7 +57,7 @@ export const s3Source = defineSource({
   },
   async open(config, context): Promise<SourceTask> {
     requireNone(check(config))
-    return new ObjectsTask(config, context, new Bucket(config, openS3(config), context.system, context.signal))
+    return new ObjectsTask(config, context, new Bucket(config, openS3(config, context.system), context.signal))
   },
 })
 

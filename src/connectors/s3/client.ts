@@ -1,7 +1,12 @@
 /** Amazon's client as the sink and the source use it: its keys, and what its errors mean. */
 import { createHash } from 'node:crypto'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import type { System } from '../../base.ts'
 import { boolean, int, ms, password, RetriableError, string, type ValuesOf } from '../../connector.ts'
+import { bounded } from '../http-client/bounded-agent.ts'
+import { shown } from '../http-client/http-client.ts'
 
 export const connectionKeys = {
   's3.bucket.name': string({ default: null, importance: 'high', doc: 'The bucket. Required.' }),
@@ -29,15 +34,21 @@ export const connectionKeys = {
     doc: 'Key of 32 bytes, in base64, with which the service encrypts without keeping it (SSE-C).',
   }),
   's3.part.retries': int({ default: 3, min: 0, max: 100, doc: 'How often a request is repeated at once before the task backs off.' }),
-  's3.request.timeout.ms': ms({ default: 60_000, min: 100, doc: 'How long a request may take without an answer.' }),
+  's3.request.timeout.ms': ms({ default: 60_000, min: 100, doc: 'How long a request may take, with its answer.' }),
   's3.wan.mode': boolean({ default: false, doc: 'Whether Amazon’s accelerated address is used.' }),
 } as const
 
 export type ConnectionConfig = ValuesOf<typeof connectionKeys>
 
-export function openS3(config: ConnectionConfig): S3Client {
+/** Of an answer that is no part of an object. */
+const mostAnswer = 64 * 2 ** 20
+const connections = { keepAlive: true, maxSockets: 50 }
+
+export function openS3(config: ConnectionConfig, system: System): S3Client {
   const id = config['aws.access.key.id']
   const endpoint = config['store.url']
+  const timeoutMs = config['s3.request.timeout.ms']
+  const bounds = { system, timeoutMs, mostBytes: mostAnswer }
   const options: S3ClientConfig = {
     region: config['s3.region'],
     forcePathStyle: config['s3.path.style.access.enabled'] && !config['s3.wan.mode'],
@@ -46,7 +57,11 @@ export function openS3(config: ConnectionConfig): S3Client {
     // Services other than Amazon's do not know the newer checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: { requestTimeout: config['s3.request.timeout.ms'], connectionTimeout: 10_000, throwOnRequestTimeout: true },
+    requestHandler: {
+      httpAgent: bounded(new HttpAgent(connections), bounds),
+      httpsAgent: bounded(new HttpsAgent(connections), bounds),
+      connectionTimeout: Math.min(10_000, timeoutMs),
+    },
     ...(endpoint === null ? {} : { endpoint }),
     ...(id === '' ? {} : { credentials: { accessKeyId: id, secretAccessKey: config['aws.secret.access.key']! } }),
   }
@@ -74,9 +89,7 @@ export function explained(error: unknown, doing: string): Error {
   if (error instanceof RetriableError) return error
   const { name = 'Error', code, message = '', $metadata, $retryable } = (error ?? {}) as ServiceError
   const status = $metadata?.httpStatusCode
-  const text = `${doing}: ${name === 'Error' ? (code ?? '') : name}${status === undefined ? '' : ` (${status})`} ${message}`
-    .replace(/\s+/g, ' ')
-    .trim()
+  const text = shown(`${doing}: ${name === 'Error' ? (code ?? '') : name}${status === undefined ? '' : ` (${status})`} ${message}`)
   // An answer that went well and cannot be read is somebody else's.
   const isPassing =
     $retryable !== undefined ||

@@ -78,7 +78,7 @@ export const s3 = defineSink({
   recommend: recommendStorage,
   async open(config, context) {
     requireNone(storageCheck(config))
-    const storage = new ObjectStorage(config, openS3(config), context)
+    const storage = new ObjectStorage(config, openS3(config, context.system), context)
     const level = config['s3.compression.level']
     return new FileTask(config, context, storage, { wrapping: config['s3.compression.type'], level: level < 0 ? null : level })
   },
