@@ -30,6 +30,7 @@ import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
 import { openTransactionalWriter } from './transactional-writer.ts'
 import type { BatchWriterOptions, Cluster, CommittedOffset, PartitionOffset, RecordWriterOptions } from './types.ts'
+import { WriterConnections } from './writer-connections.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
 const retries = 3
@@ -204,14 +205,15 @@ interface OwnConnections {
 }
 
 /** What sends so much, or waits so long, that nothing else should wait behind it. */
-function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnConnections, shared: () => Admin) {
+function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnConnections, common: () => Admin) {
+  const shared = lazily(() => new WriterConnections(common(), system, bootstrap))
   const withOwn = <T>(open: (own: Admin, forgetOwn: () => void) => T): T => {
     const own = admin()
     return open(own, () => forget(own))
   }
-  const withClosed = <T>(open: (own: Admin, close: () => Promise<void>) => T): T =>
+  const withClosed = <T>(open: (own: WriterConnections, close: () => Promise<void>) => T): T =>
     withOwn((own, forgetOwn) =>
-      open(own, () => {
+      open(new WriterConnections(own, system, bootstrap), () => {
         forgetOwn()
         return own.close()
       }),

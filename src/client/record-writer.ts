@@ -1,11 +1,11 @@
 /** Writes records, each once and in order, over a connection of its own: for one caller that writes much. */
-import type { Admin } from '@platformatic/kafka'
 import type { System } from '../base.ts'
 import type { ClientError } from '../channel.ts'
 import { newProducer } from './producing.ts'
 import type { Ask } from './requests.ts'
 import { SequencedSender } from './sequenced-sender.ts'
 import type { RecordToSend, RecordWriter, RecordWriterOptions, Written } from './types.ts'
+import type { WriterConnections } from './writer-connections.ts'
 
 export class SequencedWriter implements RecordWriter {
   readonly #ask: Ask
@@ -13,10 +13,15 @@ export class SequencedWriter implements RecordWriter {
   #isIdentified = false
   readonly close: () => Promise<void>
 
-  constructor(admin: Admin, ask: Ask, system: System, options: RecordWriterOptions & { bootstrap: string; close(): Promise<void> }) {
+  constructor(
+    connections: WriterConnections,
+    ask: Ask,
+    system: System,
+    options: RecordWriterOptions & { bootstrap: string; close(): Promise<void> },
+  ) {
     this.#ask = ask
     this.close = options.close
-    this.#sender = new SequencedSender(admin, system, options)
+    this.#sender = new SequencedSender(connections, system, options)
   }
 
   async send(topic: string, records: readonly RecordToSend[], refused?: Map<number, ClientError>): Promise<readonly Written[]> {

@@ -4,14 +4,13 @@
  *
  * Hides who leads, which partition a record goes to, and that a topic may take smaller batches than others.
  */
-import type { Admin } from '@platformatic/kafka'
 import type { Int64, System } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
 import { compatibilityPartitioner } from '../library.ts'
 import { apis, buildBatch, type ErrorName, errorName, errorText } from '../protocol.ts'
 import { concernsRecord } from './refusals.ts'
-import { Requests } from './requests.ts'
 import type { Compression, RecordToSend, Written } from './types.ts'
+import type { WriterConnections } from './writer-connections.ts'
 
 export interface Producer {
   /** null: without transactions. */
@@ -55,21 +54,17 @@ const newestProduce = 11
 const mostBatchBytes = 900_000
 
 export class SequencedSender {
-  readonly #admin: Admin
-  readonly #requests: Requests
+  readonly #connections: WriterConnections
   readonly #system: System
   readonly #options: SendingOptions
   /** Of whom the sequence numbers are. */
   producer: Producer = { transactionalId: null, producerId: -1, producerEpoch: -1 }
-  /** By topic: who leads each partition. */
-  readonly #leaders = new Map<string, ReadonlyMap<number, number>>()
   readonly #sequences = new Map<string, number>()
   /** By topic, where the next record without a key goes. */
   readonly #next = new Map<string, number>()
 
-  constructor(admin: Admin, system: System, options: SendingOptions) {
-    this.#admin = admin
-    this.#requests = new Requests(admin, system)
+  constructor(connections: WriterConnections, system: System, options: SendingOptions) {
+    this.#connections = connections
     this.#system = system
     this.#options = options
   }
@@ -78,7 +73,7 @@ export class SequencedSender {
   async send(topic: string, records: readonly RecordToSend[], { enter, refused }: Handling = {}): Promise<readonly Written[]> {
     if (records.length === 0) return []
     // A topic that was just made is not known to every broker.
-    const count = (await this.patiently(() => this.#leadersOf(topic))).size
+    const count = (await this.patiently(() => this.#connections.leadersOf(topic))).size
     const shares = this.#divide(topic, records, count)
     await enter?.([...shares.keys()])
     const written: Written[] = []
@@ -98,8 +93,7 @@ export class SequencedSender {
         return await work()
       } catch (error) {
         if (!(error instanceof ClientError) || !mayPass(error) || clock.monotonic() - beganMs > this.#options.patienceMs) throw error
-        this.#leaders.clear()
-        this.#admin.clearMetadata()
+        this.#connections.forget()
         await new Promise<void>(resolve => void timers.after(Math.min(pauseMs.last, pauseMs.first * 2 ** attempt), resolve))
       }
     }
@@ -171,33 +165,21 @@ export class SequencedSender {
 
   /** Resolves to the offset of the first record. */
   async #produce({ topic, partition }: Place, batch: Buffer): Promise<bigint> {
-    const node = (await this.#leadersOf(topic)).get(partition) ?? -1
-    if (node < 0) {
-      this.#leaders.delete(topic)
-      throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader`)
-    }
+    const { requests } = this.#connections
+    const node = (await this.#connections.leadersOf(topic)).get(partition) ?? -1
+    if (node < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader`)
     const request = {
       transactionalId: this.producer.transactionalId,
       acks: -1,
       timeoutMs: produceTimeoutMs,
       topicData: [{ name: topic, partitionData: [{ index: partition, records: batch }] }],
     }
-    const answer = await settled(this.#options.bootstrap, this.#requests.ask(apis.produce, request, { node }, newestProduce))
+    const answer = await settled(this.#options.bootstrap, requests.ask(apis.produce, request, { node }, newestProduce))
     const { errorCode, errorMessage, baseOffset } = answer.responses[0]!.partitionResponses[0]!
     const error: ErrorName = errorName(errorCode)
     if (error === 'DUPLICATE_SEQUENCE_NUMBER') return -1n
     if (error !== 'NONE') throw new ClientError(error, `${topic}-${partition}: ${errorMessage || errorText(error)}`)
     return BigInt(baseOffset)
-  }
-
-  async #leadersOf(topic: string): Promise<ReadonlyMap<number, number>> {
-    const known = this.#leaders.get(topic)
-    if (known !== undefined) return known
-    const [found] = await this.#requests.retrying(this.#options.bootstrap, () => this.#requests.metadata([topic]))
-    const leaders = new Map((found?.partitions ?? []).map(each => [each.partitionIndex, each.leaderId]))
-    if (leaders.size === 0) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `topic not found: ${topic}`)
-    this.#leaders.set(topic, leaders)
-    return leaders
   }
 }
 
