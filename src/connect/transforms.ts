@@ -75,7 +75,7 @@ function classesOf(kind: Kind): Found[] {
   const folder = kind === 'predicates' ? 'predicates.' : ''
   const list: readonly (TransformDefinition | PredicateDefinition)[] = kind === 'transforms' ? transforms : predicates
   return list.flatMap(definition => {
-    const name = `${definition.own === true ? `millrace.${folder === '' ? 'transforms.' : folder}` : kafkas + folder}${definition.name}`
+    const name = (definition.package ?? kafkas + folder) + definition.name
     if (!('sides' in definition) || !definition.sides) return [{ definition, part: valuePart, name }]
     return [keyPart, valuePart].map(part => ({ definition, part, name: `${name}$${part.name === 'key' ? 'Key' : 'Value'}` }))
   })

@@ -7,7 +7,7 @@ import { definePredicate, defineTransform, type OpenContext } from './transform.
 
 export const celFilter = defineTransform({
   name: 'CelFilter',
-  own: true,
+  package: 'millrace.transforms.',
   sides: false,
   summary: 'keeps the records for which a condition in CEL holds',
   keys: {
@@ -22,7 +22,7 @@ export const celFilter = defineTransform({
 
 export const celMap = defineTransform({
   name: 'CelMap',
-  own: true,
+  package: 'millrace.transforms.',
   sides: true,
   summary: 'replaces the key or the value by the result of an expression in CEL',
   keys: {
@@ -50,7 +50,7 @@ export const celMap = defineTransform({
 
 export const celMatches = definePredicate({
   name: 'CelMatches',
-  own: true,
+  package: 'millrace.predicates.',
   summary: 'holds for records for which a condition in CEL holds',
   keys: { expression: string({ default: null, importance: 'high', doc: 'The condition.' }) },
   required: ['expression'],

@@ -20,7 +20,7 @@ interface Settings {
 
 export const javaScript = defineTransform({
   name: 'JavaScript',
-  own: true,
+  package: 'millrace.transforms.',
   sides: false,
   summary: 'changes or drops records by a function in JavaScript, in a sandbox',
   keys: {

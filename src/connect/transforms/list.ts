@@ -3,6 +3,7 @@ import { cast } from './cast.ts'
 import { celFilter, celMap, celMatches } from './cel.ts'
 import { dropHeaders } from './drop-headers.ts'
 import { extractField } from './extract-field.ts'
+import { extractNewRecordState } from './extract-new-record-state.ts'
 import { filter } from './filter.ts'
 import { flatten } from './flatten.ts'
 import { headerFrom } from './header-from.ts'
@@ -26,6 +27,7 @@ export const transforms: readonly TransformDefinition[] = [
   celMap,
   dropHeaders,
   extractField,
+  extractNewRecordState,
   filter,
   flatten,
   headerFrom,

@@ -45,20 +45,19 @@ export interface OpenContext {
 interface Basics<D extends Declarations, R extends string> extends PluginKeys<D, R> {
   /** Java's simple name, without `$Key` and `$Value`. */
   readonly name: string
+  /** What stands before it, with a point at its end. Default: Kafka's package. */
+  readonly package?: string
   readonly summary: string
 }
 
 export interface TransformDefinition<D extends Declarations = Declarations, R extends string = string> extends Basics<D, R> {
   /** Whether it has the two forms `$Key` and `$Value`. */
   readonly sides: boolean
-  /** Not one of Kafka's. */
-  readonly own?: boolean
   /** Throws InvalidConfig. */
   readonly open: (values: Values<D, R>, context: OpenContext) => Transform | Promise<Transform>
 }
 
 export interface PredicateDefinition<D extends Declarations = Declarations, R extends string = string> extends Basics<D, R> {
-  readonly own?: boolean
   /** Throws InvalidConfig. */
   readonly open: (values: Values<D, R>, context: OpenContext) => Predicate | Promise<Predicate>
 }
