@@ -100,7 +100,7 @@ test('who may not describe the cluster sees no connectors, and who may not alter
       between.close(resolve)
       between.closeAllConnections()
     })
-    const silent = { kind: 'cluster', name: 'Connectors', bad: true }
+    const silent = { kind: 'service', name: 'Connectors', bad: true }
     await eventually(async () => {
       const { troubles } = JSON.parse((await there('admin', 'GET', '/overview')).text)
       const found = troubles.find((each: { name: string }) => each.name === silent.name)

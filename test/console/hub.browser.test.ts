@@ -61,6 +61,11 @@ test('a connector is made by a form, with a transform that is seen on real recor
   await page.waitForFunction(`!document.querySelector('[aria-label="What the connector gets"]').textContent.includes('4111')`)
   assert.match((await page.getByRole('region', { name: 'As it is read' }).textContent()) ?? '', /4111/)
 
+  await page.getByLabel('Add a transform').selectOption({ label: 'InsertField$Value' })
+  await page.getByRole('button', { name: 'Move the transform insertField up' }).click()
+  await page.getByRole('group', { name: '1. insertField' }).waitFor()
+  await page.getByRole('button', { name: 'Remove the transform insertField' }).click()
+  await page.getByRole('group', { name: '1. replaceField' }).waitFor()
   await page.getByRole('button', { name: 'Create' }).click()
   await page.waitForURL(/\/connectors\/lines\/status$/)
   await soon(page, async () => (await page.getByText('running').count()) > 1)
@@ -127,6 +132,15 @@ test('why a connector has failed is seen at once, also on a narrow screen', opti
   await other.close()
   await name.click()
   await page.getByRole('region', { name: 'Why task 0 has failed' }).getByText('ENOENT').first().waitFor()
+  // As for somebody who may not ALTER the cluster.
+  await page.route('**/api/rights*', async route => {
+    const response = await route.fetch()
+    await route.fulfill({ response, json: { ...(await response.json()), cluster: ['DESCRIBE'] } })
+  })
+  await page.goto(`${hub.base}/connectors/broken/config`)
+  const shown = page.getByRole('region', { name: 'Configuration' })
+  await shown.getByText('no/such/lines.txt').waitFor()
+  assert.equal(await page.getByRole('button', { name: /Save|Pause|Restart/ }).count(), 0)
   await page.close()
 })
 

@@ -14,7 +14,6 @@ interface EditorProps {
   label: string
   value: string
   language?: Language
-  readOnly?: boolean
   /** As tall as its text, or as the place where it stands. */
   size?: 'text' | 'place'
   onChange: (value: string) => void
@@ -31,7 +30,7 @@ const colours = HighlightStyle.define([
   { tag: tags.invalid, color: 'var(--bad)' },
 ])
 
-export default function Editor({ label, value, language = 'json', readOnly = false, size, onChange }: EditorProps) {
+export default function Editor({ label, value, language = 'json', size, onChange }: EditorProps) {
   const place = useRef<HTMLDivElement>(null)
   const changed = useRef(onChange)
   changed.current = onChange
@@ -51,7 +50,6 @@ export default function Editor({ label, value, language = 'json', readOnly = fal
           bracketMatching(),
           syntaxHighlighting(colours),
           EditorView.lineWrapping,
-          EditorState.readOnly.of(readOnly),
           EditorView.contentAttributes.of({ 'aria-label': label, 'aria-multiline': 'true' }),
           EditorView.updateListener.of(update => {
             if (update.docChanged) changed.current(update.state.doc.toString())
@@ -68,7 +66,7 @@ export default function Editor({ label, value, language = 'json', readOnly = fal
       isGone = true
       view.destroy()
     }
-  }, [language, readOnly])
+  }, [language])
   return <div ref={place} className={`${css['editor']} ${size === undefined ? '' : css[size]}`} />
 }
 

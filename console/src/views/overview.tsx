@@ -111,6 +111,7 @@ function Culprit({ kind, name }: { kind: Output<'GET /overview'>['troubles'][num
         {name}
       </Link>
     )
+  if (kind === 'service') return <Link to={name === 'Triggers' ? '/triggers' : '/connectors'}>{name}</Link>
   return <Link to="/brokers">{name}</Link>
 }
 

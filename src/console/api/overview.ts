@@ -43,13 +43,14 @@ const session = route({
   },
 })
 
-/** `name`: of the topic, group, connector or trigger. */
+/** `name`: of the topic, group, connector or trigger, or of the view of a service. */
 const Trouble = Type.Object({
   kind: Type.Union([
     Type.Literal('topic'),
     Type.Literal('group'),
     Type.Literal('connector'),
     Type.Literal('trigger'),
+    Type.Literal('service'),
     Type.Literal('cluster'),
   ]),
   name: Type.String(),
@@ -147,8 +148,8 @@ function silenceOf(error: unknown): string | [] {
   return isForbidden ? [] : (error as Error).message
 }
 
-function serviceTroubles(name: string, text: string): Trouble[] {
-  return [{ kind: 'cluster', name, text, bad: true }]
+function serviceTroubles(name: 'Connectors' | 'Triggers', text: string): Trouble[] {
+  return [{ kind: 'service', name, text, bad: true }]
 }
 
 function connectorTroubles({ name, connector, tasks }: Connector): Trouble[] {

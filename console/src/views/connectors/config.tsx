@@ -4,8 +4,9 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { asked, call, type Output } from '../../api.ts'
 import { useRefresh } from '../../refresh.ts'
 import { useRights } from '../../rights.ts'
-import { LinkButton, Page } from '../../ui/page.tsx'
+import { Content, LinkButton, Page } from '../../ui/page.tsx'
 import { Failed, Loading } from '../../ui/states.tsx'
+import { Table } from '../../ui/table.tsx'
 import { useConnector } from './connector.tsx'
 import css from './connectors.module.css'
 import { ConnectorForm } from './form.tsx'
@@ -17,6 +18,8 @@ export function ConnectorConfig() {
   const refresh = useRefresh('/connectors')
   const navigate = useNavigate()
   if (data === undefined) return <Loading />
+  // What a form needs to know of the keys is for who may change them.
+  if (!may('cluster', 'ALTER')) return <Shown config={data.config} />
   const save = async (config: Record<string, string>) => {
     await call('PUT /connectors/:connector/config', { params: { connector }, body: { config } })
     await refresh()
@@ -31,9 +34,22 @@ export function ConnectorConfig() {
       className={data.class}
       config={config}
       action="Save"
-      readOnly={!may('cluster', 'ALTER')}
       onSave={(_name, changed) => save(changed)}
     />
+  )
+}
+
+function Shown({ config }: { config: Readonly<Record<string, string>> }) {
+  const cell = (text: string) => (
+    <span key={text} className={css['why']}>
+      {text}
+    </span>
+  )
+  return (
+    <Content>
+      <p className={css['note']}>To change it needs ALTER on the cluster.</p>
+      <Table label="Configuration" heads={['Key', 'Value']} rows={Object.entries(config).map(([key, value]) => [key, cell(value)])} />
+    </Content>
   )
 }
 
@@ -127,7 +143,6 @@ function Beginning({ className }: { className: string }) {
       summary={summary}
       config={{ ...(formats ?? usual), ...example, 'connector.class': className }}
       action="Create"
-      readOnly={false}
       onSave={create}
     />
   )

@@ -9,7 +9,6 @@ interface FieldProps {
   value: string
   /** Whether what is wrong is said already. */
   tells: boolean
-  readOnly: boolean
   onChange: (value: string) => void
   /** It will not change for now. */
   onDone: () => void
@@ -18,7 +17,7 @@ interface FieldProps {
 const numbers = new Set(['INT', 'SHORT', 'LONG'])
 const long = /\.(?:code|expression)$|query|schema$|template/
 
-export function KeyField({ declared, value, tells, readOnly, onChange, onDone }: FieldProps) {
+export function KeyField({ declared, value, tells, onChange, onDone }: FieldProps) {
   const { name, doc, required } = declared
   const recommended = declared.recommended.filter(each => each !== '')
   const id = useId()
@@ -42,7 +41,6 @@ export function KeyField({ declared, value, tells, readOnly, onChange, onDone }:
           value={value}
           described={described}
           invalid={errors.length > 0}
-          readOnly={readOnly}
           onChange={onChange}
           onDone={onDone}
         />
@@ -72,17 +70,8 @@ interface ValueProps extends Omit<FieldProps, 'tells'> {
   invalid: boolean
 }
 
-function Value({
-  id,
-  declared: { name, type, default: usual, recommended },
-  value,
-  described,
-  invalid,
-  readOnly,
-  onChange,
-  onDone,
-}: ValueProps) {
-  const common = { id, value, disabled: readOnly, 'aria-describedby': described, 'aria-invalid': invalid, onBlur: onDone }
+function Value({ id, declared: { name, type, default: usual, recommended }, value, described, invalid, onChange, onDone }: ValueProps) {
+  const common = { id, value, 'aria-describedby': described, 'aria-invalid': invalid, onBlur: onDone }
   const change = (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>) => onChange(event.target.value)
   if (type === 'BOOLEAN')
     return (
@@ -103,8 +92,8 @@ function Value({
       inputMode={numbers.has(type ?? '') ? 'numeric' : 'text'}
       placeholder={usual ?? ''}
       onChange={change}
-      // A password that is stored is replaced as a whole.
-      onFocus={event => type === 'PASSWORD' && event.target.select()}
+      // What is stored and not shown is replaced as a whole.
+      onFocus={event => (type === 'PASSWORD' || value === '[hidden]') && event.target.select()}
       {...(recommended.length > 0 ? { list: `${id}-values` } : {})}
     />
   )

@@ -21,11 +21,10 @@ interface ConnectorFormProps {
   summary?: string | null
   config: Config
   action: string
-  readOnly: boolean
   onSave: (name: string, config: Config) => Promise<void>
 }
 
-export function ConnectorForm({ name: given, className, summary = null, config: before, action, readOnly, onSave }: ConnectorFormProps) {
+export function ConnectorForm({ name: given, className, summary = null, config: before, action, onSave }: ConnectorFormProps) {
   const [name, setName] = useState(given ?? '')
   const [isText, setIsText] = useState(false)
   /** Of the text. */
@@ -76,13 +75,13 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
           {summary !== null && <p className={css['summary']}>{sentence(summary)}</p>}
           {given === null && <Name value={name} onChange={setName} />}
           {isText ? (
-            <AsText config={draft.config} readOnly={readOnly} {...{ problem, setProblem }} onChange={draft.replace} />
+            <AsText config={draft.config} {...{ problem, setProblem }} onChange={draft.replace} />
           ) : (
-            <Keys checked={latest.current} className={className} draft={draft} readOnly={readOnly} />
+            <Keys checked={latest.current} className={className} draft={draft} />
           )}
         </div>
       </div>
-      {previews && !readOnly && (
+      {previews && (
         <Preview
           className={className}
           isSource={latest.current.keys.every(each => each.name !== 'topics.regex')}
@@ -91,7 +90,7 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
         />
       )}
       <FormFooter error={refused ?? checked.error}>
-        {!readOnly && !previews && <Button onClick={() => setPreviews(true)}>Preview on real records</Button>}
+        {!previews && <Button onClick={() => setPreviews(true)}>Preview on real records</Button>}
         <Button
           onClick={() => {
             setIsText(!isText)
@@ -101,11 +100,9 @@ export function ConnectorForm({ name: given, className, summary = null, config: 
         >
           {isText ? 'As a form' : 'As JSON'}
         </Button>
-        {!readOnly && (
-          <Button type="submit" kind="main" disabled={saving.isPending || name === ''}>
-            {action}
-          </Button>
-        )}
+        <Button type="submit" kind="main" disabled={saving.isPending || name === ''}>
+          {action}
+        </Button>
       </FormFooter>
     </form>
   )
@@ -143,14 +140,13 @@ interface KeysProps {
   checked: Checked
   className: string
   draft: Draft
-  readOnly: boolean
 }
 
-function Keys({ checked, className, draft, readOnly }: KeysProps) {
+function Keys({ checked, className, draft }: KeysProps) {
   const { sections, aliases } = sectionsOf(checked, shortClass(className))
   const at = sections.findIndex(each => each.title === 'Records that cannot be processed')
   const split = at < 0 ? sections.length : at
-  const own = { draft, readOnly }
+  const own = { draft }
   return (
     <>
       {sections.slice(0, split).map(each => (
@@ -167,10 +163,9 @@ function Keys({ checked, className, draft, readOnly }: KeysProps) {
 
 export interface SectionProps {
   draft: Draft
-  readOnly: boolean
 }
 
-export function KeySection({ section: { title, keys }, draft, readOnly }: SectionProps & { section: Section }) {
+export function KeySection({ section: { title, keys }, draft }: SectionProps & { section: Section }) {
   const [all, setAll] = useState(false)
   const shown = keys.filter(each => all || isShownAtFirst(each, draft.config))
   const more = keys.length - shown.length
@@ -183,7 +178,6 @@ export function KeySection({ section: { title, keys }, draft, readOnly }: Sectio
           declared={each}
           value={draft.config[each.name] ?? ''}
           tells={draft.tells(each.name)}
-          readOnly={readOnly}
           onChange={value => draft.change({ [each.name]: value }, each.type === 'BOOLEAN')}
           onDone={() => draft.touch(each.name)}
         />
@@ -201,7 +195,7 @@ export function KeySection({ section: { title, keys }, draft, readOnly }: Sectio
 const secret = /password|secret|jaas\.config|user\.info|credential|token$/i
 
 /** Such as those of the clients; the worker passes them on. */
-function Others({ keys, draft, readOnly }: SectionProps & { keys: readonly string[] }) {
+function Others({ keys, draft }: SectionProps & { keys: readonly string[] }) {
   const [added, setAdded] = useState<readonly string[]>([])
   const [name, setName] = useState('')
   const add = () => {
@@ -220,32 +214,28 @@ function Others({ keys, draft, readOnly }: SectionProps & { keys: readonly strin
             id={`other-${key}`}
             {...(secret.test(key) && { type: 'password', autoComplete: 'new-password' })}
             value={draft.config[key] ?? ''}
-            disabled={readOnly}
             onChange={event => draft.change({ [key]: event.target.value })}
             onBlur={() => draft.touch(key)}
           />
         </div>
       ))}
-      {!readOnly && (
-        <div className={css['adding']}>
-          <Input
-            aria-label="Another key"
-            placeholder="consumer.override.max.poll.records"
-            value={name}
-            onChange={event => setName(event.target.value)}
-          />
-          <Button small onClick={add} disabled={name.trim() === ''}>
-            Add
-          </Button>
-        </div>
-      )}
+      <div className={css['adding']}>
+        <Input
+          aria-label="Another key"
+          placeholder="consumer.override.max.poll.records"
+          value={name}
+          onChange={event => setName(event.target.value)}
+        />
+        <Button small onClick={add} disabled={name.trim() === ''}>
+          Add
+        </Button>
+      </div>
     </fieldset>
   )
 }
 
 interface AsTextProps {
   config: Config
-  readOnly: boolean
   /** What is wrong with the text; the configuration is as it was before. */
   problem: string | null
   setProblem: (problem: string | null) => void
@@ -253,7 +243,7 @@ interface AsTextProps {
 }
 
 /** Pasted configurations may have the form that Kafka Connect's own API takes. */
-function AsText({ config, readOnly, problem, setProblem, onChange }: AsTextProps) {
+function AsText({ config, problem, setProblem, onChange }: AsTextProps) {
   const read = (text: string) => {
     try {
       onChange(configIn(text))
@@ -265,7 +255,7 @@ function AsText({ config, readOnly, problem, setProblem, onChange }: AsTextProps
   return (
     <>
       <Suspense fallback={<div className={css['waiting']} />}>
-        <Editor size="text" label="Configuration" value={JSON.stringify(config, null, 2)} readOnly={readOnly} onChange={read} />
+        <Editor size="text" label="Configuration" value={JSON.stringify(config, null, 2)} onChange={read} />
       </Suspense>
       {problem !== null && (
         <p role="alert" className={css['errors']}>

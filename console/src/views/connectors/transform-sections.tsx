@@ -14,8 +14,7 @@ const families = [
 
 export function TransformSections({ aliases, ...own }: SectionProps & { aliases: readonly AliasSection[] }) {
   const plugins = useQuery({ ...asked('GET /connector-plugins', {}), staleTime: 60_000 })
-  const { draft, readOnly } = own
-  const { config, change } = draft
+  const { config, change } = own.draft
   return families.map(({ family, title, one }) => {
     const names = wordsIn(config[family] ?? '')
     const add = (className: string) => {
@@ -27,6 +26,11 @@ export function TransformSections({ aliases, ...own }: SectionProps & { aliases:
       const left = names.filter(each => each !== alias).join(',')
       change({ ...Object.fromEntries(gone.map(key => [key, ''])), [family]: left }, true)
     }
+    // They are applied in this order.
+    const moveUp = (alias: string) => {
+      const at = names.indexOf(alias)
+      change({ [family]: [...names.slice(0, at - 1), alias, names[at - 1]!, ...names.slice(at + 1)].join(',') }, true)
+    }
     return (
       <fieldset key={family} className={css['section']}>
         <legend>{title}</legend>
@@ -36,28 +40,26 @@ export function TransformSections({ aliases, ...own }: SectionProps & { aliases:
           .map((section, at) => (
             <div key={section.alias} className={css['alias']}>
               <KeySection section={{ ...section, title: `${at + 1}. ${section.alias}` }} {...own} />
-              {!readOnly && (
-                <Button
-                  small
-                  className={css['remove']!}
-                  onClick={() => remove(section.alias)}
-                  aria-label={`Remove the ${one} ${section.alias}`}
-                >
+              <span className={css['remove']}>
+                {family === 'transforms' && at > 0 && (
+                  <Button small onClick={() => moveUp(section.alias)} aria-label={`Move the ${one} ${section.alias} up`}>
+                    Up
+                  </Button>
+                )}
+                <Button small onClick={() => remove(section.alias)} aria-label={`Remove the ${one} ${section.alias}`}>
                   Remove
                 </Button>
-              )}
+              </span>
             </div>
           ))}
-        {!readOnly && (
-          <Select aria-label={`Add a ${one}`} value="" onChange={event => add(event.target.value)}>
-            <option value="">{`Add a ${one}…`}</option>
-            {(plugins.data?.[family] ?? []).map(each => (
-              <option key={each} value={each}>
-                {shortClass(each)}
-              </option>
-            ))}
-          </Select>
-        )}
+        <Select aria-label={`Add a ${one}`} value="" onChange={event => add(event.target.value)}>
+          <option value="">{`Add a ${one}…`}</option>
+          {(plugins.data?.[family] ?? []).map(each => (
+            <option key={each} value={each}>
+              {shortClass(each)}
+            </option>
+          ))}
+        </Select>
       </fieldset>
     )
   })
