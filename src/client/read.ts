@@ -102,8 +102,8 @@ export function* take(fetched: FetchedPartition, options: ReadOptions, positions
     forEachRecordOf(
       batch,
       record => {
-        const offset = BigInt(record.offset)
-        if (offset >= position && (end === null || offset < end)) records.push(made(record))
+        const one = made(record)
+        if (one.offset >= position && (end === null || one.offset < end)) records.push(one)
       },
       { maxBytes: maxUnpackedBytes },
     )

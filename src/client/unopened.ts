@@ -53,7 +53,8 @@ function open({ topic, partition, from }: Part, batch: BatchView, into: Received
   forEachRecordOf(
     batch,
     record => {
-      if (BigInt(record.offset) >= from) into.push(made(record))
+      const one = made(record)
+      if (one.offset >= from) into.push(one)
     },
     { maxBytes: maxUnpackedBytes },
   )
