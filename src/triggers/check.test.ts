@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { realSystem } from '../base.ts'
-import { parseDefinition } from './check.ts'
+import { blockedPorts, parseDefinition } from './check.ts'
 import { retriesOf } from './definition.ts'
 
 const { clock } = realSystem()
@@ -88,6 +88,7 @@ test('what cannot work is refused, and says why', async () => {
       'http://h/ x',
       'http://h:99999/',
       'http://h:0/',
+      'http://h:10080/',
       'http://[::1/',
       'http://%zz/',
       'http://u:p@h/',
@@ -107,4 +108,9 @@ test('what cannot work is refused, and says why', async () => {
   for (const url of ['http://h', 'https://[::1]:9000/a?b=c#d', 'http://h/a@b', 'http://bücher.example/%20'])
     await parse({ ...least, function: { url }, onFailure: { url: `${url}/x` } })
   for (const name of ['', 'a b', '../x', '-a', 'x'.repeat(101)]) await assert.rejects(parse(least, name), /the name/)
+})
+
+test('ports that fetch refuses', async () => {
+  for (const port of [...blockedPorts].filter(each => each > 0))
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/`), ({ cause }: Error) => (cause as Error).message === 'bad port', `${port}`)
 })

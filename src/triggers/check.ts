@@ -99,11 +99,20 @@ function requireHeaders(headers: Readonly<Record<string, string>>): void {
   }
 }
 
+/** By the Fetch standard ("bad port"), which Node keeps to; and none. */
+export const blockedPorts: ReadonlySet<number> = new Set([
+  ...[0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113, 115],
+  ...[117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587],
+  ...[601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679],
+  ...[6697, 10080],
+])
+
 /** Of what can be called: a call that cannot even begin would be tried again for ever. Throws InvalidTrigger. */
 function requireUrl(what: string, url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : null
   if (parsed === null) throw new InvalidTrigger(`${what}: ${url} is not a URL`)
-  if (parsed.port === '0') throw new InvalidTrigger(`${what}: ${url} has no port that can be called`)
+  if (blockedPorts.has(Number(parsed.port || 80)))
+    throw new InvalidTrigger(`${what}: port ${parsed.port} cannot be called with HTTP (fetch refuses it)`)
   if (parsed.username !== '' || parsed.password !== '')
     throw new InvalidTrigger(
       `${what}: a name and a password cannot be in the URL${what === 'function' ? '; give the header "authorization"' : ''}`,
