@@ -150,6 +150,13 @@ export class Caller {
       lane.signal.throwIfAborted()
       return result
     } catch (error) {
+      if (lane.signal.aborted && beganMs !== null)
+        this.#context.logs.write(
+          this.#trigger,
+          'system',
+          `what the call returns is not used, and its records are called with again: ${(lane.signal.reason as Error).message}`,
+          info.requestId,
+        )
       lane.signal.throwIfAborted()
       if (!waits && error instanceof Unavailable && error.isThrottle) this.#counts.throttles++
       this.#failed(error, info.requestId)
