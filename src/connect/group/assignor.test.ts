@@ -7,6 +7,7 @@ import { Assignor } from './assignor.ts'
 class Group {
   now = 0
   readonly works = new Map<string, Work>()
+  readonly urls = new Map<string, string>()
   readonly #assignor: Assignor
   #generation = 0
 
@@ -17,12 +18,11 @@ class Group {
   /** One round; resolves to whether another one has to follow, and when. */
   round(configured: Record<string, number>): { revoked: number; delayMs: number } {
     const generation = this.#generation + 1
-    const { assigned, revoked, all, delayMs } = this.#assignor.assign(
-      new Map(Object.entries(configured)),
-      this.works,
-      this.#generation,
+    const { assigned, revoked, all, delayMs } = this.#assignor.assign(new Map(Object.entries(configured)), this.works, {
+      lastGeneration: this.#generation,
       generation,
-    )
+      urls: this.urls,
+    })
     this.#generation = generation
     let count = 0
     for (const [member, work] of this.works) {
@@ -99,12 +99,44 @@ test('a worker that comes back with nothing while it is waited for gets what it 
   assert.deepEqual(sorted(group.works.get('b2')!), sorted(before))
 })
 
+test('a worker that is back under its URL has what it had at once, and what others had still waits', () => {
+  const group = new Group(300)
+  for (const name of ['a', 'b', 'c']) {
+    group.works.set(name, noWork)
+    group.urls.set(name, `http://${name}`)
+  }
+  group.round({ x: 6 })
+  const [b, c] = [group.works.get('b')!, group.works.get('c')!]
+  group.works.delete('b')
+  group.works.delete('c')
+  assert.equal(group.round({ x: 6 }).delayMs, 300)
+  group.works.set('b2', noWork)
+  group.urls.set('b2', 'http://b')
+  group.now = 100
+  assert.equal(group.round({ x: 6 }).delayMs, 200)
+  assert.deepEqual(sorted(group.works.get('b2')!), sorted(b))
+  group.works.set('c2', noWork)
+  group.urls.set('c2', 'http://c')
+  assert.equal(group.round({ x: 6 }).delayMs, 0)
+  assert.deepEqual(sorted(group.works.get('c2')!), sorted(c))
+})
+
+test('the one worker of a group does not wait for itself, whatever its URL', () => {
+  const group = new Group(300)
+  group.works.set('a', noWork)
+  group.round({ x: 2 })
+  group.works.delete('a')
+  group.works.set('a2', noWork)
+  assert.equal(group.round({ x: 2 }).delayMs, 0)
+  assert.deepEqual(group.sizes(), { a2: [1, 2] })
+})
+
 test('what two workers run is given up by both', () => {
   const group = new Group(0)
   const task = { connector: 'x', task: 0 }
   group.works.set('a', { connectors: ['x'], tasks: [task] }).set('b', { connectors: [], tasks: [task] })
   const assignor = new Assignor(0, () => 0)
-  const { revoked, assigned } = assignor.assign(new Map([['x', 1]]), group.works, 0, 1)
+  const { revoked, assigned } = assignor.assign(new Map([['x', 1]]), group.works, { lastGeneration: 0, generation: 1, urls: new Map() })
   for (const member of ['a', 'b']) assert.deepEqual(revoked.get(member)!.tasks, [task])
   assert.deepEqual(assigned.get('a')!.tasks, [])
 })

@@ -19,6 +19,15 @@ export interface Round {
   readonly delayMs: number
 }
 
+/** What an assignor is told of the round that it decides. */
+export interface RoundOf {
+  /** The last generation that the worker that leads took part in. */
+  readonly lastGeneration: number
+  readonly generation: number
+  /** By member, of its worker: who comes back as another member has the same. */
+  readonly urls: ReadonlyMap<string, string>
+}
+
 /** Connectors and tasks alike, as unique texts. */
 type Items = Set<string>
 
@@ -47,6 +56,8 @@ export class Assignor {
   #scheduledAt = 0
   #delayMs = 0
   readonly #candidates = new Set<string>()
+  /** URLs of the workers that had it last. */
+  readonly #lastAt: Readonly<Record<Kind, Map<string, string>>> = { connectors: new Map(), tasks: new Map() }
   readonly #taskOf = new Map<string, TaskId>()
 
   constructor(maxDelayMs: number, now: () => number) {
@@ -54,8 +65,7 @@ export class Assignor {
     this.#now = now
   }
 
-  /** `lastGeneration`: the last one that this worker took part in; `generation`: the one that is being decided. */
-  assign(configured: Configured, members: ReadonlyMap<string, Work>, lastGeneration: number, generation: number): Round {
+  assign(configured: Configured, members: ReadonlyMap<string, Work>, { lastGeneration, generation, urls }: RoundOf): Round {
     if (this.#previousGeneration !== lastGeneration) this.#previous = noItems()
     const wanted = this.#wanted(configured)
     const held = new Map(Array.from(members, ([member, work]) => [member, this.#items(work)]))
@@ -73,7 +83,8 @@ export class Assignor {
       const left = minus(items, revoked.get(member)!)
       return { member, connectors: [...left.connectors], tasks: [...left.tasks] }
     })
-    const reassigned = this.#settleLost(lost, loads)
+    const returned = this.#giveBack(lost, loads, urls)
+    const reassigned = this.#settleLost(minus(lost, returned), loads)
     this.#balance(wanted, loads, revoked)
     const fresh = union(created, reassigned)
     spread(loads, 'connectors', [...fresh.connectors].sort())
@@ -81,12 +92,41 @@ export class Assignor {
 
     const next = new Map(loads.map(load => [load.member, { connectors: new Set(load.connectors), tasks: new Set(load.tasks) }]))
     this.#remember(next, revoked, lost, generation, members)
+    this.#noteWhere(next, urls, lost)
     const assigned = new Map(Array.from(next, ([member, items]) => [member, this.#work(minus(items, minus(held.get(member)!, deleted)))]))
     return {
       assigned,
       revoked: new Map(Array.from(revoked, ([member, items]) => [member, this.#work(items)])),
       all: new Map(Array.from(next, ([member, items]) => [member, this.#work(items)])),
       delayMs: this.#delayMs,
+    }
+  }
+
+  /**
+   * A worker that lost the group for a while, or was started again, is back as another member: it has what it had, and nothing waits for it. The same where
+   * the group had one worker and has one. Java's workers rejoin with what they had; ours have given it up by then. Returns what it has given.
+   */
+  #giveBack(lost: Sets, loads: readonly Load[], urls: ReadonlyMap<string, string>): Sets {
+    const [before] = this.#previousMembers
+    const wasAlone = this.#previousMembers.size === 1 && loads.length === 1 && before !== loads[0]!.member && this.#scheduledAt <= 0
+    const byUrl = new Map(loads.map(load => [urls.get(load.member) ?? '', load]))
+    const returned = noItems()
+    for (const kind of kinds)
+      for (const item of lost[kind]) {
+        const url = this.#lastAt[kind].get(item) ?? ''
+        const load = wasAlone ? loads[0] : url === '' ? undefined : byUrl.get(url)
+        if (load === undefined) continue
+        load[kind].push(item)
+        returned[kind].add(item)
+      }
+    return returned
+  }
+
+  #noteWhere(next: ReadonlyMap<string, Sets>, urls: ReadonlyMap<string, string>, lost: Sets): void {
+    for (const kind of kinds) {
+      const at = this.#lastAt[kind]
+      for (const item of at.keys()) if (!lost[kind].has(item)) at.delete(item)
+      for (const [member, items] of next) for (const item of items[kind]) at.set(item, urls.get(member) ?? '')
     }
   }
 

@@ -261,8 +261,9 @@ export class Membership {
       return new Map(members.map(each => [each.memberId, told]))
     }
     const works = new Map(Array.from(states, ([id, { work }]) => [id, work]))
-    const round = this.#assignor.assign(member.configured, works, this.#lastGeneration, generation)
-    this.#leaderView = { urls: new Map(Array.from(states, ([id, { url }]) => [id, url])), all: round.all }
+    const urls = new Map(Array.from(states, ([id, { url }]) => [id, url]))
+    const round = this.#assignor.assign(member.configured, works, { lastGeneration: this.#lastGeneration, generation, urls })
+    this.#leaderView = { urls, all: round.all }
     return new Map(
       members.map(({ memberId: id }) => {
         const [assigned, revoked] = [round.assigned.get(id)!, round.revoked.get(id)!]
