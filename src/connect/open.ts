@@ -77,7 +77,11 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
   for (const path of plugins.empty) logger.warn({ path }, 'plugin.path: there is no connector for this worker')
   // What is written before there is a herder is read by it when it begins.
   let changed: (change: ConfigChange) => void = () => {}
-  const stores = await openStores(options, change => changed(change))
+  let stated: Runtime['stated'] = () => {}
+  const stores = await openStores(options, {
+    changed: change => changed(change),
+    stated: (part, status) => stated(part, status),
+  })
   const registry = () => options.registry()
   const herder = new Herder({ worker, ...stores, plugins, levels, client, acting, registry, system })
   changed = herder.changed
@@ -112,6 +116,7 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
     tasksMade: herder.tellings.tasksMade,
     transactional: herder.tellings.transactional,
   })
+  stated = runtime.stated
   herder.start(runtime, group)
   isStarted = true
   return {
@@ -133,7 +138,12 @@ interface Stores {
   readonly offsets: OffsetStore
 }
 
-async function openStores({ worker, client, system, logger }: WorkerOptions, changed: (change: ConfigChange) => void): Promise<Stores> {
+interface Hearing {
+  changed(change: ConfigChange): void
+  readonly stated: Runtime['stated']
+}
+
+async function openStores({ worker, client, system, logger }: WorkerOptions, { changed, stated }: Hearing): Promise<Stores> {
   const { values, properties } = worker
   const group = values['group.id']
   if (group === null) {
@@ -152,7 +162,7 @@ async function openStores({ worker, client, system, logger }: WorkerOptions, cha
       ...{ group, changed, keyBytes: Math.ceil(keyBits / 8), keyAlgorithm: values['inter.worker.key.generation.algorithm'] },
       keyTtlMs: values['inter.worker.key.ttl.ms'],
     }),
-    openStatusStore({ ...common('status'), partitions: values['status.storage.partitions'] }),
+    openStatusStore({ ...common('status'), stated, partitions: values['status.storage.partitions'] }),
     openOffsetStore({ ...common('offset'), partitions: values['offset.storage.partitions'] }),
   ])
   return { configs, statuses, offsets }

@@ -3,7 +3,7 @@
  *
  * Knows nothing of the group: it is told what to begin and what to stop. How everything is goes to the status store.
  */
-import { type Hiding, hidesNothing, hidingOf, parseLossless, readValues, type System, settledWithin, stringifyLossless } from '../base.ts'
+import { type Hiding, hidesNothing, hidingOf, parseLossless, readValues, type System, stringifyLossless } from '../base.ts'
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import type { Acting, Actor } from '../sessions.ts'
@@ -14,6 +14,7 @@ import { Metrics } from './metrics.ts'
 import { nameOfTask, type TaskId } from './names.ts'
 import { ownVersion, type Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
+import { Statements } from './statements.ts'
 import { type Config, type TargetState, withoutNulls } from './stores/config-state.ts'
 import type { OffsetStore } from './stores/offset-store.ts'
 import type { RunState, Status, StatusStore } from './stores/status-store.ts'
@@ -47,6 +48,8 @@ export interface RuntimeOptions {
 
 /** For what a worker that ends says of its tasks. */
 const lastWordsMs = 2_000
+/** Between two times that tasks of a connector have it make its tasks anew. */
+const reconfigureMs = 10_000
 
 interface RunningConnector {
   readonly config: Config
@@ -81,12 +84,15 @@ export class Runtime {
   readonly #turns = new Map<string, Promise<void>>()
   #isClosed = false
   readonly #tasks = new Map<string, RunningTask>()
-  readonly #storing = new Set<Promise<void>>()
+  readonly #statements: Statements
+  /** When tasks last asked for it, by connector. */
+  readonly #reconfigured = new Map<string, number>()
   readonly #log: ReturnType<Levels['logger']>
 
   constructor(options: RuntimeOptions) {
     this.#options = options
     this.#log = options.levels.logger('millrace.connect.worker')
+    this.#statements = new Statements(options.system, this.#log.warn)
   }
 
   get connectors(): string[] {
@@ -136,6 +142,16 @@ export class Runtime {
     }
   }
 
+  /** Not more often than from time to time: each time may have the whole group divide its work anew. */
+  #askToReconfigure(task: RunningTask, turn: number): void {
+    const { clock, timers } = this.#options.system
+    const { connector } = task.id
+    const leftMs = (this.#reconfigured.get(connector) ?? Number.NEGATIVE_INFINITY) + reconfigureMs - clock.monotonic()
+    if (leftMs > 0) return void timers.after(leftMs, () => task.turn === turn && this.#askToReconfigure(task, turn))
+    this.#reconfigured.set(connector, clock.monotonic())
+    void this.#reconfigure(task)
+  }
+
   /** A task has seen that there is something else to do. Its connector may run elsewhere. */
   async #reconfigure({ id: { connector }, connectorConfig }: RunningTask): Promise<void> {
     const here = this.#connectors.get(connector)
@@ -183,6 +199,7 @@ export class Runtime {
     connector.healing.stop()
     this.#connectors.delete(name)
     if (state !== null) this.#putConnector(name, connector, state, null)
+    else this.#statements.forget(partOf(name))
   }
 
   /** Does not reject. */
@@ -278,7 +295,7 @@ export class Runtime {
       state: (state: 'RUNNING' | 'PAUSED') => ifCurrent(() => this.#putTask(task, state, null)),
       failed: (trace: string, ofBrokers: boolean) => ifCurrent(() => this.#failed(task, trace, ofBrokers)),
       topic: (topic: string) => this.#noticeTopic(task.id, topic),
-      reconfigure: () => void this.#reconfigure(task),
+      reconfigure: () => this.#askToReconfigure(task, turn),
       log: (level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string) =>
         logger[level]({ connector, task: task.id.task, ...fields }, message),
       metrics: (counters: readonly [string, number][], gauges: readonly [string, number][]) => this.metrics.add(task.id, counters, gauges),
@@ -328,6 +345,7 @@ export class Runtime {
     const byItself = (await this.#letGo(task)?.stop()) ?? true
     if (!byItself) this.#log.warn({ ...id }, 'a task did not end in time (task.shutdown.graceful.timeout.ms)')
     if (state !== null) this.#putTask(task, state, null)
+    else this.#statements.forget(partOf(id))
     this.metrics.forget(id)
   }
 
@@ -358,7 +376,7 @@ export class Runtime {
     for (const name of this.connectors) this.stopConnector(name)
     await Promise.all(this.tasks.map(id => this.stopTask(id)))
     await Promise.all(this.#turns.values())
-    await settledWithin(this.#options.system.timers, lastWordsMs, [...this.#storing])
+    await this.#statements.close(lastWordsMs)
   }
 
   #healing(history: Status['history']): Healing {
@@ -374,29 +392,35 @@ export class Runtime {
   #noticeTopic({ connector, task }: TaskId, topic: string): void {
     const { statuses, worker, system } = this.#options
     if (!worker.values['topic.tracking.enable'] || statuses.topics(connector).some(each => each.topic === topic)) return
-    this.#store(statuses.putTopic(connector, { topic, task, discoveredMs: system.clock.now() }))
+    const noticed = { topic, task, discoveredMs: system.clock.now() }
+    this.#statements.say(`topic ${topic} of ${connector}`, () => statuses.putTopic(connector, noticed))
   }
 
   #putConnector(name: string, { healing, config }: RunningConnector, state: RunState, trace: string | null, version?: string): void {
     const known = version ?? this.#options.plugins.lookUp(config['connector.class'] ?? '')?.version ?? null
-    this.#store(this.#options.statuses.putConnector(name, this.#status(state, trace, healing, known)))
+    const status = this.#status(state, trace, healing, known)
+    this.#statements.say(partOf(name), () => this.#options.statuses.putConnector(name, status))
   }
 
   #putTask(task: RunningTask, state: RunState, trace: string | null): void {
-    this.#store(this.#options.statuses.putTask(task.id, this.#status(state, trace, task.healing, task.version)))
+    const status = this.#status(state, trace, task.healing, task.version)
+    this.#statements.say(partOf(task.id), () => this.#options.statuses.putTask(task.id, status))
   }
 
   #status(state: RunState, trace: string | null, { history }: Healing, version: string | null): Status {
     return { state, trace, workerId: this.#options.workerId, generation: this.#options.generation(), version, history }
   }
 
-  /** The next status says it again. */
-  #store(storing: Promise<void>): void {
-    const stored = storing
-      .catch(error => this.#log.warn({ err: error }, 'a status could not be stored'))
-      .finally(() => this.#storing.delete(stored))
-    this.#storing.add(stored)
+  /** A worker that was overtaken, such as one whose process stood still, may say of what is this worker's by now how it was there: it is said again how it is. */
+  readonly stated = (part: string | TaskId, { workerId, generation }: Status): void => {
+    const isOurs = typeof part === 'string' ? this.#connectors.has(part) : this.hasTask(part)
+    if (isOurs && workerId !== this.#options.workerId && generation < this.#options.generation()) this.#statements.again(partOf(part))
   }
+}
+
+/** Of statements. */
+function partOf(part: string | TaskId): string {
+  return typeof part === 'string' ? `connector ${part}` : `task ${nameOfTask(part)}`
 }
 
 function loggerOf(connector: string): string {

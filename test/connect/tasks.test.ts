@@ -340,3 +340,26 @@ test('a topic that was made again does not pass for the one that the target has'
   await refused()
   await worker.ask('DELETE', '/connectors/again')
 })
+
+test('a worker that was overtaken does not have the last word about a task', async () => {
+  await workers.client.createTopic({ name: 'ghostly', partitions: 1 })
+  await make('ghostly', { 'connector.class': 'test-sink', topics: 'ghostly', file: fileOf('ghostly') })
+  const [{ worker_id: own }] = (await worker.until('ghostly', runs(1))).tasks
+  const status = { state: 'FAILED', trace: 'it was fenced', worker_id: 'ghost:1', generation: 0 }
+  const key = Buffer.from('status-task-ghostly-0')
+  await workers.client.send('connect-status', [{ key, value: Buffer.from(JSON.stringify(status)) }])
+  await eventually(async () => {
+    const records = await ofKey('connect-status', key)
+    const last = records.at(-1)!
+    return records.some(each => each.worker_id === 'ghost:1') && last.worker_id === own && last.state === 'RUNNING'
+  })
+  await worker.until('ghostly', runs(1))
+  await worker.ask('DELETE', '/connectors/ghostly')
+})
+
+async function ofKey(topic: string, key: Buffer): Promise<{ worker_id: string; state: string }[]> {
+  const ends = await workers.client.offsets(topic, [0, 1], 'latest')
+  const count = [...ends.values()].reduce((sum, each) => sum + Number(each), 0)
+  const records = await workers.stored(topic, count)
+  return records.filter(each => each.key?.equals(key) && each.value !== null).map(each => JSON.parse(each.value!.toString()))
+}

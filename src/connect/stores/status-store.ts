@@ -50,6 +50,8 @@ export interface StatusStore {
   close(): Promise<void>
 }
 
+/** Is told of each status of a connector or a task, as it is read. */
+type Stated = (part: string | TaskId, status: Status) => void
 type Write = (key: string, value: object | null) => Promise<void>
 
 /** What the records amount to; writes go to `write` and come back as records. */
@@ -58,9 +60,11 @@ export class StatusTable {
   readonly #tasks = new Map<string, Map<number, Status>>()
   readonly #topics = new Map<string, Map<string, ActiveTopic>>()
   readonly #write: Write
+  readonly #stated: Stated
 
-  constructor(write: Write) {
+  constructor(write: Write, stated: Stated = () => {}) {
     this.#write = write
+    this.#stated = stated
   }
 
   /** Throws TypeError and SyntaxError for what it does not understand. */
@@ -68,8 +72,11 @@ export class StatusTable {
     const body = value === null ? null : (parseLossless(value.toString('utf8')) as Record<string, unknown>)
     if (key.startsWith('status-connector-')) {
       const name = key.slice('status-connector-'.length)
-      if (body !== null) this.#connectors.set(name, statusIn(body))
-      else {
+      if (body !== null) {
+        const status = statusIn(body)
+        this.#connectors.set(name, status)
+        this.#stated(name, status)
+      } else {
         this.#connectors.delete(name)
         this.#tasks.delete(name)
       }
@@ -87,6 +94,7 @@ export class StatusTable {
     }
     const status = statusIn(body)
     const before = this.task(id)
+    this.#stated(id, status)
     // A worker that gave it up was slower than the one that has begun it since.
     if (status.state === 'UNASSIGNED' && before?.state === 'RUNNING' && before.generation > status.generation) return
     let tasks = this.#tasks.get(id.connector)
@@ -151,10 +159,10 @@ export class StatusTable {
   }
 }
 
-export async function openStatusStore(options: StoreOptions): Promise<StatusStore> {
+export async function openStatusStore(options: StoreOptions & { readonly stated?: Stated }): Promise<StatusStore> {
   let topic: TopicTable
   const write: Write = async (key, value) => void (await topic.write(Buffer.from(key), encode(value)))
-  const table = new StatusTable(write)
+  const table = new StatusTable(write, options.stated)
   topic = await openTopicTable({
     ...options,
     apply: ({ key, value }) => {
