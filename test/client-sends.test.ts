@@ -30,6 +30,24 @@ test('records go to the partitions that Kafka would choose by their keys; those 
 
 const kilobyte = (number: number) => ({ key: null, value: Buffer.alloc(1_024, String(number % 10)) })
 
+test('partitions that were added are sent to at once', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  await using other = openClient({ bootstrap: broker.address })
+  const writer = client.openRecordWriter({ patienceMs: 5_000 })
+  const to = (partition: number) => [{ key: null, value, partition }]
+  await client.createTopic({ name: 'grows', partitions: 1 })
+  for (const count of [1, 2, 4]) {
+    if (count > 1) await other.setPartitions('grows', count)
+    assert.equal((await client.send('grows', to(count - 1)))[0]!.partition, count - 1)
+    assert.equal((await writer.send('grows', to(count - 1)))[0]!.partition, count - 1)
+    const [sent] = await client.sendEach('grows', to(count))
+    assert.match((sent as Error).message, new RegExp(`grows has no partition ${count}`))
+  }
+  await assert.rejects(writer.send('grows', to(4)), /grows has no partition 4; it has 4/)
+  await writer.close()
+})
+
 test('more records than a batch may have are sent in several, in their order, and what comes after them stays behind them', async () => {
   await using broker = await startBroker({ memory: true })
   await using client = openClient({ bootstrap: broker.address })

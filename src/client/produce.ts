@@ -156,21 +156,27 @@ export class RecordSender {
     }
   }
 
-  async #partitionCount(topic: string): Promise<number> {
-    const { topics } = await this.#producer.metadata({ topics: [topic], autocreateTopics: true })
+  async #partitionCount(topic: string, forceUpdate = false): Promise<number> {
+    const { topics } = await this.#producer.metadata({ topics: [topic], autocreateTopics: true, forceUpdate })
     return topics.get(topic)?.partitionsCount ?? 0
   }
 
   /** By partition. The library would use the partition modulo the number of partitions, and the record would go to the wrong one. */
   async #divide(topic: string, records: readonly RecordToSend[]): Promise<{ shares: Share[]; refused: Map<number, ClientError> }> {
-    const count = await this.#partitionCount(topic)
+    let count = await this.#partitionCount(topic)
     if (count === 0) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `topic not found: ${topic}`)
     const shares = new Map<number, Share>()
     const refused = new Map<number, ClientError>()
     const isSliced = records.length > batch.records
+    let isFresh = false
     for (const [index, record] of records.entries()) {
       if (isSliced && this.#turns.over) await this.#turns.next()
       const partition = record.partition ?? this.#choose(topic, record, count)
+      if (partition >= count && !isFresh) {
+        // The library remembers how many there were. Some may have been added since.
+        count = await this.#partitionCount(topic, true)
+        isFresh = true
+      }
       if (partition < 0 || partition >= count) {
         refused.set(index, noPartition(topic, partition, count))
         continue

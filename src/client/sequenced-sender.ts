@@ -72,9 +72,7 @@ export class SequencedSender {
   /** Resolves when all in-sync replicas have them. Throws ClientError. */
   async send(topic: string, records: readonly RecordToSend[], { enter, refused }: Handling = {}): Promise<readonly Written[]> {
     if (records.length === 0) return []
-    // A topic that was just made is not known to every broker.
-    const count = (await this.patiently(() => this.#connections.leadersOf(topic))).size
-    const shares = this.#divide(topic, records, count)
+    const shares = await this.#shares(topic, records)
     await enter?.([...shares.keys()])
     const written: Written[] = []
     const sending = Array.from(shares, ([partition, indexes]) => this.#place({ topic, partition }, { records, indexes, written, refused }))
@@ -96,6 +94,19 @@ export class SequencedSender {
         this.#connections.forget()
         await new Promise<void>(resolve => void timers.after(Math.min(pauseMs.last, pauseMs.first * 2 ** attempt), resolve))
       }
+    }
+  }
+
+  async #shares(topic: string, records: readonly RecordToSend[]): Promise<Map<number, number[]>> {
+    // A topic that was just made is not known to every broker.
+    const count = async () => (await this.patiently(() => this.#connections.leadersOf(topic))).size
+    const known = await count()
+    try {
+      return this.#divide(topic, records, known)
+    } catch {
+      // There is no such partition; or some were added since.
+      this.#connections.forget()
+      return this.#divide(topic, records, await count())
     }
   }
 
