@@ -54,8 +54,9 @@ export const keys = {
   'session.directory': string({
     default: '',
     doc:
-      'A directory, the same for all workers, in which uploads are noted before they are committed: then each record is written once, also if a worker ends in ' +
-      'between. To write records again, remove the files of the connector there and reset its offsets. Nothing: after such an end some are written twice.',
+      'A directory, the same for all workers, in which uploads are noted before they are committed: then each record is written once, also if a worker ends or ' +
+      'stands still in between. To write records again, remove the directory of the connector there and reset its offsets. Nothing: after such an end some are ' +
+      'written twice.',
   }),
   'compression.type': choice(['zlib', 'none'], { default: 'zlib', doc: 'How blocks are compressed.' }),
   ...httpKeys,

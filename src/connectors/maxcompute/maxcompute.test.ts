@@ -131,8 +131,9 @@ async function startTunnel(
   return { ...server, config, tables, committed, sessions }
 }
 
-const row = (offset: bigint, k: string | null, n: number | bigint | string | null) =>
+const row = (offset: bigint, k: string | null, n: number | bigint | string | null, partition = 0) =>
   sinkRecord({
+    partition,
     offset,
     value: struct([
       ['K', k],
@@ -417,6 +418,42 @@ test('a full disk under session.directory: nothing is committed until its note i
     [0n],
   )
   await task.close()
+})
+
+test('a task that stood still while others took its partitions commits nothing, and what was about to be is known to all of them', async t => {
+  const tunnel = await startTunnel(t)
+  const system = { ...realSystem(), files: memoryFileSystem() }
+  const config = { ...tunnel.config, table: 't', partition_window_type: 'NONE', 'session.directory': '/sessions' }
+  const open = async (...partitions: number[]) => {
+    const sink = await openSink(maxcompute, config, new TaskContext(system))
+    await sink.task.opened!(partitions.map(partition => ({ topic: 't', partition })))
+    return sink
+  }
+  const both = (offset: bigint) => [row(offset, 'a', offset), row(offset, 'b', 100n + offset, 1)]
+  const stood = await open(0, 1)
+  await stood.task.put(both(0n))
+  await stood.task.flush()
+  await stood.task.put(both(1n))
+  const heirs = [await open(1), await open(0)]
+  assert.deepEqual(
+    heirs.map(({ sought }) => sought.map(({ partition, offset }) => [partition, offset])),
+    [[[1, 1n]], [[0, 1n]]],
+  )
+  await assert.rejects(stood.task.flush(), /another task has partitions/)
+  await stood.task.closed!([partition0, { topic: 't', partition: 1 }])
+  for (const [at, heir] of heirs.entries()) {
+    await heir.task.put(both(1n).filter(({ partition }) => partition === 1 - at))
+    await heir.task.flush()
+  }
+  assert.deepEqual(tunnel.committed['t/']!.map(([, n]) => n).sort(), [0n, 100n, 1n, 101n].sort())
+  // What ended is not kept for ever.
+  const last = await open(0, 1)
+  assert.deepEqual(
+    last.sought.map(({ offset }) => offset),
+    [2n, 2n],
+  )
+  assert.equal(system.files.list(`/sessions/${new TaskContext(system).connector}`).length, 1)
+  for (const { task } of [stood, ...heirs, last]) await task.close()
 })
 
 test('a wrong key and a missing table fail the task', async t => {

@@ -22,7 +22,7 @@ import { openHttpClient } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
 import { Columns } from './columns.ts'
-import { Intents } from './intents.ts'
+import { Intents, Overtaken, type PendingUpload } from './intents.ts'
 import { type Config, keys } from './keys.ts'
 import { RecordStream } from './record-stream.ts'
 import { LostUpload, Tunnel, type Upload } from './tunnel.ts'
@@ -91,7 +91,7 @@ class MaxComputeTask implements SinkTask {
     this.#client = openHttpClient(config, context)
     this.#tunnel = new Tunnel(config, this.#client, context.system)
     const directory = config['session.directory']
-    this.#intents = directory === '' ? null : new Intents(context.system.files, directory, context.connector, context.task)
+    this.#intents = directory === '' ? null : new Intents({ ...context.system, directory, connector: context.connector })
     this.#table = parseTemplate(config.table)
     const window = windows[config.partition_window_type]
     const partition = config.partition !== '' ? config.partition : window === null ? null : `pt=\${timestamp:${window}@${config.time_zone}}`
@@ -204,8 +204,7 @@ class MaxComputeTask implements SinkTask {
     const pending = [...this.#targets.values()].filter(({ blocks }) => blocks > 0)
     if (pending.length > 0) {
       const uploads = pending.map(({ upload: { table, partition, id }, blocks }) => ({ table, partition, id, blocks }))
-      this.#isCommitting = true
-      await this.#intents?.begin(uploads, [...this.#next.values()])
+      await this.#note(uploads)
       // Called again after a failure, it finds which are committed.
       for (const { upload, blocks } of pending) await this.#tunnel.commit(upload, blocks)
       await this.#intents?.end()
@@ -216,6 +215,16 @@ class MaxComputeTask implements SinkTask {
     return undefined
   }
 
+  async #note(uploads: readonly PendingUpload[]): Promise<void> {
+    this.#isCommitting = true
+    try {
+      await this.#intents?.begin(uploads, [...this.#next.values()])
+    } catch (error) {
+      if (error instanceof Overtaken) this.#isCommitting = false
+      throw error
+    }
+  }
+
   /** What is in no committed session is thrown away, and read again for the partitions that stay. */
   async closed(partitions: readonly TopicPartition[]): Promise<void> {
     if (this.#isCommitting) await this.flush()
@@ -223,7 +232,6 @@ class MaxComputeTask implements SinkTask {
       this.#first.delete(`${topic} ${partition}`)
       this.#next.delete(`${topic} ${partition}`)
     }
-    this.#intents?.forget(partitions)
     const isPending = this.#targets.size > 0
     this.#targets.clear()
     this.#batches.forget()
