@@ -25,12 +25,12 @@ const workerProperties: Properties = {
 
 export class Workers {
   readonly #bootstrap: string
-  readonly #directory = mkdtempSync(join(tmpdir(), 'millrace-data-hub-'))
+  readonly directory = mkdtempSync(join(tmpdir(), 'millrace-data-hub-'))
   readonly #all: { readonly connect: number; readonly triggers: number; child: ChildProcess }[] = []
 
   static async start(bootstrap: string, count: number): Promise<Workers> {
     const workers = new Workers(bootstrap)
-    writeFileSync(join(workers.#directory, 'worker.properties'), lines(workerProperties))
+    writeFileSync(join(workers.directory, 'worker.properties'), lines(workerProperties))
     for (let number = 0; number < count; number++) {
       const connect = await freePorts(2)
       const ports = { connect, triggers: connect + 1 }
@@ -93,13 +93,14 @@ export class Workers {
     return readFileSync(this.#logFile(number), 'utf8')
   }
 
-  async close(): Promise<void> {
+  /** `keepsLogs`: what they have said stays in `directory`. */
+  async close(keepsLogs: boolean): Promise<void> {
     await Promise.all(this.#all.map(({ child }) => end(child, 'SIGTERM')))
-    rmSync(this.#directory, { recursive: true, force: true })
+    if (!keepsLogs) rmSync(this.directory, { recursive: true, force: true })
   }
 
   #logFile(number: number): string {
-    return join(this.#directory, `worker-${number}.log`)
+    return join(this.directory, `worker-${number}.log`)
   }
 
   #spawn(number: number, { connect, triggers }: { readonly connect: number; readonly triggers: number }): ChildProcess {
@@ -107,7 +108,7 @@ export class Workers {
       services: 'connect,triggers',
       'connect.port': connect,
       'triggers.port': triggers,
-      'connect.worker.config': join(this.#directory, 'worker.properties'),
+      'connect.worker.config': join(this.directory, 'worker.properties'),
     }
     const set = Object.entries(keys).flatMap(([key, value]) => ['--set', `${key}=${value}`])
     const args = [join(repository, 'dist/cli.js'), 'services', '--bootstrap', this.#bootstrap, ...set]

@@ -36,14 +36,19 @@ export const dataHub: Suite = {
     let targets: Target[] = []
     let changes: Changes | null = null
     let workers: Workers | null = null
+    let hasFailed = false
     try {
       for (const name of [topic, visits]) await kafka.createTopic({ name, partitions })
       targets = await startTargets(wanted)
       if (wanted?.includes('postgresql') ?? true) changes = await Changes.start()
       workers = await Workers.start(broker.bootstrap, 2)
-      await runHub({ broker, kafka, targets, changes, workers }, report)
+      await runHub({ broker, kafka, targets, changes, workers }, result => {
+        hasFailed ||= result.outcome === 'FAIL'
+        report(result)
+      })
+      if (hasFailed) console.log(`    the logs of the workers: ${workers.directory}`)
     } finally {
-      await workers?.close()
+      await workers?.close(hasFailed)
       await kafka.close()
       await changes?.stop()
       for (const target of targets.toReversed()) await target.stop()
