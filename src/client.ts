@@ -45,6 +45,7 @@ export type {
   GroupMember,
   GroupOffset,
   Membership,
+  OwnPartition,
   NewTopicSpec,
   OffsetQuery,
   PartitionInfo,

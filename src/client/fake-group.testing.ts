@@ -11,7 +11,7 @@ class FakeConsumer extends EventEmitter {
   readonly topics = { trackAll() {} }
   assignments = [{ topic: 't', partitions: [0, 1] }]
   generationId = 1
-  readonly memberId = 'm'
+  memberId = 'm'
   refusal: Error | null = null
   attempts = 0
 

@@ -11,8 +11,8 @@ async function joined() {
 }
 
 const both = [
-  { topic: 't', partition: 0 },
-  { topic: 't', partition: 1 },
+  { topic: 't', partition: 0, since: 1 },
+  { topic: 't', partition: 1, since: 1 },
 ]
 
 test('a member that the library gives up joins again, until it can; meanwhile nothing is its own', async () => {
@@ -53,12 +53,14 @@ test('a member that is closed does not join again', async () => {
 test('offsets are committed of what is its own now, and of nothing while that is not known', async () => {
   const { consumer, membership, committed, pass } = await joined()
   const offsets = both.map(each => ({ ...each, offset: 5n }))
+  membership.assignments()
   await membership.commit(offsets)
   // The library has joined again by itself, and then has got less than before.
   consumer.generationId = 2
   await assert.rejects(membership.commit(offsets), { code: 'REBALANCE_IN_PROGRESS' })
   consumer.assignments = [{ topic: 't', partitions: [1] }]
   consumer.emit('consumer:group:join')
+  membership.assignments()
   await membership.commit(offsets)
   await membership.commit(offsets.slice(0, 1))
   // It has given up.
@@ -74,8 +76,48 @@ test('offsets are committed of what is its own now, and of nothing while that is
   await membership.close()
 })
 
+test('a partition that others may have read meanwhile is told from one that stayed: nothing is committed of it until that was seen', async () => {
+  const { consumer, membership, committed } = await joined()
+  const since = () => membership.assignments().map(each => each.since)
+  const offsets = both.map(each => ({ ...each, offset: 5n }))
+  const joins = (generation: number, partitions = [0, 1]) => {
+    consumer.generationId = generation
+    consumer.assignments = [{ topic: 't', partitions }]
+    consumer.emit('consumer:group:join')
+  }
+  assert.deepEqual(since(), [1, 1])
+  // Of the next generation: nobody else had them.
+  joins(2)
+  await membership.commit(offsets)
+  assert.deepEqual(since(), [1, 1])
+  joins(3, [0])
+  joins(4)
+  await membership.commit(offsets)
+  assert.deepEqual(since(), [1, 4])
+  await membership.commit(offsets)
+  // One generation had gone on without it.
+  joins(6)
+  await membership.commit(offsets)
+  assert.deepEqual(membership.identity(), { generation: 6, memberId: 'm' })
+  assert.deepEqual(since(), [6, 6])
+  await membership.commit(offsets)
+  // Thrown out, and joined anew.
+  consumer.memberId = 'n'
+  joins(7)
+  await membership.commit(offsets)
+  assert.deepEqual(since(), [7, 7])
+  assert.deepEqual(committed, [
+    [2, [0, 1]],
+    [4, [0]],
+    [4, [0, 1]],
+    [6, [0, 1]],
+  ])
+  await membership.close()
+})
+
 test('a group that has gone on without the member is told as a rebalance, whatever it says', async () => {
   const { membership, committed, refusals } = await joined()
+  membership.assignments()
   for (const refusal of ['ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'REBALANCE_IN_PROGRESS'] as const) {
     refusals.push(refusal)
     await assert.rejects(membership.commit([{ topic: 't', partition: 0, offset: 5n }]), { code: 'REBALANCE_IN_PROGRESS' }, refusal)

@@ -6,7 +6,7 @@ import { apis, type ErrorName } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
 import type { Ask } from './requests.ts'
 import { refusePartition } from './topics.ts'
-import type { CommittedOffset, MemberIdentity, Membership, MembershipOptions } from './types.ts'
+import type { CommittedOffset, MemberIdentity, Membership, MembershipOptions, OwnPartition } from './types.ts'
 
 /** Between two attempts to join a group again. */
 const rejoinMs = 1_000
@@ -43,16 +43,19 @@ export async function join(
   return {
     assignments() {
       rejoining.throwFailure()
-      return own.all()
+      return own.look()
     },
     async commit(offsets) {
       rejoining.throwFailure()
       await own.commit(offsets)
     },
-    identity: () => own.identity(),
+    identity: () => own.joinedAs,
     close,
   }
 }
+
+/** Who is no member may commit for a group without members. */
+const noMember: MemberIdentity = { generation: -1, memberId: '' }
 
 /** A group says by these that it has gone on without the member, which joins again as soon as the library hears of it. */
 const goneOn: ReadonlySet<string> = new Set<ErrorName>(['ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'STALE_MEMBER_EPOCH'])
@@ -60,6 +63,9 @@ const goneOn: ReadonlySet<string> = new Set<ErrorName>(['ILLEGAL_GENERATION', 'U
 /**
  * The partitions that are a member's own, and its commits, which are only of these: a commit of what another has taken over would move that one back. The
  * library would do so, and has its next generation before it has what is assigned to it there. To be made before it joins.
+ *
+ * A member that was away for a generation may have the same partition again that another one has read meanwhile. Each generation follows the one before by one,
+ * so a member knows by its own whether it has missed one.
  */
 export class OwnPartitions {
   readonly #consumer: Consumer
@@ -67,38 +73,61 @@ export class OwnPartitions {
   readonly #ask: Ask
   /** As whom they were assigned to it; null: it has none, because it has not joined yet, or cannot join again. */
   #owner: MemberIdentity | null = null
+  #joinedAs: MemberIdentity = noMember
+  readonly #since = new Map<string, number>()
+  /** As they were when they were last looked at: what is newer is nothing that its offsets could be of. */
+  #seen: ReadonlyMap<string, number> = new Map()
 
   constructor(consumer: Consumer, group: string, ask: Ask) {
     this.#consumer = consumer
     this.#group = group
     this.#ask = ask
-    consumer.on('consumer:group:join', () => {
-      this.#owner = this.identity()
-    })
+    consumer.on('consumer:group:join', () => this.#joined(this.#identity()))
     consumer.on('error', () => {
       this.#owner = null
     })
   }
 
-  identity(): MemberIdentity {
+  #joined(owner: MemberIdentity): void {
+    this.#owner = owner
+    const before = this.#joinedAs
+    this.#joinedAs = owner
+    const follows = before.memberId === owner.memberId && owner.generation - before.generation <= 1
+    const names = new Set(this.#assigned().map(nameOf))
+    for (const name of this.#since.keys()) if (!follows || !names.has(name)) this.#since.delete(name)
+    for (const name of names) if (!this.#since.has(name)) this.#since.set(name, owner.generation)
+  }
+
+  #assigned(): PartitionName[] {
+    return (this.#consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
+  }
+
+  /** At the last time, also if it has lost its place since. */
+  get joinedAs(): MemberIdentity {
+    return this.#joinedAs
+  }
+
+  #identity(): MemberIdentity {
     return { generation: this.#consumer.generationId, memberId: this.#consumer.memberId ?? '' }
   }
 
-  all(): PartitionName[] {
+  /** What is its own now. */
+  look(): OwnPartition[] {
     if (this.#owner === null) return []
-    return (this.#consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
+    this.#seen = new Map(this.#since)
+    return this.#assigned().map(each => ({ ...each, since: this.#since.get(nameOf(each))! }))
   }
 
   /** Leaves out what is not its own. REBALANCE_IN_PROGRESS: it is not known yet what is. */
   async commit(offsets: readonly CommittedOffset[]): Promise<void> {
-    const { generation, memberId } = this.identity()
+    const { generation, memberId } = this.#identity()
     if (this.#owner?.generation !== generation || this.#owner.memberId !== memberId) throw this.#between()
-    const own = new Set(this.all().map(nameOf))
+    const isOwn = (name: string) => this.#since.has(name) && this.#since.get(name) === this.#seen.get(name)
     try {
       await commitOffsets(
         this.#ask,
         this.#group,
-        offsets.filter(each => own.has(nameOf(each))),
+        offsets.filter(each => isOwn(nameOf(each))),
         { generation, memberId },
       )
     } catch (error) {
@@ -164,9 +193,6 @@ class Rejoining {
     this.#isJoining = false
   }
 }
-
-/** Who is no member may commit for a group without members. */
-const noMember: MemberIdentity = { generation: -1, memberId: '' }
 
 export async function commitOffsets(
   ask: Ask,

@@ -46,6 +46,8 @@ export async function subscribe(
       const endMs = system.clock.monotonic() + commitWithinMs
       for (;;) {
         try {
+          // As by Kafka's consumer: whatever is its own now.
+          own.look()
           return await own.commit(offsets)
         } catch (error) {
           if (!(error instanceof ClientError) || !(error.code === 'REBALANCE_IN_PROGRESS' || mayPass(error))) throw error

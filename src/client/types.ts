@@ -318,12 +318,22 @@ export interface CommittedOffset extends PartitionOffset {
 
 export interface Membership {
   /** What is assigned to it now; nothing while it has lost its place and joins again. Throws when it cannot: the group refuses it. */
-  assignments(): { topic: string; partition: number }[]
-  /** Of partitions that are assigned to it now: those of others are left out. REBALANCE_IN_PROGRESS: it is not known yet which these are. */
+  assignments(): OwnPartition[]
+  /**
+   * Of partitions that are its own, as it has seen by `assignments`: those that are others', or may have been since, are left out. REBALANCE_IN_PROGRESS: it is
+   * not known yet which these are.
+   */
   commit(offsets: readonly CommittedOffset[]): Promise<void>
-  /** As which the group knows it now: for offsets that are committed by a transaction. */
+  /** As whom its partitions were assigned to it: for offsets that are committed by a transaction. */
   identity(): MemberIdentity
   close(): Promise<void>
+}
+
+export interface OwnPartition {
+  readonly topic: string
+  readonly partition: number
+  /** The generation. Another one than before: others may have read the partition meanwhile, so what was read of it is forgotten, and it goes on as committed. */
+  readonly since: number
 }
 
 export interface MemberIdentity {

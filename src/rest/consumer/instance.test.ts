@@ -47,8 +47,10 @@ test('positions of which one is not assigned change none', async () => {
 test('while the group divides its partitions anew no records are lost, and offsets that are named are committed as a member', async () => {
   const at = { topic: 't', partition: 0 }
   let tries = 0
+  let since = 3
+  let stored = 0n
   const membership: Membership = {
-    assignments: () => [at],
+    assignments: () => [{ ...at, since }],
     async commit() {
       tries++
       throw new ClientError('REBALANCE_IN_PROGRESS', 'later')
@@ -68,7 +70,7 @@ test('while the group divides its partitions anew no records are lost, and offse
   const member = {
     openReader: () => reader,
     join: async () => membership,
-    groupOffsets: async () => [{ ...at, offset: 0n }],
+    groupOffsets: async () => [{ ...at, offset: stored }],
     commitAs: async (...given: unknown[]) => void named.push(given),
   } as unknown as Client
   let nowMs = 0
@@ -90,5 +92,11 @@ test('while the group divides its partitions anew no records are lost, and offse
   const others = [{ topic: 't', partition: 7, offset: 5n }]
   await instance.commit(others)
   assert.deepEqual(named, [[{ group: 'g', generation: 3, memberId: 'm' }, others]])
+  // Another member had the partition meanwhile, and has committed.
+  since = 5
+  stored = 70n
+  assert.deepEqual(await instance.assignments(), [at])
+  assert.deepEqual(instance.positions, [])
+  assert.deepEqual(await read(), [70n])
   await instance.close()
 })

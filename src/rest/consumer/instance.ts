@@ -10,6 +10,7 @@ import {
   ClientError,
   type CommittedOffset,
   type Membership,
+  type OwnPartition,
   type PartitionName,
   type PartitionOffset,
   type Reader,
@@ -63,6 +64,8 @@ export class ConsumerInstance {
   readonly #fetched = new Positions()
   /** Behind what has been given. */
   readonly #given = new Positions()
+  /** As a member, when it last looked. */
+  #own: readonly OwnPartition[] = []
   #buffer: ReceivedRecord[] = []
   #tail: Promise<unknown> = Promise.resolve()
   #committedMs: number
@@ -148,7 +151,7 @@ export class ConsumerInstance {
   }
 
   assignments(): Promise<PartitionName[]> {
-    return this.#alone(() => this.#assigned())
+    return this.#alone(async () => (await this.#assigned()).map(({ topic, partition }) => ({ topic, partition })))
   }
 
   seek(positions: readonly (PartitionName & { offset: bigint | 'earliest' | 'latest' | { timestampMs: bigint } })[]): Promise<void> {
@@ -278,8 +281,6 @@ export class ConsumerInstance {
   /** What is assigned now, each with a position. */
   async #begin(): Promise<PartitionName[]> {
     const assigned = await this.#assigned()
-    const isKnown = Positions.of(assigned)
-    this.#forget(this.#fetched.all().filter(each => !isKnown.has(each)))
     const fresh = assigned.filter(each => !this.#fetched.has(each))
     if (fresh.length > 0) {
       const committed = new Positions()
@@ -292,7 +293,12 @@ export class ConsumerInstance {
   async #assigned(): Promise<PartitionName[]> {
     if (this.#membership === null) return this.#manual
     const joined = await Promise.race([this.#membership, this.#soon()])
-    return joined === null ? [] : joined.assignments()
+    const own = joined?.assignments() ?? []
+    const kept = new Set(own.map(tenureOf))
+    // Others may have read them meanwhile.
+    this.#forget(this.#own.filter(each => !kept.has(tenureOf(each))))
+    this.#own = own
+    return own
   }
 
   /** Who joins is not waited for longer than a request takes. */
@@ -349,6 +355,7 @@ export class ConsumerInstance {
       // It goes in any case: whoever takes over reads again what was not committed.
     }
     this.#membership = null
+    this.#own = []
     this.#fetched.clear()
     this.#given.clear()
     this.#buffer = []
@@ -361,4 +368,8 @@ export class ConsumerInstance {
 
 function exclusive(): HttpError {
   return new HttpError(409, 40_903, 'Illegal state: Subscription to topics, partitions and pattern are mutually exclusive')
+}
+
+function tenureOf({ topic, partition, since }: OwnPartition): string {
+  return `${topic} ${partition} ${since}`
 }

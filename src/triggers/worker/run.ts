@@ -5,7 +5,7 @@
  * be called with again, by another one. Whatever fails here fails this trigger only, and is tried again.
  */
 import { settledWithin } from '../../base.ts'
-import { ClientError, type Membership, mayPass, type PartitionName, type Reader } from '../../client.ts'
+import { ClientError, type Membership, mayPass, type OwnPartition, type PartitionName, type Reader } from '../../client.ts'
 import { topicMatcher } from '../check.ts'
 import { groupOf } from '../definition.ts'
 import { compileFilter } from '../filter.ts'
@@ -44,6 +44,8 @@ export class TriggerRun {
   #running: Promise<void> = Promise.resolve()
   #wake: () => void = () => {}
   #committed = new Map<string, bigint>()
+  /** Of the lanes: since which generation of the group their partitions are its own. */
+  #since: ReadonlyMap<string, number> = new Map()
   #failure: unknown = null
   /** Topics that were there when it was looked last; null: it was not. */
   #seen: ReadonlySet<string> | null = null
@@ -229,14 +231,16 @@ export class TriggerRun {
     for (const each of outOfRange) this.#lanes.get(nameOf(each))?.fetched(await this.#otherwise(each))
   }
 
-  async #assign(assigned: readonly PartitionName[], caller: Caller): Promise<void> {
-    const names = new Set(assigned.map(nameOf))
+  async #assign(assigned: readonly OwnPartition[], caller: Caller): Promise<void> {
+    const since = new Map(assigned.map(each => [nameOf(each), each.since]))
+    // Others may have read it meanwhile, and have committed more than this lane has done.
     for (const [name, lane] of this.#lanes)
-      if (!names.has(name)) {
+      if (since.get(name) !== this.#since.get(name)) {
         lane.stop()
         this.#lanes.delete(name)
         this.#committed.delete(name)
       }
+    this.#since = since
     const fresh = assigned.filter(each => !this.#lanes.has(nameOf(each)))
     if (fresh.length === 0) return
     const { client } = this.#context
