@@ -2,6 +2,7 @@
 import { cast } from './cast.ts'
 import { celFilter, celMap, celMatches } from './cel.ts'
 import { dropHeaders } from './drop-headers.ts'
+import { eventRouter } from './event-router.ts'
 import { extractField } from './extract-field.ts'
 import { extractNewRecordState } from './extract-new-record-state.ts'
 import { filter } from './filter.ts'
@@ -26,6 +27,7 @@ export const transforms: readonly TransformDefinition[] = [
   celFilter,
   celMap,
   dropHeaders,
+  eventRouter,
   extractField,
   extractNewRecordState,
   filter,
