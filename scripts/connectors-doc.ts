@@ -25,14 +25,20 @@ export async function connectorPages(): Promise<ReadonlyMap<string, string>> {
     const classes = listed.classes.map(each => `\`${each}\``).join('<br>')
     rows.push(`| [${listed.name}](${name}) | ${listed.kind} | ${definition.summary} | ${classes} |`)
   }
-  const head =
-    '# Connectors\n\nDerived from the definitions: `node scripts/connectors-doc.ts`. `connector.class` takes the name, or a Java class. [Write your own](../write-a-connector.md).\n'
-  pages.set('README.md', `${head}\n| name | kind | | Java classes whose configurations work |\n|---|---|---|---|\n${rows.join('\n')}\n`)
+  const head = `# Connectors
+
+Derived from the definitions: \`node scripts/connectors-doc.ts\`. \`connector.class\` takes the name, or a Java class that the connector stands for. Configurations of that class work, as far as
+the page says; keys that would change what is written, and are not there, are refused with what to do instead. [Write your own](../write-a-connector.md).
+`
+  pages.set('README.md', `${head}\n| name | kind | | Java classes |\n|---|---|---|---|\n${rows.join('\n')}\n`)
   return pages
 }
 
-function derived({ example, config, name }: ConnectorDefinition): string {
-  const whole = { 'connector.class': name, ...example }
+/** So that lines of JSON, without schemas, can be tried. */
+const ofSinks = { topics: 'events', 'key.converter': 'string', 'value.converter': 'json', 'value.converter.schemas.enable': 'false' }
+
+function derived({ example, config, name, kind }: ConnectorDefinition): string {
+  const whole = { 'connector.class': name, ...(kind === 'sink' ? ofSinks : {}), ...example }
   const keys = Object.entries(config).map(
     ([key, declared]) => `| \`${key}\` | ${typeOf(declared)} | ${defaultOf(declared)} | ${cell(declared.doc)} |`,
   )

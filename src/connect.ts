@@ -5,6 +5,7 @@
  * is started again, and what happens to records that cannot be processed. Connectors are written against `connector`; those of this package are listed in
  * `connectors`.
  */
+export { adviceOn } from './connect/advice.ts'
 export { flowsIn } from './connect/mirror-maker.ts'
 export { openConnect, openWorker, type WorkerOptions } from './connect/open.ts'
 export { openPreview, type Preview, type Previewed, type SampleRecord } from './connect/preview.ts'

@@ -3,8 +3,9 @@
  *
  * Is the public interface of `millrace/connect/testing`; the connectors of this package are tested with it, too.
  */
-import { memoryFileSystem, readValues, realSystem, type System, trustingClock, UnknownConfig } from './base.ts'
+import { InvalidConfig, memoryFileSystem, readValue, readValues, realSystem, type System, trustingClock, UnknownConfig } from './base.ts'
 import type {
+  ConnectorDefinition,
   ConnectValue,
   Declarations,
   Offsets,
@@ -129,6 +130,22 @@ export class TestContext implements SinkContext, SourceContext {
 export function valuesOf<D extends Declarations>(keys: D, given: Readonly<Record<string, string>>): ValuesOf<D> {
   for (const name of Object.keys(given)) if (keys[name] === undefined) throw new UnknownConfig('connector', name, Object.keys(keys))
   return readValues(keys, given)
+}
+
+/** What is wrong with a configuration, by key, as a worker would tell it; the definition's own check comes when each value is right. */
+export async function problemsIn(
+  { config, check }: ConnectorDefinition,
+  given: Readonly<Record<string, string>>,
+): Promise<Map<string, string>> {
+  const problems = new Map<string, string>()
+  for (const [name, key] of Object.entries(config))
+    try {
+      readValue(name, key, given[name])
+    } catch (error) {
+      if (!(error instanceof InvalidConfig)) throw error
+      problems.set(name, error.message)
+    }
+  return problems.size > 0 ? problems : new Map(await check?.(readValues(config, given)))
 }
 
 export interface OpenedSink {

@@ -118,3 +118,17 @@ test('says what is wrong with a configuration, and does not show secrets', async
   }
   delete process.env.MILLRACE_PASSWORD
 })
+
+test('tells what a worker would refuse or ignore', async t => {
+  const records = file('advice.ndjson', '{"id": 1}\n')
+  const config = 'connector.class=S3SinkConnector\ntopics=a\ns3.bucket.name=b\nflush_size=3\nstore.kafka.keys=true\nconfluent.license=\n'
+  const { err } = await run(t, file('advice.properties', config), { records })
+  assert.match(err, /advice\.properties: flush_size is not a key of this connector; did you mean flush\.size\?/)
+  assert.match(err, /store\.kafka\.keys is not supported: keys and headers have no files/)
+  assert.match(err, /Missing required configuration "flush\.size"/)
+  assert.match(err, /s3 does not know, and ignores: confluent\.license\n/)
+  assert.match(
+    (await run(t, file('none.properties', 'connector.class=Nothing\ntopics=a\n'), { records })).err,
+    /there is no connector Nothing/,
+  )
+})

@@ -1,7 +1,7 @@
 /** `millrace connect try FILE`: what a connector's configuration makes of sample records, after converters and transforms. Nothing is written. */
-import { InvalidConfig, parseLossless, realSystem, type System } from '../base.ts'
+import { InvalidConfig, parseLossless, realSystem, type System, splitList } from '../base.ts'
 import type { Client, ReceivedRecord } from '../client.ts'
-import { openPreview, type Preview, resolveProviders, type SampleRecord } from '../connect.ts'
+import { adviceOn, openPreview, type Preview, resolveProviders, type SampleRecord } from '../connect.ts'
 import { parseProperties } from '../formats.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
@@ -25,6 +25,8 @@ export async function tryConnector(file: string, flags: TryFlags): Promise<void>
   const worker = flags.worker === undefined ? {} : readConfig(system, flags.worker, '--worker')
   try {
     const config = await resolveProviders(given, system, worker)
+    const paths = splitList(worker['plugin.path'] ?? '')
+    for (const sentence of await adviceOn(config, paths, system)) process.stderr.write(`${file}: ${sentence}\n`)
     const preview = await openPreview(config, await resolveProviders(worker, system, worker), {
       ...{ system, schemas: flags.schemas === true, registry: null },
     })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SinkDefinition } from '../connector.ts'
-import { openSink, valuesOf } from '../connector-testing.ts'
+import { openSink, problemsIn, valuesOf } from '../connector-testing.ts'
 import { clickhouse } from './clickhouse/clickhouse.ts'
 import { hbase } from './hbase/hbase.ts'
 import { http } from './http/http.ts'
@@ -24,9 +24,7 @@ const required: readonly (readonly [definition: SinkDefinition, keys: readonly s
 
 test('the example of each sink is valid, and what is missing is named', async () => {
   for (const [definition, keys] of required) {
-    const problems = async (config: Readonly<Record<string, string>>) => [
-      ...(await definition.check!(valuesOf(definition.config, config))).keys(),
-    ]
+    const problems = async (config: Readonly<Record<string, string>>) => [...(await problemsIn(definition, config)).keys()]
     assert.deepEqual(await problems(definition.example), [], definition.name)
     for (const key of keys) {
       const { [key]: _, ...rest } = definition.example

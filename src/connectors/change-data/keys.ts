@@ -9,7 +9,7 @@ export const patterns = (doc: string) => list({ default: '', check: patternsProb
 
 export const changeDataKeys = {
   'topic.prefix': string({
-    default: '',
+    required: true,
     importance: 'high',
     check: name => (/^[\w.-]*$/.test(name) ? null : 'may have letters, digits, dots, hyphens and underscores'),
     doc: 'What all topics begin with. It names this database for good: offsets belong to it.',

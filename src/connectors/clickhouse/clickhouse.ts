@@ -25,7 +25,6 @@ import { Batches } from '../batches/batches.ts'
 import { firstProblem, pairOf } from '../entries.ts'
 import { AnswerTooLong, bounded } from '../http-client/bounded-agent.ts'
 import { isPassing, mostAnswerBytes, shown } from '../http-client/http-client.ts'
-import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
 import { jsonText, typedValue } from '../values/json.ts'
 import { parsed } from '../values/parsed.ts'
@@ -36,7 +35,7 @@ const pairsProblem = (text: string) =>
 
 /** Names as ClickHouse's own connector has them. */
 const keys = {
-  hostname: string({ default: '', importance: 'high', doc: 'Host of the server.' }),
+  hostname: string({ required: true, importance: 'high', doc: 'Host of the server.' }),
   port: int({ default: 8_443, min: 1, max: 65_535, importance: 'high', doc: 'Port of its HTTP interface: 8443, without TLS 8123.' }),
   ssl: boolean({ default: true, doc: 'Whether the connection uses TLS.' }),
   database: string({ default: 'default', doc: 'The database.' }),
@@ -60,8 +59,6 @@ const keys = {
 
 type Config = ValuesOf<typeof keys>
 
-const check = (config: Config) => missing(config, ['hostname'])
-
 export const clickhouse = defineSink({
   name: 'clickhouse',
   classes: ['com.clickhouse.kafka.connect.ClickHouseSinkConnector'],
@@ -70,9 +67,7 @@ export const clickhouse = defineSink({
   example: { hostname: '127.0.0.1', port: '8123', ssl: 'false', database: 'default', username: 'default', topic2TableMap: 'events=events' },
   config: keys,
   refuses,
-  check,
   async open(config, context): Promise<SinkTask> {
-    requireNone(check(config))
     return await ClickHouseTask.open(config, context)
   },
 })

@@ -1,15 +1,14 @@
 /** Keys of the Elasticsearch sink: Confluent's, with three of our own. */
 import { boolean, choice, int, intMs, list, long, ms, password, string, type ValuesOf } from '../../connector.ts'
 import { firstProblem } from '../entries.ts'
-import { missing } from '../required.ts'
 import { accepted } from '../storage/keys.ts'
 import { timePattern } from '../storage/time-pattern.ts'
 
 export const elasticsearchKeys = {
   'connection.url': list({
-    default: '',
+    required: true,
     importance: 'high',
-    doc: 'Addresses of the nodes, as in https://node1:9200,https://node2:9200. Required.',
+    doc: 'Addresses of the nodes, as in https://node1:9200,https://node2:9200.',
     allowed: 'http or https URLs',
     check: text => firstProblem(text, urlProblem),
   }),
@@ -227,7 +226,7 @@ function pairsCheck(text: string): string | null {
 }
 
 export function checkElasticsearch(config: ElasticsearchConfig): ReadonlyMap<string, string> {
-  const refused = missing(config, ['connection.url'])
+  const refused = new Map<string, string>()
   if ((config['connection.username'] === null) !== (config['connection.password'] === null))
     refused.set('connection.username', 'connection.username and connection.password go together')
   if ((config['data.stream.type'] === 'NONE') !== (config['data.stream.dataset'] === ''))

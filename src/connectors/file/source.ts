@@ -12,11 +12,10 @@ import {
   struct,
   type ValuesOf,
 } from '../../connector.ts'
-import { missing, requireNone } from '../required.ts'
 
 const keys = {
-  file: string({ default: null, importance: 'high', doc: 'The file that is read. Required. A file that is not there yet is waited for.' }),
-  topic: string({ default: null, importance: 'high', doc: 'The topic that its lines are written to. Required.' }),
+  file: string({ required: true, importance: 'high', doc: 'The file that is read. A file that is not there yet is waited for.' }),
+  topic: string({ required: true, importance: 'high', doc: 'The topic that its lines are written to.' }),
   'batch.size': int({ default: 2_000, min: 1, importance: 'low', doc: 'Most lines that are read at once.' }),
   'line.max.bytes': intBytes({
     default: 2 ** 20,
@@ -27,8 +26,6 @@ const keys = {
   }),
 } as const
 
-const check = (config: ValuesOf<typeof keys>) => missing(config, ['file', 'topic'])
-
 export const fileSource = defineSource({
   name: 'file-source',
   classes: ['org.apache.kafka.connect.file.FileStreamSourceConnector'],
@@ -37,10 +34,8 @@ export const fileSource = defineSource({
   example: { file: '/tmp/events.txt', topic: 'events' },
   formats: { 'key.converter': 'string', 'value.converter': 'string' },
   config: keys,
-  check,
   exactlyOnce: () => true,
   async open(config, context) {
-    requireNone(check(config))
     const partition = struct([['filename', config.file]])
     const [stored] = await context.storedOffsets([partition])
     return new Tail(config, context, partition, Number(stored?.['position'] ?? 0))
@@ -140,7 +135,7 @@ class Tail {
     const offset = struct()
     offset['position'] = next
     return {
-      topic: this.#config.topic!,
+      topic: this.#config.topic,
       partition: null,
       keySchema: null,
       key: null,
@@ -155,7 +150,7 @@ class Tail {
 
   #open(): FileHandle | null {
     try {
-      return this.#context.system.files.open(this.#config.file!, 'r')
+      return this.#context.system.files.open(this.#config.file, 'r')
     } catch (error) {
       if (error instanceof DiskError && error.code === 'ENOENT') return null
       throw error

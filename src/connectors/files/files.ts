@@ -24,14 +24,13 @@ import {
   type ValuesOf,
 } from '../../connector.ts'
 import { problemBy } from '../entries.ts'
-import { missing, requireNone } from '../required.ts'
 import { eventsOf } from './events.ts'
 import { expressionOf, glob } from './glob.ts'
 
 const keys = {
-  path: list({ default: '', importance: 'high', doc: 'Patterns of paths: `/var/log/app/*.log`, `/data/**/*.json`.' }),
+  path: list({ required: true, importance: 'high', doc: 'Patterns of paths: `/var/log/app/*.log`, `/data/**/*.json`.' }),
   exclude: list({ default: '', doc: 'Patterns of paths that are left out, such as `*.gz`.' }),
-  topic: string({ default: '', importance: 'high', doc: 'The topic of the records.' }),
+  topic: string({ required: true, importance: 'high', doc: 'The topic of the records.' }),
   'read.from': choice(['beginning', 'end'], {
     default: 'beginning',
     doc: 'Where reading begins in files that are there when the connector is first started.',
@@ -64,8 +63,6 @@ const keys = {
 
 type Config = ValuesOf<typeof keys>
 
-const check = (config: Config) => missing(config, ['path', 'topic'])
-
 export const files = defineSource({
   name: 'files',
   classes: [],
@@ -74,10 +71,8 @@ export const files = defineSource({
   example: { path: '/var/log/app/*.log', exclude: '*.gz', topic: 'logs' },
   formats: { 'key.converter': 'string', 'value.converter': 'string' },
   config: keys,
-  check,
   exactlyOnce: () => true,
   async open(config, context): Promise<SourceTask> {
-    requireNone(check(config))
     return new FilesTask(config, context)
   },
 })

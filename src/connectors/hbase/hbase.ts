@@ -16,7 +16,7 @@ import { type Config, keys } from './keys.ts'
 import { refuses } from './refusals.ts'
 import { HBaseRest, requireWritten } from './rest.ts'
 
-const check = (config: Config) => missing(config, ['hbase.rest.url', 'table.name.format', 'column.family'])
+const check = (config: Config) => missing(config, ['table.name.format', 'column.family'])
 
 export const hbase = defineSink({
   name: 'hbase',

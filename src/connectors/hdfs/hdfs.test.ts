@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RetriableError, type SinkRecord, type SinkTask, struct } from '../../connector.ts'
-import { sinkRecord, TestContext, valuesOf } from '../../connector-testing.ts'
+import { problemsIn, sinkRecord, TestContext, valuesOf } from '../../connector-testing.ts'
 import { FakeHdfs, type Fault } from './hdfs.testing.ts'
 import { hdfs } from './sink.ts'
 
@@ -186,7 +186,7 @@ test('what is not allowed fails the task; a delegation token is sent and not tol
 
 test('configurations that cannot work are refused', async () => {
   assert.throws(() => valuesOf(hdfs.config, { 'hdfs.url': 'hdfs://namenode:8020' }), /address for RPC/)
-  const check = async (config: Record<string, string>) => [...(await hdfs.check!(valuesOf(hdfs.config, config))).keys()].sort()
+  const check = async (config: Record<string, string>) => [...(await problemsIn(hdfs, config)).keys()].sort()
   assert.deepEqual(await check({}), ['flush.size', 'hdfs.url'])
   assert.deepEqual(await check({ 'hdfs.url': 'http://x', 'flush.size': '1', 'hdfs.authentication.kerberos': 'true' }), [
     'hdfs.authentication.kerberos',

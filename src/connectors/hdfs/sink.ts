@@ -6,7 +6,7 @@
  */
 import { boolean, choice, defineSink, int, intBytes, list, ms, password, string, type ValuesOf } from '../../connector.ts'
 import { firstProblem } from '../entries.ts'
-import { missing, requireNone } from '../required.ts'
+import { requireNone } from '../required.ts'
 import { checkStorage, recommendStorage } from '../storage/check.ts'
 import { FileTask } from '../storage/file-task.ts'
 import { accepted, storageKeys } from '../storage/keys.ts'
@@ -15,9 +15,9 @@ import { WebHdfs } from './webhdfs.ts'
 
 const keys = {
   'hdfs.url': list({
-    default: '',
+    required: true,
     importance: 'high',
-    doc: 'Addresses of the NameNodes’ HTTP interface, as in http://namenode:9870; of several the active one is used. webhdfs:// and swebhdfs:// mean http:// and https://. Required.',
+    doc: 'Addresses of the NameNodes’ HTTP interface, as in http://namenode:9870; of several the active one is used. webhdfs:// and swebhdfs:// mean http:// and https://.',
     allowed: 'http, https, webhdfs or swebhdfs URLs',
     check: text => firstProblem(text, urlProblem),
   }),
@@ -86,7 +86,7 @@ function urlProblem(url: string): string | null {
 }
 
 function check(config: HdfsConfig): ReadonlyMap<string, string> {
-  const refused = new Map([...missing(config, ['hdfs.url']), ...checkStorage(config)])
+  const refused = new Map(checkStorage(config))
   if (config['hdfs.authentication.kerberos'])
     refused.set('hdfs.authentication.kerberos', 'Kerberos is not supported; use hdfs.delegation.token')
   if (config['hive.integration']) refused.set('hive.integration', 'tables of Hive are not made by this connector')

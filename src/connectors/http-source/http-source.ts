@@ -26,7 +26,7 @@ import { rendered } from './template.ts'
 
 function check(config: Config): Map<string, string> {
   const needed = { None: [], Basic: ['http.auth.user'], Static: ['http.headers.authorization'] }[config['http.auth.type']]
-  return missing(config, ['http.request.url', 'kafka.topic', ...needed])
+  return missing(config, needed)
 }
 
 export const httpSource = defineSource({

@@ -28,10 +28,10 @@ const oneOf = (names: Readonly<Record<string, string>>) => (text: string) =>
 
 export const keys = {
   'http.request.url': string({
-    default: '',
+    required: true,
     importance: 'high',
-    check: text => (text === '' ? null : (templateProblem(text) ?? urlProblem(text.replace(/\$\{[^}]*\}/g, 'x')))),
-    doc: 'What is asked, as a template: `${offset.NAME}` stands for a property of the offset, `${offset.NAME!"…"}` for the text after it where there is none. Required.',
+    check: text => templateProblem(text) ?? urlProblem(text.replace(/\$\{[^}]*\}/g, 'x')),
+    doc: 'What is asked, as a template: `${offset.NAME}` stands for a property of the offset, `${offset.NAME!"…"}` for the text after it where there is none.',
   }),
   'http.request.method': choice(['GET', 'POST'], { default: 'GET', ignoreCase: true, doc: 'The method of the request.' }),
   'http.request.headers': string({
@@ -105,7 +105,7 @@ export const keys = {
   'http.timer.interval.millis': ms({ default: 60_000, min: 0, doc: 'How long to wait after an answer without new records.' }),
   'http.timer.catchup.interval.millis': ms({ default: 30_000, min: 0, doc: 'How long to wait after an answer with new records.' }),
   'http.client.read.timeout.millis': intMs({ default: 30_000, min: 1, doc: 'How long one request may take.' }),
-  'kafka.topic': string({ default: '', importance: 'high', doc: 'The topic of the records. Required.' }),
+  'kafka.topic': string({ required: true, importance: 'high', doc: 'The topic of the records.' }),
   ...tlsKeys,
 } as const
 

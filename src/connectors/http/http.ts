@@ -24,7 +24,7 @@ function check(config: Config): Map<string, string> {
     basic: ['connection.username'],
     oauth2: ['oauth2.access.token.url', 'oauth2.client.id', 'oauth2.client.secret'],
   }[type]
-  const problems = missing(config, ['http.url', ...needed])
+  const problems = missing(config, needed)
   const url = parseTemplate(config['http.url'])
   if (!problems.has('http.url')) {
     const problem = /^https?:\/\/[^/$]/.test(url.text) ? null : urlProblem(url.text)

@@ -8,7 +8,7 @@ const { 'request.timeout.ms': _, ...connection } = httpKeys
 
 export const keys = {
   'http.url': string({
-    default: '',
+    required: true,
     importance: 'high',
     check: templateProblem,
     doc: 'Where records are sent, as a template: `https://api.example.com/events/${key}`. What a record fills in is encoded for URLs.',

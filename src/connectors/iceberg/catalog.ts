@@ -182,7 +182,7 @@ export class Catalogue {
   }
 
   async #send(method: string, path: string, headers: Record<string, string>, body: string | null, isCommit: boolean): Promise<object> {
-    const base = this.#config['iceberg.catalog.uri']!.replace(/\/+$/, '').replace(/\/v1$/, '')
+    const base = this.#config['iceberg.catalog.uri'].replace(/\/+$/, '').replace(/\/v1$/, '')
     const url = new URL(/^https?:/.test(path) ? path : `${base}${path}`)
     const doing = `${method} ${path.split('?')[0]}`
     try {

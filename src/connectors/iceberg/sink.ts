@@ -25,7 +25,6 @@ import {
 } from '../../connector.ts'
 import { firstProblem } from '../entries.ts'
 import { inferredFrom, knownOnly, settled } from '../formats/infer.ts'
-import { missing, requireNone } from '../required.ts'
 import { accepted } from '../storage/keys.ts'
 import { TopicNames } from '../topic-names.ts'
 import { Catalogue, type Loaded, type TableName } from './catalog.ts'
@@ -40,9 +39,9 @@ const url = (value: string) =>
 
 const keys = {
   'iceberg.tables': string({
-    default: null,
+    required: true,
     importance: 'high',
-    doc: 'The table, as in db.events; ${topic} stands for the topic. Required.',
+    doc: 'The table, as in db.events; ${topic} stands for the topic.',
     check: value => (/^[^.,\s]+(\.[^.,\s]+)+$/.test(value.replaceAll('${topic}', 'topic')) ? null : 'must be one namespace.table'),
   }),
   'iceberg.tables.auto-create-enabled': boolean({
@@ -69,9 +68,9 @@ const keys = {
   }),
   'iceberg.catalog.type': choice(['rest'] as const, { default: 'rest', doc: 'Kind of the catalogue.' }),
   'iceberg.catalog.uri': string({
-    default: null,
+    required: true,
     importance: 'high',
-    doc: 'Address of the REST catalogue. Required.',
+    doc: 'Address of the REST catalogue.',
     check: url,
     allowed: 'an http or https URL',
   }),
@@ -135,8 +134,6 @@ const keys = {
 
 export type IcebergConfig = ValuesOf<typeof keys>
 
-const check = (config: IcebergConfig) => missing(config, ['iceberg.tables', 'iceberg.catalog.uri'])
-
 export const iceberg = defineSink({
   name: 'iceberg',
   classes: ['org.apache.iceberg.connect.IcebergSinkConnector', 'io.tabular.iceberg.connect.IcebergSinkConnector'],
@@ -152,9 +149,7 @@ export const iceberg = defineSink({
   config: keys,
   refuses,
   completesLater: true,
-  check,
   async open(config, context) {
-    requireNone(check(config))
     return new IcebergTask(config, context)
   },
 })
@@ -242,7 +237,7 @@ class IcebergTask implements SinkTask {
   }
 
   async #tableFor(record: SinkRecord): Promise<Table> {
-    const full = this.#config['iceberg.tables']!.replaceAll('${topic}', () => record.topic.replaceAll('.', '_'))
+    const full = this.#config['iceberg.tables'].replaceAll('${topic}', () => record.topic.replaceAll('.', '_'))
     const known = this.#tables.get(full)
     if (known !== undefined) return known
     const name = nameOf(full)

@@ -8,7 +8,7 @@ import { openPostgres } from './postgres.ts'
 
 export const connectionKeys = {
   'connection.url': string({
-    default: null,
+    required: true,
     importance: 'high',
     check: databaseProblem,
     allowed: 'jdbc:postgresql://…, jdbc:mysql://…, jdbc:mariadb://…, or the same without jdbc:',
@@ -35,7 +35,7 @@ export async function openDatabase(
   config: ConnectionConfig,
   { system, signal }: Pick<TaskContext, 'system' | 'signal'>,
 ): Promise<Database> {
-  const address = addressOf(config['connection.url']!)
+  const address = addressOf(config['connection.url'])
   const isQuoted = config['quote.sql.identifiers'] === 'always'
   const settings = {
     address,

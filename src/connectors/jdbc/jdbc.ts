@@ -16,7 +16,7 @@ import {
 } from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
 import { NextOffsets } from '../next-offsets.ts'
-import { missing, requireNone } from '../required.ts'
+import { requireNone } from '../required.ts'
 import { TopicNames } from '../topic-names.ts'
 import { openDatabase, serverOf } from './connect.ts'
 import { type Database, DatabaseError } from './database.ts'
@@ -27,7 +27,7 @@ import { refuses } from './refusals.ts'
 import { areAlike, quoted, type Run, Statements } from './statements.ts'
 import { Tables } from './tables.ts'
 
-const check = (config: Config) => new Map([...operationProblems(config), ...missing(config, ['connection.url'])])
+const check = (config: Config) => operationProblems(config)
 
 export const jdbc = defineSink({
   name: 'jdbc',

@@ -29,7 +29,7 @@ import { type SourceConfig, sourceKeys } from './source-keys.ts'
 import { localTimes, quoted } from './statements.ts'
 
 function check(config: SourceConfig): Map<string, string> {
-  const problems = missing(config, ['connection.url', ...(config.query === '' ? [] : ['topic.prefix'])])
+  const problems = missing(config, config.query === '' ? [] : ['topic.prefix'])
   if (config.mode.includes('incrementing') && config['incrementing.column.name'] === '')
     problems.set('incrementing.column.name', `mode=${config.mode} needs it`)
   if (config.mode.includes('timestamp') && config['timestamp.column.name'].length === 0)
@@ -322,7 +322,7 @@ class Querier {
 
   #timeText(micros: bigint): string {
     const { text, offset } = localTimes(this.#config['db.timezone'])(micros)
-    return addressOf(this.#config['connection.url']!).kind === 'postgresql' ? text + offset : text
+    return addressOf(this.#config['connection.url']).kind === 'postgresql' ? text + offset : text
   }
 
   /** How the place of a row of this result is found. */

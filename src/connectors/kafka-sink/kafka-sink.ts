@@ -24,7 +24,7 @@ import { TargetOffsets } from './offsets.ts'
 import { Outgoing } from './outgoing.ts'
 import { PartitionCopy, patienceMs, type Target } from './partition-copy.ts'
 
-const check = (config: Config) => missing(config, ['kafka.bootstrap.servers', 'kafka.topic'])
+const check = (config: Config) => missing(config, ['kafka.topic'])
 
 export const kafkaSink = defineSink({
   name: 'kafka-sink',
@@ -38,7 +38,7 @@ export const kafkaSink = defineSink({
   async open(config, context): Promise<SinkTask> {
     requireNone(check(config))
     const client = openClient({
-      bootstrap: config['kafka.bootstrap.servers']!,
+      bootstrap: config['kafka.bootstrap.servers'],
       properties: securityProperties('kafka.', config),
       clientId: `connector-target-${context.connector}-${context.task}`,
       files: context.system.files,

@@ -5,9 +5,9 @@ import { templateProblem } from '../template/template.ts'
 
 export const keys = {
   'kafka.bootstrap.servers': string({
-    default: null,
+    required: true,
     importance: 'high',
-    doc: 'Brokers of the target, as host:port, several separated by commas. Required.',
+    doc: 'Brokers of the target, as host:port, several separated by commas.',
   }),
   'kafka.topic': string({
     default: '${topic}',

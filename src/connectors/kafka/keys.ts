@@ -1,21 +1,18 @@
 /** The keys of the connectors between clusters: those of MirrorMaker 2. */
 import { boolean, choice, type Declarations, int, list, long, string, type ValuesOf } from '../../connector.ts'
 import { problemBy } from '../entries.ts'
-import { missing } from '../required.ts'
 import { pattern } from './names.ts'
 import { securityKeys } from './security.ts'
 
 const servers = (text: string) =>
-  text === '' || text.split(',').every(each => /^[^\s,]+:\d{1,5}$/.test(each.trim()))
-    ? null
-    : 'must be HOST:PORT, several separated by commas'
+  text.split(',').every(each => /^[^\s,]+:\d{1,5}$/.test(each.trim())) ? null : 'must be HOST:PORT, several separated by commas'
 
 export type Side = 'source' | 'target'
 
 const sideDoc = { source: 'Cluster that is copied from', target: 'Cluster that is copied to' } as const
 
 const bootstrap = (side: Side) =>
-  string({ default: '', importance: 'high', check: servers, doc: `${sideDoc[side]}: brokers to connect to first. Required.` })
+  string({ required: true, importance: 'high', check: servers, doc: `${sideDoc[side]}: brokers to connect to first.` })
 
 const sourceCluster = {
   'source.cluster.bootstrap.servers': bootstrap('source'),
@@ -40,10 +37,10 @@ const policies = ['DefaultReplicationPolicy', 'IdentityReplicationPolicy'] as co
 
 const common = {
   'source.cluster.alias': string({
-    default: '',
+    required: true,
     importance: 'high',
     check: alias,
-    doc: 'Name of the cluster that is copied from. Required.',
+    doc: 'Name of the cluster that is copied from.',
   }),
   'target.cluster.alias': string({ default: 'target', importance: 'high', check: alias, doc: 'Name of the cluster that is copied to.' }),
   'replication.policy.class': string({
@@ -223,12 +220,11 @@ export type CheckpointConfig = ValuesOf<typeof checkpointKeys>
 export type HeartbeatConfig = ValuesOf<typeof heartbeatKeys>
 
 /** By key, what is wrong with them together. */
-export function problemsOf(config: Readonly<Record<string, unknown>> & { readonly 'source.cluster.alias': string }): Map<string, string> {
-  const asked = ['source.cluster.alias', 'source.cluster.bootstrap.servers', 'target.cluster.bootstrap.servers']
-  const problems = missing(
-    config,
-    asked.filter(key => key in config),
-  )
+export function problemsOf(config: {
+  readonly 'source.cluster.alias': string
+  readonly 'target.cluster.alias': string
+}): Map<string, string> {
+  const problems = new Map<string, string>()
   if (config['source.cluster.alias'] === config['target.cluster.alias'])
     problems.set('target.cluster.alias', 'must not be that of the source')
   return problems

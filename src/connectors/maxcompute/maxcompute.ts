@@ -27,8 +27,7 @@ import { type Config, keys } from './keys.ts'
 import { RecordStream } from './record-stream.ts'
 import { LostUpload, Tunnel, type Upload } from './tunnel.ts'
 
-const check = (config: Config) =>
-  missing(config, [...(config.tunnel_endpoint === null ? ['endpoint'] : []), 'project', 'table', 'access_id', 'access_key'])
+const check = (config: Config) => missing(config, config.tunnel_endpoint === null ? ['endpoint'] : [])
 
 export const maxcompute = defineSink({
   name: 'maxcompute',

@@ -47,10 +47,11 @@ const [partialValueType, partialValueList] = projection('value that are the id')
 
 export const keys = {
   'connection.uri': password({
+    required: true,
     importance: 'high',
     doc: 'The deployment: `mongodb://user:password@host:27017`, `mongodb+srv://…`. It is hidden, because it may have a password.',
   }),
-  database: string({ default: '', importance: 'high', doc: 'The database.' }),
+  database: string({ required: true, importance: 'high', doc: 'The database.' }),
   collection: string({ default: '${topic}', importance: 'high', check: templateProblem, doc: 'The collection, as a template.' }),
   'document.id.strategy': string({
     default: 'BsonOidStrategy',

@@ -12,9 +12,9 @@ import { type Config, idStrategies, keys, strategyOf } from './keys.ts'
 import { refuses } from './refusals.ts'
 
 function check(config: Config): Map<string, string> {
-  const problems = missing(config, ['connection.uri', 'database', 'collection'])
+  const problems = missing(config, ['collection'])
   const id = strategyOf(config['document.id.strategy'], idStrategies)!
-  if (config['connection.uri'] !== null && !/^mongodb(?:\+srv)?:\/\//.test(config['connection.uri']))
+  if (!/^mongodb(?:\+srv)?:\/\//.test(config['connection.uri']))
     problems.set('connection.uri', 'must begin with mongodb:// or mongodb+srv://')
   if (config['delete.on.null.values'] && !['FullKeyStrategy', 'PartialKeyStrategy', 'ProvidedInKeyStrategy'].includes(id))
     problems.set('delete.on.null.values', 'needs document.id.strategy FullKeyStrategy, PartialKeyStrategy or ProvidedInKeyStrategy')
@@ -46,7 +46,7 @@ export const mongodb = defineSink({
     const { MongoClient, ...bson } = await import('mongodb')
     const timeout = config['server.timeout.ms']
     const connect = () =>
-      new MongoClient(config['connection.uri']!, {
+      new MongoClient(config['connection.uri'], {
         appName: 'millrace connect',
         serverSelectionTimeoutMS: timeout,
         socketTimeoutMS: timeout,

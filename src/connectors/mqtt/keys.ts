@@ -5,16 +5,16 @@ import { tlsKeys } from '../http-client/settings.ts'
 
 export const keys = {
   'mqtt.server.uri': list({
-    default: '',
+    required: true,
     importance: 'high',
     check: text => firstProblem(text, uriProblem),
-    doc: 'The brokers, one of which is connected to: `tcp://host:1883`, with TLS `ssl://host:8883`. Required.',
+    doc: 'The brokers, one of which is connected to: `tcp://host:1883`, with TLS `ssl://host:8883`.',
   }),
   'mqtt.topics': list({
-    default: '',
+    required: true,
     importance: 'high',
     check: text => firstProblem(text, filterProblem),
-    doc: 'What is subscribed to: `plant/+/temperature`, `alarms/#`, `$share/group/orders`. Required.',
+    doc: 'What is subscribed to: `plant/+/temperature`, `alarms/#`, `$share/group/orders`.',
   }),
   'kafka.topic': string({
     default: 'mqtt',

@@ -14,12 +14,9 @@ import {
   struct,
 } from '../../connector.ts'
 import { tlsOf } from '../http-client/settings.ts'
-import { missing, requireNone } from '../required.ts'
 import { Connection, type Message } from './connection.ts'
 import { type Config, keys, serverOf } from './keys.ts'
 import { refuses } from './refusals.ts'
-
-const check = (config: Config) => missing(config, ['mqtt.server.uri', 'mqtt.topics'])
 
 export const mqtt = defineSource({
   name: 'mqtt',
@@ -34,10 +31,8 @@ export const mqtt = defineSource({
   formats: { 'key.converter': 'string', 'value.converter': 'bytes' },
   config: keys,
   refuses,
-  check,
   acknowledges: true,
   async open(config, context): Promise<SourceTask> {
-    requireNone(check(config))
     return new MqttTask(config, context)
   },
 })

@@ -23,7 +23,8 @@ test('a binlog that cannot be read leaves no connections behind', async () => {
   const { _server: listening } = server as unknown as { readonly _server: Server }
   await once(listening, 'listening')
   const { port } = listening.address() as AddressInfo
-  const config = readValues(keys, { 'database.hostname': '127.0.0.1', 'database.port': String(port), 'database.user': 'me' })
+  const login = { 'database.hostname': '127.0.0.1', 'database.port': String(port), 'database.user': 'me' }
+  const config = readValues(keys, { ...login, 'topic.prefix': 'shop' })
   const place = { file: 'bin.000001', pos: 4, gtids: null }
   await assert.rejects(Binlog.start(config, realSystem(), { place, serverId: 1, isCaptured: () => true }), /Access denied/)
   assert.equal(closed.length, 2)

@@ -4,10 +4,10 @@ import { changeDataKeys, patterns } from '../change-data/keys.ts'
 import { accepted } from '../storage/keys.ts'
 
 export const keys = {
-  'database.hostname': string({ default: '', importance: 'high', doc: 'Where MySQL or MariaDB runs.' }),
+  'database.hostname': string({ required: true, importance: 'high', doc: 'Where MySQL or MariaDB runs.' }),
   'database.port': int({ default: 3_306, min: 1, max: 65_535, importance: 'high', doc: 'Its port.' }),
   'database.user': string({
-    default: '',
+    required: true,
     importance: 'high',
     doc: 'A user with the rights SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE and REPLICATION CLIENT.',
   }),

@@ -6,12 +6,9 @@
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
 import { refuses } from '../change-data/refusals.ts'
 import { ChangeTask } from '../change-data/task.ts'
-import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
 import { offsetOf, type Position, positionOf } from './position.ts'
 import { Session } from './session.ts'
-
-const required = ['database.hostname', 'database.user', 'topic.prefix']
 
 export const mysqlCdc = defineSource({
   name: 'mysql-cdc',
@@ -29,14 +26,13 @@ export const mysqlCdc = defineSource({
   config: keys,
   refuses,
   check(config) {
-    const problems = missing(config, required)
+    const problems = new Map<string, string>()
     if (config['signal.data.collection'] !== '')
       problems.set('signal.data.collection', 'there are no signals and no incremental snapshots of MySQL')
     return problems
   },
   exactlyOnce: () => true,
   async open(config, context: SourceContext): Promise<SourceTask> {
-    requireNone(missing(config, required))
     const form = { positionOf, offsetOf: (position: Position) => offsetOf(position, null, false) }
     const task = new ChangeTask(config, context, form, position => new Session(config, context, position))
     await task.begin()

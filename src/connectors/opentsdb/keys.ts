@@ -6,7 +6,7 @@ import { templateProblem } from '../template/template.ts'
 
 export const keys = {
   'connection.url': list({
-    default: '',
+    required: true,
     importance: 'high',
     check: text => firstProblem(text, urlProblem),
     allowed: 'URLs, comma-separated',

@@ -15,7 +15,7 @@ import { missing, requireNone } from '../required.ts'
 import { type Config, keys } from './keys.ts'
 import { type Point, Points, pointName } from './points.ts'
 
-const check = (config: Config) => missing(config, ['connection.url', ...(config['metric.name'] === '' ? [] : ['metric.tags'])])
+const check = (config: Config) => missing(config, config['metric.name'] === '' ? [] : ['metric.tags'])
 
 export const opentsdb = defineSink({
   name: 'opentsdb',

@@ -4,11 +4,11 @@ import { changeDataKeys, lagKeys, patterns } from '../change-data/keys.ts'
 import { accepted } from '../storage/keys.ts'
 
 export const keys = {
-  'database.hostname': string({ default: '', importance: 'high', doc: 'Where PostgreSQL runs.' }),
+  'database.hostname': string({ required: true, importance: 'high', doc: 'Where PostgreSQL runs.' }),
   'database.port': int({ default: 5_432, min: 1, max: 65_535, importance: 'high', doc: 'Its port.' }),
-  'database.user': string({ default: '', importance: 'high', doc: 'A user with the right REPLICATION, and SELECT on the tables.' }),
+  'database.user': string({ required: true, importance: 'high', doc: 'A user with the right REPLICATION, and SELECT on the tables.' }),
   'database.password': password({ importance: 'high', doc: 'Password of the user.' }),
-  'database.dbname': string({ default: '', importance: 'high', doc: 'The database.' }),
+  'database.dbname': string({ required: true, importance: 'high', doc: 'The database.' }),
   'database.sslmode': choice(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'], {
     default: 'prefer',
     doc: 'TLS: never, where the server has it, always, with its certificate checked, or with its name as well.',

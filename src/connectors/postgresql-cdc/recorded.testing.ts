@@ -28,7 +28,7 @@ export const recorded: readonly Frame[] = realSystem()
 export const begin: Position = { ...start, commit: 26_421_928n }
 
 export function configOf(given: Readonly<Record<string, string>>): Config {
-  return readValues(keys, { 'topic.prefix': 'shop', 'database.dbname': 'lab', ...given })
+  return readValues(keys, { 'database.hostname': 'h', 'database.user': 'u', 'topic.prefix': 'shop', 'database.dbname': 'lab', ...given })
 }
 
 const named = (name: string): PostgresType => ({ name, labels: null, element: null })

@@ -6,12 +6,9 @@
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
 import { refuses } from '../change-data/refusals.ts'
 import { ChangeTask } from '../change-data/task.ts'
-import { missing, requireNone } from '../required.ts'
 import { keys } from './keys.ts'
 import { offsetOf, type Position, positionOf } from './position.ts'
 import { Session } from './session.ts'
-
-const required = ['database.hostname', 'database.user', 'database.dbname', 'topic.prefix']
 
 export const postgresqlCdc = defineSource({
   name: 'postgresql-cdc',
@@ -29,10 +26,8 @@ export const postgresqlCdc = defineSource({
   },
   config: keys,
   refuses,
-  check: config => missing(config, required),
   exactlyOnce: config => config['snapshot.mode'] !== 'always',
   async open(config, context: SourceContext): Promise<SourceTask> {
-    requireNone(missing(config, required))
     // Only the offset of another start does not count: a session that breaks goes on where it was.
     const form = {
       positionOf: config['snapshot.mode'] === 'always' ? () => null : positionOf,

@@ -6,9 +6,9 @@ import { idOf } from './entries.ts'
 export const keys = {
   ...connectionKeys,
   'redis.stream.name': list({
-    default: '',
+    required: true,
     importance: 'high',
-    doc: 'The streams that are read. With several tasks each reads some of them. Required.',
+    doc: 'The streams that are read. With several tasks each reads some of them.',
   }),
   topic: string({
     default: '${stream}',

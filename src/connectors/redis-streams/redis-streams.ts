@@ -17,12 +17,9 @@ import {
 import { dealt } from '../dealt.ts'
 import { type Client, create, isReply, sortedError } from '../redis/connection.ts'
 import { connectionRefuses } from '../redis/refusals.ts'
-import { missing, requireNone } from '../required.ts'
 import { within } from '../waits.ts'
 import { compareIds, entriesOf, type Id, idOf, type Reply } from './entries.ts'
 import { type Config, keys } from './keys.ts'
-
-const check = (config: Config) => missing(config, ['redis.stream.name'])
 
 export const redisStreams = defineSource({
   name: 'redis-streams',
@@ -32,14 +29,11 @@ export const redisStreams = defineSource({
   example: { 'redis.uri': 'redis://127.0.0.1:6379', 'redis.stream.name': 'orders', topic: 'orders' },
   config: keys,
   refuses: connectionRefuses,
-  check,
   exactlyOnce: () => true,
   async tasks(config, most) {
-    requireNone(check(config))
     return dealt(config['redis.stream.name'], most).map(streams => ({ 'task.streams': streams.join(',') }))
   },
   async open(config, context): Promise<SourceTask> {
-    requireNone(check(config))
     return new StreamsTask(config, context)
   },
 })

@@ -51,7 +51,7 @@ export class Bucket {
       size,
       slice: async (from, to) => {
         const command = new GetObjectCommand({
-          Bucket: this.#config['s3.bucket.name']!,
+          Bucket: this.#config['s3.bucket.name'],
           Key: key,
           Range: `bytes=${from}-${to - 1}`,
           // Another object under the same name is not what was begun.

@@ -168,10 +168,11 @@ test('an object that changes while it is read is opened anew', async t => {
 })
 
 test('names', () => {
+  const bucket = { 's3.bucket.name': 'b' }
   assert.equal(seriesOf('topics/t/partition=0/t+0+0000000012.json.gz'), 'topics/t/partition=0/t+0+##########.json.gz')
   assert.equal(seriesOf('a1/b'), 'a1/b')
   assert.equal(seriesOf('9'), '#')
-  const restore = targetsOf(valuesOf(keys, {}))
+  const restore = targetsOf(valuesOf(keys, bucket))
   assert.deepEqual(restore('topics/a.b/partition=3/a.b+3+0000000000.avro'), { topic: 'a.b', partition: 3 })
   for (const other of [
     'topics/+ends/c/t+0.json',
@@ -181,9 +182,9 @@ test('names', () => {
     'topics/t/+0+1.json',
   ])
     assert.equal(restore(other), null, other)
-  const dashed = targetsOf(valuesOf(keys, { 'file.delim': '-' }))
+  const dashed = targetsOf(valuesOf(keys, { ...bucket, 'file.delim': '-' }))
   assert.deepEqual(dashed('topics/a-b/partition=3/a-b-3-0000000000.avro'), { topic: 'a-b', partition: 3 })
-  const chosen = targetsOf(valuesOf(keys, { 'topic.regex.list': 't:.*hour=05.*' }))
+  const chosen = targetsOf(valuesOf(keys, { ...bucket, 'topic.regex.list': 't:.*hour=05.*' }))
   assert.equal(chosen('topics/t/hour=04/t+0+1.json'), null)
   assert.deepEqual(chosen('topics/t/hour=05/t+0+1.json'), { topic: 't', partition: 0 })
   assert.throws(() => valuesOf(s3Source.config, { 'topic.regex.list': 'no expression' }), { name: 'InvalidConfig' })

@@ -100,7 +100,7 @@ class ObjectsTask implements SourceTask {
     this.#context = context
     this.#bucket = bucket
     this.#targetOf = targetsOf(config)
-    this.#positions = new Positions(config['s3.bucket.name']!, context)
+    this.#positions = new Positions(config['s3.bucket.name'], context)
     this.#settings = {
       mostBytes: config['record.max.bytes'],
       csvDelimiter: unescaped(config['csv.delimiter']),

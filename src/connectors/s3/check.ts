@@ -1,12 +1,11 @@
 /** What the keys of the S3 sink and the S3 source cannot say alone. */
 
-import { missing } from '../required.ts'
 import { checkStorage } from '../storage/check.ts'
 import type { ConnectionConfig } from './client.ts'
 import type { S3Config } from './sink.ts'
 
 export function connectionCheck(config: ConnectionConfig): Map<string, string> {
-  const refused = missing(config, ['s3.bucket.name'])
+  const refused = new Map<string, string>()
   if ((config['aws.access.key.id'] === '') !== (config['aws.secret.access.key'] === null))
     refused.set('aws.access.key.id', 'aws.access.key.id and aws.secret.access.key go together')
   const customerKey = config['s3.sse.customer.key']

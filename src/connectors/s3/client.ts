@@ -9,7 +9,7 @@ import { bounded } from '../http-client/bounded-agent.ts'
 import { shown } from '../http-client/http-client.ts'
 
 export const connectionKeys = {
-  's3.bucket.name': string({ default: null, importance: 'high', doc: 'The bucket. Required.' }),
+  's3.bucket.name': string({ required: true, importance: 'high', doc: 'The bucket.' }),
   's3.region': string({ default: 'us-west-2', importance: 'medium', doc: 'The region.' }),
   'store.url': string({
     default: null,

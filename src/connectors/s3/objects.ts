@@ -94,7 +94,7 @@ export class ObjectStorage implements Storage<ObjectFile> {
     const { 'topics.dir': folder, 'directory.delim': slash, 'file.delim': delimiter } = this.#config
     const name = `${topic}${delimiter}${partition}.json`
     return {
-      Bucket: this.#config['s3.bucket.name']!,
+      Bucket: this.#config['s3.bucket.name'],
       Key: [folder, '+ends', encodeURIComponent(this.#context.connector), name].join(slash),
     }
   }
@@ -110,7 +110,7 @@ export class ObjectStorage implements Storage<ObjectFile> {
       try {
         for (const { name, upload } of await this.#uploadsBelow(`${folder}${slash}${topic}${slash}`)) {
           if (!names.some(each => name.includes(each))) continue
-          await this.#client.send(new AbortMultipartUploadCommand({ Bucket: this.#config['s3.bucket.name']!, Key: name, UploadId: upload }))
+          await this.#client.send(new AbortMultipartUploadCommand({ Bucket: this.#config['s3.bucket.name'], Key: name, UploadId: upload }))
           this.#context.log.info({ object: name }, 'an upload of an earlier run was given up')
         }
       } catch (error) {
@@ -127,7 +127,7 @@ export class ObjectStorage implements Storage<ObjectFile> {
     let marker: { KeyMarker?: string; UploadIdMarker?: string } = {}
     for (let page = 0; page < 100; page++) {
       const listed = await this.#client.send(
-        new ListMultipartUploadsCommand({ Bucket: this.#config['s3.bucket.name']!, Prefix: prefix, ...marker }),
+        new ListMultipartUploadsCommand({ Bucket: this.#config['s3.bucket.name'], Prefix: prefix, ...marker }),
         { abortSignal: this.#context.signal },
       )
       for (const { Key, UploadId } of listed.Uploads ?? [])
@@ -282,7 +282,7 @@ export class ObjectFile implements OpenFile {
   }
 
   get #target(): { Bucket: string; Key: string } {
-    return { Bucket: this.#config['s3.bucket.name']!, Key: this.name }
+    return { Bucket: this.#config['s3.bucket.name'], Key: this.name }
   }
 }
 

@@ -1,12 +1,11 @@
 /** What keys of sinks of files cannot say alone. */
 import { InvalidConfig } from '../../base.ts'
 import { formats } from '../formats/list.ts'
-import { missing } from '../required.ts'
 import type { StorageConfig } from './keys.ts'
 import { openPartitioner } from './partitioners.ts'
 
 export function checkStorage(config: StorageConfig): Map<string, string> {
-  const refused = missing(config, ['flush.size'])
+  const refused = new Map<string, string>()
   try {
     openPartitioner(config)
   } catch (error) {

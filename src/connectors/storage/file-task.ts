@@ -229,7 +229,7 @@ export class FileTask<F extends OpenFile> implements SinkTask {
 
   #afterwards(generation: Generation<F>, piece: OpenPiece<F> | null): Promise<void> | null {
     const most = this.#config['rotate.bytes']
-    const isFull = generation.count >= this.#config['flush.size']! || (most > 0 && generation.size >= most)
+    const isFull = generation.count >= this.#config['flush.size'] || (most > 0 && generation.size >= most)
     if (generation.count > 0 && (isFull || generation.knownEnd === generation.next! - 1n)) return this.#end(generation)
     if (piece?.encoder.isDue === true) return this.#drain(piece)
     return this.#held > this.#config['max.buffered.bytes'] ? this.#relieve() : null

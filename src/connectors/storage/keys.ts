@@ -15,10 +15,10 @@ export const storageKeys = {
     check: value => (formatNamed(value) === null ? `String must be one of: ${formats.map(format => format.name).join(', ')}` : null),
   }),
   'flush.size': int({
-    default: null,
+    required: true,
     min: 1,
     importance: 'high',
-    doc: 'Number of records of a partition after which its files are completed. Required.',
+    doc: 'Number of records of a partition after which its files are completed.',
   }),
   'rotate.interval.ms': ms({
     default: -1,

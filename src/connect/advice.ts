@@ -1,0 +1,31 @@
+/** What a worker would refuse or ignore of a configuration, for people who try it before they use it. */
+import { InvalidConfig, readValue, type System } from '../base.ts'
+import { describe, ignoredKeys, refusedKeys } from './known-keys.ts'
+import { Plugins } from './plugins.ts'
+
+/** In sentences. `paths`: the worker's `plugin.path`. None without `connector.class`, because converters and transforms can be tried without a connector. */
+export async function adviceOn(
+  config: Readonly<Record<string, string>>,
+  paths: readonly string[],
+  system: Pick<System, 'files' | 'timers'>,
+): Promise<string[]> {
+  const name = config['connector.class'] ?? ''
+  if (name === '') return []
+  const plugins = await Plugins.open(paths, system)
+  const plugin = plugins.lookUp(name)
+  if (plugin === null) return [`there is no connector ${name}`]
+  const definition = await plugin.load()
+  const known = describe(definition, config)
+  const refused = refusedKeys(definition, config, known)
+  const ignored = ignoredKeys(definition, config).filter(key => !refused.has(key))
+  const sentences = [...refused.values()]
+  for (const [key, { declared }] of known)
+    try {
+      readValue(key, declared, config[key])
+    } catch (error) {
+      if (!(error instanceof InvalidConfig)) throw error
+      sentences.push(error.message)
+    }
+  if (ignored.length > 0) sentences.push(`${definition.name} does not know, and ignores: ${ignored.join(', ')}`)
+  return sentences
+}
