@@ -1,6 +1,6 @@
 /** Files of tables: objects in S3, addressed by their location. */
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3'
-import { defaultsOf, type System } from '../../base.ts'
+import { readValues, type System } from '../../base.ts'
 import { explained, openS3 } from '../s3/client.ts'
 import { ObjectFile } from '../s3/objects.ts'
 import { type S3Config, s3Keys } from '../s3/sink.ts'
@@ -59,7 +59,8 @@ export function openStore(
   const of = (key: 'endpoint' | 'access-key-id' | 'secret-access-key') => config[`iceberg.catalog.s3.${key}`] ?? vended[`s3.${key}`] ?? null
   const endpoint = of('endpoint')
   const settings = {
-    ...defaultsOf(s3Keys),
+    // The bucket is that of each file, and the catalogue completes them.
+    ...readValues(s3Keys, { 's3.bucket.name': 'any', 'flush.size': '1' }),
     's3.region': config['iceberg.catalog.client.region'] ?? vended['client.region'] ?? 'us-east-1',
     'store.url': endpoint,
     's3.path.style.access.enabled': endpoint !== null,

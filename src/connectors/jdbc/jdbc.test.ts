@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Declarations, defaultsOf, parseValue } from '../../base.ts'
+import { readValues } from '../../base.ts'
 import { Decimal, logical, type SinkRecord, struct } from '../../connector.ts'
 import { openSink, sinkRecord } from '../../connector-testing.ts'
 import { TopicNames } from '../topic-names.ts'
@@ -16,9 +16,7 @@ import { areAlike, quoted, Statements } from './statements.ts'
 import { Tables } from './tables.ts'
 
 function configOf(config: Readonly<Record<string, string>>): Config {
-  const values: Record<string, unknown> = { ...defaultsOf(keys) }
-  for (const [name, text] of Object.entries(config)) values[name] = parseValue(name, (keys as Declarations)[name]!, text).value
-  return values as Config
+  return readValues(keys, { 'connection.url': 'jdbc:postgresql://h/d', ...config })
 }
 
 /** Remembers statements; tables are as they are told to be. */

@@ -64,7 +64,13 @@ function framesAfter(executed: number): Frame[] {
 }
 
 function changesOf(given: Readonly<Record<string, string>>, offset: Struct): Changes {
-  const config = readValues(keys, { 'database.hostname': 'h', 'database.user': 'u', 'topic.prefix': 'shop', 'table.exclude.list': 'inv.hidden', ...given })
+  const config = readValues(keys, {
+    'database.hostname': 'h',
+    'database.user': 'u',
+    'topic.prefix': 'shop',
+    'table.exclude.list': 'inv.hidden',
+    ...given,
+  })
   const shapes = new Shapes(
     config,
     { isMariadb: true, hasGtids: true, id: 7 },
