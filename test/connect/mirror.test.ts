@@ -264,7 +264,7 @@ test('what cannot be is refused by its key', async () => {
   const config: Record<string, string> = { ...both(), 'connector.class': 'mirror-source', name: 'bad' }
   const problems: [Record<string, string>, string, RegExp][] = [
     [{ 'source.cluster.bootstrap.servers': 'nowhere' }, 'source.cluster.bootstrap.servers', /must be HOST:PORT/],
-    [{ 'source.cluster.bootstrap.servers': '' }, 'source.cluster.bootstrap.servers', /Missing required configuration/],
+    [{ 'source.cluster.bootstrap.servers': '' }, 'source.cluster.bootstrap.servers', /String must be non-empty/],
     [{ 'target.cluster.alias': 'eu' }, 'target.cluster.alias', /must not be that of the source/],
     [{ topics: '(?!x).*' }, 'topics', /invalid|Invalid/i],
     [
