@@ -44,9 +44,9 @@ function aliasGroup(key: string): string {
   return `${family === 'predicates' ? groups.predicates : groups.transforms}: ${alias}`
 }
 
-/** Of the worker, of clients, and of converters, which have keys that are not declared. */
+/** Of the worker, which adds `task.class`, of clients, and of converters, which have keys that are not declared. */
 const families =
-  /^(?:(?:key|value|header)\.converter|(?:producer|consumer|admin)\.override|topic\.creation)\.|^(?:connector|converter)\.plugin\.version$/
+  /^(?:(?:key|value|header)\.converter|(?:producer|consumer|admin)\.override|topic\.creation)\.|^(?:(?:connector|converter)\.plugin\.version|task\.class)$/
 
 /** Kafka's own connectors take what they do not know, as they do in Java. */
 const isKafkas = ({ classes }: ConnectorDefinition) => classes.some(name => name.startsWith('org.apache.kafka.'))

@@ -126,9 +126,13 @@ function DeadLetters({ found: { kind, deadLetters, name } }: { found: Found }) {
       <h2 className={css['heading']}>Dead letters</h2>
       <p>
         Records that cannot be processed go to{' '}
-        <Link to="/topics/$topic/messages" params={{ topic }} search={search}>
-          {topic}
-        </Link>
+        {records === null ? (
+          topic
+        ) : (
+          <Link to="/topics/$topic/messages" params={{ topic }} search={search}>
+            {topic}
+          </Link>
+        )}
         {records === null
           ? ', which is not there yet, or cannot be seen.'
           : `, which has ${counted(records, 'record')}. They are read there, and sent back with Redrive.`}
