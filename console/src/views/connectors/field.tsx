@@ -70,8 +70,9 @@ interface ValueProps extends Omit<FieldProps, 'tells'> {
   invalid: boolean
 }
 
-function Value({ id, declared: { name, type, default: usual, recommended }, value, described, invalid, onChange, onDone }: ValueProps) {
-  const common = { id, value, 'aria-describedby': described, 'aria-invalid': invalid, onBlur: onDone }
+function Value({ id, declared, value, described, invalid, onChange, onDone }: ValueProps) {
+  const { name, type, default: usual, recommended, required } = declared
+  const common = { id, value, 'aria-required': required, 'aria-describedby': described, 'aria-invalid': invalid, onBlur: onDone }
   const change = (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>) => onChange(event.target.value)
   if (type === 'BOOLEAN')
     return (
