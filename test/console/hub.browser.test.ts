@@ -220,6 +220,7 @@ test('a trigger whose results go to a connector is made in the console, and what
   assert.match(asked.join(), /is not saved/)
   assert.match(page.url(), /create-trigger$/)
 
+  await page.getByLabel('Dead letters to').fill('upper')
   await page.getByLabel('To a connector').check()
   await page.getByLabel('Connector for what it returns').fill('redis')
   await page.getByLabel('Settings of the connector').fill('redis.uri')
@@ -233,6 +234,7 @@ test('a trigger whose results go to a connector is made in the console, and what
   await page.getByRole('button', { name: 'Create' }).click()
   await page.waitForURL(/\/triggers\/to-redis\/activity$/)
   assert.equal(asked.length, 1, 'what was saved is left without a question')
+  await page.getByRole('link', { name: 'upper', exact: true }).waitFor()
   const { definition } = (await hub.ask('GET', '/triggers/to-redis')).body
   assert.deepEqual(definition.output, { connector: 'redis', config: { 'redis.uri': 'redis://127.0.0.1:1', 'redis.password': '[hidden]' } })
   assert.deepEqual(definition.function.environment, { GREETING: 'hello' })

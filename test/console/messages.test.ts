@@ -201,8 +201,13 @@ test('records of a dead-letter topic go back to where their headers say, after a
     },
     { key: text('c'), value: text('3'), headers: [header('__dlq.errors.topic', 'gone'), header('__dlq.errors.partition', '0')] },
     { key: text('d'), value: text('4') },
+    {
+      key: text('e'),
+      value: text('5'),
+      headers: [header('millrace.trigger.topic', 'source'), header('millrace.trigger.partition', '0')],
+    },
   ])
-  const records = [0, 1, 2, 3, 9].map(offset => ({ partition: 0, offset: String(offset) }))
+  const records = [0, 1, 2, 3, 4, 9].map(offset => ({ partition: 0, offset: String(offset) }))
   const plans = (answer: Awaited<ReturnType<typeof post>>) =>
     (
       answer.body as unknown as {
@@ -217,6 +222,7 @@ test('records of a dead-letter topic go back to where their headers say, after a
       ['source', 1, true],
       ['gone', 0, false],
       [null, null, false],
+      ['source', 0, true],
       [null, null, false],
     ],
   )
@@ -224,7 +230,7 @@ test('records of a dead-letter topic go back to where their headers say, after a
   const sent = plans(await post('/topics/letters/redrive', { records, dryRun: false }))
   assert.deepEqual(
     sent.map(each => each.toOffset),
-    ['0', '1', null, null, null],
+    ['0', '1', null, null, '0', null],
   )
   const ends = new Map([[1, 2n]])
   for await (const [first] of client.read({ topic: 'source', from: new Map([[1, 0n]]), until: ends }))

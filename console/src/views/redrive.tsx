@@ -10,7 +10,7 @@ import type { ShownRecord } from './messages-stream.ts'
 
 type Plan = Output<'POST /topics/:topic/redrive'>['records'][number]
 
-const origin = /^(?:__(?:connect|streams|dlq)\.errors\.topic|kafka_dlt-original-topic)$/
+const origin = /^(?:__(?:connect|streams|dlq)\.errors\.topic|kafka_dlt-original-topic|millrace\.trigger\.topic)$/
 const most = 1_000
 
 export function isDeadLetter({ headers }: ShownRecord): boolean {

@@ -1,5 +1,5 @@
 /**
- * Where a record of a dead-letter topic came from, by its headers: those of Kafka Connect, of Kafka Streams, of share groups (KIP-1191) and of Spring.
+ * Where a record of a dead-letter topic came from, by its headers: those of Kafka Connect, of Kafka Streams, of share groups (KIP-1191), of Spring, and of triggers.
  * What is sent back has no such headers, because whoever fails again adds new ones.
  */
 import type { ReceivedRecord, RecordHeader } from '../../client.ts'
@@ -16,6 +16,7 @@ const families = [
   { prefix: '__streams.errors.', topic: 'topic', partition: 'partition' },
   { prefix: '__dlq.errors.', topic: 'topic', partition: 'partition' },
   { prefix: 'kafka_dlt-', topic: 'original-topic', partition: 'original-partition' },
+  { prefix: 'millrace.trigger.', topic: 'topic', partition: 'partition' },
 ] as const
 
 /** null: no header says it. */

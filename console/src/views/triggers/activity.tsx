@@ -7,6 +7,7 @@ import { count, duration, short, time, utc } from '../../format.ts'
 import { Content } from '../../ui/page.tsx'
 import { Failed, Loading } from '../../ui/states.tsx'
 import overview from '../overview.module.css'
+import { asDefinition, type Definition } from './definition.ts'
 import { useTrigger } from './trigger.tsx'
 import css from './triggers.module.css'
 
@@ -56,6 +57,7 @@ export function TriggerActivity() {
         </Link>
         , whose lag is that of all.
       </p>
+      <GivenUp trigger={trigger} definition={asDefinition(data.definition)} />
       {Object.keys(data.errors).length > 0 && (
         <p>
           Errors since this process began:{' '}
@@ -75,5 +77,22 @@ export function TriggerActivity() {
         </section>
       )}
     </Content>
+  )
+}
+
+/** What the function fails with, again and again. */
+function GivenUp({ trigger, definition: { onFailure = null } }: { trigger: string; definition: Definition }) {
+  if (onFailure === null)
+    return <p className={css['note']}>Records that are given up have no dead-letter topic: only the log names them.</p>
+  if ('url' in onFailure) return <p className={css['note']}>Records that are given up are sent to {onFailure.url}.</p>
+  const { topic } = onFailure
+  return (
+    <p className={css['note']}>
+      Records that are given up go to{' '}
+      <Link to="/topics/$topic/messages" params={{ topic }} search={{ header: 'millrace.trigger.name', headerHas: trigger }}>
+        {topic}
+      </Link>
+      , from where Redrive sends them back.
+    </p>
   )
 }
