@@ -10,6 +10,7 @@ import { TriggerMetrics } from './metrics.ts'
 import { RunnerPool } from './runner/pool.ts'
 import { TriggerStore } from './store.ts'
 import { FunctionTests } from './try.ts'
+import { FetchedBytes } from './worker/fetched.ts'
 import { Worker, type WorkerContext } from './worker/worker.ts'
 
 export async function openTriggers({ settings, sessions, own, acting, system, logger }: ServiceContext): Promise<Service> {
@@ -19,7 +20,8 @@ export async function openTriggers({ settings, sessions, own, acting, system, lo
   const metrics = new TriggerMetrics()
   await logs.open()
   const { id: clusterId } = await own.cluster()
-  const context: WorkerContext = { client: own, acting, pool, logs, metrics, system, logger, bootstrap, clusterId }
+  const fetched = new FetchedBytes()
+  const context: WorkerContext = { client: own, acting, pool, fetched, logs, metrics, system, logger, bootstrap, clusterId }
   const store = new TriggerStore(system)
   const worker = new Worker(store, context)
   await store.open(own, logger, name => worker.changed(name))

@@ -176,6 +176,7 @@ export class TriggerRun {
       await this.#endLanes()
       await this.#commit(membership).catch(() => {})
       this.#lanes.clear()
+      this.#context.fetched.set(this, 0)
       this.#committed.clear()
       await Promise.allSettled([caller.close(), reader.close(), membership.close()])
     }
@@ -220,8 +221,10 @@ export class TriggerRun {
     await this.#assign(membership.assignments(), caller)
     const lanes = [...this.#lanes.values()]
     const bytes = lanes.reduce((sum, lane) => sum + lane.bytes, 0)
+    const { fetched } = this.#context
+    fetched.set(this, bytes)
     // Whoever has nothing at all gets something.
-    const hungry = lanes.filter(lane => lane.wantsMore && (bytes < mostWaitingBytes || lane.bytes === 0))
+    const hungry = lanes.filter(lane => lane.wantsMore && ((bytes < mostWaitingBytes && !fetched.isFull) || lane.bytes === 0))
     if (hungry.length === 0) return this.#pause(idleMs)
     const positions = hungry.map(({ topic, partition, next }) => ({ topic, partition, offset: next }))
     const { records, next, outOfRange } = await reader.poll({ positions, maxWaitMs: pollMs, maxBytes: pollBytes, committedOnly: true })

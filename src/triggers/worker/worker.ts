@@ -7,6 +7,7 @@ import type { TriggerLogs } from '../logs.ts'
 import type { TriggerMetrics } from '../metrics.ts'
 import type { RunnerPool } from '../runner/pool.ts'
 import type { TriggerStore } from '../store.ts'
+import type { FetchedBytes } from './fetched.ts'
 import { TriggerRun } from './run.ts'
 
 export interface WorkerContext {
@@ -14,6 +15,7 @@ export interface WorkerContext {
   readonly client: Client
   readonly acting: Acting
   readonly pool: RunnerPool
+  readonly fetched: FetchedBytes
   readonly logs: TriggerLogs
   readonly metrics: TriggerMetrics
   readonly system: System
