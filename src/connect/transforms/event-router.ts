@@ -1,9 +1,8 @@
 /** Debezium's outbox EventRouter: rows that are inserted into an outbox table are events; each goes to the topic of its aggregate. */
 import { boolean, choice, list, string } from '../../base.ts'
 import { type ConnectValue, DataError, type Field, isStruct, type Schema, type Struct, struct } from '../../connector.ts'
-import type { Refuse } from '../plugin-config.ts'
-import { javaPattern, javaReplacement } from '../values/java-reg-exp.ts'
 import { cachedBySchema } from '../values/schemas.ts'
+import { openRouting } from './routing.ts'
 import { defineTransform } from './transform.ts'
 
 const placements = ['header', 'envelope', 'partition'] as const
@@ -72,7 +71,8 @@ export const eventRouter = defineTransform({
       return placement
     })
     const inEnvelope = added.filter(({ where }) => where === 'envelope')
-    const route = routeOf(values['route.topic.regex'], values['route.topic.replacement'], refuse)
+    const [regex, replacement] = [values['route.topic.regex'], values['route.topic.replacement']]
+    const route = openRouting({ keys: ['route.topic.regex', 'route.topic.replacement'], regex, replacement }, refuse)
     const [idName, keyName, payloadName, kindName] = [
       values['table.field.event.id'],
       values['table.field.event.key'],
@@ -120,7 +120,7 @@ export const eventRouter = defineTransform({
         const timestampMs = (time === null ? null : timeOf(schema, row, time)) ?? wholeOf(event['ts_ms']) ?? record.timestampMs
         return {
           ...record,
-          ...{ topic: route(kind), partition, timestampMs, headers },
+          ...{ topic: route(kind) ?? kind, partition, timestampMs, headers },
           ...{ keySchema: fieldOf(schema, keyName, 'event-key field'), key: row[keyName] ?? null },
           ...made,
         }
@@ -147,23 +147,6 @@ function envelopeSchemas(payload: string, others: readonly Placement[], isThere:
       ofTable.set(key, made)
     }
     return made
-  }
-}
-
-/** As RegexRouter: a kind that does not match is the topic. */
-function routeOf(regex: string, replacement: string, refuse: Refuse): (kind: string) => string {
-  const compiled = <T>(key: string, text: string, compile: () => T): T => {
-    try {
-      return compile()
-    } catch (error) {
-      throw error instanceof SyntaxError ? refuse(key, text, `Invalid regex: ${error.message}`) : error
-    }
-  }
-  const pattern = compiled('route.topic.regex', regex, () => javaPattern(regex))
-  const replace = compiled('route.topic.replacement', replacement, () => javaReplacement(replacement, pattern))
-  return kind => {
-    const found = pattern.match(kind)
-    return found === null ? kind : replace(found)
   }
 }
 

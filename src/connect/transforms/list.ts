@@ -1,4 +1,5 @@
 /** The only place that names all transforms and predicates. */
+import { byLogicalTableRouter } from './by-logical-table-router.ts'
 import { cast } from './cast.ts'
 import { celFilter, celMap, celMatches } from './cel.ts'
 import { dropHeaders } from './drop-headers.ts'
@@ -23,6 +24,7 @@ import type { PredicateDefinition, TransformDefinition } from './transform.ts'
 import { valueToKey } from './value-to-key.ts'
 
 export const transforms: readonly TransformDefinition[] = [
+  byLogicalTableRouter,
   cast,
   celFilter,
   celMap,

@@ -1,6 +1,6 @@
 /** RegexRouter: another topic by a regular expression that matches the whole name. */
 import { string } from '../../base.ts'
-import { javaPattern, javaReplacement } from '../values/java-reg-exp.ts'
+import { openRouting } from './routing.ts'
 import { defineTransform } from './transform.ts'
 
 export const regexRouter = defineTransform({
@@ -17,19 +17,11 @@ export const regexRouter = defineTransform({
   },
   required: ['regex', 'replacement'],
   open({ regex, replacement }, { refuse }) {
-    const compiled = <T>(key: string, text: string, compile: () => T): T => {
-      try {
-        return compile()
-      } catch (error) {
-        throw error instanceof SyntaxError ? refuse(key, text, `Invalid regex: ${error.message}`) : error
-      }
-    }
-    const pattern = compiled('regex', regex, () => javaPattern(regex))
-    const replace = compiled('replacement', replacement, () => javaReplacement(replacement, pattern))
+    const route = openRouting({ keys: ['regex', 'replacement'], regex, replacement }, refuse)
     return {
       apply(record) {
-        const found = pattern.match(record.topic)
-        return found === null ? record : { ...record, topic: replace(found) }
+        const topic = route(record.topic)
+        return topic === null ? record : { ...record, topic }
       },
     }
   },
