@@ -77,8 +77,11 @@ export interface FileSystem {
   list(path: string): { name: string; kind: FileKind }[]
   /** Throws if this cannot be determined: a name that cannot be looked up must not be taken for a missing one. */
   exists(path: string): boolean
-  /** null when the file is missing. `modifiedMs`: wall clock when it was last written to; null if unknown. `inode`: stays when it is renamed; if known. */
-  stat(path: string): { size: number; modifiedMs: number | null; inode?: number } | null
+  /**
+   * null when the file is missing. `modifiedMs`: wall clock when it was last written to; null if unknown. `inode`: stays when it is renamed; if known.
+   * `isOrdinary`: false of directories, and of devices and pipes, which may have no end; if known.
+   */
+  stat(path: string): { size: number; modifiedMs: number | null; inode?: number; isOrdinary?: boolean } | null
   /** Atomic; replaces a file of that name. */
   rename(from: string, to: string): void
   remove(path: string): void

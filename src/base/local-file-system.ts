@@ -141,9 +141,9 @@ function dropBytes(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] 
   return rest
 }
 
-function stat(path: string): { size: number; modifiedMs: number; inode: number } | null {
+function stat(path: string): { size: number; modifiedMs: number; inode: number; isOrdinary: boolean } | null {
   const found = fs.statSync(path, { throwIfNoEntry: false })
-  return found === undefined ? null : { size: found.size, modifiedMs: found.mtimeMs, inode: found.ino }
+  return found === undefined ? null : { size: found.size, modifiedMs: found.mtimeMs, inode: found.ino, isOrdinary: found.isFile() }
 }
 
 /** Not Node's `recursive`, which never ends where the system refuses a name below a directory that is there (`/proc/x`). */

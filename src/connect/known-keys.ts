@@ -73,5 +73,5 @@ export function ignoredKeys(definition: ConnectorDefinition, given: Properties):
 }
 
 function unknownKeys(given: Properties, known: ReadonlyMap<string, unknown>): string[] {
-  return Object.keys(given).filter(key => !known.has(key) && !families.test(key))
+  return Object.keys(given).filter(key => !known.has(key) && !families.test(key) && key !== 'task.class')
 }

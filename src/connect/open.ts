@@ -2,13 +2,14 @@
 import { hostname } from 'node:os'
 import { type System, stringifyLossless } from '../base.ts'
 import { type Client, openClient } from '../client.ts'
-import { closeHttpApp, type ErrorBody, HttpError, type HttpSettings, listen, openHttpApp } from '../http.ts'
+import { closeHttpApp, type ErrorBody, type HttpApp, HttpError, type HttpSettings, listen, openHttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
 import type { RegistryReached, Service, ServiceContext } from '../service.ts'
 import { type Acting, basicLogin } from '../sessions.ts'
 import { type Demand, demandRights } from './access.ts'
 import { Membership } from './group/member.ts'
 import type { ProtocolName } from './group/protocol.ts'
+import { toHttpError } from './herder/errors.ts'
 import { AloneGroup, type Group } from './herder/group.ts'
 import { Herder } from './herder/herder.ts'
 import { Levels } from './levels.ts'
@@ -200,13 +201,20 @@ async function addRoutes(api: Api): Promise<void> {
     if (!takesJson.test(accept) && !url.startsWith('/metrics')) throw new HttpError(406, 406, 'HTTP 406 Not Acceptable')
   })
   app.setReplySerializer(payload => stringifyLossless(payload))
-  serverRoutes(api)
-  connectorRoutes(api)
-  stateRoutes(api)
-  offsetRoutes(api)
-  pluginRoutes(api)
-  loggerRoutes(api)
-  await internalRoutes(api)
+  await app.register(async (scope: HttpApp) => {
+    // What is thrown goes on to the handler of the whole server.
+    scope.setErrorHandler(error => {
+      throw toHttpError(error)
+    })
+    const own = { ...api, app: scope }
+    serverRoutes(own)
+    connectorRoutes(own)
+    stateRoutes(own)
+    offsetRoutes(own)
+    pluginRoutes(own)
+    loggerRoutes(own)
+    await internalRoutes(own)
+  })
 }
 
 /** Of an `Accept` header. */

@@ -43,7 +43,16 @@ function taskClass({ name, classes }: ConnectorDefinition, asked: string): strin
   return java === undefined ? name : java.replace(/Connector$/, 'Task')
 }
 
-/** What a provider gave is stored as what asks for it. */
+/** Shorter ones may be parts of any text. */
+const leastSecret = 4
+
+/** What a provider gave is stored as what asks for it, also where a connector has made it a part of another value. */
 function storable(made: Given, given: Given, resolved: Given): Given {
-  return Object.fromEntries(Object.entries(made).map(([key, value]) => [key, value === resolved[key] ? (given[key] ?? value) : value]))
+  const provided = Object.keys(given)
+    .filter(key => /^\$\{[^}]+\}$/.test(given[key]!) && resolved[key] !== given[key] && resolved[key]!.length >= leastSecret)
+    .sort((a, b) => resolved[b]!.length - resolved[a]!.length)
+  const asAsked = (value: string) => provided.reduce((text, key) => text.replaceAll(resolved[key]!, () => given[key]!), value)
+  return Object.fromEntries(
+    Object.entries(made).map(([key, value]) => [key, value === resolved[key] ? (given[key] ?? value) : asAsked(value)]),
+  )
 }

@@ -45,11 +45,25 @@ export function valueResolver(values: ReadonlyMap<string, { readonly text: strin
   }
 }
 
+class Unreadable extends Error {}
+
+/** Whoever writes a reference chooses the file: it may be a device or a pipe, which have no end, or a log. */
+const mostBytes = 1_048_576
+
+function textOf(path: string, files: FileSystem): string | null {
+  const found = files.stat(path)
+  if (found === null) return null
+  if (found.isOrdinary === false) throw new Unreadable(`${path} is no ordinary file`)
+  if (found.size > mostBytes) throw new Unreadable(`${path} has more than ${mostBytes} bytes`)
+  return files.readFile(path)?.toString('utf8') ?? null
+}
+
 function attempt(lookup: Lookup, path: string, key: string): string | { problem: string } {
   try {
     return lookup(path, key) ?? { problem: 'the value does not exist' }
   } catch (error) {
     if (error instanceof DiskError) return { problem: `${error.path}: ${error.code}` }
+    if (error instanceof Unreadable) return { problem: error.message }
     throw error
   }
 }
@@ -63,12 +77,12 @@ function lookupOf(
   const read = (path: string): string | null => {
     const wanted = resolve(path)
     const open = allowed.length === 0 || allowed.some(each => wanted === each || wanted.startsWith(each === sep ? sep : each + sep))
-    return open ? (files?.readFile(wanted)?.toString('utf8') ?? null) : null
+    return open && files !== undefined ? textOf(wanted, files) : null
   }
   switch (className) {
     case `${kafkas}EnvVarConfigProvider`: {
       const pattern = new RegExp(`^(?:${parameter('allowlist.pattern') ?? '.*'})$`)
-      return (_path, key) => (pattern.test(key) ? (environment[key] ?? null) : null)
+      return (_path, key) => (pattern.test(key) && Object.hasOwn(environment, key) ? (environment[key] ?? null) : null)
     }
     case `${kafkas}FileConfigProvider`:
       return (path, key) => {

@@ -59,6 +59,8 @@ class WrongPartitions extends Error {
 
 const retryMs = 1_000
 const firstAttempts = 10
+/** Of failures in a row. */
+const tellEach = 30
 const maxWaitMs = 500
 const maxBytes = 16_777_216
 
@@ -110,6 +112,8 @@ class Follower implements TopicTable {
   readonly #stop = new AbortController()
   #waiting: Waiting[] = []
   #retry: Timer | null = null
+  /** In a row. */
+  #failures = 0
 
   constructor(options: TopicTableOptions, partitions: readonly number[]) {
     this.#options = options
@@ -167,7 +171,8 @@ class Follower implements TopicTable {
     void this.#read().catch(error => {
       if (this.#stop.signal.aborted) return
       const { logger, topic, system } = this.#options
-      logger.warn({ topic, err: error }, 'cannot follow a topic; it is tried again')
+      // Brokers may be away for long.
+      if (this.#failures++ % tellEach === 0) logger.warn({ topic, err: error }, 'cannot follow a topic; it is tried again')
       this.#retry = system.timers.after(retryMs, () => this.follow())
     })
   }
@@ -192,6 +197,7 @@ class Follower implements TopicTable {
         for (const record of records) this.#apply(record)
         this.#advance(new Map(next.map(({ partition, offset }) => [partition, offset])))
         this.#settle()
+        this.#failures = 0
         if (outOfRange.length > 0) throw new ClientError('OFFSET_OUT_OF_RANGE', `${topic} has lost records that were not read`)
       }
     } finally {
