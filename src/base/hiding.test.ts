@@ -49,6 +49,7 @@ test('secrets within the values of keys that are none', () => {
   assert.deepEqual(secretsWithin('transforms.js.code', 'fetch("https://u:p@h")\nreturn'), [], 'a program is shown')
   assert.deepEqual(secretsWithin('http.headers.additional', 'Accept:*/*|X-Api-Key: geheim|A:b'), ['geheim'])
   assert.deepEqual(secretsWithin('http.request.params', 'page=1&access_token=geheim'), ['geheim'])
+  assert.deepEqual(secretsWithin('http.headers.additional', 'token'.repeat(150_000)), [], 'at once')
   const given = { 'connection.url': 'redis://reader:geheim@h' }
   assert.equal(hidingOf(given, given, {}).text(`no ${Buffer.from('reader:geheim').toString('base64')} geheim`), 'no [hidden] [hidden]')
 })

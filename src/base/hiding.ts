@@ -21,7 +21,9 @@ export function isSecret(key: string): boolean {
   )
 }
 
-const telling = '[\\w-]*(?:authorization|cookie|credential|passw(?:or)?d|pwd|secret|token|(?:api|access|private)[-_]?key|signature)[\\w-]*'
+// With bounds: a long text must not be looked at again for each of its letters.
+const telling =
+  '[\\w-]{0,40}(?:authorization|cookie|credential|passw(?:or)?d|pwd|secret|token|(?:api|access|private)[-_]?key|signature)[\\w-]{0,40}'
 const ofUrls = new RegExp(`//([^\\s/?#@:]*:([^\\s/?#@]+))@|[?&;]${telling}=([^\\s&;#]+)`, 'gi')
 const ofHeaders = new RegExp(`(?:^|[^\\w-])${telling}\\s*[:=]\\s*([^|,&\\n]+)`, 'gi')
 
