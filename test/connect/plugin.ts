@@ -39,6 +39,7 @@ export const sink = defineSink({
   },
   async open({ file, refuse, 'fail.while': failing, 'hold.while': hold, 'busy.while': busy, 'keeps.offsets': keeps, puts }, context) {
     let taken: SinkRecord[] = []
+    let isBroken = false
     return {
       async opened(partitions) {
         const lines = keeps ? linesOf(file) : []
@@ -55,8 +56,9 @@ export const sink = defineSink({
         if (hold !== null && existsSync(hold)) {
           appendFileSync(hold, 'held')
           while (existsSync(hold)) await new Promise<void>(resolve => void context.system.timers.after(20, resolve))
-          throw new Error('the target has another writer')
+          isBroken = true
         }
+        if (isBroken) throw new Error('the target has another writer')
         if (busy !== null && existsSync(busy)) throw new RetriableError('the target is busy', { retryAfterMs: 20 })
         for (const record of records) if (refuse.includes(String(record.value))) throw new DataError(`refused: ${record.value}`)
         taken.push(...records)

@@ -125,10 +125,8 @@ class SinkRun {
   }
 
   async run(): Promise<void> {
-    const { control, config, tell } = this.#run
-    const { guard, farewells } = this.#run
-    const { open, config: declared } = this.#definition
-    this.#task = guardedSink(await guard.call('open', () => open(readValues(declared, config) as never, this.#context())), guard)
+    const { control, tell, farewells } = this.#run
+    await this.#open()
     farewells.add(() => this.#group.close())
     try {
       await this.#join()
@@ -139,10 +137,20 @@ class SinkRun {
     } finally {
       // The rest of a failed task is forgotten: another one, or the same again, reads it from where it was committed.
       this.#next?.catch(() => {})
-      await this.#task.close().catch(error => this.#run.log.warn({ err: error }, 'a sink could not be closed'))
+      await this.#close()
       await this.#group.close()
       await this.#reader.close()
     }
+  }
+
+  async #open(): Promise<void> {
+    const { guard, config } = this.#run
+    const { open, config: declared } = this.#definition
+    this.#task = guardedSink(await guard.call('open', () => open(readValues(declared, config) as never, this.#context())), guard)
+  }
+
+  #close(): Promise<void> {
+    return this.#task.close().catch(error => this.#run.log.warn({ err: error }, 'a sink could not be closed'))
   }
 
   async #step(): Promise<void> {
@@ -153,6 +161,10 @@ class SinkRun {
       // Whoever has the partitions now has fenced it in the target, for instance. That is no failure: it joins next.
       if (this.#run.control.stopping || !(await this.#group.isOvertaken())) throw error
       this.#run.log.warn({ err: error }, 'the group has gone on without a sink, which joins it again')
+      // What it was in the middle of, nobody knows.
+      await this.#close()
+      this.#positions.clear()
+      await this.#open()
     }
   }
 
