@@ -90,7 +90,7 @@ export class RunnerProcess {
     }
     this.#child.on('error', error => this.#end(new FunctionError('crash', 'SpawnError', `the runner cannot start: ${error.message}`)))
     this.#child.on('exit', (code, signal) => this.#end(new FunctionError('crash', 'Exit', howItEnded(code, signal))))
-    for (const name of streams) this.#child[name]?.on('data', chunk => this.#written(name, chunk)).on('close', () => this.#writeRest())
+    for (const name of streams) this.#child[name]?.on('data', chunk => this.#written(name, chunk)).on('close', () => this.#writeRest(name))
     // Where this process may open no more files (EMFILE, ENFILE), Node makes none of the pipes, whatever its types say.
     this.#pipe = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined
     this.#pipe?.on('data', chunk => this.#take(chunk))
@@ -164,16 +164,18 @@ export class RunnerProcess {
   #written(stream: Stream, chunk: Buffer): void {
     const lines = this.#lines[stream].take(chunk)
     this.#outputBytes += chunk.length + lines.length * lineBytes
-    if (this.#outputBytes >= mostOutputBytes) for (const name of streams) this.#child[name]?.pause()
+    if (this.#outputBytes >= mostOutputBytes)
+      for (const name of streams) {
+        if (this.#ended === null) this.#child[name]?.pause()
+        else this.#child[name]?.destroy()
+      }
     for (const line of lines) this.#onOutput(stream, line, this.#requestId)
   }
 
-  /** Lines that have no end. */
-  #writeRest(): void {
-    for (const stream of streams) {
-      const rest = this.#lines[stream].rest()
-      if (rest !== null) this.#onOutput(stream, rest, this.#requestId)
-    }
+  /** A line that has no end. */
+  #writeRest(stream: Stream): void {
+    const rest = this.#lines[stream].rest()
+    if (rest !== null) this.#onOutput(stream, rest, this.#requestId)
   }
 
   /** Whatever comes is a stranger's. */
@@ -218,7 +220,11 @@ export class RunnerProcess {
     this.#look?.cancel()
     this.#child.kill('SIGKILL')
     this.#pipe?.destroy()
-    this.#writeRest()
+    for (const stream of streams) {
+      this.#writeRest(stream)
+      // Paused it would never be closed; who has written too much loses the rest.
+      if (this.#outputBytes >= mostOutputBytes) this.#child[stream]?.destroy()
+    }
     this.#pending?.reject(reason)
     this.#pending = null
   }
@@ -234,7 +240,7 @@ export class RunnerProcess {
         this.#end(new FunctionError('memory', 'OutOfMemory', `the process of the function takes more than ${mostMb} MB of memory`))
         return
       }
-      if (this.#outputBytes === 0 && this.#pending === null) this.#writeRest()
+      if (this.#outputBytes === 0 && this.#pending === null) for (const stream of streams) this.#writeRest(stream)
       this.#outputBytes = Math.max(0, this.#outputBytes - mostOutputBytes)
       if (this.#outputBytes < mostOutputBytes) for (const name of streams) this.#child[name]?.resume()
       this.#watch()

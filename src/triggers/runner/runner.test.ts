@@ -1,5 +1,6 @@
 /** Functions in processes of their own: what they may do, and that whatever they do ends with an answer. */
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { type Runner, RunnerPool, TooManyWait } from './pool.ts'
@@ -189,6 +190,31 @@ test('who writes without end is not read without end', async () => {
     let lines = 0
     await assert.rejects(run(code, { timeoutMs: 1_000, onOutput: () => void lines++ }), { kind: 'timeout' })
     assert.ok(lines * cost > 100_000 && lines * cost < 6_000_000, `${lines} lines`)
+  }
+})
+
+test('of a process that was ended while nobody read what it wrote, no file stays open', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  const small = new RunnerPool({ system, most: 1 })
+  const code = `export async function main_handler() { for (;;) await new Promise(resolve => process.stdout.write('x'.repeat(100_000), resolve)) }`
+  const order = { code, language: 'javascript', handler: 'main_handler', environment: {} } as const
+  const context: CallContext = { requestId: 'r', functionName: 'f', functionVersion: '1', timeoutMs: 500, memoryMb: 64, attempt: 1 }
+  const open = () => readdirSync('/proc/self/fd').length
+  const flood = async (id: string) => {
+    const runner = await small.acquire({ id, order, kind: { memoryMb: 64, network: true } }, () => {})
+    await assert.rejects(runner.process.call(context, '{}'), { kind: 'timeout' })
+    small.release(runner)
+    await setTimeout(100)
+  }
+  try {
+    await flood('first')
+    const before = open()
+    for (const id of ['second', 'third']) await flood(id)
+    for (let tries = 0; tries < 100 && open() > before; tries++) await setTimeout(20)
+    assert.ok(open() <= before, `${open()} and not ${before}`)
+  } finally {
+    small.close()
   }
 })
 
