@@ -223,11 +223,9 @@ export interface Polled {
   outOfRange: { topic: string; partition: number }[]
 }
 
-/** What was fetched; its records are made when they are asked for. */
-export interface UnopenedRecords {
+/** What was fetched, in the order of each partition. Each record is made when it is asked for. Throws ClientError where a batch is damaged. */
+export interface UnopenedRecords extends Iterable<ReceivedRecord> {
   readonly isEmpty: boolean
-  /** In the order of each partition, at most so many at once. Throws ClientError where a batch is damaged, behind the records before it. */
-  chunks(most: number): Generator<ReceivedRecord[], void>
 }
 
 export interface PolledUnopened extends Omit<Polled, 'records'> {

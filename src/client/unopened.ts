@@ -1,9 +1,9 @@
 /**
- * Fetched batches whose records are made when they are asked for, some at a time: as many objects as somebody works on, however much was fetched. Objects that wait
- * grow old in the heap, where collecting them costs more than all work on them.
+ * Fetched batches whose records are made when they are asked for, one by one: however much was fetched, only those are objects that somebody works on. Objects that
+ * wait grow old in the heap, where collecting them costs more than all work on them.
  */
 import { ClientError } from '../channel.ts'
-import { type BatchView, forEachRecordOf, KafkaError } from '../protocol.ts'
+import { type BatchView, eachRecordOf, KafkaError } from '../protocol.ts'
 import { maker, maxUnpackedBytes } from './read.ts'
 import type { ReceivedRecord, UnopenedRecords } from './types.ts'
 
@@ -27,37 +27,23 @@ export class UnopenedBatches implements UnopenedRecords {
     return this.#parts.every(({ batches }) => batches.length === 0)
   }
 
-  *chunks(most: number): Generator<ReceivedRecord[], void> {
-    let waiting: ReceivedRecord[] = []
+  *[Symbol.iterator](): Generator<ReceivedRecord, void> {
     for (const part of this.#parts)
-      for (const batch of part.batches) {
-        const before = waiting.length
+      for (const batch of part.batches)
         try {
-          open(part, batch, waiting)
+          yield* opened(part, batch)
         } catch (error) {
-          if (!(error instanceof KafkaError)) throw error
-          waiting.length = before
-          if (before > 0) yield waiting
-          throw damaged(part, batch, error)
+          throw error instanceof KafkaError ? damaged(part, batch, error) : error
         }
-        let from = 0
-        for (; waiting.length - from >= most; from += most) yield waiting.slice(from, from + most)
-        if (from > 0) waiting = waiting.slice(from)
-      }
-    if (waiting.length > 0) yield waiting
   }
 }
 
-function open({ topic, partition, from }: Part, batch: BatchView, into: ReceivedRecord[]): void {
+function* opened({ topic, partition, from }: Part, batch: BatchView): Generator<ReceivedRecord, void> {
   const made = maker(topic, partition, batch)
-  forEachRecordOf(
-    batch,
-    record => {
-      const one = made(record)
-      if (one.offset >= from) into.push(one)
-    },
-    { maxBytes: maxUnpackedBytes },
-  )
+  for (const record of eachRecordOf(batch, { maxBytes: maxUnpackedBytes })) {
+    const one = made(record)
+    if (one.offset >= from) yield one
+  }
 }
 
 function damaged({ topic, partition }: Part, { header }: BatchView, error: KafkaError): ClientError {

@@ -16,7 +16,16 @@ export { type BatchHeader, batchHeaderSize, intactBatchSize, readBatchHeader, ty
 export { InvalidRecords, OddRecords, type RecordError } from './records/invalid.ts'
 export { buildMarkerBatch, markerOfBatch, readMarker, type TransactionMarker } from './records/markers.ts'
 export { type Opened, type Opening, openingOf, type ProduceRules } from './records/open.ts'
-export { batchesIn, forEachRecord, forEachRecordOf, isIntact, nextBatchSize, plainRecordsOf, type ReadOptions } from './records/read.ts'
+export {
+  batchesIn,
+  eachRecordOf,
+  forEachRecord,
+  forEachRecordOf,
+  isIntact,
+  nextBatchSize,
+  plainRecordsOf,
+  type ReadOptions,
+} from './records/read.ts'
 export { type BatchView, type RecordHeader, RecordView } from './records/record-view.ts'
 export { type RetainOptions, retainRecords } from './records/retain.ts'
 export { stampBatches, type ValidatedBatches, validateBatches } from './records/validate.ts'

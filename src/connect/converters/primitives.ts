@@ -20,6 +20,7 @@ const encodings: Readonly<Record<string, BufferEncoding>> = {
 }
 
 const anyText: Schema = { type: 'string', optional: true }
+const noText = { schema: anyText, value: null }
 const anyBytes: Schema = { type: 'bytes', optional: true }
 
 const text = defineConverter({
@@ -33,7 +34,7 @@ const text = defineConverter({
     const encoding = encodings[name.toUpperCase()]
     if (encoding === undefined) throw refuse('converter.encoding', name, 'it is not known')
     return {
-      toConnect: (_topic, bytes) => ({ schema: anyText, value: bytes === null ? null : bytes.toString(encoding) }),
+      toConnect: (_topic, bytes) => (bytes === null ? noText : { schema: anyText, value: bytes.toString(encoding) }),
       fromConnect: (_topic, schema, value) => (value === null ? null : Buffer.from(javaText(value, schema), encoding)),
     }
   },

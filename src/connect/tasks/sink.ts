@@ -18,7 +18,7 @@ import {
   type TopicPartition,
 } from '../../connector.ts'
 import { commonKeys, type SinkValues } from '../connector-keys.ts'
-import { withPrefix } from '../worker-config.ts'
+import { type ConsumerSettings, consumerSettings } from './consumer-settings.ts'
 import { growing, pauseAfter } from './errors.ts'
 import { guardedSink, offsetsIn } from './guard.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
@@ -35,16 +35,6 @@ const longestAwayMs = 5_000
 /** Well below the time that members have to join again. */
 const giveUpMs = 20_000
 
-interface ConsumerSettings {
-  readonly group: string
-  readonly reset: string
-  readonly committedOnly: boolean
-  readonly mostRecords: number
-  readonly mostBytes: number
-  readonly sessionTimeoutMs: number
-  readonly refreshMs: number
-}
-
 /** Resolves when the task has ended because it was asked to. */
 export async function runSink(run: TaskRun, definition: SinkDefinition): Promise<void> {
   const values = readValues(commonKeys.sink, run.config)
@@ -56,28 +46,34 @@ export async function runSink(run: TaskRun, definition: SinkDefinition): Promise
   }
 }
 
-function consumerSettings({ order, config }: TaskRun): ConsumerSettings {
-  const given = { ...withPrefix(order.worker.properties, 'consumer.'), ...withPrefix(config, 'consumer.override.') }
-  const number = (key: string, otherwise: number) => {
-    const value = Number(given[key])
-    return given[key] !== undefined && Number.isInteger(value) && value > 0 ? value : otherwise
-  }
-  return {
-    group: given['group.id'] ?? `connect-${order.connector}`,
-    reset: given['auto.offset.reset'] ?? 'earliest',
-    committedOnly: given['isolation.level'] === 'read_committed',
-    mostRecords: number('max.poll.records', 2_000),
-    mostBytes: number('fetch.max.bytes', 8_388_608),
-    sessionTimeoutMs: number('session.timeout.ms', 45_000),
-    refreshMs: Math.min(number('metadata.max.age.ms', 300_000), 300_000),
-  }
-}
-
 const keyOf = ({ topic, partition }: TopicPartition) => `${topic} ${partition}`
 
 interface Position extends TopicPartition {
   /** The next one to read. */
   offset: bigint
+}
+
+/** Records that are put together. */
+interface Chunk {
+  readonly made: SinkRecord[]
+  /** Behind those that were read, of each partition; a later one counts more. */
+  readonly ends: Position[]
+  /** Why there are no more that can be read. */
+  damage: ClientError | null
+  isLast: boolean
+}
+
+/** null: there are no more. */
+function nextOf(unread: Iterator<ReceivedRecord>, chunk: Chunk): ReceivedRecord | null {
+  try {
+    const next = unread.next()
+    if (next.done !== true) return next.value
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error
+    chunk.damage = error
+  }
+  chunk.isLast = true
+  return null
 }
 
 class SinkRun {
@@ -226,37 +222,46 @@ class SinkRun {
   }
 
   async #take({ records, next }: PolledUnopened): Promise<void> {
-    for (const some of records.chunks(this.#settings.mostRecords)) {
+    const unread = records[Symbol.iterator]()
+    for (let isLast = false; !isLast; ) {
       if (this.#turns.over) await this.#turns.next()
       if (this.#isInterrupted()) return
-      const made = await this.#read(some)
-      if (made.length > 0 && !(await this.#putPatiently(made))) return
-      for (let index = 0; index < some.length; index++) {
-        const { topic, partition, offset } = some[index]!
-        const after = some[index + 1]
-        // Only the last one of a partition counts.
-        if (after?.partition !== partition || after.topic !== topic)
-          this.#put.set(keyOf({ topic, partition }), { topic, partition, offset: offset + 1n })
-      }
+      const chunk = await this.#read(unread)
+      if (chunk.made.length > 0 && !(await this.#putPatiently(chunk.made))) return
+      for (const end of chunk.ends) this.#put.set(keyOf(end), end)
+      if (chunk.damage !== null) throw chunk.damage
+      isLast = chunk.isLast
     }
     // Behind markers of transactions, which are no records.
     for (const position of next) this.#put.set(keyOf(position), { ...position })
   }
 
-  async #read(some: readonly ReceivedRecord[]): Promise<SinkRecord[]> {
+  /** As many as are put together. One that was read is forgotten before the next one is, unless somebody wants to see it later. */
+  async #read(unread: Iterator<ReceivedRecord>): Promise<Chunk> {
     const keepsRaw = this.#pipeline.errors.wantsRaw
-    const made: SinkRecord[] = []
-    let topic: string | null = null
-    for (const raw of some) {
-      const record = this.#pipeline.read(raw)
-      const done = record instanceof Promise ? await record : record
-      if (raw.topic !== topic) this.#noticeTopic((topic = raw.topic))
-      if (done === null) continue
-      if (keepsRaw) this.#raw.set(done.original, raw)
-      made.push(done)
+    const chunk: Chunk = { made: [], ends: [], damage: null, isLast: false }
+    let end: Position | null = null
+    let last = 0n
+    let count = 0
+    for (; count < this.#settings.mostRecords; count++) {
+      const raw = nextOf(unread, chunk)
+      if (raw === null) break
+      if (end === null || raw.partition !== end.partition || raw.topic !== end.topic) {
+        if (end !== null) end.offset = last + 1n
+        end = { topic: raw.topic, partition: raw.partition, offset: -1n }
+        chunk.ends.push(end)
+        this.#noticeTopic(raw.topic)
+      }
+      last = raw.offset
+      const reading = this.#pipeline.read(raw)
+      const record = reading instanceof Promise ? await reading : reading
+      if (record === null) continue
+      if (keepsRaw) this.#raw.set(record.original, raw)
+      chunk.made.push(record)
     }
-    this.#run.metrics.count('sink_records_read', some.length)
-    return made
+    if (end !== null) end.offset = last + 1n
+    this.#run.metrics.count('sink_records_read', count)
+    return chunk
   }
 
   /** Records that were not put yet are read again. */

@@ -33,6 +33,22 @@ interface Share {
   readonly at: number[]
 }
 
+/** Of a partition of the source: from where to go on. */
+interface End {
+  readonly partition: Struct
+  readonly offset: Struct
+}
+
+/** What a poll has given. */
+interface Delivery {
+  readonly shares: readonly Share[]
+  readonly ends: readonly End[]
+  /** Of all records. */
+  readonly count: number
+  /** All of them, if the source wants to be told; otherwise null. */
+  readonly told: readonly SourceRecord[] | null
+}
+
 type SourceDefinition = Extract<ConnectorDefinition, { kind: 'source' }>
 
 /** Kafka names it, whatever the connector is. */
@@ -68,7 +84,7 @@ class SourceRun implements AsyncDisposable {
   readonly #known = new Set<string>()
   #intervalMs: number
   /** By partition of the source: the newest offset that is not stored. */
-  readonly #offsets = new Map<string, { partition: Struct; offset: Struct }>()
+  readonly #offsets = new Map<string, End>()
   readonly #names = new WeakMap<Struct, string>()
   /** Keys under which offsets are stored already. */
   readonly #keys = new Map<string, Buffer>()
@@ -201,9 +217,14 @@ class SourceRun implements AsyncDisposable {
   /** Resolves when they are on their way, and those before them in Kafka. */
   async #send(records: readonly SourceRecord[]): Promise<void> {
     const byTopic = new Map<string, Share>()
+    const ends: End[] = []
     let share: Share | undefined
     for (let index = 0; index < records.length; index++) {
-      const writing = this.#pipeline.write(records[index]!)
+      const record = records[index]!
+      // Of those that follow each other, the last one counts.
+      if (records[index + 1]?.sourcePartition !== record.sourcePartition)
+        ends.push({ partition: record.sourcePartition, offset: record.sourceOffset })
+      const writing = this.#pipeline.write(record)
       const made = writing instanceof Promise ? await writing : writing
       if (made === null) continue
       if (share?.topic !== made.topic) {
@@ -214,15 +235,17 @@ class SourceRun implements AsyncDisposable {
       share.at.push(index)
     }
     await this.#sending
-    this.#sending = this.#deliver(records, [...byTopic.values()])
+    // Records that nobody wants to be told of need not wait.
+    const told = this.#task?.committed === undefined ? null : records
+    this.#sending = this.#deliver({ shares: [...byTopic.values()], ends, count: records.length, told })
     // Whoever sends next, or stores offsets, hears of a failure.
     this.#sending.catch(() => {})
   }
 
   /** Those of one topic go together. Resolves when all are in Kafka. */
-  async #deliver(records: readonly SourceRecord[], shares: readonly Share[]): Promise<void> {
+  async #deliver({ shares, ends, count, told }: Delivery): Promise<void> {
     let sent = 0
-    const placed = this.#task?.committed === undefined ? null : new Array<Offsets[number] | null>(records.length).fill(null)
+    const placed = told === null ? null : new Array<Offsets[number] | null>(count).fill(null)
     for (const { topic, some, at } of shares) {
       await this.#topics.require(topic)
       const refused = new Map<number, ClientError>()
@@ -239,15 +262,10 @@ class SourceRun implements AsyncDisposable {
       }
     }
     this.#run.metrics.count('source_records_written', sent)
-    // Of those that follow each other, the last one counts.
-    for (let index = 0; index < records.length; index++) {
-      const { sourcePartition: partition, sourceOffset: offset } = records[index]!
-      if (records[index + 1]?.sourcePartition !== partition) this.#offsets.set(this.#nameOf(partition), { partition, offset })
-    }
-    this.#pending += records.length
-    if (placed === null) return
-    for (const record of records) this.#untold.records.push(record)
-    for (const place of placed) this.#untold.placed.push(place)
+    for (const end of ends) this.#offsets.set(this.#nameOf(end.partition), end)
+    this.#pending += count
+    for (const record of told ?? []) this.#untold.records.push(record)
+    for (const place of placed ?? []) this.#untold.placed.push(place)
   }
 
   /** What a topic does not take for what it is, such as a record that is too large, is left out if errors are tolerated (KIP-779), here also in a transaction. */
@@ -287,7 +305,7 @@ class SourceRun implements AsyncDisposable {
     this.#untold = { records: [], placed: [] }
   }
 
-  async #offsetRecords(changes: readonly { partition: Struct; offset: Struct }[]): Promise<RecordToSend[]> {
+  async #offsetRecords(changes: readonly End[]): Promise<RecordToSend[]> {
     const unknown = changes.map(({ partition }) => partition).filter(partition => !this.#keys.has(canonical(partition)))
     if (unknown.length > 0) await this.#find(unknown)
     return changes.map(({ partition, offset }) => ({ key: this.#keys.get(canonical(partition))!, value: encodeOffset(offset) }))

@@ -2,6 +2,7 @@
  * One task as its worker sees it: a thread with limited memory, which is asked to end, and made to if it does not. Code of strangers runs there: it may block
  * the thread, end it, or tell anything.
  */
+import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import { hidesNothing, type System, settledWithin, type Timer } from '../../base.ts'
 import { ClientError, type TokenLogin } from '../../client.ts'
@@ -28,6 +29,11 @@ const terminatedMs = 2_000
 const lookMs = 1_000
 /** For records, which die young: with more, a task is no faster (6.9 µs per record with 6, 5.9 with 48 and with Node's own), and takes 60 MiB more. */
 const youngMb = 48
+/**
+ * V8 counts what a task has fetched, which lies outside of its heap, but lets it grow only as the heap does, by less than half: a collection of all that a thread has loaded
+ * followed each 9 MiB that a sink had read. With this it is each 20: 3.0 µs of processor time per record instead of 3.7, for 7 MiB more in each thread.
+ */
+const heapGrowthPercent = 100
 
 export class TaskHost {
   readonly #thread: Worker
@@ -52,6 +58,7 @@ export class TaskHost {
     this.#events = events
     this.#system = system
     this.#graceMs = values['task.shutdown.graceful.timeout.ms']
+    setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
     const file = import.meta.url.endsWith('.ts') ? './task-thread.ts' : './task-thread.js'
     this.#thread = new Worker(new URL(file, import.meta.url), {
       workerData: order,

@@ -33,26 +33,34 @@ export const fileSink = defineSink({
   },
 })
 
+/** Without its end. */
 function lineOf({ value, valueSchema }: SinkRecord, { format }: ValuesOf<typeof keys>): string {
-  return format === 'text' && typeof value === 'string' ? `${value}\n` : `${jsonText({ schema: valueSchema, value })}\n`
+  return format === 'text' && typeof value === 'string' ? value : jsonText({ schema: valueSchema, value })
 }
 
 function standardOutput(config: ValuesOf<typeof keys>) {
   return {
     put: (records: readonly SinkRecord[]) =>
       new Promise<void>((resolve, reject) =>
-        process.stdout.write(records.map(record => lineOf(record, config)).join(''), error => (error ? reject(error) : resolve())),
+        process.stdout.write(records.map(record => `${lineOf(record, config)}\n`).join(''), error => (error ? reject(error) : resolve())),
       ),
     flush: async () => undefined,
     close: async () => {},
   }
 }
 
+/** In UTF-8, of each unit of a text. */
+const mostBytesOfCharacter = 3
+const mostKeptBytes = 2 ** 20
+const none: Buffer = Buffer.alloc(0)
+
 class LineFile {
   readonly #config: ValuesOf<typeof keys>
   readonly #context: SinkContext
   #handle: FileHandle | null = null
   #openedMs = 0
+  /** Of the lines that are written together, used again for the next ones. */
+  #memory = none
 
   constructor(config: ValuesOf<typeof keys>, context: SinkContext) {
     this.#config = config
@@ -63,11 +71,29 @@ class LineFile {
   async put(records: readonly SinkRecord[]): Promise<void> {
     if (records.length === 0) return
     await onDisk(async () => {
-      const lines = Buffer.from(records.map(record => lineOf(record, this.#config)).join(''))
+      const lines = this.#lines(records)
       if (this.#isOver()) await this.#rotate()
       this.#handle ??= this.#open()
       await this.#append(this.#handle, lines)
     })
+  }
+
+  #lines(records: readonly SinkRecord[]): Buffer {
+    let used = 0
+    for (const record of records) {
+      const line = lineOf(record, this.#config)
+      const most = used + line.length * mostBytesOfCharacter + 1
+      if (most > this.#memory.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(most, this.#memory.length * 2))
+        this.#memory.copy(larger, 0, 0, used)
+        this.#memory = larger
+      }
+      used += this.#memory.write(line, used)
+      this.#memory[used++] = 0x0a
+    }
+    const lines = this.#memory.subarray(0, used)
+    if (this.#memory.length > mostKeptBytes) this.#memory = none
+    return lines
   }
 
   /** What has been written of it before it failed goes, unless others have written since: then it is there again. */

@@ -83,11 +83,29 @@ export function forEachRecordOf(
 }
 
 /** The records of an uncompressed v2 batch, for who does something else in between. */
-export function* plainRecordsOf({ bytes, header: batch }: BatchView): Generator<RecordView> {
+export function plainRecordsOf({ bytes, header: batch }: BatchView): Generator<RecordView> {
   if (batch.magic < 2 || batch.compression !== 'none') throw invalid('This batch is not an uncompressed one of magic v2')
-  const cursor = new Cursor(bytes, header.batchHeaderSize, bytes.length)
+  return recordsIn(bytes, header.batchHeaderSize, batch)
+}
+
+/** The same of any batch: each record is made when it is asked for, but the batch is decompressed as a whole. */
+export function* eachRecordOf(batch: BatchView, { maxBytes = defaultMaxDecompressedBytes }: ReadOptions = {}): Generator<RecordView> {
+  const { magic, compression, recordCount } = batch.header
+  if (magic < 2) {
+    const messages: RecordView[] = []
+    forEachMessage(batch, maxBytes, record => messages.push(record) > 0)
+    yield* messages
+    return
+  }
+  if (recordCount < 0) throw invalid(`Found invalid record count ${recordCount} in magic v2 batch`)
+  if (compression === 'none') yield* recordsIn(batch.bytes, header.batchHeaderSize, batch.header)
+  else yield* recordsIn(decompress(compression, batch.bytes.subarray(header.batchHeaderSize), { maxBytes }), 0, batch.header)
+}
+
+function* recordsIn(buffer: Buffer, start: number, batch: header.BatchHeader): Generator<RecordView> {
+  const cursor = new Cursor(buffer, start, buffer.length)
   for (let left = batch.recordCount; left > 0; left--) yield readRecord(cursor, batch)
-  if (cursor.position !== bytes.length) throw invalid('Incorrect declared batch size, records still remaining in file')
+  if (cursor.position !== buffer.length) throw invalid('Incorrect declared batch size, records still remaining in file')
 }
 
 /** The same over the plain records of a v2 batch, which fill `buffer` from `start` on. */

@@ -1,0 +1,30 @@
+/** How a sink reads: Kafka's `consumer.*` of the worker and `consumer.override.*` of the connector, as far as they are known here. */
+import { withPrefix } from '../worker-config.ts'
+import type { TaskRun } from './run.ts'
+
+export interface ConsumerSettings {
+  readonly group: string
+  readonly reset: string
+  readonly committedOnly: boolean
+  readonly mostRecords: number
+  readonly mostBytes: number
+  readonly sessionTimeoutMs: number
+  readonly refreshMs: number
+}
+
+export function consumerSettings({ order, config }: TaskRun): ConsumerSettings {
+  const given = { ...withPrefix(order.worker.properties, 'consumer.'), ...withPrefix(config, 'consumer.override.') }
+  const number = (key: string, otherwise: number) => {
+    const value = Number(given[key])
+    return given[key] !== undefined && Number.isInteger(value) && value > 0 ? value : otherwise
+  }
+  return {
+    group: given['group.id'] ?? `connect-${order.connector}`,
+    reset: given['auto.offset.reset'] ?? 'earliest',
+    committedOnly: given['isolation.level'] === 'read_committed',
+    mostRecords: number('max.poll.records', 2_000),
+    mostBytes: number('fetch.max.bytes', 8_388_608),
+    sessionTimeoutMs: number('session.timeout.ms', 45_000),
+    refreshMs: Math.min(number('metadata.max.age.ms', 300_000), 300_000),
+  }
+}
