@@ -26,8 +26,14 @@ const unique = (what: string) => (text: string) => {
   return new Set(words).size < words.length ? `Duplicate ${what} provided.` : null
 }
 
+/** Written for a path, where some take three each. */
+const mostNameCharacters = 1_000
+
 const name = (text: string) => {
   if (text === '') return 'String may not be empty'
+  // Nobody could ask for it: a path has at most so many characters.
+  if (!text.isWellFormed() || encodeURIComponent(text).length > mostNameCharacters)
+    return `String must be valid Unicode and have at most ${mostNameCharacters} characters in a path`
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   return /[\u0000-\u001f\u007f]/.test(text) ? 'String may not contain control sequences' : null
 }

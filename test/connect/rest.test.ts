@@ -189,6 +189,10 @@ test('every error has the same form', async () => {
     assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`)
     assert.deepEqual([answer.body.error_code, typeof answer.body.message], [status, 'string'], answer.text)
   }
+  for (const name of ['\ud800', 'x'.repeat(1_001), '☃'.repeat(112)]) {
+    const answer = await worker.ask('POST', '/connectors', { name, config: sinkConfig() })
+    assert.deepEqual([answer.status, /valid Unicode and have at most 1000 characters/.test(answer.body.message)], [400, true], answer.text)
+  }
   const invalid = await worker.ask('POST', '/connectors', { name: 'x', config: { 'connector.class': 'test-sink', level: '12' } })
   assert.match(invalid.body.message, /^Connector configuration is invalid and contains the following \d error\(s\):\n/)
 })

@@ -53,8 +53,7 @@ test('a connector is asked in a thread of its own, with its own values', async (
 })
 
 test('what loops, leaves, throws or gives what cannot be sent is an error of that question, and the next one is answered', async () => {
-  const module = new ForeignModule(
-    moduleOf(`export const it = {
+  const file = moduleOf(`export const it = {
       kind: 'source', name: 'it', ${facts}, config: { how: string({ default: '', doc: 'x' }) },
       tasks: ({ how }) => {
         Object.prototype.spoilt = true
@@ -66,24 +65,22 @@ test('what loops, leaves, throws or gives what cannot be sent is an error of tha
         if (how === 'function') return [() => 1]
         return []
       },
-    }`),
-    system,
-    3_000,
-  )
-  const [it] = await module.definitions()
-  const tasks = async (how: string) => (it as { tasks: (texts: object, most: number) => Promise<unknown> }).tasks({ how }, 1)
+    }`)
+  const [module, impatient] = [new ForeignModule(file, system), new ForeignModule(file, system, 500)]
+  const [[it], [late]] = [await module.definitions(), await impatient.definitions()]
+  const ask = async (definition: unknown, how: string) =>
+    (definition as { tasks: (texts: object, most: number) => Promise<unknown> }).tasks({ how }, 1)
+  for (const how of ['forever', 'never']) await assert.rejects(ask(late, how), /has not answered within 500 ms/, how)
   for (const [how, words] of [
-    ['forever', /has not answered within 3000 ms/],
-    ['never', /has not answered within 3000 ms/],
     ['exit', /ended its thread with code 3/],
     ['null', /null was thrown/],
     ['later', /null/],
     ['function', /could not be cloned/],
   ] as const)
-    await assert.rejects(tasks(how), words, how)
-  assert.deepEqual(await tasks(''), [])
+    await assert.rejects(ask(it, how), words, how)
+  assert.deepEqual(await ask(it, ''), [])
   assert.equal('spoilt' in {}, false)
-  await module.close()
+  await Promise.all([module.close(), impatient.close()])
 })
 
 test('a module that cannot be loaded is refused, whatever it does', async () => {

@@ -81,7 +81,7 @@ export class ForeignModule {
 
   /** Throws Error for a module that cannot be loaded. */
   async definitions(): Promise<ConnectorDefinition[]> {
-    const described = await this.#inTime(this.#begin())
+    const described = await this.#inTime(this.#begin(), usualAnswerMs)
     return described.map(each => this.#definition(each))
   }
 
@@ -107,12 +107,12 @@ export class ForeignModule {
   }
 
   async #ask(asked: Omit<Asked, 'id'>): Promise<unknown> {
-    await this.#inTime(this.#begin())
+    await this.#inTime(this.#begin(), usualAnswerMs)
     const id = this.#nextId++
     const waiting = Promise.withResolvers<unknown>()
     this.#waiting.set(id, waiting)
     this.#thread!.postMessage({ ...asked, id })
-    return this.#inTime(waiting.promise)
+    return this.#inTime(waiting.promise, this.#answerMs)
   }
 
   #begin(): Promise<readonly Described[]> {
@@ -151,12 +151,9 @@ export class ForeignModule {
   }
 
   /** Whoever blocks the thread is ended with it; the next question begins another one. */
-  async #inTime<T>(answer: Promise<T>): Promise<T> {
+  async #inTime<T>(answer: Promise<T>, mostMs: number): Promise<T> {
     this.#asking++
-    const late = this.#timers.after(
-      this.#answerMs,
-      () => void this.#end(new Error(`${this.file} has not answered within ${this.#answerMs} ms`)),
-    )
+    const late = this.#timers.after(mostMs, () => void this.#end(new Error(`${this.file} has not answered within ${mostMs} ms`)))
     try {
       return await answer
     } finally {
