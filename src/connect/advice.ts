@@ -1,6 +1,8 @@
 /** What a worker would refuse or ignore of a configuration, for people who try it before they use it. */
 import { InvalidConfig, readValue, type System } from '../base.ts'
+import type { ConnectorDefinition } from '../connector.ts'
 import { describe, ignoredKeys, refusedKeys } from './known-keys.ts'
+import { foreignProblems } from './plugins/foreign.ts'
 import { Plugins } from './plugins.ts'
 
 /** In sentences. `paths`: the worker's `plugin.path`. None without `connector.class`, because converters and transforms can be tried without a connector. */
@@ -12,20 +14,28 @@ export async function adviceOn(
   const name = config['connector.class'] ?? ''
   if (name === '') return []
   const plugins = await Plugins.open(paths, system)
-  const plugin = plugins.lookUp(name)
-  if (plugin === null) return [`there is no connector ${name}`]
-  const definition = await plugin.load()
+  try {
+    const plugin = plugins.lookUp(name)
+    return plugin === null ? [`there is no connector ${name}`] : await problemsOf(await plugin.load(), config)
+  } finally {
+    await plugins.close()
+  }
+}
+
+async function problemsOf(definition: ConnectorDefinition, config: Readonly<Record<string, string>>): Promise<string[]> {
   const known = describe(definition, config)
   const refused = refusedKeys(definition, config, known)
   const ignored = ignoredKeys(definition, config).filter(key => !refused.has(key))
   const sentences = [...refused.values()]
+  const values: Record<string, unknown> = {}
   for (const [key, { declared }] of known)
     try {
-      readValue(key, declared, config[key])
+      values[key] = readValue(key, declared, config[key])
     } catch (error) {
       if (!(error instanceof InvalidConfig)) throw error
       sentences.push(error.message)
     }
+  sentences.push(...(await foreignProblems(definition, values)).values())
   if (ignored.length > 0) sentences.push(`${definition.name} does not know, and ignores: ${ignored.join(', ')}`)
   return sentences
 }

@@ -69,7 +69,7 @@ test('what connectors of others throw has the classes that the worker knows', as
 
 test('paths without a connector are known; what cannot be loaded is refused with the file and the reason', async t => {
   const empty = folderWith(t, { 'kafka-connect.jar': '' })
-  assert.deepEqual((await Plugins.open([empty, '/nowhere'], system)).empty, [empty, '/nowhere'])
+  assert.deepEqual((await Plugins.open([empty, '/nowhere', ''], system)).empty, [empty, '/nowhere'])
   const refused: readonly (readonly [contents: Readonly<Record<string, string | object>>, message: RegExp])[] = [
     [{ 'a.js': 'export default {' }, /^plugin\.path: \S+a\.js: /],
     [{ 'package.json': { main: 'gone.js' } }, /has no file gone\.js, which its package\.json names$/],

@@ -66,7 +66,8 @@ export class Plugins {
     const found = ownPlugins()
     const empty: string[] = []
     const modules: ForeignModule[] = []
-    for (const path of paths) {
+    // Kafka's own example ends with a comma.
+    for (const path of paths.filter(each => each !== '')) {
       const before = found.length
       for (const { file, isNamed } of filesAt(path, files)) {
         const module = new ForeignModule(file, { timers })

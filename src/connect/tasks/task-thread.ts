@@ -127,7 +127,7 @@ async function main(): Promise<void> {
   const definition = await loading
   log.hiding = hidingOf(order.config, config, definition.config)
   const ignored = ignoredKeys(definition, config)
-  if (ignored.length > 0) log.warn({ keys: ignored }, 'keys that the connector does not know are ignored')
+  if (ignored.length > 0) log.warn({ keys: ignored.join(', ') }, 'keys that the connector does not know are ignored')
   const context = { connector, task, system, log, signal: control.giveUpSignal, count: metrics.count, gauge: metrics.gauge }
   const run: TaskRun = { order, config, client, system, log, metrics, control, context, guard, farewells, tell, ask }
   if (definition.kind === 'sink') await runSink(run, definition)
