@@ -117,7 +117,7 @@ class MongoTask implements SinkTask {
         return
       } catch (error) {
         const errors = writeErrorsOf(error)
-        if (errors === null) throw sorted(error as Error)
+        if (errors === null) throw sortedError(error as Error)
         for (const { index, code, errmsg } of errors) {
           const { record, operation } = rest[index]!
           // Of an insert that is done again, the document is there.
@@ -183,8 +183,10 @@ function writeErrorsOf(error: unknown): readonly WriteErrorOf[] | null {
 }
 
 /** Network, elections, time-outs, write concerns and a full disk pass; authentication and what is wrong with the command do not. */
-function sorted(error: Error): Error {
-  const { name, code } = error as { name: string; code?: number }
+export function sortedError(error: Error): Error {
+  const { name, code, errorResponse: cause } = error as { name: string; code?: number; errorResponse?: unknown }
+  // Of a bulk write, what ended it.
+  if (name === 'MongoBulkWriteError' && cause instanceof Error) return sortedError(cause)
   const isServers = name === 'MongoServerError' || name === 'MongoBulkWriteError'
   const labels = (error as { hasErrorLabel?: (label: string) => boolean }).hasErrorLabel
   const isLabelled =
