@@ -27,7 +27,7 @@ const endedMs = 500
 /** For a thread to end when it is made to. One that waits for the operating system, such as for a child process, does not. */
 const terminatedMs = 2_000
 const lookMs = 1_000
-/** For records, which die young: with more, a task is no faster (6.9 µs per record with 6, 5.9 with 48 and with Node's own), and takes 60 MiB more. */
+/** For records, which die young. `--max-semi-space-size`, which the image sets to 2, counts more: V8 then gives each thread what the process has. */
 const youngMb = 48
 /**
  * V8 counts what a task has fetched, which lies outside of its heap, but lets it grow only as the heap does, by less than half: a collection of all that a thread has loaded
