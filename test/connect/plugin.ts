@@ -191,22 +191,30 @@ export const placed = defineSource({
   },
 })
 
-/** Begins with what comes next, and nothing comes. */
+/** Begins with what comes next, and nothing comes; or, with `topic`, gives one record and then leaps further. */
 export const later = defineSource({
   name: 'test-later',
   classes: [],
   version: '1.0.0',
   summary: 'Waits.',
   example: {},
-  config: {},
+  config: { topic: string({ default: null, doc: 'Where the record goes.' }) },
   exactlyOnce: () => true,
-  async open(_, { system, storedOffsets, storeOffsets }) {
+  async open({ topic }, { system, storedOffsets, storeOffsets }) {
     const sourcePartition = struct([['of', 'later']])
+    const at = (starts: number) => ({ sourcePartition, sourceOffset: struct([['starts', starts]]) })
     const [stored] = await storedOffsets([sourcePartition])
     const starts = Number(stored?.['starts'] ?? 0) + 1
-    await storeOffsets([{ sourcePartition, sourceOffset: struct([['starts', starts]]) }])
+    await storeOffsets([at(starts)])
+    let polls = 0
     return {
       async poll() {
+        polls++
+        if (topic !== null && polls === 1)
+          return [
+            { topic, partition: 0, keySchema: null, key: null, valueSchema: null, value: 'x', timestampMs: null, headers: [], ...at(50) },
+          ]
+        if (topic !== null && polls === 2) await storeOffsets([at(100)])
         await new Promise<void>(resolve => void system.timers.after(50, resolve))
         return []
       },

@@ -199,6 +199,13 @@ test('a source stores from where to go on before it has given a record', async (
   }
   assert.deepEqual(await offsets(), [{ partition: { of: 'later' }, offset: { starts: 2 } }])
   await worker.ask('DELETE', '/connectors/later')
+  // What is stored while a record is on its way is behind it.
+  const rarely = { 'transaction.boundary': 'interval', 'transaction.boundary.interval.ms': '60000' }
+  await make('leaping', { 'connector.class': 'test-later', topic: 'leaps', ...rarely })
+  const leapt = async () => (await worker.ask('GET', '/connectors/leaping/offsets')).body.offsets[0]?.offset.starts
+  await eventually(async () => [50, 100].includes(await leapt()))
+  assert.equal(await leapt(), 100)
+  await worker.ask('DELETE', '/connectors/leaping')
 })
 
 test('records that their topic does not take are left out, if errors are tolerated, with and without transactions', async () => {

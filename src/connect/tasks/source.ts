@@ -323,6 +323,8 @@ class SourceRun implements AsyncDisposable {
       transaction: this.#boundaries,
       storedOffsets: partitions => this.#find(partitions),
       storeOffsets: async offsets => {
+        // Offsets of records that are on their way come before these.
+        await this.#sending
         for (const { sourcePartition: partition, sourceOffset: offset } of offsets)
           this.#offsets.set(this.#nameOf(partition), { partition, offset })
         // Not in the middle of a transaction that the connector has to end.
