@@ -70,11 +70,14 @@ export interface ValidateOptions {
 }
 
 const checkMs = 30_000
+const noNull = 'Null value can not be supplied as the configuration value.'
 
 export async function validate(config: Config, { plugins, worker, acting, registry, system }: ValidateOptions): Promise<ConfigInfos> {
   const errors = new Map<string, string[]>()
   let hiding = hidesNothing
-  const add = (key: string, error: string) => errors.set(key, [...(errors.get(key) ?? []), hiding.text(error)])
+  // Of what is null nothing else is told.
+  const add = (key: string, error: string) =>
+    errors.set(key, config[key] === null ? [noNull] : [...(errors.get(key) ?? []), hiding.text(error)])
   const resolved = await resolve(config, { system, worker }, add)
   const name = resolved['connector.class']
   if (name === undefined || name === '') throw badRequest('Connector config contains no connector type')
@@ -93,8 +96,7 @@ export async function validate(config: Config, { plugins, worker, acting, regist
       }
   }
   await readElsewhere(definition, values, errors, add)
-  for (const [key, value] of Object.entries(config))
-    if (value === null) add(key, 'Null value can not be supplied as the configuration value.')
+  for (const [key, value] of Object.entries(config)) if (value === null) add(key, noNull)
   const ofKind = definition.kind === 'sink' ? sinkProblems(resolved) : await sourceProblems(definition, values, resolved, worker)
   for (const [key, problems] of ofKind) for (const problem of problems) add(key, problem)
   for (const [key, problem] of forbiddenOverrides(resolved, worker)) add(key, problem)

@@ -127,6 +127,12 @@ test('what is hidden does not go to another server', async () => {
   await worker.ask('DELETE', '/connectors/aimed')
 })
 
+test('of a required key that is null one error is told', async () => {
+  const config = { name: 'n', 'connector.class': 'file-source', topic: 't', file: null }
+  const { body } = await worker.ask('PUT', '/connector-plugins/file-source/config/validate', config)
+  assert.equal(body.error_count, 1)
+})
+
 test('states: paused, stopped and started again; the same after another configuration', async () => {
   const name = 'a/b%c d'
   const path = `/connectors/${encodeURIComponent(name)}`
