@@ -205,7 +205,7 @@ export function sinkProblems(config: Readonly<Record<string, string | null | und
       'topics',
       `The DLQ topic '${letters}' may not be included in the list of topics ('topics=[${listed.join(', ')}]') consumed by the connector`,
     )
-  if (pattern !== '' && regex(pattern!) === null && new RegExp(`^(?:${pattern})$`).test(letters!))
+  if (pattern !== '' && regex(pattern!) === null && linearRegExp(`^(?:${pattern})$`).test(letters!))
     add(
       'topics.regex',
       `The DLQ topic '${letters}' may not be matched by the regex for the topics ('topics.regex=${pattern}') consumed by the connector`,
