@@ -10,7 +10,7 @@ test('all connectors are listed', async () => {
 
 test('keys of one, by its name and by a Java class', async () => {
   const text = await connectorsText('s3', false)
-  assert.match(text, /s3\.bucket\.name \(text\)\n {6}The bucket\. Required\./)
+  assert.match(text, /s3\.bucket\.name \(text; required\)\n {6}The bucket\./)
   assert.match(text, /aws\.secret\.access\.key \(secret\)/)
   assert.equal(await connectorsText('io.confluent.connect.s3.S3SinkConnector', false), text)
   const { keys } = JSON.parse(await connectorsText('s3', true)) as { keys: { name: string; default: string | null }[] }

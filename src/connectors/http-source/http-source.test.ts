@@ -136,6 +136,8 @@ test('templates take what is documented, and say so of the rest', () => {
   assert.throws(() => rendered('${offset.none}', offset), /http\.offset\.initial/)
   assert.match(templateProblem('${offset.id?upper_case}')!, /understands/)
   assert.match(templateProblem('<#if x>')!, /understands/)
+  const required = { 'http.request.url': 'http://h', 'kafka.topic': 't' }
+  assert.ok(valuesOf(httpSource.config, required))
   for (const [key, value] of [
     ['http.request.url', 'ftp://h'],
     ['http.request.params', 'a=${now}'],
@@ -146,7 +148,7 @@ test('templates take what is documented, and say so of the rest', () => {
     ['http.response.policy.codes.skip', '99'],
     ['http.record.filter.factory', 'com.example.Other'],
   ] as const)
-    assert.throws(() => valuesOf(httpSource.config, { [key]: value }), { name: 'InvalidConfig', key })
+    assert.throws(() => valuesOf(httpSource.config, { ...required, [key]: value }), { name: 'InvalidConfig', key })
 })
 
 test('pointers', () => {

@@ -190,6 +190,8 @@ test('a connection that ends before SUBACK, but after a message, is an error', {
 })
 
 test('keys that cannot be', () => {
+  const required = { 'mqtt.server.uri': 'tcp://h:1883', 'mqtt.topics': 'a', 'kafka.topic': 't' }
+  assert.ok(valuesOf(mqtt.config, required))
   for (const [key, value] of [
     ['mqtt.server.uri', 'http://h'],
     ['mqtt.server.uri', 'tcp://u:secret@h:1883'],
@@ -198,5 +200,5 @@ test('keys that cannot be', () => {
     ['mqtt.qos', '3'],
     ['kafka.topic', ''],
   ] as const)
-    assert.throws(() => valuesOf(mqtt.config, { [key]: value }), { name: 'InvalidConfig', key })
+    assert.throws(() => valuesOf(mqtt.config, { ...required, [key]: value }), { name: 'InvalidConfig', key })
 })

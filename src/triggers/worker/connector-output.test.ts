@@ -52,12 +52,12 @@ test('what a flush leaves open is not delivered', async () => {
 })
 
 test('sinks keep no offsets for a trigger, also if they are asked to', async () => {
-  for (const [connector, key] of [
-    ['jdbc', 'exactly.once'],
-    ['redis', 'redis.multiexec'],
-    ['kafka-sink', 'kafka.exactly.once'],
+  for (const [connector, key, required] of [
+    ['jdbc', 'exactly.once', { 'connection.url': 'jdbc:postgresql://h/d' }],
+    ['redis', 'redis.multiexec', {}],
+    ['kafka-sink', 'kafka.exactly.once', { 'kafka.bootstrap.servers': 'h:9092', 'kafka.topic': 't' }],
   ] as const)
-    for (const config of [{}, { [key]: 'true' }])
+    for (const config of [required, { ...required, [key]: 'true' }])
       assert.equal((await sinkOf({ connector, config })).values[key], false, `${connector} ${JSON.stringify(config)}`)
 })
 

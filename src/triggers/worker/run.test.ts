@@ -6,6 +6,7 @@ import type { Client, CommittedOffset, OwnPartition, PartitionOffset, ReceivedRe
 import { silentLogger } from '../../logger.ts'
 import { parseDefinition } from '../check.ts'
 import { TriggerMetrics } from '../metrics.ts'
+import { FetchedBytes } from './fetched.ts'
 import { TriggerRun } from './run.ts'
 import type { WorkerContext } from './worker.ts'
 
@@ -50,7 +51,15 @@ test('a partition that others have read meanwhile goes on where they have commit
     { topics: ['t'], start: 'oldest', filter: { cel: 'false' }, function: { code: 'export const main_handler = () => {}' } },
     system.clock,
   )
-  const context = { client, metrics: new TriggerMetrics(), logs: { write() {} }, pool: {}, system, logger: silentLogger }
+  const context = {
+    client,
+    fetched: new FetchedBytes(),
+    metrics: new TriggerMetrics(),
+    logs: { write() {} },
+    pool: {},
+    system,
+    logger: silentLogger,
+  }
   const run = new TriggerRun({ name: 'n', version: 1, id: '1', origin: '1', definition }, context as unknown as WorkerContext)
   const until = async (isTrue: () => boolean) => {
     for (const endMs = system.clock.monotonic() + 5_000; !isTrue(); await rest())
