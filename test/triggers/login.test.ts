@@ -69,12 +69,12 @@ test('who may not read the topics, or write the outputs, may not make, see or ch
     assert.match((await ask('admin', 'POST', '/triggers/a/test', { definition: tells })).text, /"result":"hush"/)
     const same = { definition: { topics: ['in'], function: { code, environment } } }
     assert.equal((await ask('alice', 'POST', '/triggers/a/test', same)).status, 200)
-    const hook = { name: 'hook', topics: ['in'], function: { url: 'http://127.0.0.1:1/a?key=hush#hush' } }
+    const hook = { name: 'hook', topics: ['in'], function: { url: 'http://127.0.0.1:12345/a?key=hush#hush' } }
     assert.equal((await ask('admin', 'POST', '/triggers', hook)).status, 201)
     const row = async (user: string) => JSON.parse((await ask(user, 'GET', '/triggers?search=hook')).text).triggers[0]
     for (const user of ['admin', 'alice']) {
       const { topics, function: called } = await row(user)
-      assert.deepEqual([topics, called], [['in'], 'http://127.0.0.1:1/a'])
+      assert.deepEqual([topics, called], [['in'], 'http://127.0.0.1:12345/a'])
     }
     assert.deepEqual((await row('bob')).topics, [], 'names are no secret, but what they read is')
     assert.equal((await ask('admin', 'DELETE', '/triggers/hook')).status, 204)

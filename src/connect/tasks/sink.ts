@@ -121,12 +121,12 @@ class SinkRun {
   }
 
   async run(): Promise<void> {
-    const { control, tell, farewells } = this.#run
+    const { control, farewells } = this.#run
     await this.#open()
     farewells.add(() => this.#group.close())
     try {
       await this.#join()
-      tell({ kind: 'state', state: control.paused ? 'PAUSED' : 'RUNNING' })
+      this.#tellState()
       while (!control.stopping) await this.#step()
       await this.#flush()
       await this.#task.closed?.([...this.#positions.values()])
@@ -137,6 +137,11 @@ class SinkRun {
       await this.#group.close()
       await this.#reader.close()
     }
+  }
+
+  #tellState(): void {
+    const { control, tell } = this.#run
+    tell({ kind: 'state', state: control.paused ? 'PAUSED' : 'RUNNING' })
   }
 
   async #open(): Promise<void> {
@@ -377,6 +382,8 @@ class SinkRun {
         return await this.#joinOnce()
       } catch (error) {
         if (control.stopping) throw error
+        // It may be for long; a task without a state looks as if it was never begun.
+        if (attempt === 0) this.#tellState()
         await this.#wait(error, attempt, ms => pause(system, ms, control.stopSignal))
       }
     }
