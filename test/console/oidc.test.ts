@@ -134,7 +134,8 @@ test('a way back that is forged or used twice is not taken', async t => {
   const changed = browser()
   const back = await wayBack(changed)
   const name = 'millrace-oidc-0'
-  changed.cookies.set(name, `A${changed.cookies.get(name)!.slice(1)}`)
+  const cookie = changed.cookies.get(name)!
+  changed.cookies.set(name, `${cookie.startsWith('A') ? 'B' : 'A'}${cookie.slice(1)}`)
   assert.equal(await changed.comeBack(back), '/?login=refused')
 })
 
