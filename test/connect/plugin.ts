@@ -7,6 +7,7 @@ import {
   defineSource,
   int,
   list,
+  type Offsets,
   password,
   RetriableError,
   type SinkRecord,
@@ -31,13 +32,18 @@ export const sink = defineSink({
     }),
     'busy.while': string({ default: null, doc: 'The target asks for patience while this file exists.' }),
     'keeps.offsets': boolean({ default: false, doc: 'The task goes on behind the lines that are in the file.' }),
+    'says.offsets': boolean({ default: false, doc: 'A flush says which offsets may be committed.' }),
     puts: string({ default: null, doc: 'Where values go as soon as they are put.' }),
     url: string({ default: null, doc: 'Where secrets would go.' }),
     secret: password({ doc: 'Never shown.' }),
     pin: password({ doc: 'Never shown either, although its name does not say so.' }),
     level: int({ default: 1, min: 1, max: 9, doc: 'From 1 to 9.' }),
   },
-  async open({ file, refuse, 'fail.while': failing, 'hold.while': hold, 'busy.while': busy, 'keeps.offsets': keeps, puts }, context) {
+  async open(
+    { file, refuse, 'fail.while': failing, 'hold.while': hold, 'busy.while': busy, 'keeps.offsets': keeps, 'says.offsets': says, puts },
+    context,
+  ) {
+    const safe = new Map<string, Offsets[number]>()
     let taken: SinkRecord[] = []
     let isBroken = false
     return {
@@ -62,6 +68,7 @@ export const sink = defineSink({
         if (busy !== null && existsSync(busy)) throw new RetriableError('the target is busy', { retryAfterMs: 20 })
         for (const record of records) if (refuse.includes(String(record.value))) throw new DataError(`refused: ${record.value}`)
         taken.push(...records)
+        for (const { topic, partition, offset } of records) safe.set(`${topic} ${partition}`, { topic, partition, offset: offset + 1n })
         if (puts !== null) appendFileSync(puts, records.map(record => `${record.value}\n`).join(''))
       },
       async flush() {
@@ -70,10 +77,11 @@ export const sink = defineSink({
         )
         taken = []
         if (lines.length > 0) appendFileSync(file, `${lines.join('\n')}\n`)
-        return undefined
+        return says ? [...safe.values()] : undefined
       },
       async closed() {
         taken = []
+        safe.clear()
       },
       async close() {},
     }

@@ -294,12 +294,14 @@ test('a topic that is made again while a sink reads it is read from its beginnin
     await send('remade', values)
   }
   await remake(['1', '2'])
-  await make('remade', { 'connector.class': 'test-sink', topics: 'remade', file: fileOf('remade') })
+  const config = { 'connector.class': 'test-sink', topics: 'remade', file: fileOf('remade'), 'says.offsets': 'true' }
+  await make('remade', config)
   await eventually(() => existsSync(fileOf('remade')) && valuesIn('remade').length === 2)
   await workers.client.deleteTopics(['remade'])
   await remake(['3', '4', '5', '6'])
   await eventually(() => valuesIn('remade').length === 6)
   assert.deepEqual(valuesIn('remade'), ['1', '2', '3', '4', '5', '6'])
+  assert.deepEqual((await worker.ask('GET', '/connectors/remade/history')).body.tasks[0]?.failures ?? [], [])
   await worker.ask('DELETE', '/connectors/remade')
 })
 

@@ -440,12 +440,19 @@ class SinkRun {
         else if (this.#sought.has(keyOf(each))) throw endsBefore(each, offset, end)
       }
     }
+    if (begun.length > 0) await this.#leaveOld(begun)
     await this.#reset(partitions)
     if (begun.length === 0) return
-    // What was put is of the topic that was there before. After `join` the target says whether it knows the partition.
-    for (const each of begun) this.#put.delete(keyOf(each))
+    // After `join` the target says whether it knows the partition.
     await this.#commit(begun.map(each => this.#positions.get(keyOf(each))!))
     this.#group.askToRejoin()
+  }
+
+  /** What was put is of topics that were there before: it is written, and its offsets are nothing to commit in those that are there now. */
+  async #leaveOld(partitions: readonly TopicPartition[]): Promise<void> {
+    await this.#flushed(giveUpMs)
+    await this.#task.closed?.(partitions)
+    for (const each of partitions) this.#put.delete(keyOf(each))
   }
 
   /** As `auto.offset.reset` says. */

@@ -2,15 +2,16 @@
  * Files in HDFS that appear when they are complete.
  *
  * Each is written under a temporary name in a directory of its partition, `topics.dir/+tmp/CONNECTOR/TOPIC/PARTITION`, and renamed to
- * `topic+partition+first+last`. Where a generation has several files, what is to be renamed is written down first, so that a crash between two renames is
+ * `topic+partition+first+last` (topic-prefixes.ts). Where a generation has several files, what is to be renamed is written down first, so that a crash between two renames is
  * made up for: either all of them are seen, or none.
  *
  * Nothing is ever appended to a file of an earlier run. WebHDFS cannot recover leases; a file that is removed loses its lease as well, and temporary files
  * of an earlier run are removed before the first record is written.
  */
 import { severalAtOnce } from '../../base.ts'
-import type { Offsets, SinkContext, TopicPartition } from '../../connector.ts'
+import type { Offsets, OpenedPartition, SinkContext, TopicPartition } from '../../connector.ts'
 import type { Finished, OpenFile, Piece, Storage } from '../storage/storage.ts'
+import { TopicPrefixes } from '../storage/topic-prefixes.ts'
 import type { HdfsConfig } from './sink.ts'
 import { UnsureWrite, type WebHdfs } from './webhdfs.ts'
 
@@ -25,11 +26,21 @@ export class HdfsStorage implements Storage<HdfsFile> {
   readonly #context: SinkContext
   /** Directories that are there. */
   readonly #made = new Set<string>()
+  readonly #prefixes: TopicPrefixes
 
   constructor(config: HdfsConfig, hdfs: WebHdfs, context: SinkContext) {
     this.#config = config
     this.#hdfs = hdfs
     this.#context = context
+    const note = (topic: string) => `${this.#root()}/+topics/${topic}`
+    this.#prefixes = new TopicPrefixes(
+      {
+        // Empty: its writer did not come to the end.
+        read: async topic => ((await hdfs.status(note(topic)))?.size ? (await hdfs.read(note(topic))).toString() : null),
+        write: (topic, id) => hdfs.create(note(topic), Buffer.from(id)),
+      },
+      config['file.delim'],
+    )
   }
 
   create(piece: Piece): HdfsFile {
@@ -57,7 +68,8 @@ export class HdfsStorage implements Storage<HdfsFile> {
   }
 
   /** Ends what an earlier run left in the middle, and goes on behind what is there. */
-  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
+    await this.#prefixes.opened(partitions)
     for (const each of partitions) await this.#tidy(each)
     const found: Map<string, bigint> = new Map()
     for (const topic of new Set(partitions.map(each => each.topic))) {
@@ -66,7 +78,7 @@ export class HdfsStorage implements Storage<HdfsFile> {
     }
     const offsets: Offsets[number][] = []
     for (const { topic, partition } of partitions) {
-      const last = found.get(this.#prefix(topic, partition))
+      const last = found.get(this.#prefix({ topic, partition }))
       if (last !== undefined) offsets.push({ topic, partition, offset: last + 1n })
     }
     if (offsets.length > 0) this.#context.seek(offsets)
@@ -87,7 +99,7 @@ export class HdfsStorage implements Storage<HdfsFile> {
 
   /** The highest offset in the names of files, by their prefix. */
   async #lastOffsets(folder: string, wanted: readonly TopicPartition[], found: Map<string, bigint>): Promise<void> {
-    const prefixes = wanted.map(each => this.#prefix(each.topic, each.partition))
+    const prefixes = wanted.map(each => this.#prefix(each))
     const delimiter = this.#config['file.delim']
     const folders = [folder]
     for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
@@ -119,13 +131,12 @@ export class HdfsStorage implements Storage<HdfsFile> {
   #final({ piece, last }: Finished<HdfsFile>): string {
     const width = this.#config['filename.offset.zero.pad.width']
     const number = (offset: bigint) => String(offset).padStart(width, '0')
-    const name = `${this.#prefix(piece.topic, piece.partition)}${number(piece.first)}${this.#config['file.delim']}${number(last)}${piece.extension}`
+    const name = `${this.#prefix(piece)}${number(piece.first)}${this.#config['file.delim']}${number(last)}${piece.extension}`
     return `${this.#root()}/${piece.topicDirectory}/${piece.directory}/${name}`
   }
 
-  #prefix(topic: string, partition: number): string {
-    const delimiter = this.#config['file.delim']
-    return `${topic}${delimiter}${partition}${delimiter}`
+  #prefix(where: TopicPartition): string {
+    return this.#prefixes.of(where) + this.#config['file.delim']
   }
 
   #temporary({ topic, partition }: TopicPartition): string {

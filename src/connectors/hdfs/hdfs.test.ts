@@ -192,3 +192,40 @@ test('configurations that cannot work are refused', async () => {
     'hdfs.authentication.kerberos',
   ])
 })
+
+const first = 'AAAAAAAAAAAAAAAAAAAAAQ'
+const second = 'AAAAAAAAAAAAAAAAAAAAAg'
+
+test('a topic that was made again is read from its beginning, and its files are beside those of the one before', () =>
+  withFake(async fake => {
+    const written = async (topicId: string, from: number, to: number) => {
+      const { task, context } = await openTask(fake)
+      await task.opened!([{ ...partition, topicId }])
+      await task.put(range(from, to))
+      return context.sought
+    }
+    // Of a version that did not note ids.
+    const { task } = await openTask(fake)
+    await task.opened!([partition])
+    await task.put(range(0, 3))
+    assert.deepEqual(await written(first, 3, 6), [{ ...partition, offset: 3n }])
+    assert.deepEqual(await written(second, 0, 3), [])
+    assert.deepEqual(await written(second, 3, 6), [{ ...partition, offset: 3n }])
+    assert.deepEqual(await written(first, 6, 9), [{ ...partition, offset: 6n }])
+    const names = ['0+0000000000+0000000002', '0+0000000003+0000000005', '0+0000000006+0000000008']
+    const again = [`${second}+0+0000000000+0000000002`, `${second}+0+0000000003+0000000005`]
+    assert.deepEqual(
+      fake.visible.filter(name => name.startsWith('/topics/events/')),
+      [...names, ...again].map(name => `/topics/events/partition=0/events+${name}.json`),
+    )
+    assert.equal(fake.files.get('/topics/+topics/events')!.toString(), first)
+  }))
+
+test('a note of a topic that was cut off is written again', () =>
+  withFake(async fake => {
+    fake.folders.add('/topics/+topics')
+    fake.files.set('/topics/+topics/events', Buffer.alloc(0))
+    const { task } = await openTask(fake)
+    await task.opened!([{ ...partition, topicId: first }])
+    assert.equal(fake.files.get('/topics/+topics/events')!.toString(), first)
+  }))

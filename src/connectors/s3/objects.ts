@@ -1,7 +1,8 @@
 /**
  * Objects as files: parts are uploaded while records arrive, and nobody sees an object before its upload is completed. A small object is put at once.
  *
- * Where the wall clock ended the files of a partition is noted in `topics.dir/+ends/CONNECTOR/TOPIC+PARTITION.json`.
+ * Where the wall clock ended the files of a partition is noted in `topics.dir/+ends/CONNECTOR/TOPIC+PARTITION.json`; which topic of its name wrote first, in
+ * `topics.dir/+topics/TOPIC` (topic-prefixes.ts).
  */
 
 import {
@@ -17,8 +18,9 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { severalAtOnce } from '../../base.ts'
-import { RetriableError, type SinkContext, type TopicPartition } from '../../connector.ts'
+import { type OpenedPartition, RetriableError, type SinkContext, type TopicPartition } from '../../connector.ts'
 import type { Finished, OpenFile, Piece, Storage } from '../storage/storage.ts'
+import { TopicPrefixes } from '../storage/topic-prefixes.ts'
 import { customerKey, explained, isMissing, isNoSuchUpload } from './client.ts'
 import type { S3Config } from './sink.ts'
 
@@ -30,11 +32,21 @@ export class ObjectStorage implements Storage<ObjectFile> {
   readonly #config: S3Config
   readonly #client: S3Client
   readonly #context: SinkContext
+  readonly #prefixes: TopicPrefixes
 
   constructor(config: S3Config, client: S3Client, context: SinkContext) {
     this.#config = config
     this.#client = client
     this.#context = context
+    const name = (topic: string) => this.#beside('+topics', topic)
+    const unknown = 'it is not known whether this topic was made again: its objects may replace those of an earlier one'
+    this.#prefixes = new TopicPrefixes(
+      {
+        read: topic => this.#readNote(name(topic), String, { topic }, unknown),
+        write: (topic, id) => this.#writeNote(name(topic), id, 'text/plain'),
+      },
+      config['file.delim'],
+    )
   }
 
   close(): void {
@@ -42,7 +54,7 @@ export class ObjectStorage implements Storage<ObjectFile> {
   }
 
   create(piece: Piece): ObjectFile {
-    return new ObjectFile(this.#config, this.#client, objectName(this.#config, piece), this.#context.signal)
+    return new ObjectFile(this.#config, this.#client, objectName(this.#config, this.#prefixes.of(piece), piece), this.#context.signal)
   }
 
   async publish(files: readonly Finished<ObjectFile>[]): Promise<void> {
@@ -57,56 +69,65 @@ export class ObjectStorage implements Storage<ObjectFile> {
     })
   }
 
-  async remember(partition: TopicPartition, ends: readonly bigint[]): Promise<void> {
-    const note = new PutObjectCommand({
-      ...this.#note(partition),
-      ...kindOf(this.#config),
-      Body: JSON.stringify(ends.map(String)),
-      ContentType: 'application/json',
-    })
-    try {
-      await this.#client.send(note, { abortSignal: this.#context.signal })
-    } catch (error) {
-      throw explained(error, `put ${this.#note(partition).Key}`)
-    }
+  remember(partition: TopicPartition, ends: readonly bigint[]): Promise<void> {
+    return this.#writeNote(this.#endsOf(partition), JSON.stringify(ends.map(String)), 'application/json')
   }
 
   async recall(partition: TopicPartition): Promise<readonly bigint[]> {
-    const note = this.#note(partition)
+    const unknown = 'it is not known where files of an earlier run end: after a crash, some records may be in two objects'
+    const parse = (text: string) => (JSON.parse(text) as string[]).map(BigInt)
+    return (await this.#readNote(this.#endsOf(partition), parse, partition, unknown)) ?? []
+  }
+
+  #endsOf(partition: TopicPartition): string {
+    return this.#beside('+ends', encodeURIComponent(this.#context.connector), `${this.#prefixes.of(partition)}.json`)
+  }
+
+  /** Beside the objects of all topics. */
+  #beside(...names: readonly string[]): string {
+    return [this.#config['topics.dir'], ...names].join(this.#config['directory.delim'])
+  }
+
+  async #writeNote(Key: string, Body: string, ContentType: string): Promise<void> {
+    const note = new PutObjectCommand({ Bucket: this.#config['s3.bucket.name'], Key, ...kindOf(this.#config), Body, ContentType })
     try {
-      const { Body } = await this.#client.send(new GetObjectCommand({ ...note, ...customerKey(this.#config) }), {
-        abortSignal: this.#context.signal,
-      })
-      return (JSON.parse((await Body?.transformToString()) ?? '[]') as string[]).map(BigInt)
+      await this.#client.send(note, { abortSignal: this.#context.signal })
     } catch (error) {
-      if (isMissing(error)) return []
-      const reason = explained(error, `get ${note.Key}`)
-      if (reason instanceof RetriableError) throw reason
-      this.#context.log.warn(
-        { ...partition, err: reason },
-        'it is not known where files of an earlier run end: after a crash, some records may be in two objects',
-      )
-      return []
+      throw explained(error, `put ${Key}`)
     }
   }
 
-  #note({ topic, partition }: TopicPartition): { Bucket: string; Key: string } {
-    const { 'topics.dir': folder, 'directory.delim': slash, 'file.delim': delimiter } = this.#config
-    const name = `${topic}${delimiter}${partition}.json`
-    return {
-      Bucket: this.#config['s3.bucket.name'],
-      Key: [folder, '+ends', encodeURIComponent(this.#context.connector), name].join(slash),
+  /** null: there is none. undefined: it cannot be read, which is told as `unknown`. */
+  async #readNote<T>(Key: string, parse: (text: string) => T, about: object, unknown: string): Promise<T | null | undefined> {
+    try {
+      const get = new GetObjectCommand({ Bucket: this.#config['s3.bucket.name'], Key, ...customerKey(this.#config) })
+      const { Body } = await this.#client.send(get, { abortSignal: this.#context.signal })
+      return parse((await Body?.transformToString()) ?? '')
+    } catch (error) {
+      if (isMissing(error)) return null
+      const reason = explained(error, `get ${Key}`)
+      if (reason instanceof RetriableError) throw reason
+      this.#context.log.warn({ ...about, err: reason }, unknown)
+      return undefined
     }
+  }
+
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
+    await this.#prefixes.opened(partitions)
+    await this.#giveUpOld(partitions)
   }
 
   /**
    * Gives up what an earlier task left behind after a crash: whoever has a partition is the only one to write its objects, and parts of uploads cost money.
    * Not every service can list uploads; then they stay.
    */
-  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+  async #giveUpOld(partitions: readonly TopicPartition[]): Promise<void> {
     const { 'file.delim': delimiter, 'topics.dir': folder, 'directory.delim': slash } = this.#config
     for (const topic of new Set(partitions.map(each => each.topic))) {
-      const names = partitions.filter(each => each.topic === topic).map(each => `${slash}${topic}${delimiter}${each.partition}${delimiter}`)
+      const mine = partitions.filter(each => each.topic === topic)
+      // Also those of the topic that was there before.
+      const prefixes = mine.flatMap(each => [`${topic}${delimiter}${each.partition}`, this.#prefixes.of(each)])
+      const names = prefixes.map(each => `${slash}${each}${delimiter}`)
       try {
         for (const { name, upload } of await this.#uploadsBelow(`${folder}${slash}${topic}${slash}`)) {
           if (!names.some(each => name.includes(each))) continue
@@ -142,10 +163,9 @@ export class ObjectStorage implements Storage<ObjectFile> {
   }
 }
 
-function objectName(config: S3Config, { topic, partition, topicDirectory, directory, first, extension }: Piece): string {
-  const between = config['file.delim']
+function objectName(config: S3Config, prefix: string, { topicDirectory, directory, first, extension }: Piece): string {
   const offset = String(first).padStart(config['filename.offset.zero.pad.width'], '0')
-  const file = `${topic}${between}${partition}${between}${offset}${extension}`
+  const file = `${prefix}${config['file.delim']}${offset}${extension}`
   return [config['topics.dir'], topicDirectory, directory, file].join(config['directory.delim'])
 }
 

@@ -162,3 +162,44 @@ test('configurations that cannot work are refused, key by key', async () => {
   }))
     assert.throws(() => valuesOf(s3.config, { ...good, [key]: value }), new RegExp(key.replaceAll('.', '\\.')))
 })
+
+const place = { topic: 'events', partition: 0 }
+const first = 'AAAAAAAAAAAAAAAAAAAAAQ'
+const second = 'AAAAAAAAAAAAAAAAAAAAAg'
+
+test('objects and notes of a topic that was made again replace none of the one before', () =>
+  opened({ 'rotate.schedule.interval.ms': '3600000' }, async ({ task, fake }) => {
+    // Of a version that did not note ids.
+    await task.opened!([place])
+    await task.put(range(0, 100))
+    await task.closed!([place])
+    await task.opened!([{ ...place, topicId: first }])
+    await task.put(range(100, 200))
+    await task.closed!([place])
+    fake.uploads.set('old', { key: 'topics/events/partition=0/events+0+0000000200.json', parts: new Map() })
+    await task.opened!([{ ...place, topicId: second }])
+    assert.equal(fake.uploads.size, 0)
+    await task.put(range(0, 100))
+    const again = `events+${second}+0`
+    assert.deepEqual(
+      [...fake.objects.keys()],
+      [
+        'topics/+ends/test/events+0.json',
+        'topics/events/partition=0/events+0+0000000000.json',
+        'topics/+topics/events',
+        'topics/events/partition=0/events+0+0000000100.json',
+        `topics/+ends/test/${again}.json`,
+        `topics/events/partition=0/${again}+0000000000.json`,
+      ],
+    )
+    assert.equal(fake.objects.get('topics/+ends/test/events+0.json')!.body.toString(), '["99","199"]')
+    assert.equal(fake.objects.get('topics/+topics/events')!.body.toString(), first)
+  }))
+
+test('who may not read notes goes on with plain names', () =>
+  opened({}, async ({ task, fake }) => {
+    fake.faults.push({ on: /^GET .*topics/, fault: 403, left: 1 })
+    await task.opened!([{ ...place, topicId: first }])
+    await task.put(range(0, 100))
+    assert.deepEqual([...fake.objects.keys()], ['topics/events/partition=0/events+0+0000000000.json'])
+  }))

@@ -5,7 +5,15 @@
  * their records say, so that after a crash the same files are written again. Where the wall clock or the lack of memory may end them, the storage is told of
  * every end before, and they end there again: also of those that the records say, because the clock must not end a file before them then.
  */
-import { DataError, type Offsets, type SinkContext, type SinkRecord, type SinkTask, type TopicPartition } from '../../connector.ts'
+import {
+  DataError,
+  type Offsets,
+  type OpenedPartition,
+  type SinkContext,
+  type SinkRecord,
+  type SinkTask,
+  type TopicPartition,
+} from '../../connector.ts'
 import { needsOtherFile, projected } from '../formats/compatibility.ts'
 import { Encoder, type EncoderOptions, extensionOf, type Wrapping } from '../formats/encoder.ts'
 import type { Format } from '../formats/format.ts'
@@ -62,7 +70,7 @@ export class FileTask<F extends OpenFile> implements SinkTask {
     this.#notesEnds = config['rotate.schedule.interval.ms'] > 0
   }
 
-  async opened(partitions: readonly TopicPartition[]): Promise<void> {
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
     await this.#storage.opened(partitions)
     for (const { topic, partition } of partitions) {
       this.#generationOf(topic, partition).ends = (await this.#storage.recall?.({ topic, partition })) ?? []

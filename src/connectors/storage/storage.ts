@@ -1,5 +1,5 @@
 /** Where files go: what a sink of files asks of its target. */
-import type { TopicPartition } from '../../connector.ts'
+import type { OpenedPartition, TopicPartition } from '../../connector.ts'
 
 /** What one file is to hold. */
 export interface Piece {
@@ -35,7 +35,7 @@ export interface Finished<F extends OpenFile> {
 
 export interface Storage<F extends OpenFile> {
   /** Before anything is written of these: makes up for what an earlier run left behind. */
-  opened(partitions: readonly TopicPartition[]): Promise<void>
+  opened(partitions: readonly OpenedPartition[]): Promise<void>
   create(piece: Piece): F
   /**
    * From now on all of these can be seen under their names, and none of them could before it was complete. Together they hold all records of a partition
