@@ -25,6 +25,7 @@ export type { Client, ClientOptions } from './client/client.ts'
 export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights, TransactionalWriter } from './client/coordination.ts'
 export { ensureTopic } from './client/ensure-topic.ts'
 export { openClient } from './client/open.ts'
+export { Patience, patiently } from './client/patience.ts'
 export type {
   Acks,
   AppendedBatches,

@@ -9,6 +9,7 @@ import type { Int64, System } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
 import { apis, type ErrorName, errorCode, errorName, errorText, isRetriable, type MessageOf } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
+import { Patience, patiently } from './patience.ts'
 import { endTransaction, enterPartitions, identifyProducer, type ProducerIdentity } from './producing.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
 import type { AppendedBatches, BatchesToAppend, BatchWriter, BatchWriterOptions } from './types.ts'
@@ -17,7 +18,6 @@ const transactionTimeoutMs = 60_000
 const produceTimeoutMs = 30_000
 /** Of one request, unless a single batch is larger. */
 const maxRequestBytes = 16_777_216
-const pauseMs = { first: 50, last: 1_000 }
 /** Later versions name topics by id. */
 const newestProduceWithNames = 12
 const partitionsPerRequest = 1_000
@@ -37,7 +37,7 @@ export async function openBatchWriter(
 ): Promise<BatchWriter> {
   const { transactionalId, patienceMs } = options
   const identify = () => ask(requests => identifyProducer(requests, transactionalId, transactionTimeoutMs))
-  return new StoredBatchWriter(admin, ask, system, options, await patiently(system, patienceMs, identify))
+  return new StoredBatchWriter(admin, ask, system, options, await patiently(system, patienceMs, identify, () => admin.clearMetadata()))
 }
 
 class StoredBatchWriter implements BatchWriter {
@@ -72,28 +72,24 @@ class StoredBatchWriter implements BatchWriter {
     const lanes = partitions.map(
       (each): Lane => ({ ...each, appended: 0, baseOffsets: [], error: null, failure: null, isUncertain: false }),
     )
-    const { clock, timers } = this.#system
-    let failingSinceMs: number | null = null
+    let patience: Patience | null = null
     let done = 0
-    for (let attempt = 0; ; attempt++) {
+    for (;;) {
       const left = lanes.filter(({ error, appended, batches }) => error === null && appended < batches.length)
       if (left.length === 0) break
       await this.#appendSome(left)
       const failure = left.find(lane => lane.failure !== null)?.failure ?? null
       const doneNow = lanes.reduce((sum, lane) => sum + lane.appended, 0)
+      if (failure === null && patience !== null) this.#options.onWaiting?.(null)
       if (failure === null || doneNow > done) {
-        if (failingSinceMs !== null && failure === null) this.#options.onWaiting?.(null)
         done = doneNow
-        failingSinceMs = null
-        attempt = 0
+        patience = null
       }
       if (failure === null) continue
-      failingSinceMs ??= clock.monotonic()
-      if (clock.monotonic() - failingSinceMs > this.#options.patienceMs) giveUp(left)
-      if (attempt > 3) this.#options.onWaiting?.(failure)
-      this.#leaders.clear()
-      this.#admin.clearMetadata()
-      await new Promise<void>(resolve => timers.after(Math.min(pauseMs.last, pauseMs.first * 2 ** attempt), resolve))
+      patience ??= new Patience(this.#system, this.#options.patienceMs, () => this.#forget())
+      if (patience.isOver) giveUp(left)
+      if (patience.failures > 3) this.#options.onWaiting?.(failure)
+      await patience.next()
     }
     return lanes.map(({ appended, baseOffsets, error }) => ({ appended, baseOffsets, error }))
   }
@@ -117,7 +113,18 @@ class StoredBatchWriter implements BatchWriter {
   }
 
   #askPatiently(work: (requests: Requests) => Promise<void>): Promise<void> {
-    return patiently(this.#system, this.#options.patienceMs, () => this.#ask(work))
+    return patiently(
+      this.#system,
+      this.#options.patienceMs,
+      () => this.#ask(work),
+      () => this.#forget(),
+    )
+  }
+
+  /** Who leads. */
+  #forget(): void {
+    this.#leaders.clear()
+    this.#admin.clearMetadata()
   }
 
   async close(): Promise<void> {
@@ -205,19 +212,6 @@ class StoredBatchWriter implements BatchWriter {
       if (name === 'REQUEST_TIMED_OUT' || name === 'NOT_ENOUGH_REPLICAS_AFTER_APPEND') lane.isUncertain = true
       if (isRetriable(name)) lane.failure = error
       else lane.error = error
-    }
-  }
-}
-
-/** A coordinator that begins its work, or still writes the markers of the transaction before, may take a while. */
-async function patiently<T>({ clock, timers }: System, patienceMs: number, work: () => Promise<T>): Promise<T> {
-  const beganMs = clock.monotonic()
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof ClientError) || !isRetriable(error.code as ErrorName) || clock.monotonic() - beganMs > patienceMs) throw error
-      await new Promise<void>(resolve => timers.after(pauseMs.last, resolve))
     }
   }
 }

@@ -5,9 +5,10 @@
  * Hides who leads, which partition a record goes to, and that a topic may take smaller batches than others.
  */
 import type { Int64, System } from '../base.ts'
-import { ClientError, mayPass, settled } from '../channel.ts'
+import { ClientError, settled } from '../channel.ts'
 import { compatibilityPartitioner } from '../library.ts'
 import { apis, buildBatch, type ErrorName, errorName, errorText } from '../protocol.ts'
+import { patiently } from './patience.ts'
 import { concernsRecord } from './refusals.ts'
 import type { Compression, RecordToSend, Written } from './types.ts'
 import type { WriterConnections } from './writer-connections.ts'
@@ -47,7 +48,6 @@ interface Place {
 }
 
 const produceTimeoutMs = 30_000
-const pauseMs = { first: 50, last: 1_000 }
 /** Later versions enter partitions into transactions by themselves, or name topics by id. */
 const newestProduce = 11
 /** Below what a topic takes by default. */
@@ -83,18 +83,8 @@ export class SequencedSender {
   }
 
   /** Runs it again while brokers are away. */
-  async patiently<T>(work: () => Promise<T>): Promise<T> {
-    const { clock, timers } = this.#system
-    const beganMs = clock.monotonic()
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await work()
-      } catch (error) {
-        if (!(error instanceof ClientError) || !mayPass(error) || clock.monotonic() - beganMs > this.#options.patienceMs) throw error
-        this.#connections.forget()
-        await new Promise<void>(resolve => void timers.after(Math.min(pauseMs.last, pauseMs.first * 2 ** attempt), resolve))
-      }
-    }
+  patiently<T>(work: () => Promise<T>): Promise<T> {
+    return patiently(this.#system, this.#options.patienceMs, work, () => this.#connections.forget())
   }
 
   async #shares(topic: string, records: readonly RecordToSend[]): Promise<Map<number, number[]>> {

@@ -4,8 +4,8 @@
  * A partition that cannot be read or written is left, and the others go on.
  */
 
-import type { System } from '../base.ts'
-import { type BatchReader, type BatchWriter, ClientError, mayPass, type PolledBatches } from '../client.ts'
+import { pause, type System } from '../base.ts'
+import { type BatchReader, type BatchWriter, ClientError, mayPass, Patience, type PolledBatches } from '../client.ts'
 import { type ErrorName, header, isRetriable, KafkaError } from '../protocol.ts'
 import { type Outgoing, toOutgoing } from './batches.ts'
 import { type Chunk, cutTo, placeOf, type State } from './state.ts'
@@ -86,7 +86,7 @@ export class Copy {
       if (polled === null) break
       await this.#skipDeleted(polled)
       const prepared = this.#prepare(polled)
-      if (prepared.length === 0 && polled.failed.length > 0) await new Promise<void>(resolve => system.timers.after(pauseMs, resolve))
+      if (prepared.length === 0 && polled.failed.length > 0) await pause(system, pauseMs)
       fetching = this.#fetch()
       // If this round fails, nobody waits for that one.
       fetching.catch(() => {})
@@ -99,9 +99,8 @@ export class Copy {
 
   /** null: nothing is left. */
   async #fetch(): Promise<PolledBatches | null> {
-    const { clock, timers } = this.#options.system
-    const { reader, signal, patienceMs, onWaiting } = this.#options
-    for (let sinceMs: number | null = null; ; ) {
+    const { reader, signal, patienceMs, onWaiting, system } = this.#options
+    for (let patience: Patience | null = null; ; ) {
       this.#queue = this.#queue.filter(task => task.failure === null && task.position < task.until)
       if (this.#queue.length === 0 || signal.aborted) return null
       const positions = this.#queue
@@ -109,14 +108,14 @@ export class Copy {
         .map(({ topic, partition, position: offset }) => ({ topic, partition, offset }))
       try {
         const polled = await reader.poll({ positions, maxWaitMs: fetchWaitMs, maxBytes: roundBytes, committedOnly: true })
-        if (sinceMs !== null) onWaiting(null)
+        if (patience !== null) onWaiting(null)
         return polled
       } catch (error) {
         if (!(error instanceof ClientError) || !mayPass(error)) throw error
-        sinceMs ??= clock.monotonic()
-        if (clock.monotonic() - sinceMs > patienceMs) throw error
+        patience ??= new Patience(system, patienceMs)
+        if (patience.isOver) throw error
         onWaiting(error.message)
-        await new Promise<void>(resolve => timers.after(pauseMs, resolve))
+        await patience.next()
       }
     }
   }

@@ -1,7 +1,6 @@
 /** The committed offsets of groups, as offsets of the target. Those of a group never go back, so that a group that has begun here is not sent back. */
 import { severalAtOnce } from '../base.ts'
-import { type Client, ClientError, type CommittedOffset, type GroupListing, type GroupOffset } from '../client.ts'
-import { patiently } from './patience.ts'
+import { type Client, ClientError, type CommittedOffset, type GroupListing, type GroupOffset, patiently } from '../client.ts'
 import { type Chunk, placeOf } from './state.ts'
 import { translation, type Wanted } from './translate.ts'
 import type { Left, MirrorOptions } from './types.ts'
