@@ -43,3 +43,13 @@ test('each record has its result once, whichever worker has it', async () => {
   )
   assert.ok(stored.every(({ key, value }) => Number(value!.toString()) === 2 * Number(key!.toString())))
 })
+
+test('a topic for results that is missing is made, as it is without transactions', async () => {
+  await triggers.client.createTopic({ name: 'words', partitions: 1 })
+  const code = 'export const main_handler = ({ Records }) => Records.map(({ Ckafka }) => Ckafka.msgBody.toUpperCase())'
+  const output = { topic: 'words-made', exactlyOnce: true }
+  await triggers.create('makes', { topics: ['words'], start: 'oldest', maxWaitMs: 0, function: { code }, output })
+  await triggers.client.send('words', [{ key: null, value: Buffer.from('hello') }])
+  await until(async () => (await triggers.client.topicStates()).some(({ name }) => name === 'words-made'))
+  assert.deepEqual(await triggers.texts('words-made', 1), ['HELLO'])
+})

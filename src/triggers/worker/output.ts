@@ -1,6 +1,6 @@
 /** Where what a function returns goes: nowhere, to a topic, if wanted exactly once, or to a sink connector. */
 import type { System } from '../../base.ts'
-import { type Client, ClientError, type Membership, type PartitionName, type RecordToSend, type TransactionalWriter } from '../../client.ts'
+import { type Client, ClientError, ensureTopic, type Membership, type PartitionName, type RecordToSend, type TransactionalWriter } from '../../client.ts'
 import type { Logger } from '../../logger.ts'
 import { BadResult, recordsOf } from '../results.ts'
 import type { Trigger } from '../store.ts'
@@ -89,6 +89,8 @@ class ExactlyOnceOutput implements Output {
   }
 
   async begin(partitions: readonly PartitionName[]): Promise<void> {
+    // Without transactions the broker makes it when the first record is sent.
+    await ensureTopic(this.#options.client, { name: this.#topic })
     for (const { topic, partition } of partitions) {
       const place = `${topic}-${partition}`
       await this.#writers.get(place)?.close()
