@@ -6,4 +6,5 @@
  */
 export { closeHttpApp, type HttpApp, type HttpOptions, type HttpSettings, listen, openHttpApp } from './http/app.ts'
 export { type Answer, type ErrorBody, HttpError, unauthorized } from './http/errors.ts'
+export { problemsIn } from './http/problems.ts'
 export type { TlsFiles } from './http/tls.ts'

@@ -194,7 +194,16 @@ test('paths, queries and bodies are what their schemas say', async t => {
   for (const query of ['', '?n=0', '?n=x', '?n=1&flag=maybe']) assert.equal((await ask(`/numbers${query}`)).status, 400, query)
   const post = (body: string) => ask('/numbers', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
   assert.deepEqual(await (await post('{"n":1}')).json(), { n: 1 })
-  for (const body of ['{"n":"1"}', '{}', '[]', 'null']) assert.equal((await post(body)).status, 400, body)
+  for (const [body, why] of [
+    ['{"n":"1"}', 'body/n must be integer'],
+    ['{}', 'body/n is missing'],
+    ['[]', 'body must be object'],
+    ['null', 'body must be object'],
+  ] as const) {
+    const refused = await post(body)
+    assert.equal(refused.status, 400, body)
+    assert.match(await refused.text(), new RegExp(why), body)
+  }
 })
 
 test('a large body is read in turns, without losing a digit, or refused', async t => {

@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module'
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { TSchema } from 'typebox'
+import { problemsIn } from './problems.ts'
 
 type Validator = (value: unknown) => { value: unknown } | { error: FastifySchemaValidationError[] }
 
@@ -27,7 +28,7 @@ function compile(schema: TSchema, isBody: boolean): Validator {
   const checked = Compile(schema)
   return value => {
     const converted = isBody ? value : checked.Convert(value)
-    return checked.Check(converted) ? { value: converted } : { error: checked.Errors(converted) as FastifySchemaValidationError[] }
+    return checked.Check(converted) ? { value: converted } : { error: problemsIn(schema, converted) as FastifySchemaValidationError[] }
   }
 }
 

@@ -70,7 +70,7 @@ test('what cannot work is refused, and says why', async () => {
     [cel('value.a >'), /filter: /],
     [{ ...least, start: '2026-13-45T00:00:00Z' }, /start: there is no time/],
     [{ ...least, start: 'yesterday' }, /^start: "yesterday" is not latest, oldest, or a time with its zone, such as 2026-01-31T12:00:00Z$/],
-    [{ ...least, envelope: 'azure' }, /^envelope: must be scf or aws or cloudevents or alibaba$/],
+    [{ ...least, envelope: 'azure' }, /^envelope: must be scf, aws, cloudevents or alibaba$/],
     [{ ...least, topics: ['a b'] }, /^topics\.0: "a b" is not the name of a topic: letters, digits, /],
     [
       { ...least, function: { url: 'http://h/', headers: { 'Content-Length': '1' } } },
@@ -97,12 +97,16 @@ test('what cannot work is refused, and says why', async () => {
     [{ ...least, batchSize: 10_001 }, /batchSize/],
     [{ ...least, retries: -2 }, /retries/],
     [{ ...least, maxEventBytes: 6_291_457 }, /maxEventBytes/],
-    [{ ...least, batchsize: 5 }, /batchsize/],
-    [{ ...least, function: { code, timeoutMs: 1 } }, /timeoutMs/],
-    [{ ...least, function: {} }, /function/],
-    [{ topics: ['events'] }, /function/],
-    [null, /definition/],
-    [5, /definition/],
+    [{ ...least, batchsize: 5 }, /^batchsize: is not known; did you mean batchSize\?$/],
+    [{ ...least, function: { code, timeoutMs: 1 } }, /^function\.timeoutMs: must be >= 10$/],
+    [{ ...least, function: { url: 'ftp://h/' } }, /^function\.url: "ftp:\/\/h\/" is not a URL with http/],
+    [{ ...least, function: {} }, /^function\.code: is missing; function\.url: is missing$/],
+    [{ ...least, output: 'upper' }, /^output: must be null or object$/],
+    [{ ...least, output: { topc: 'upper' } }, /^output\.topic: is missing; output\.topc: is not known; did you mean topic\?/],
+    [{ ...least, retries: 'x' }, /^retries: must be null or integer$/],
+    [{ topics: ['events'] }, /^function: is missing$/],
+    [null, /^the definition: must be object$/],
+    [5, /^the definition: must be object$/],
   ] as const)
     await assert.rejects(parse(given), { name: 'InvalidTrigger', message }, JSON.stringify(given))
   for (const url of ['http://h', 'https://[::1]:9000/a?b=c#d', 'http://h/a@b', 'http://bücher.example/%20'])

@@ -2,6 +2,7 @@
 import { Value } from 'typebox/value'
 import { type Clock, InvalidConfig, linearRegExp } from '../base.ts'
 import { ExprError } from '../expr.ts'
+import { problemsIn } from '../http.ts'
 import { principalProblem } from '../sessions.ts'
 import { Definition, TriggerName } from './definition.ts'
 import { compileFilter } from './filter.ts'
@@ -119,32 +120,10 @@ function requireUrl(what: string, url: string): void {
     )
 }
 
-/** What is deepest inside says most. */
 function shown(value: unknown): string {
-  const errors = Value.Errors(Definition, value).filter(({ keyword }) => keyword !== 'anyOf')
-  const depth = Math.max(...errors.map(({ instancePath }) => instancePath.split('/').length))
-  const deepest = errors.filter(({ instancePath }) => instancePath.split('/').length === depth)
-  const texts = deepest.map(error => {
-    const { instancePath, message, params } = error
+  const texts = problemsIn(Definition, value).map(({ instancePath, message }) => {
     const path = instancePath.slice(1).replaceAll('/', '.') || 'the definition'
-    if ('pattern' in params) return `${path}: ${JSON.stringify(Value.Pointer.Get(value, instancePath))} is not ${descriptionOf(error)}`
-    if ('allowedValue' in params) return `${path}: must be ${allowedIn(deepest, instancePath)}`
-    const unknown = 'additionalProperties' in params ? ` (${(params.additionalProperties as readonly string[]).join(', ')})` : ''
-    return `${path}: ${message}${unknown}`
+    return `${path}: ${message}`
   })
-  return [...new Set(texts)].slice(0, 3).join('; ') || 'the definition is not valid'
-}
-
-type SchemaError = ReturnType<typeof Value.Errors>[number]
-
-function descriptionOf({ schemaPath, message }: SchemaError): string {
-  const schema = Value.Pointer.Get(Definition, schemaPath.slice(1)) as { description?: string } | undefined
-  return schema?.description ?? `allowed: it ${message}`
-}
-
-/** Of a setting that is one of some words. */
-function allowedIn(errors: readonly SchemaError[], path: string): string {
-  return errors
-    .flatMap(({ instancePath, params }) => (instancePath === path && 'allowedValue' in params ? [params.allowedValue] : []))
-    .join(' or ')
+  return texts.slice(0, 3).join('; ')
 }

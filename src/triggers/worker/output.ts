@@ -1,6 +1,14 @@
 /** Where what a function returns goes: nowhere, to a topic, if wanted exactly once, or to a sink connector. */
 import type { System } from '../../base.ts'
-import { type Client, ClientError, ensureTopic, type Membership, type PartitionName, type RecordToSend, type TransactionalWriter } from '../../client.ts'
+import {
+  type Client,
+  ClientError,
+  ensureTopic,
+  type Membership,
+  type PartitionName,
+  type RecordToSend,
+  type TransactionalWriter,
+} from '../../client.ts'
 import type { Logger } from '../../logger.ts'
 import { BadResult, recordsOf } from '../results.ts'
 import type { Trigger } from '../store.ts'
