@@ -19,6 +19,7 @@ export {
   type Dynamic,
   defaultsOf,
   defaultValue,
+  didYouMean,
   double,
   type Importance,
   InvalidConfig,

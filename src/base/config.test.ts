@@ -84,4 +84,5 @@ test('the nearest name is a slip away, or there is none', () => {
   assert.equal(nearestName('log.retenton.ms', names), 'log.retention.ms')
   assert.equal(nearestName('LOG.RETENTION.MS', names), 'log.retention.ms')
   assert.equal(nearestName('zzz', names), null)
+  assert.equal(nearestName('maxWait', ['maxWaitMs']), 'maxWaitMs')
 })

@@ -352,13 +352,19 @@ export function nearestName(
   let fewest = mostEdits + 1
   for (const name of names) {
     if (Math.abs(name.length - wanted.length) >= fewest) continue
-    const edits = editDistance(wanted.toLowerCase(), name)
+    const edits = editDistance(wanted.toLowerCase(), name.toLowerCase())
     if (edits < fewest) {
       fewest = edits
       best = name
     }
   }
   return best
+}
+
+/** For the end of an error about a name that is not known; empty if none is near. */
+export function didYouMean(wanted: string, names: Iterable<string>): string {
+  const near = nearestName(wanted, names)
+  return near === null ? '' : `; did you mean ${near}?`
 }
 
 function editDistance(from: string, to: string): number {

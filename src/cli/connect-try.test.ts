@@ -128,7 +128,7 @@ test('tells what a worker would refuse or ignore', async t => {
   assert.match(err, /Missing required configuration "flush\.size"/)
   assert.match(err, /s3 does not know, and ignores: confluent\.license\n/)
   assert.match(
-    (await run(t, file('none.properties', 'connector.class=Nothing\ntopics=a\n'), { records })).err,
-    /there is no connector Nothing/,
+    (await run(t, file('none.properties', 'connector.class=file-snk\ntopics=a\n'), { records })).err,
+    /there is no connector file-snk; did you mean file-sink\?/,
   )
 })

@@ -1,5 +1,5 @@
 /** What a worker would refuse or ignore of a configuration, for people who try it before they use it. */
-import { InvalidConfig, readValue, type System } from '../base.ts'
+import { didYouMean, InvalidConfig, readValue, type System } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { describe, ignoredKeys, refusedKeys } from './known-keys.ts'
 import { foreignProblems } from './plugins/foreign.ts'
@@ -16,7 +16,14 @@ export async function adviceOn(
   const plugins = await Plugins.open(paths, system)
   try {
     const plugin = plugins.lookUp(name)
-    return plugin === null ? [`there is no connector ${name}`] : await problemsOf(await plugin.load(), config)
+    return plugin === null
+      ? [
+          `there is no connector ${name}${didYouMean(
+            name,
+            plugins.all.map(each => each.name),
+          )}`,
+        ]
+      : await problemsOf(await plugin.load(), config)
   } finally {
     await plugins.close()
   }

@@ -4,7 +4,7 @@
  *
  * Two things are stricter than in Java: a value that its schema does not allow is refused, and not made 0 or null; and bytes that are no UTF-8 stay bytes.
  */
-import { type Declarations, InvalidConfig, missingConfig, type System } from '../base.ts'
+import { type Declarations, didYouMean, InvalidConfig, missingConfig, type System } from '../base.ts'
 import type { Converter, ConverterDefinition, DefaultRegistry, HeaderConverter } from './converters/converter.ts'
 import { converters } from './converters/list.ts'
 import { type Config, type PluginClass, prefixed, readKeys, refuseUnder, valuesOf } from './plugin-config.ts'
@@ -31,6 +31,8 @@ export function converterClasses(): (PluginClass & { readonly short: string; rea
   }))
 }
 
+const shortNames = converters.flatMap(({ name, classes: [java] }) => [name, java.slice(java.lastIndexOf('.') + 1)])
+
 /** Throws InvalidConfig. Default of headers: `simple`. */
 function find(which: Which, config: Config): ConverterDefinition {
   const name = config.get(which)?.trim() ?? (which === 'header.converter' ? 'simple' : undefined)
@@ -38,7 +40,7 @@ function find(which: Which, config: Config): ConverterDefinition {
   const found = converters.find(
     each => each.name === name || each.classes.some(java => java === name || java.slice(java.lastIndexOf('.') + 1) === name),
   )
-  if (found === undefined) throw new InvalidConfig(which, name, `Class ${name} could not be found.`)
+  if (found === undefined) throw new InvalidConfig(which, name, `Class ${name} could not be found${didYouMean(name, shortNames) || '.'}`)
   const isHeader = which === 'header.converter'
   if (isHeader && !found.forHeaders) throw new InvalidConfig(which, name, 'it does not convert headers')
   if (!isHeader && found.name === 'simple') throw new InvalidConfig(which, name, 'it converts headers only')

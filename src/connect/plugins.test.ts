@@ -31,6 +31,13 @@ function folderWith(t: { after(run: () => void): void }, contents: Readonly<Reco
 const namesIn = async (...paths: string[]) =>
   (await Plugins.open(paths, system)).all.map(({ name }) => name).filter(name => name.startsWith('test-'))
 
+test('a name that is not known brings the nearest one, and all that are', () => {
+  assert.throws(
+    () => Plugins.own().find('file-snk'),
+    /matches file-snk; did you mean file-sink\?, available connectors are: elasticsearch, s3, /,
+  )
+})
+
 test('plugin.path takes files, packages, folders of both, and folders into which packages were installed', async t => {
   const folder = folderWith(t, {
     'one.js': connector('test-file'),

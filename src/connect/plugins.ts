@@ -3,7 +3,7 @@
  *
  * A configuration names a connector by its own name, by a Java class that it stands for, or by the last part of that, as Kafka Connect allows.
  */
-import { isSecret, type System, secretsWithin } from '../base.ts'
+import { didYouMean, isSecret, type System, secretsWithin } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { connectors } from '../connectors.ts'
 import { similarConnector } from './foreign-classes.ts'
@@ -24,11 +24,12 @@ export interface Plugin {
 
 /** No connector has this name. */
 class UnknownConnector extends Error {
-  constructor(name: string, known: Iterable<string>) {
+  constructor(name: string, all: readonly Plugin[]) {
+    const names = all.map(each => each.name)
     const similar = similarConnector(name)
     const advice = similar === null ? '' : `. ${similar} does the like here, with keys of its own: millrace connectors ${similar}`
     super(
-      `Failed to find any class that implements Connector and which name matches ${name}, available connectors are: ${[...known].join(', ')}${advice}`,
+      `Failed to find any class that implements Connector and which name matches ${name}${didYouMean(name, names)}, available connectors are: ${names.join(', ')}${advice}`,
     )
     this.name = 'ConnectException'
   }
@@ -93,7 +94,7 @@ export class Plugins {
   /** Throws UnknownConnector. */
   find(name: string): Plugin {
     const plugin = this.lookUp(name)
-    if (plugin === null) throw new UnknownConnector(name, this.#byName.keys())
+    if (plugin === null) throw new UnknownConnector(name, this.all)
     return plugin
   }
 

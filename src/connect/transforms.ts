@@ -9,6 +9,7 @@ import {
   type ConfigKey,
   className,
   type Declarations,
+  didYouMean,
   InvalidConfig,
   missingConfig,
   readValue,
@@ -94,7 +95,11 @@ function find(kind: Kind, config: Config, alias: string): Found {
   )
   if (sided !== undefined)
     throw new InvalidConfig(key, type, `This class is abstract and cannot be created: say ${type}$Key or ${type}$Value.`)
-  throw new InvalidConfig(key, type, `Class ${type} could not be found.`)
+  const meant = didYouMean(
+    type,
+    classes.map(({ name }) => name.slice(name.lastIndexOf('.') + 1)),
+  )
+  throw new InvalidConfig(key, type, `Class ${type} could not be found${meant || '.'}`)
 }
 
 function aliasesOf(kind: Kind, config: Config): string[] {

@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import type { TSchema } from 'typebox'
-import { nearestName } from '../base.ts'
+import { didYouMean } from '../base.ts'
 
 type Library = typeof import('typebox/value')
 type SchemaError = ReturnType<Library['Value']['Errors']>[number]
@@ -97,9 +97,7 @@ function suggestion({ schemaPath, instancePath }: SchemaError, schema: TSchema):
   const parent = schemaPath.slice(1).replace(/\/additionalProperties$/, '')
   const { properties = {} } = (parent === '' ? schema : (library().Pointer.Get(schema, parent) as Shape | undefined)) as Shape
   const name = instancePath.slice(instancePath.lastIndexOf('/') + 1)
-  const known = new Map(Object.keys(properties).map(each => [each.toLowerCase(), each]))
-  const near = nearestName(name, known.keys())
-  return near === null ? '' : `; did you mean ${known.get(near)}?`
+  return didYouMean(name, Object.keys(properties))
 }
 
 function orOf(words: readonly string[]): string {

@@ -270,6 +270,8 @@ test('problems name their keys; classes have Java names', async () => {
   assert.deepEqual(problems.get('key.converter'), [
     'Invalid value com.example.None for configuration key.converter: Class com.example.None could not be found.',
   ])
+  const slips = converterProblems(new Map([...config, ['key.converter', 'jsn']]), resources)
+  assert.match(slips.get('key.converter')![0]!, /Class jsn could not be found; did you mean json\?$/)
   assert.match(problems.get('value.converter.auto.register.schemas')![0]!, /either true or false/)
   assert.match(problems.get('header.converter')![0]!, /does not convert headers/)
   config.set('value.converter.auto.register.schemas', 'true')
