@@ -50,7 +50,7 @@ export class RecordSender {
   send(topic: string, records: readonly RecordToSend[], options: ProduceOptions): Promise<Placed[]> {
     return this.#inOrder(topic, records, async () => {
       if (records.length === 0) return []
-      const { shares, refused } = await this.#divide(topic, records)
+      const { shares, refused } = await this.#divide(topic, records, options)
       for (const error of refused.values()) throw error
       const placed = shares.map((): Placed[] => [])
       const sending = shares.map((share, at) =>
@@ -70,7 +70,7 @@ export class RecordSender {
   /** As `send`, with an outcome for each record. */
   sendEach(topic: string, records: readonly RecordToSend[], options: ProduceOptions, bootstrap: string): Promise<Sent[]> {
     return this.#inOrder(topic, records, async () => {
-      const { shares, refused } = await this.#divide(topic, records)
+      const { shares, refused } = await this.#divide(topic, records, options)
       const outcomes = new Array<Sent>(records.length)
       for (const [index, error] of refused) outcomes[index] = error
       await Promise.all(
@@ -96,14 +96,14 @@ export class RecordSender {
   }
 
   /** Messages of one partition. */
-  #sendTogether(messages: MessageToProduce[], { acks = 'all', compression = 'none' }: ProduceOptions) {
+  #sendTogether(messages: MessageToProduce[], { acks = 'all', compression = 'none', creates = true }: ProduceOptions) {
     return this.#producer.send({
       messages,
       acks: acks === 'all' ? ProduceAcks.ALL : acks,
       compression,
       // As in Kafka's producer: retries neither repeat nor reorder.
       idempotent: acks === 'all',
-      autocreateTopics: true,
+      autocreateTopics: creates,
       // Once and at once, which may be too early.
       repeatOnStaleMetadata: false,
     })
@@ -156,14 +156,18 @@ export class RecordSender {
     }
   }
 
-  async #partitionCount(topic: string, forceUpdate = false): Promise<number> {
-    const { topics } = await this.#producer.metadata({ topics: [topic], autocreateTopics: true, forceUpdate })
+  async #partitionCount(topic: string, { creates = true }: ProduceOptions, forceUpdate = false): Promise<number> {
+    const { topics } = await this.#producer.metadata({ topics: [topic], autocreateTopics: creates, forceUpdate })
     return topics.get(topic)?.partitionsCount ?? 0
   }
 
   /** By partition. The library would use the partition modulo the number of partitions, and the record would go to the wrong one. */
-  async #divide(topic: string, records: readonly RecordToSend[]): Promise<{ shares: Share[]; refused: Map<number, ClientError> }> {
-    let count = await this.#partitionCount(topic)
+  async #divide(
+    topic: string,
+    records: readonly RecordToSend[],
+    options: ProduceOptions,
+  ): Promise<{ shares: Share[]; refused: Map<number, ClientError> }> {
+    let count = await this.#partitionCount(topic, options)
     if (count === 0) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `topic not found: ${topic}`)
     const shares = new Map<number, Share>()
     const refused = new Map<number, ClientError>()
@@ -174,7 +178,7 @@ export class RecordSender {
       const partition = record.partition ?? this.#choose(topic, record, count)
       if (partition >= count && !isFresh) {
         // The library remembers how many there were. Some may have been added since.
-        count = await this.#partitionCount(topic, true)
+        count = await this.#partitionCount(topic, options, true)
         isFresh = true
       }
       if (partition < 0 || partition >= count) {

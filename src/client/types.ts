@@ -133,6 +133,8 @@ export type Acks = 'all' | 1 | 0
 export interface ProduceOptions {
   acks?: Acks | undefined
   compression?: Compression | undefined
+  /** Whether a topic that is missing is made, where the brokers do that. Default: true. */
+  creates?: boolean | undefined
 }
 
 /** The position of the first record of a batch. */

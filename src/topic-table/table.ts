@@ -1,6 +1,6 @@
 /** One partition is enough for what people configure, and gives all writes one order. Tables that are not about one thing may have more. */
 import type { System, Timer } from '../base.ts'
-import { type Client, ClientError, type Placed } from '../client.ts'
+import { type Client, ClientError, type Placed, type TopicInfo } from '../client.ts'
 import type { Logger } from '../logger.ts'
 
 export interface TableRecord {
@@ -8,6 +8,8 @@ export interface TableRecord {
   readonly timestampMs: bigint
   readonly key: Buffer | null
   readonly value: Buffer | null
+  /** It was applied before: the topic was deleted, and what it held is in it again. */
+  readonly isAgain: boolean
 }
 
 export interface TopicTableOptions {
@@ -31,7 +33,7 @@ export interface TopicTable {
   /** null: a tombstone. Resolves to its offset when it is durable and has been applied here. Rejects with ClientError. */
   write(key: Buffer, value: Buffer | null): Promise<bigint>
   /** Several, in one request. */
-  writeAll(records: readonly Pick<TableRecord, 'key' | 'value'>[]): Promise<void>
+  writeAll(records: readonly Row[]): Promise<void>
   /** Resolves when all that is durable now has been applied here. */
   catchUp(): Promise<void>
   close(): Promise<void>
@@ -58,40 +60,67 @@ class WrongPartitions extends Error {
 }
 
 const retryMs = 1_000
+const unknownMs = 200
 const firstAttempts = 10
 /** Of failures in a row. */
 const tellEach = 30
+/** After which a process that has not made a topic again writes what it lacks. */
+const restoreMs = 5_000
 const maxWaitMs = 500
 const maxBytes = 16_777_216
 
-/** Resolves when all records that are there have been applied. Creates the topic if it is missing. */
+/** Who sends it at this moment may try again soon. */
+class Deleted extends ClientError {
+  constructor(topic: string) {
+    super('UNKNOWN_TOPIC_OR_PARTITION', `the topic ${topic} was deleted; it is made again`)
+  }
+}
+
+/**
+ * Resolves when all records that are there have been applied. Creates the topic if it is missing.
+ *
+ * If somebody deletes the topic later, it is made again, and what this process knows is written to it, as far as others have not done so before.
+ */
 export async function openTopicTable(options: TopicTableOptions): Promise<TopicTable> {
-  const table = new Follower(options, await requireTopic(options))
+  const { partitions } = await requireTopic(options)
+  const table = new Follower(options, partitions)
   table.follow()
   await table.begin()
   return table
 }
 
-async function requireTopic(options: TopicTableOptions): Promise<readonly number[]> {
-  const { client, topic, partitions, replicas, configs } = options
-  let found: readonly number[]
-  try {
-    found = (await client.topics([topic]))[0]!.partitions.map(({ partition }) => partition)
-    if (partitions === undefined && found.length !== 1) throw new WrongPartitions(topic, found.length)
-  } catch (error) {
-    if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
-    const policies = new Map(configs ?? []).set('cleanup.policy', 'compact')
-    return client.createTopic({ name: topic, partitions: partitions ?? 1, replicas, configs: policies }).then(
-      () => Array.from({ length: partitions ?? 1 }, (_, partition) => partition),
-      refused => {
-        // Another instance was faster.
+/** `isMade`: by this call. */
+async function requireTopic(options: TopicTableOptions): Promise<{ readonly partitions: readonly number[]; readonly isMade: boolean }> {
+  const { client, topic, partitions, replicas, system } = options
+  const found = await describe(options)
+  if (found === null)
+    return client.createTopic({ name: topic, partitions: partitions ?? 1, replicas, configs: configsOf(options) }).then(
+      () => ({ partitions: Array.from({ length: partitions ?? 1 }, (_, partition) => partition), isMade: true }),
+      async refused => {
         if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
+        // Another instance was faster; the broker that was asked does not know yet.
+        await new Promise<void>(resolve => system.timers.after(unknownMs, resolve))
         return requireTopic(options)
       },
     )
-  }
+  if (partitions === undefined && found.partitions.length !== 1) throw new WrongPartitions(topic, found.partitions.length)
   await requirePolicy(options)
-  return found
+  return { partitions: found.partitions, isMade: false }
+}
+
+function configsOf({ configs }: TopicTableOptions): Map<string, string> {
+  return new Map(configs ?? []).set('cleanup.policy', 'compact')
+}
+
+/** null: there is none. */
+async function describe({ client, topic }: TopicTableOptions): Promise<{ readonly id: string; readonly partitions: number[] } | null> {
+  try {
+    const [{ id, partitions }] = (await client.topics([topic])) as [TopicInfo]
+    return { id, partitions: partitions.map(({ partition }) => partition) }
+  } catch (error) {
+    if (error instanceof ClientError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return null
+    throw error
+  }
 }
 
 async function requirePolicy({ client, topic }: TopicTableOptions): Promise<void> {
@@ -101,14 +130,25 @@ async function requirePolicy({ client, topic }: TopicTableOptions): Promise<void
 }
 
 interface Waiting {
-  readonly positions: ReadonlyMap<number, bigint>
+  readonly positions: Positions
   resolve(): void
   reject(error: Error): void
 }
 
+type Row = Pick<TableRecord, 'key' | 'value'>
+type Positions = ReadonlyMap<number, bigint>
+
 class Follower implements TopicTable {
   readonly #options: TopicTableOptions
-  readonly #positions: Map<number, bigint>
+  #positions: Map<number, bigint>
+  /** What the topic amounts to, in the order in which it was written. */
+  readonly #known = new Map<string, Row>()
+  /** Of a topic that was made again: what was known and has not come back. */
+  #lacking = new Map<string, Row>()
+  /** When what is lacking is to be written: its time has come; null: it is not to be. */
+  #restores: { isDue: boolean } | null = null
+  /** Of the topic; empty: not known yet, or the cluster is too old for it. */
+  #id = ''
   readonly #stop = new AbortController()
   #waiting: Waiting[] = []
   #retry: Timer | null = null
@@ -125,26 +165,37 @@ class Follower implements TopicTable {
   }
 
   async write(key: Buffer, value: Buffer | null): Promise<bigint> {
+    const before = new Map(this.#positions)
     const [placed] = await this.#send([{ key, value }])
     const { partition, offset } = placed!
+    await this.#requireSame(before, new Map([[partition, offset]]))
     await this.#reached(new Map([[partition, offset + 1n]]))
     return offset
   }
 
-  async writeAll(records: readonly Pick<TableRecord, 'key' | 'value'>[]): Promise<void> {
+  async writeAll(records: readonly Row[]): Promise<void> {
     await this.#send(records)
     await this.catchUp()
   }
 
-  #send(records: readonly Pick<TableRecord, 'key' | 'value'>[]): Promise<Placed[]> {
+  #send(records: readonly Row[]): Promise<Placed[]> {
     const { client, topic } = this.#options
     const only = this.#positions.size === 1 ? 0 : undefined
     const sent = records.map(({ key, value }) => ({ key, value, partition: only }))
-    return client.send(topic, sent, { acks: 'all' })
+    return client.send(topic, sent, { acks: 'all', creates: false })
   }
 
   async catchUp(): Promise<void> {
-    await this.#reached(await this.#ends())
+    const before = new Map(this.#positions)
+    const ends = await this.#ends()
+    await this.#requireSame(before, ends)
+    await this.#reached(ends)
+  }
+
+  /** Throws Deleted if `reached`, which should not be before what was read, is of another topic of this name. */
+  async #requireSame(before: Positions, reached: Positions): Promise<void> {
+    for (const [partition, offset] of reached)
+      if (offset < before.get(partition)! && (await describe(this.#options))?.id !== this.#id) throw new Deleted(this.#options.topic)
   }
 
   /** For the first time: a topic that was just made is not known to each broker yet. */
@@ -178,7 +229,7 @@ class Follower implements TopicTable {
   }
 
   /** Of what readers of committed records see: behind it there may be the records of a transaction that never ends. */
-  #ends(): Promise<Map<number, bigint>> {
+  #ends(): Promise<Positions> {
     const { client, topic } = this.#options
     return client.offsets(topic, [...this.#positions.keys()], 'stable')
   }
@@ -186,7 +237,9 @@ class Follower implements TopicTable {
   /** Positions go on behind markers of transactions, too, which are no records. */
   async #read(): Promise<void> {
     const { client, topic } = this.#options
+    await this.#requireTopic()
     this.#advance(await client.offsets(topic, [...this.#positions.keys()], 'earliest'))
+    const end = this.#restores === null ? null : await this.#ends()
     const reader = client.openReader()
     const close = () => void reader.close().catch(() => {})
     this.#stop.signal.addEventListener('abort', close, { once: true })
@@ -196,6 +249,7 @@ class Follower implements TopicTable {
         const { records, next, outOfRange } = await reader.poll({ positions, maxWaitMs, maxBytes, committedOnly: true })
         for (const record of records) this.#apply(record)
         this.#advance(new Map(next.map(({ partition, offset }) => [partition, offset])))
+        if (this.#restores?.isDue === true && this.#has(end!)) await this.#restore()
         this.#settle()
         this.#failures = 0
         if (outOfRange.length > 0) throw new ClientError('OFFSET_OUT_OF_RANGE', `${topic} has lost records that were not read`)
@@ -206,26 +260,66 @@ class Follower implements TopicTable {
     }
   }
 
-  #advance(offsets: ReadonlyMap<number, bigint>): void {
+  /** Whether it is still the same one. If not, all of it is read. */
+  async #requireTopic(): Promise<void> {
+    const { client, topic, logger, system } = this.#options
+    const found = await describe(this.#options)
+    if (this.#id === '') this.#id = found?.id ?? ''
+    if (found?.id === this.#id || this.#id === '') return
+    // It was made by whoever wrote to it first, with the configuration of any topic.
+    if (found !== null) await client.alterConfigs({ type: 'TOPIC', name: topic }, configsOf(this.#options))
+    const { partitions, isMade } = await requireTopic(this.#options)
+    const made = await describe(this.#options)
+    if (made === null || made.id === this.#id) return
+    logger.warn(
+      { topic, records: this.#known.size },
+      'a topic that the services need was deleted; it is made again, with what is known here',
+    )
+    this.#id = made.id
+    this.#positions = new Map(partitions.map(partition => [partition, 0n]))
+    this.#lacking = new Map(this.#known)
+    // Whoever has made it writes first: what several write would be news to each of them.
+    const restores = { isDue: isMade }
+    this.#restores = restores
+    if (!isMade) system.timers.after(restoreMs, () => (restores.isDue = true))
+    for (const each of this.#waiting.splice(0)) each.reject(new Deleted(topic))
+  }
+
+  async #restore(): Promise<void> {
+    if (this.#lacking.size > 0) await this.#send([...this.#lacking.values()])
+    this.#restores = null
+  }
+
+  #advance(offsets: Positions): void {
     for (const [partition, offset] of offsets) if (offset > this.#positions.get(partition)!) this.#positions.set(partition, offset)
   }
 
-  #apply(record: TableRecord & { readonly partition: number }): void {
+  #apply({ offset, timestampMs, key, value, partition }: Omit<TableRecord, 'isAgain'> & { readonly partition: number }): void {
     try {
-      this.#options.apply(record)
+      this.#options.apply({ offset, timestampMs, key, value, isAgain: this.#keep(key, value) })
     } catch (error) {
       const { logger, topic } = this.#options
-      logger.warn({ topic, offset: String(record.offset), err: error }, 'a record is not understood and ignored')
+      logger.warn({ topic, offset: String(offset), err: error }, 'a record is not understood and ignored')
     }
-    this.#positions.set(record.partition, record.offset + 1n)
+    this.#positions.set(partition, offset + 1n)
   }
 
-  #has(positions: ReadonlyMap<number, bigint>): boolean {
+  /** Whether it was known already. */
+  #keep(key: Buffer | null, value: Buffer | null): boolean {
+    if (key === null) return false
+    const name = key.toString('latin1')
+    const isAgain = this.#lacking.delete(name) && value !== null && this.#known.get(name)?.value?.equals(value) === true
+    this.#known.delete(name)
+    if (value !== null) this.#known.set(name, { key, value })
+    return isAgain
+  }
+
+  #has(positions: Positions): boolean {
     for (const [partition, position] of positions) if (this.#positions.get(partition)! < position) return false
     return true
   }
 
-  #reached(positions: ReadonlyMap<number, bigint>): Promise<void> {
+  #reached(positions: Positions): Promise<void> {
     if (this.#has(positions)) return Promise.resolve()
     if (this.#stop.signal.aborted) return Promise.reject(this.#closed())
     return new Promise((resolve, reject) => void this.#waiting.push({ positions, resolve, reject }))

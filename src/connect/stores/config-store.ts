@@ -45,10 +45,10 @@ export async function openConfigStore(options: ConfigStoreOptions): Promise<Conf
   let isOpen = false
   const table = await openTopicTable({
     ...options,
-    apply({ key, value, offset }) {
+    apply({ key, value, offset, isAgain }) {
       if (key === null) return
       const change = state.apply(key.toString('utf8'), value, offset)
-      if (isOpen && change !== null) options.changed(change)
+      if (isOpen && change !== null && !isAgain) options.changed(change)
     },
   })
   isOpen = true
