@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, openClient } from '../../src/client.ts'
-import { distributed, Worker } from '../connect/worker.ts'
+import { distributed, ourProgram, Worker } from '../connect/worker.ts'
 import { startServices } from '../support/services.ts'
 import { EventEncoder } from './event-encoder.ts'
 import { partitions, records, topic } from './records.ts'
@@ -32,6 +32,7 @@ export interface Stage {
 }
 
 const longestSeconds = Number(process.env['COMPAT_SINK_SECONDS'] ?? 1_500)
+const localhostNames = join(import.meta.dirname, '../support/localhost-names.ts')
 const chunk = 5_000
 /** Every so many transactions are followed by one that is aborted. */
 const chunksBetweenAborted = 7
@@ -54,7 +55,7 @@ export async function openStage(bootstrap: string): Promise<Stage> {
   }
   try {
     const ends = await writeTopic(client, await EventEncoder.register(registry, `${topic}-value`))
-    const worker = await Worker.startMillrace(directory, 'worker', properties)
+    const worker = await Worker.startMillrace(directory, 'worker', properties, ['--import', localhostNames, ourProgram])
     let run = 0
     return {
       registry,

@@ -48,7 +48,7 @@ const workerConfig: Properties = {
 
 /** Of a JVM among others on a small machine. */
 const frugal = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
-const ourProgram = join(import.meta.dirname, '../../src/cli.ts')
+export const ourProgram = join(import.meta.dirname, '../../src/cli.ts')
 
 export class Worker {
   readonly id: string

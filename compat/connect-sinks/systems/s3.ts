@@ -1,8 +1,10 @@
-/** S3, by MinIO: JSON and Parquet, by partition and by field, with an upload in parts. */
-import { gunzipSync } from 'node:zlib'
-import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
+/** S3, by MinIO: JSON and Parquet, by partition and by field, with an upload in parts; by virtual hosts. */
+import assert from 'node:assert/strict'
+import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
 import { parquetReadObjects } from 'hyparquet'
 import { uncompressSync } from 'snappy'
+import { Missing } from '../../support/cache.ts'
 import { accessTo } from '../../support/object-access.ts'
 import { chosenKind, ObjectServer } from '../../support/object-servers.ts'
 import { freePorts } from '../../support/run.ts'
@@ -52,6 +54,31 @@ export const s3System: System = {
         for await (const body of objects(client, login.bucket, `parquet/${topic}/`))
           for (const row of await rowsOf(body, ['partition', 'n'])) seen.add(row['partition'] as number, Number(row['n']))
         seen.requireOnce()
+        return told
+      })
+      await judge('encrypted-by-virtual-hosts-once', async () => {
+        if (kind.name !== 'minio') throw new Missing('only MinIO is told the name of its domain')
+        const config = {
+          ...base,
+          'topics.dir': 'hosts',
+          'store.url': `http://localhost:${server.port}`,
+          's3.path.style.access.enabled': 'false',
+          's3.compression.type': 'zstd',
+          's3.ssea.name': 'AES256',
+        }
+        const told = await stage.drive({ connector: 's3', config, kills: 1 })
+        const seen = new Seen()
+        for await (const body of objects(client, login.bucket, `hosts/${topic}/`))
+          for (const line of zstdDecompressSync(body).toString().trim().split('\n')) {
+            const { partition, n } = JSON.parse(line) as { partition: number; n: number }
+            seen.add(partition, n)
+          }
+        seen.requireOnce()
+        const { Contents: [first] = [] } = await client.send(
+          new ListObjectsV2Command({ Bucket: login.bucket, Prefix: 'hosts/', MaxKeys: 1 }),
+        )
+        const { ServerSideEncryption } = await client.send(new HeadObjectCommand({ Bucket: login.bucket, Key: first!.Key! }))
+        assert.equal(ServerSideEncryption, 'AES256')
         return told
       })
     } finally {
