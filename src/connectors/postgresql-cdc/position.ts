@@ -16,12 +16,14 @@ export interface Position {
   readonly message: bigint
   /** What an incremental snapshot has still to read; null: there is none. */
   readonly reading: Reading | null
+  /** Of the server's WAL; null: not known. */
+  readonly timeline: number | null
   /** It is of the first snapshot, which was interrupted. */
   readonly isOfSnapshot?: boolean
 }
 
 /** Nothing is done. */
-export const start: Position = { commit: 0n, within: null, message: 0n, reading: null }
+export const start: Position = { commit: 0n, within: null, message: 0n, reading: null, timeline: null }
 
 /** Keys are texts as the database writes them. */
 export interface Reading {
@@ -50,7 +52,7 @@ export interface Within {
 }
 
 /** Keys are Debezium's where they mean the same. */
-export function offsetOf({ commit, within, message, reading }: Position, xid: number | null, micros: bigint | null): Struct {
+export function offsetOf({ commit, within, message, reading, timeline }: Position, xid: number | null, micros: bigint | null): Struct {
   const offset = struct([['lsn_commit', commit]])
   if (within !== null) {
     offset['lsn_transaction'] = within.transaction
@@ -59,6 +61,7 @@ export function offsetOf({ commit, within, message, reading }: Position, xid: nu
     if (within.records > 0) offset['lsn_records_processed'] = within.records
   }
   if (message > commit) offset['lsn_message'] = message
+  if (timeline !== null) offset['timeline'] = timeline
   if (reading !== null) offset['incremental_snapshot'] = JSON.stringify(reading)
   if (xid !== null) offset['txId'] = xid
   if (micros !== null) offset['ts_usec'] = micros
@@ -86,7 +89,12 @@ export function positionOf(offset: Struct): Position | null {
     isWithin && lsn !== null
       ? { transaction, lsn, messages: Number(number('lsn_events_processed') ?? 1n), records: Number(number('lsn_records_processed') ?? 0n) }
       : null
-  return { commit, within, message: number('lsn_message') ?? 0n, reading, isOfSnapshot: isBegun && reading !== null }
+  const timeline = number('timeline')
+  return {
+    ...{ commit, within, message: number('lsn_message') ?? 0n, reading },
+    timeline: timeline === null ? null : Number(timeline),
+    isOfSnapshot: isBegun && reading !== null,
+  }
 }
 
 /** Only what was written here is read. Throws RangeError. */

@@ -1,7 +1,7 @@
 /** Connections to one server, from the first look at its slot until they break: a snapshot if one is due, then the stream. */
 import type { Client } from 'pg'
 import { pause } from '../../base.ts'
-import type { SourceContext, SourceRecord, Struct } from '../../connector.ts'
+import { RetriableError, type SourceContext, type SourceRecord, type Struct } from '../../connector.ts'
 import { included } from '../change-data/lists.ts'
 import { queueBytes, RecordStream } from '../change-data/record-stream.ts'
 import { type ChangeSession, readsRows } from '../change-data/task.ts'
@@ -25,14 +25,18 @@ import {
   passingName,
   requireLogical,
   requirePublication,
+  type Slot,
   slotLag,
 } from './slot.ts'
 import { enterSnapshot, readSnapshot, type SnapshotTable } from './snapshot.ts'
 import { Tables } from './tables.ts'
+import { resumed, timelineOf } from './timelines.ts'
 
 const version = 'millrace'
 /** The first that sends logical messages, which incremental snapshots need. */
 const messagesSince = 140_000
+/** The first whose standbys have slots. */
+const standbysSince = 160_000
 const idleMs = 60_000
 
 export class Session implements ChangeSession<Position> {
@@ -54,6 +58,8 @@ export class Session implements ChangeSession<Position> {
   #stream: RecordStream<Frame> | null = null
   /** Up to where the slot was confirmed when the session began; 0: it is new. */
   #slotConfirmed = 0n
+  /** Of the server's WAL; null: not known. */
+  #timeline: number | null = null
   #measuredMs = Number.NEGATIVE_INFINITY
 
   constructor(config: Config, context: SourceContext, position: Position | null) {
@@ -75,30 +81,52 @@ export class Session implements ChangeSession<Position> {
   async open(): Promise<void> {
     this.#sql = await this.#connect('queries')
     if (this.#isFinished) return
-    this.#serverVersion = await requireLogical(this.#sql)
+    const { version: serverVersion, isStandby } = await requireLogical(this.#sql)
+    this.#serverVersion = serverVersion
     const warn = (fields: object, message: string) => this.#context.log.warn(fields, message)
     this.#tables = new Tables(this.#config, new Catalog(this.#sql), postgresSource, warn)
-    await requirePublication(this.#sql, this.#config, this.#tables)
     const found = await findSlot(this.#sql, this.#config)
+    if (isStandby && found === null && (this.#position !== null || serverVersion < standbysSince))
+      throw new RetriableError(
+        `PostgreSQL: the server is a standby without the slot ${this.#config['slot.name']}; it is waited for until it is promoted`,
+      )
+    await requirePublication(this.#sql, this.#config, this.#tables)
+    const replication = await this.#connect('replication')
     const slot = found?.isLost === true ? null : found
     this.#slotConfirmed = slot?.confirmed ?? 0n
     const mode = this.#config['snapshot.mode']
     if (this.#position?.isOfSnapshot === true && (slot === null || this.#serverVersion < messagesSince)) this.#position = null
     if (this.#position !== null && slot === null) {
-      if (mode !== 'when_needed') throw new Error(lostChanges(this.#config, this.#position, found !== null))
+      const name = this.#config['slot.name']
+      const why = found === null ? `there is no slot ${name} any more` : `the slot ${name} has lost WAL that it needs`
+      if (mode !== 'when_needed') throw new Error(lostChanges(this.#position, why))
       this.#position = null
     }
     if (found?.isLost === true) await dropSlot(this.#sql, this.#config)
-    const replication = await this.#connect('replication')
+    this.#timeline = await timelineOf(replication)
+    if (this.#position !== null && slot !== null) await this.#resume(replication, this.#position, slot)
     if (this.#position === null && readsRows(mode)) {
       await this.#beginSnapshot(replication, slot !== null)
       return
     }
     if (slot === null) {
       const { lsn } = await createSlot(replication, this.#config, this.#serverVersion)
-      this.#position = { ...start, commit: lsn }
-    } else this.#position ??= { ...start, commit: slot.confirmed }
+      this.#position = { ...start, commit: lsn, timeline: this.#timeline }
+    } else this.#position ??= { ...start, commit: slot.confirmed, timeline: this.#timeline }
     await this.#startStream(replication)
+  }
+
+  /** After a failover the position may mean nothing to the server. */
+  async #resume(replication: Client, before: Position, slot: Slot): Promise<void> {
+    const { position, problem } = await resumed(replication, before, slot, this.#timeline)
+    if (problem === null) {
+      this.#position = position
+      return
+    }
+    const told = `the server is not as it was: ${problem}`
+    if (position === null && this.#config['snapshot.mode'] !== 'when_needed') throw new Error(lostChanges(before, told))
+    this.#context.log.warn({ slot: this.#config['slot.name'], lsn: lsnText(before.commit) }, told)
+    this.#position = position
   }
 
   async #connect(purpose: 'queries' | 'replication'): Promise<Client> {
@@ -136,7 +164,7 @@ export class Session implements ChangeSession<Position> {
   }
 
   async *#readSnapshot(client: Client, exported: ExportedSnapshot, tables: readonly SnapshotTable[]): AsyncGenerator<SourceRecord[]> {
-    const after: Position = { ...start, commit: exported.lsn }
+    const after: Position = { ...start, commit: exported.lsn, timeline: this.#timeline }
     const micros = BigInt(Math.floor(this.#context.system.clock.now())) * 1_000n
     const offset = (reading: Reading | null, isLast: boolean): Struct => {
       if (isLast) return offsetOf(after, null, micros)
@@ -299,9 +327,7 @@ function missingPublication(config: Config, error: Error): Error {
   )
 }
 
-function lostChanges(config: Config, position: Position, isThere: boolean): string {
-  const slot = config['slot.name']
-  const why = isThere ? `the slot ${slot} has lost WAL that it needs` : `there is no slot ${slot} any more`
+function lostChanges(position: Position, why: string): string {
   return (
     `${why}: the changes since ${lsnText(position.commit)} are gone. To read all rows again, set snapshot.mode=when_needed; to go on with what ` +
     'comes now, delete the offsets of the connector and set snapshot.mode=no_data'

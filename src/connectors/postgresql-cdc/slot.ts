@@ -20,13 +20,23 @@ export interface ExportedSnapshot {
   readonly name: string
 }
 
-/** Throws Error if this server cannot send changes. Its version as a number: 150004. */
-export async function requireLogical(client: Client): Promise<number> {
-  const [row] = await ask(client, `select current_setting('server_version_num')::int as version, current_setting('wal_level') as level`)
+export interface Server {
+  /** As a number: 150004. */
+  readonly version: number
+  /** It follows another server. */
+  readonly isStandby: boolean
+}
+
+/** Throws Error if this server cannot send changes. */
+export async function requireLogical(client: Client): Promise<Server> {
+  const [row] = await ask(
+    client,
+    `select current_setting('server_version_num')::int as version, current_setting('wal_level') as level, pg_is_in_recovery()::int as standby`,
+  )
   const version = Number(row!['version'])
   if (version < 100_000) throw new Error('PostgreSQL before version 10 has no pgoutput')
   if (row!['level'] !== 'logical') throw new Error(`the server's wal_level is ${row!['level']}; it must be logical`)
-  return version
+  return { version, isStandby: Number(row!['standby']) === 1 }
 }
 
 /** null: there is none. Throws Error if it is another database's or another plugin's. */

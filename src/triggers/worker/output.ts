@@ -77,6 +77,11 @@ class TopicOutput implements Output {
   async close(): Promise<void> {}
 }
 
+/** With what neither names of triggers nor of topics have: no two of them have the same id, by which they would fence each other. */
+export function transactionalIdOf(trigger: string, topic: string, partition: number): string {
+  return `trigger-${trigger}:${topic}:${partition}`
+}
+
 const transactionTimeoutMs = 60_000
 const patienceMs = 30_000
 
@@ -103,7 +108,7 @@ class ExactlyOnceOutput implements Output {
       const place = `${topic}-${partition}`
       await this.#writers.get(place)?.close()
       this.#writers.delete(place)
-      const options = { transactionalId: `trigger-${this.#name}-${place}`, transactionTimeoutMs, patienceMs }
+      const options = { transactionalId: transactionalIdOf(this.#name, topic, partition), transactionTimeoutMs, patienceMs }
       this.#writers.set(place, await this.#options.client.openTransactionalWriter(options))
     }
   }
