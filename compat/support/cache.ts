@@ -81,14 +81,22 @@ export async function pythonPackages(name: string, requirements: string): Promis
   })
 }
 
-/** A Java class path with these artifacts (`group:artifact:version`) and all they need. One with a classifier behind its version contains what it needs. */
-export async function mavenJars(name: string, artifacts: readonly string[]): Promise<string> {
+/**
+ * A Java class path with these artifacts (`group:artifact:version`) and all they need, but for `without` (`group:artifact`). One with a classifier behind its
+ * version contains what it needs.
+ */
+export async function mavenJars(name: string, artifacts: readonly string[], without: readonly string[] = []): Promise<string> {
   await needs('java', 'a JDK 17 or newer')
   await needs('mvn', 'Maven')
   const dependencies = artifacts.map(each => {
     const [group, artifact, version, classifier] = each.split(':')
-    const alone = '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>'
-    const more = classifier === undefined ? '' : `<classifier>${classifier}</classifier>${alone}`
+    const excluded = (classifier === undefined ? without : ['*:*']).map(other => other.split(':'))
+    const exclusions = excluded.map(
+      ([itsGroup, its]) => `<exclusion><groupId>${itsGroup}</groupId><artifactId>${its}</artifactId></exclusion>`,
+    )
+    const more =
+      (classifier === undefined ? '' : `<classifier>${classifier}</classifier>`) +
+      (exclusions.length === 0 ? '' : `<exclusions>${exclusions.join('')}</exclusions>`)
     return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>${more}</dependency>`
   })
   const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>millrace</groupId>
