@@ -87,10 +87,19 @@ export interface Dialect {
   readonly mostParameters: number
   /** The type of a new column. `isKey`: it is part of the primary key. */
   typeFor(typed: Typed, isKey: boolean): string
+  /** Rows as one list of values for each column, which is far less for the database to parse than a parameter for each value. null: it has no such thing. */
+  readonly lists: Lists | null
   /** What follows the rows of an insert, so that rows that are there are replaced. `keys`, `others`: quoted. */
   onDuplicate(keys: readonly string[], others: readonly string[]): string
   /** A value as the driver takes it for a column of this type. `localText`: a time without zone in `db.timezone`, and its offset. */
   valueFor(typed: Typed, column: TableColumn, localText: (micros: bigint) => LocalTime): unknown
+}
+
+export interface Lists {
+  /** What takes the place of the rows in an insert; its parameters are the lists of these columns. null: they cannot be given so. */
+  rows(columns: readonly TableColumn[]): string | null
+  /** The parameter: all values of this column, as `valueFor` gives them. Throws DatabaseError. */
+  parameter(values: readonly unknown[], column: TableColumn): string
 }
 
 export interface LocalTime {

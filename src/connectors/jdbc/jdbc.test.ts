@@ -115,12 +115,15 @@ test('URLs of JDBC and of the databases themselves are understood', () => {
 
 test('rows are inserted with one statement, and replaced by their keys, the last of each', async () => {
   const records = [order(0n, 1, 'a'), order(1n, 2, null), order(2n, 1, 'b')]
-  const insert = 'INSERT INTO "shop"."orders" ("id","name") VALUES '
-  assert.deepEqual(await statementsFor(postgresDialect('"'), byKey, records, types), [
-    [`${insert}($1,$2),($3,$4),($5,$6)`, ['1', 'a', '2', null, '1', 'b']],
-  ])
+  const insert = 'INSERT INTO "shop"."orders" ("id","name") '
+  const lists = `${insert}SELECT * FROM unnest($1::bigint[],$2::text[])`
+  assert.deepEqual(await statementsFor(postgresDialect('"'), byKey, records, types), [[lists, ['{"1","2","1"}', '{"a",NULL,"b"}']]])
   assert.deepEqual(await statementsFor(postgresDialect('"'), { ...byKey, 'insert.mode': 'upsert' }, records, types), [
-    [`${insert}($1,$2),($3,$4) ON CONFLICT ("id") DO UPDATE SET "name"=EXCLUDED."name"`, ['2', null, '1', 'b']],
+    [`${lists} ON CONFLICT ("id") DO UPDATE SET "name"=EXCLUDED."name"`, ['{"2","1"}', '{NULL,"b"}']],
+  ])
+  // A cast to character(3)[] would cut off what is too long; the assignment of a value refuses it.
+  assert.deepEqual(await statementsFor(postgresDialect('"'), byKey, records, { ...types, name: 'character(3)' }), [
+    [`${insert}VALUES ($1,$2),($3,$4),($5,$6)`, ['1', 'a', '2', null, '1', 'b']],
   ])
   assert.deepEqual(await statementsFor(mysqlDialect('`'), { ...byKey, 'insert.mode': 'upsert' }, records, types), [
     ['INSERT INTO `shop`.`orders` (`id`,`name`) VALUES (?,?),(?,?) ON DUPLICATE KEY UPDATE `name`=VALUES(`name`)', ['2', null, '1', 'b']],
@@ -128,6 +131,32 @@ test('rows are inserted with one statement, and replaced by their keys, the last
   assert.deepEqual(await statementsFor(postgresDialect(''), { ...byKey, 'insert.mode': 'update' }, records.slice(0, 1), types), [
     ['UPDATE shop.orders SET name=$1 WHERE id=$2', ['a', '1']],
   ])
+})
+
+test('lists keep what their texts are written with, and are not longer than a text can be', async () => {
+  const hard = ['', 'NULL', '{a,b}', 'a"b\\c', ' x '].map((text, index) => order(BigInt(index), index, text))
+  assert.deepEqual((await statementsFor(postgresDialect('"'), byKey, hard, { ...types, name: 'character varying(40)' }))[0], [
+    'INSERT INTO "shop"."orders" ("id","name") SELECT * FROM unnest($1::bigint[],$2::character varying[])',
+    ['{"0","1","2","3","4"}', '{"","NULL","{a,b}","a\\"b\\\\c"," x "}'],
+  ])
+  const bytes = sinkRecord({
+    topic: 'o',
+    value: struct([
+      ['id', true],
+      ['name', Buffer.from('\\a')],
+    ]),
+  })
+  const [[, values]] = (await statementsFor(postgresDialect('"'), {}, [bytes], { id: 'boolean', name: 'bytea' })) as [[string, unknown[]]]
+  assert.deepEqual(values, ['{"true"}', '{"\\\\x5c61"}'])
+  const asText = (await statementsFor(postgresDialect('"'), {}, [bytes], { id: 'boolean', name: 'text' }))[0]!
+  assert.deepEqual(asText[1], ['{"true"}', '{"\\\\a"}'])
+  const noText = sinkRecord({ topic: 'o', value: struct([['name', Buffer.from([0xff])]]) })
+  await assert.rejects(statementsFor(postgresDialect('"'), {}, [noText], { name: 'text' }), { name: 'DatabaseError', kind: 'row' })
+  const large = [0, 1, 2, 3].map(index => order(BigInt(index), index, 'x'.repeat(20 * 2 ** 20)))
+  assert.deepEqual(
+    (await statementsFor(postgresDialect('"'), byKey, large, types)).map(([, lists]) => lists[0]),
+    ['{"0","1"}', '{"2","3"}'],
+  )
 })
 
 test('a tombstone deletes by its key', async () => {

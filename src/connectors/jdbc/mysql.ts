@@ -187,6 +187,7 @@ export function mysqlDialect(quote: string): Dialect {
     parameter: () => '?',
     mostParameters: 65_535,
     typeFor: columnType,
+    lists: null,
     onDuplicate: (keys, others) =>
       ` ON DUPLICATE KEY UPDATE ${(others.length === 0 ? keys.slice(0, 1) : others).map(name => `${name}=VALUES(${name})`).join(',')}`,
     valueFor,

@@ -1,4 +1,5 @@
 /** PostgreSQL by `pg`, which is loaded when the first task is opened. */
+import { isUtf8 } from 'node:buffer'
 import type { Client, CustomTypesConfig } from 'pg'
 import { Decimal, logical, type TaskContext } from '../../connector.ts'
 import { isUntrusted } from '../certificates.ts'
@@ -165,10 +166,50 @@ export function postgresDialect(quote: string): Dialect {
     parameter: index => `$${index}`,
     mostParameters: 65_535,
     typeFor: columnType,
+    lists: { rows: listsOf, parameter: listText },
     onDuplicate: (keys, others) =>
       ` ON CONFLICT (${keys.join(',')}) DO ${others.length === 0 ? 'NOTHING' : `UPDATE SET ${others.map(name => `${name}=EXCLUDED.${name}`).join(',')}`}`,
     valueFor,
   }
+}
+
+/**
+ * Types of which lists are made, without length and precision: to keep to these is left to the assignment, which refuses what a cast would cut off. `character` and
+ * `bit` are cut off all the same; other types are lists themselves, or have names that need quotes.
+ */
+const listTypes: ReadonlySet<string> = new Set([
+  ...['smallint', 'integer', 'bigint', 'real', 'double precision', 'numeric', 'boolean', 'text', 'character varying', 'bytea'],
+  ...['uuid', 'json', 'jsonb', 'date', 'time without time zone', 'timestamp without time zone', 'timestamp with time zone'],
+])
+
+function listsOf(columns: readonly TableColumn[]): string | null {
+  // "timestamp(3) without time zone", "numeric(10,2)"
+  const types = columns.map(({ type }) => type.replace(/\(.*?\)/, ''))
+  if (!types.every(type => listTypes.has(type))) return null
+  return `SELECT * FROM unnest(${types.map((type, index) => `$${index + 1}::${type}[]`).join(',')})`
+}
+
+/** As the text of an array, of which every element but null is quoted. */
+function listText(values: readonly unknown[], { type }: TableColumn): string {
+  let text = '{'
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]
+    if (index > 0) text += ','
+    if (value === null) text += 'NULL'
+    else {
+      const plain = Buffer.isBuffer(value) ? textOfBytes(value, type) : String(value)
+      text += `"${/["\\]/.test(plain) ? plain.replace(/["\\]/g, '\\$&') : plain}"`
+    }
+  }
+  return `${text}}`
+}
+
+/** In a column that is no bytea, bytes are text. */
+function textOfBytes(bytes: Buffer, type: string): string {
+  if (type === 'bytea') return `\\x${bytes.toString('hex')}`
+  if (!isUtf8(bytes))
+    throw new DatabaseError('row', new Error(`${bytes.length} bytes are no UTF-8 text, which the column of type ${type} holds`))
+  return bytes.toString()
 }
 
 function columnType(typed: Typed): string {

@@ -28,6 +28,9 @@ export function areAlike(a: Operation, b: Operation): boolean {
   return a.table === b.table && a.kind === b.kind && sameNames(a.keys, b.keys) && sameNames(a.others, b.others)
 }
 
+/** Characters and bytes. Lists are texts, of which V8 and PostgreSQL allow a certain size; escaped, a value may be four times as long. */
+const enoughInLists = 32 * 2 ** 20
+
 export class Statements {
   readonly #database: Database
   readonly #mode: string
@@ -50,8 +53,13 @@ export class Statements {
   async #insert({ table, columns }: Run, operations: readonly Operation[]): Promise<void> {
     const { dialect } = this.#database
     const { keys, others } = operations[0]!
-    const names = [...keys, ...others].map(({ name }) => quoted(dialect, name))
+    const found = [...keys, ...others]
+    const names = found.map(({ name }) => quoted(dialect, name))
     const onDuplicate = this.#mode === 'upsert' ? dialect.onDuplicate(names.slice(0, keys.length), names.slice(keys.length)) : ''
+    const into = `INSERT INTO ${table} (${names.join(',')}) `
+    const inTable = found.map(({ name }) => columns.get(name)!)
+    const lists = dialect.lists?.rows(inTable) ?? null
+    if (lists !== null) return this.#insertLists(`${into}${lists}${onDuplicate}`, inTable, operations)
     const most = Math.max(1, Math.floor(dialect.mostParameters / names.length))
     for (let at = 0; at < operations.length; at += most) {
       const values: unknown[] = []
@@ -59,7 +67,27 @@ export class Statements {
         const parameters = [...operation.keys, ...operation.others].map(column => this.#parameter(column, columns, values))
         return `(${parameters.join(',')})`
       })
-      await this.#database.query(`INSERT INTO ${table} (${names.join(',')}) VALUES ${rows.join(',')}${onDuplicate}`, values)
+      await this.#database.query(`${into}VALUES ${rows.join(',')}${onDuplicate}`, values)
+    }
+  }
+
+  async #insertLists(sql: string, columns: readonly TableColumn[], operations: readonly Operation[]): Promise<void> {
+    const { dialect } = this.#database
+    for (let at = 0; at < operations.length; ) {
+      const lists = columns.map((): unknown[] => [])
+      for (let size = 0; at < operations.length && size < enoughInLists; at++) {
+        const { keys, others } = operations[at]!
+        for (let index = 0; index < columns.length; index++) {
+          const { typed } = index < keys.length ? keys[index]! : others[index - keys.length]!
+          const value = dialect.valueFor(typed, columns[index]!, this.#localText)
+          if (typeof value === 'string' || Buffer.isBuffer(value)) size += value.length
+          lists[index]!.push(value)
+        }
+      }
+      await this.#database.query(
+        sql,
+        lists.map((list, index) => dialect.lists!.parameter(list, columns[index]!)),
+      )
     }
   }
 
