@@ -85,13 +85,7 @@ async function compareIn(row: Row, workers: Readonly<Record<Side, Worker>>, { ro
       console.log(`  ${row.name} ${side} ${words(pass)}`)
     }
   const figures = { millrace: middle(passes.millrace), kafka: middle(passes.kafka) }
-  if (!quick)
-    await keep(
-      row,
-      figures,
-      rounds,
-      targets.flatMap(each => each.rows),
-    )
+  if (!quick) await keep(row, figures, rounds, targets)
   const line = lineOf(row, figures)
   console.log(line)
   return line
