@@ -9,12 +9,13 @@ interface OpenConnection {
   send(...given: never[]): unknown
 }
 
-/** Rejects with errors of the library, which `toClientError` understands. */
+/** Rejects with errors of the library, which `toClientError` understands. `isAnswered` false: resolves, with nothing, when it is written. */
 export function sendOver<A extends Api>(
   connection: OpenConnection,
   api: A,
   version: number,
   request: InputOf<A['request']>,
+  isAnswered = true,
 ): Promise<MessageOf<A['response']>> {
   const flexible = version >= api.flexibleFrom
   const body = encode(api, version, request)
@@ -23,7 +24,11 @@ export function sendOver<A extends Api>(
     library.send<MessageOf<A['response']>>(
       api.key,
       version,
-      () => Writer.create().append(body),
+      () => {
+        const writer = Writer.create().append(body)
+        if (!isAnswered) (writer as unknown as { context: { noResponse?: boolean } }).context.noResponse = true
+        return writer
+      },
       // ApiVersions alone never has the newer header.
       (_correlationId, _key, _version, reader) => decodeResponse(api, version, reader.buffer.slice()),
       flexible,

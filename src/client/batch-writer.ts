@@ -9,7 +9,7 @@ import type { Int64, System } from '../base.ts'
 import { ClientError, mayPass, settled } from '../channel.ts'
 import { apis, type ErrorName, errorCode, errorName, errorText, isRetriable, type MessageOf } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
-import { Patience, patiently } from './patience.ts'
+import { Patience, type PatienceOptions, patiently } from './patience.ts'
 import { endTransaction, enterPartitions, identifyProducer, type ProducerIdentity } from './producing.ts'
 import { type Ask, Requests, refuse } from './requests.ts'
 import type { AppendedBatches, BatchesToAppend, BatchWriter, BatchWriterOptions } from './types.ts'
@@ -37,7 +37,13 @@ export async function openBatchWriter(
 ): Promise<BatchWriter> {
   const { transactionalId, patienceMs } = options
   const identify = () => ask(requests => identifyProducer(requests, transactionalId, transactionTimeoutMs))
-  return new StoredBatchWriter(admin, ask, system, options, await patiently(system, patienceMs, identify, () => admin.clearMetadata()))
+  return new StoredBatchWriter(
+    admin,
+    ask,
+    system,
+    options,
+    await patiently(system, { patienceMs, forget: () => admin.clearMetadata() }, identify),
+  )
 }
 
 class StoredBatchWriter implements BatchWriter {
@@ -49,6 +55,8 @@ class StoredBatchWriter implements BatchWriter {
   readonly #requests: Requests
   readonly #system: System
   readonly #options: BatchWriterOptions & { bootstrap: string; forget: () => void }
+  readonly #patience: PatienceOptions
+  readonly #closing = new AbortController()
   readonly #leaders = new Map<string, ReadonlyMap<number, number>>()
 
   constructor(
@@ -63,6 +71,7 @@ class StoredBatchWriter implements BatchWriter {
     this.#requests = new Requests(admin, system)
     this.#system = system
     this.#options = options
+    this.#patience = { patienceMs: options.patienceMs, forget: () => this.#forget(), signal: this.#closing.signal }
     this.#producer = producer
     this.producerId = producer.producerId
     this.producerEpoch = producer.producerEpoch
@@ -86,7 +95,7 @@ class StoredBatchWriter implements BatchWriter {
         patience = null
       }
       if (failure === null) continue
-      patience ??= new Patience(this.#system, this.#options.patienceMs, () => this.#forget())
+      patience ??= new Patience(this.#system, this.#patience)
       if (patience.isOver) giveUp(left)
       if (patience.failures > 3) this.#options.onWaiting?.(failure)
       await patience.next()
@@ -113,12 +122,7 @@ class StoredBatchWriter implements BatchWriter {
   }
 
   #askPatiently(work: (requests: Requests) => Promise<void>): Promise<void> {
-    return patiently(
-      this.#system,
-      this.#options.patienceMs,
-      () => this.#ask(work),
-      () => this.#forget(),
-    )
+    return patiently(this.#system, this.#patience, () => this.#ask(work))
   }
 
   /** Who leads. */
@@ -128,6 +132,7 @@ class StoredBatchWriter implements BatchWriter {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort()
     this.#options.forget()
     await this.#admin.close()
   }

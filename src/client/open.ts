@@ -19,8 +19,8 @@ import { openFencedWriter } from './fenced-writer.ts'
 import { groupMethods } from './groups.ts'
 import { commitOffsets, join } from './membership.ts'
 import { PollingReader } from './poll.ts'
-import { RecordSender } from './produce.ts'
 import { readBatches, readRecords } from './read.ts'
+import { RecordSender } from './record-sender.ts'
 import { SequencedWriter } from './record-writer.ts'
 import { type Ask, Requests } from './requests.ts'
 import { rights } from './rights.ts'
@@ -29,7 +29,15 @@ import { subscribe } from './subscribe.ts'
 import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
 import { openTransactionalWriter } from './transactional-writer.ts'
-import type { BatchWriterOptions, Cluster, CommittedOffset, PartitionOffset, RecordWriterOptions } from './types.ts'
+import type {
+  BatchWriterOptions,
+  Cluster,
+  CommittedOffset,
+  PartitionOffset,
+  ProduceOptions,
+  RecordToSend,
+  RecordWriterOptions,
+} from './types.ts'
 import { WriterConnections } from './writer-connections.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
@@ -62,7 +70,6 @@ export function openClient(options: ClientOptions): Client {
     return part
   }
   const admin = lazily(() => keep(new Admin(base)))
-  const sender = lazily(() => keep(new RecordSender(base, turns)))
   const requests = lazily(() => new Requests(admin(), system))
   // Fetches wait at the broker, and what comes behind them on the same connection waits as well.
   const reader = lazily(() => new Requests(keep(new Admin(base)), system))
@@ -97,14 +104,15 @@ export function openClient(options: ClientOptions): Client {
     readBatches: reading => readBatches(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), subscribing, { system, ask, bootstrap })),
-    ...ownConnections({ system, turns, bootstrap, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) }, admin),
+    ...ownConnections(
+      { system, turns, bootstrap, run, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) },
+      admin,
+    ),
     join: async joining => {
       await greeted()
       const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
       return join(consumer, joining, { system, ask, bootstrap, forget: () => opened.delete(consumer) })
     },
-    send: (topic, records, sending) => run(() => sender().send(topic, records, sending ?? {})),
-    sendEach: (topic, records, sending) => run(() => sender().sendEach(topic, records, sending ?? {}, bootstrap)),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
     ...topicMethods(ask),
     ...summaryMethods(ask),
@@ -197,6 +205,8 @@ interface OwnConnections {
   readonly system: System
   readonly turns: Turns
   readonly bootstrap: string
+  /** When it is known that a broker answers. */
+  run<T>(work: () => Promise<T>): Promise<T>
   readonly ask: Ask
   /** A new one. */
   admin(): Admin
@@ -205,30 +215,35 @@ interface OwnConnections {
 }
 
 /** What sends so much, or waits so long, that nothing else should wait behind it. */
-function ownConnections({ system, turns, bootstrap, ask, admin, forget }: OwnConnections, common: () => Admin) {
-  const shared = lazily(() => new WriterConnections(common(), system, bootstrap))
+function ownConnections({ system, turns, bootstrap, run, ask, admin, forget }: OwnConnections, common: () => Admin) {
+  const shared = lazily(() => new WriterConnections(common(), { system, turns, bootstrap }))
   const withOwn = <T>(open: (own: Admin, forgetOwn: () => void) => T): T => {
     const own = admin()
     return open(own, () => forget(own))
   }
   const withClosed = <T>(open: (own: WriterConnections, close: () => Promise<void>) => T): T =>
-    withOwn((own, forgetOwn) =>
-      open(new WriterConnections(own, system, bootstrap), () => {
+    withOwn((own, forgetOwn) => {
+      const close = () => {
         forgetOwn()
         return own.close()
-      }),
-    )
+      }
+      return open(new WriterConnections(own, { system, turns, bootstrap }), close)
+    })
+  const sender = lazily(() => new RecordSender(new WriterConnections(admin(), { system, turns, bootstrap }), ask))
   return {
+    send: (topic: string, records: readonly RecordToSend[], sending?: ProduceOptions) =>
+      run(() => sender().send(topic, records, sending ?? {})),
+    sendEach: (topic: string, records: readonly RecordToSend[], sending?: ProduceOptions) =>
+      run(() => sender().sendEach(topic, records, sending ?? {})),
     openReader: () => withOwn((own, forgetOwn) => new PollingReader(own, { system, turns, bootstrap }, forgetOwn)),
     openBatchReader: () => withOwn((own, forgetOwn) => new StoredBatchReader(own, { system, turns, bootstrap }, forgetOwn)),
     openBatchSender: (acks: 'all' | 1) => withOwn((own, forgetOwn) => new SingleBatchSender(own, system, bootstrap, acks, forgetOwn)),
     openBatchWriter: (writing: BatchWriterOptions) =>
       withOwn((own, forgetOwn) => openBatchWriter(own, ask, system, { ...writing, bootstrap, forget: forgetOwn })),
-    openRecordWriter: (writing: RecordWriterOptions) =>
-      withClosed((own, close) => new SequencedWriter(own, ask, system, { ...writing, bootstrap, close })),
+    openRecordWriter: (writing: RecordWriterOptions) => withClosed((own, close) => new SequencedWriter(own, ask, { ...writing, close })),
     openTransactionalWriter: (writing: TransactionalWriterOptions) => {
-      if (writing.isShared === true) return openTransactionalWriter(shared(), ask, system, { ...writing, bootstrap, async close() {} })
-      return withClosed((own, close) => openTransactionalWriter(own, ask, system, { ...writing, bootstrap, close }))
+      if (writing.isShared === true) return openTransactionalWriter(shared(), ask, { ...writing, async close() {} })
+      return withClosed((own, close) => openTransactionalWriter(own, ask, { ...writing, close }))
     },
   }
 }

@@ -28,7 +28,7 @@ test('what passes is tried again after pauses that grow, and each time the clust
     if (code !== undefined) throw new ClientError(code, 'not now')
     return 'done'
   }
-  assert.equal(await patiently(system, 10_000, work, forget), 'done')
+  assert.equal(await patiently(system, { patienceMs: 10_000, forget }, work), 'done')
   assert.deepEqual(pauses, [50, 100, 200, 400, 800, 1_000, 1_000])
   assert.equal(forgotten, 7)
 })
@@ -38,12 +38,23 @@ test('what stays is thrown at once, and what does not pass in time with the last
   const refused = new ClientError('TOPIC_AUTHORIZATION_FAILED', 'never')
   for (const error of [refused, new TypeError('a bug')])
     await assert.rejects(
-      patiently(system, 10_000, () => Promise.reject(error), assert.fail),
+      patiently(system, { patienceMs: 10_000, forget: assert.fail }, () => Promise.reject(error)),
       error,
     )
   assert.deepEqual(pauses, [])
   let attempts = 0
   const away = () => Promise.reject(new ClientError('UNREACHABLE', `attempt ${++attempts}`))
-  await assert.rejects(patiently(system, 300, away), { message: 'attempt 4' })
+  await assert.rejects(patiently(system, { patienceMs: 300 }, away), { message: 'attempt 4' })
   assert.deepEqual(pauses, [50, 100, 200])
+})
+
+test('whoever closes is told at once, in a pause too', async () => {
+  const { system } = world()
+  const closing = new AbortController()
+  const never = { ...system, timers: { after: () => ({ cancel() {} }), soon: queueMicrotask } }
+  const away = () => Promise.reject(new ClientError('UNREACHABLE', 'away'))
+  const waiting = patiently(never, { patienceMs: Number.POSITIVE_INFINITY, signal: closing.signal }, away)
+  await Promise.resolve()
+  closing.abort()
+  await assert.rejects(waiting, { code: 'UNREACHABLE' })
 })

@@ -7,22 +7,30 @@ import { ClientError, mayPass } from '../channel.ts'
 
 const pauseMs = { first: 50, last: 1_000 }
 
+export interface PatienceOptions {
+  /** From its beginning. */
+  readonly patienceMs: number
+  /** What is known of the cluster, because it may be wrong by now. */
+  readonly forget?: (() => void) | undefined
+  /** Ends it early: nobody waits any more. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Begins when it is made. */
 export class Patience {
   readonly #system: System
   readonly #untilMs: number
-  readonly #forget: (() => void) | undefined
+  readonly #options: PatienceOptions
   #failures = 0
 
-  /** `forget`: what is known of the cluster, because it may be wrong by now. */
-  constructor(system: System, patienceMs: number, forget?: () => void) {
+  constructor(system: System, options: PatienceOptions) {
     this.#system = system
-    this.#untilMs = system.clock.monotonic() + patienceMs
-    this.#forget = forget
+    this.#untilMs = system.clock.monotonic() + options.patienceMs
+    this.#options = options
   }
 
   get isOver(): boolean {
-    return this.#system.clock.monotonic() > this.#untilMs
+    return this.#options.signal?.aborted === true || this.#system.clock.monotonic() > this.#untilMs
   }
 
   /** So often it was waited. */
@@ -32,14 +40,14 @@ export class Patience {
 
   /** Resolves when the next attempt is due. */
   next(): Promise<void> {
-    this.#forget?.()
-    return pause(this.#system, growingMs(pauseMs, this.#failures++))
+    this.#options.forget?.()
+    return pause(this.#system, growingMs(pauseMs, this.#failures++), this.#options.signal)
   }
 }
 
-/** Runs `work` until it succeeds, fails for a reason that stays, or this time is over. */
-export async function patiently<T>(system: System, patienceMs: number, work: () => Promise<T>, forget?: () => void): Promise<T> {
-  const patience = new Patience(system, patienceMs, forget)
+/** Runs `work` until it succeeds, fails for a reason that stays, or it is over. */
+export async function patiently<T>(system: System, options: PatienceOptions, work: () => Promise<T>): Promise<T> {
+  const patience = new Patience(system, options)
   for (;;)
     try {
       return await work()

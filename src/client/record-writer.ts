@@ -1,5 +1,4 @@
 /** Writes records, each once and in order, over a connection of its own: for one caller that writes much. */
-import type { System } from '../base.ts'
 import type { ClientError } from '../channel.ts'
 import { newProducer } from './producing.ts'
 import type { Ask } from './requests.ts'
@@ -13,15 +12,10 @@ export class SequencedWriter implements RecordWriter {
   #isIdentified = false
   readonly close: () => Promise<void>
 
-  constructor(
-    connections: WriterConnections,
-    ask: Ask,
-    system: System,
-    options: RecordWriterOptions & { bootstrap: string; close(): Promise<void> },
-  ) {
+  constructor(connections: WriterConnections, ask: Ask, options: RecordWriterOptions & { close(): Promise<void> }) {
     this.#ask = ask
     this.close = options.close
-    this.#sender = new SequencedSender(connections, system, options)
+    this.#sender = new SequencedSender(connections, options)
   }
 
   async send(topic: string, records: readonly RecordToSend[], refused?: Map<number, ClientError>): Promise<readonly Written[]> {

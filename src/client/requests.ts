@@ -64,6 +64,12 @@ export class Requests {
     return sendOver(await this.#connection(to), api, version, request)
   }
 
+  /** Of what brokers do not answer: resolves when it is written. */
+  async tell<A extends Api>(api: A, request: InputOf<A['request']>, to: Target, newest: number): Promise<void> {
+    const version = await this.#versionOf(api, newest)
+    await sendOver(await this.#connection(to), api, version, request, false)
+  }
+
   /** Runs `work` again while it fails for a reason that passes. What it does must be all or nothing. */
   async retrying<T>(bootstrap: string, work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
@@ -78,10 +84,13 @@ export class Requests {
   }
 
   /** Of these topics, or of all: internal ones too, which the library hides, and those with a partition that has no leader. */
-  async metadata(topics: readonly string[] | 'all'): Promise<MessageOf<typeof apis.metadata.response>['topics']> {
+  async metadata(
+    topics: readonly string[] | 'all',
+    allowAutoTopicCreation = false,
+  ): Promise<MessageOf<typeof apis.metadata.response>['topics']> {
     const request = {
       topics: topics === 'all' ? null : topics.map(name => ({ name })),
-      allowAutoTopicCreation: false,
+      allowAutoTopicCreation,
       includeClusterAuthorizedOperations: false,
       includeTopicAuthorizedOperations: false,
     }

@@ -2,15 +2,15 @@
  * Sends records with the sequence numbers of one producer: to each partition one batch at a time, and again while brokers are away, so that it is stored once
  * and keeps its place.
  *
- * Hides who leads, which partition a record goes to, and that a topic may take smaller batches than others.
+ * Hides who leads, and that a topic may take smaller batches than others.
  */
-import type { Int64, System } from '../base.ts'
+import { type Int64, toInt64 } from '../base.ts'
 import { ClientError, settled } from '../channel.ts'
-import { compatibilityPartitioner } from '../library.ts'
 import { apis, buildBatch, type ErrorName, errorName, errorText } from '../protocol.ts'
+import { Partitioner } from './partitioner.ts'
 import { patiently } from './patience.ts'
 import { concernsRecord } from './refusals.ts'
-import type { Compression, RecordToSend, Written } from './types.ts'
+import type { Acks, Compression, RecordToSend, Written } from './types.ts'
 import type { WriterConnections } from './writer-connections.ts'
 
 export interface Producer {
@@ -21,8 +21,11 @@ export interface Producer {
 }
 
 export interface SendingOptions {
-  readonly bootstrap: string
+  /** Others than `all` are for a sender without a producer id. */
+  readonly acks?: Acks | undefined
   readonly compression?: Compression | undefined
+  /** Whether a topic that is missing is made, where the brokers do that. Default: false. */
+  readonly creates?: boolean | undefined
   /** How long to go on trying while brokers are away. */
   readonly patienceMs: number
 }
@@ -35,14 +38,15 @@ export interface Handling {
 }
 
 /** Those of one partition. */
-interface Share {
+export interface Share {
   readonly records: readonly RecordToSend[]
+  /** Which of them. */
   readonly indexes: readonly number[]
   readonly written: Written[]
   readonly refused: Map<number, ClientError> | undefined
 }
 
-interface Place {
+export interface Place {
   readonly topic: string
   readonly partition: number
 }
@@ -50,32 +54,33 @@ interface Place {
 const produceTimeoutMs = 30_000
 /** Later versions enter partitions into transactions by themselves, or name topics by id. */
 const newestProduce = 11
-/** Below what a topic takes by default. */
-const mostBatchBytes = 900_000
+/** Of a batch: below what a topic takes by default (`message.max.bytes`), and no more than is encoded without holding up the event loop. */
+const most = { bytes: 900_000, records: 5_000 }
 
 export class SequencedSender {
   readonly #connections: WriterConnections
-  readonly #system: System
   readonly #options: SendingOptions
+  readonly #partitioner: Partitioner
   /** Of whom the sequence numbers are. */
   producer: Producer = { transactionalId: null, producerId: -1, producerEpoch: -1 }
   readonly #sequences = new Map<string, number>()
-  /** By topic, where the next record without a key goes. */
-  readonly #next = new Map<string, number>()
 
-  constructor(connections: WriterConnections, system: System, options: SendingOptions) {
+  constructor(connections: WriterConnections, options: SendingOptions) {
     this.#connections = connections
-    this.#system = system
     this.#options = options
+    this.#partitioner = new Partitioner(connections, options.patienceMs)
   }
 
   /** Resolves when all in-sync replicas have them. Throws ClientError. */
   async send(topic: string, records: readonly RecordToSend[], { enter, refused }: Handling = {}): Promise<readonly Written[]> {
     if (records.length === 0) return []
-    const shares = await this.#shares(topic, records)
-    await enter?.([...shares.keys()])
+    const division = await this.#partitioner.divide(topic, records, this.#options.creates === true)
+    for (const error of division.refused.values()) throw error
+    await enter?.([...division.shares.keys()])
     const written: Written[] = []
-    const sending = Array.from(shares, ([partition, indexes]) => this.#place({ topic, partition }, { records, indexes, written, refused }))
+    const sending = Array.from(division.shares, ([partition, indexes]) =>
+      this.place({ topic, partition }, { records, indexes, written, refused }),
+    )
     // Nothing is under way when the caller hears of a failure.
     await Promise.allSettled(sending)
     await Promise.all(sending)
@@ -84,47 +89,13 @@ export class SequencedSender {
 
   /** Runs it again while brokers are away. */
   patiently<T>(work: () => Promise<T>): Promise<T> {
-    return patiently(this.#system, this.#options.patienceMs, work, () => this.#connections.forget())
+    const connections = this.#connections
+    const { system, closing: signal } = connections
+    return patiently(system, { patienceMs: this.#options.patienceMs, forget: () => connections.forget(), signal }, work)
   }
 
-  async #shares(topic: string, records: readonly RecordToSend[]): Promise<Map<number, number[]>> {
-    // A topic that was just made is not known to every broker.
-    const count = async () => (await this.patiently(() => this.#connections.leadersOf(topic))).size
-    const known = await count()
-    try {
-      return this.#divide(topic, records, known)
-    } catch {
-      // There is no such partition; or some were added since.
-      this.#connections.forget()
-      return this.#divide(topic, records, await count())
-    }
-  }
-
-  /** By partition, the places of its records in the list. */
-  #divide(topic: string, records: readonly RecordToSend[], count: number): Map<number, number[]> {
-    const shares = new Map<number, number[]>()
-    for (let index = 0; index < records.length; index++) {
-      const record = records[index]!
-      const partition = record.partition ?? this.#choose(topic, record, count)
-      if (partition < 0 || partition >= count)
-        throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `${topic} has no partition ${partition}; it has ${count}`)
-      const share = shares.get(partition)
-      if (share === undefined) shares.set(partition, [index])
-      else share.push(index)
-    }
-    return shares
-  }
-
-  /** As Kafka's producers do with a key. */
-  #choose(topic: string, { key }: RecordToSend, count: number): number {
-    if (key !== null) return compatibilityPartitioner({ topic }, key) % count
-    const turn = this.#next.get(topic) ?? 0
-    this.#next.set(topic, turn + 1)
-    return turn % count
-  }
-
-  /** What is refused is divided, until it is known which records it is for. */
-  async #place(place: Place, { records, indexes, written, refused }: Share): Promise<void> {
+  /** For one partition, one call at a time. What is refused is divided, until it is known which records it is for. */
+  async place(place: Place, { records, indexes, written, refused }: Share): Promise<void> {
     const waiting = [...inBatches(records, indexes)].reverse()
     for (let at = waiting.pop(); at !== undefined; at = waiting.pop())
       try {
@@ -141,10 +112,10 @@ export class SequencedSender {
   /** Resolves to the offset of the first one; -1: an earlier attempt, whose answer was lost, has stored them. What is refused takes no sequence numbers. */
   async #append(place: Place, records: readonly RecordToSend[], at: readonly number[]): Promise<bigint> {
     const name = `${place.topic} ${place.partition}`
-    const baseSequence = this.#sequences.get(name) ?? 0
+    const baseSequence = this.producer.producerId === -1 ? -1 : (this.#sequences.get(name) ?? 0)
     const batch = this.#batch(records, at, baseSequence)
     const base = await this.patiently(() => this.#produce(place, batch))
-    this.#sequences.set(name, (baseSequence + at.length) % 2 ** 31)
+    if (baseSequence >= 0) this.#sequences.set(name, (baseSequence + at.length) % 2 ** 31)
     return base
   }
 
@@ -153,9 +124,9 @@ export class SequencedSender {
     return buildBatch({
       records: at.map(index => {
         const { key, value, headers, timestampMs } = records[index]!
-        return { key, value, headers, timestamp: timestampMs === undefined ? undefined : Number(timestampMs) }
+        return { key, value, headers, timestamp: timestampMs === undefined ? undefined : toInt64(timestampMs) }
       }),
-      timestamp: this.#system.clock.now(),
+      timestamp: this.#connections.system.clock.now(),
       compression: this.#options.compression ?? 'none',
       producerId,
       producerEpoch,
@@ -166,20 +137,25 @@ export class SequencedSender {
 
   /** Resolves to the offset of the first record. */
   async #produce({ topic, partition }: Place, batch: Buffer): Promise<bigint> {
-    const { requests } = this.#connections
-    const node = (await this.#connections.leadersOf(topic)).get(partition) ?? -1
+    const { requests, bootstrap } = this.#connections
+    const node = (await this.#connections.leadersOf(topic, this.#options.creates === true)).get(partition) ?? -1
     if (node < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader`)
+    const { acks = 'all' } = this.#options
     const request = {
       transactionalId: this.producer.transactionalId,
-      acks: -1,
+      acks: acks === 'all' ? -1 : acks,
       timeoutMs: produceTimeoutMs,
       topicData: [{ name: topic, partitionData: [{ index: partition, records: batch }] }],
     }
-    const answer = await settled(this.#options.bootstrap, requests.ask(apis.produce, request, { node }, newestProduce))
-    const { errorCode, errorMessage, baseOffset } = answer.responses[0]!.partitionResponses[0]!
+    if (acks === 0) {
+      await settled(bootstrap, requests.tell(apis.produce, request, { node }, newestProduce))
+      return -1n
+    }
+    const answer = await settled(bootstrap, requests.ask(apis.produce, request, { node }, newestProduce))
+    const { errorCode, errorMessage, baseOffset, recordErrors } = answer.responses[0]!.partitionResponses[0]!
     const error: ErrorName = errorName(errorCode)
     if (error === 'DUPLICATE_SEQUENCE_NUMBER') return -1n
-    if (error !== 'NONE') throw new ClientError(error, `${topic}-${partition}: ${errorMessage || errorText(error)}`)
+    if (error !== 'NONE') throw new ClientError(error, recordErrors[0]?.batchIndexErrorMessage || errorMessage || errorText(error))
     return BigInt(baseOffset)
   }
 }
@@ -189,7 +165,7 @@ function* inBatches(records: readonly RecordToSend[], indexes: readonly number[]
   let bytes = 0
   for (let to = 0; to < indexes.length; to++) {
     const size = sizeOf(records[indexes[to]!]!)
-    if (to > from && bytes + size > mostBatchBytes) {
+    if (to - from === most.records || (to > from && bytes + size > most.bytes)) {
       yield indexes.slice(from, to)
       from = to
       bytes = 0
@@ -199,8 +175,8 @@ function* inBatches(records: readonly RecordToSend[], indexes: readonly number[]
   yield from === 0 ? indexes : indexes.slice(from)
 }
 
-/** At most. */
-function sizeOf({ key, value, headers = [] }: RecordToSend): number {
+/** At most, in bytes. */
+export function sizeOf({ key, value, headers = [] }: RecordToSend): number {
   let bytes = 32 + (key?.length ?? 0) + (value?.length ?? 0)
   for (const header of headers) bytes += 8 + header.key.length + (header.value?.length ?? 0)
   return bytes

@@ -4,7 +4,6 @@
  * Speaks the first generation of Kafka's transaction protocol, which every broker knows: partitions are entered before the first record, and the
  * epoch stays the same until another writer is opened for the id.
  */
-import type { System } from '../base.ts'
 import type { ClientError } from '../channel.ts'
 import { apis } from '../protocol.ts'
 import type { TransactionalWriter, TransactionalWriterOptions } from './coordination.ts'
@@ -15,18 +14,13 @@ import { SequencedSender } from './sequenced-sender.ts'
 import type { CommittedOffset, MemberIdentity, RecordToSend, Written } from './types.ts'
 import type { WriterConnections } from './writer-connections.ts'
 
-type Options = TransactionalWriterOptions & { readonly bootstrap: string; close(): Promise<void> }
+type Options = TransactionalWriterOptions & { close(): Promise<void> }
 
 const newestOffsets = 3
 
-export async function openTransactionalWriter(
-  connections: WriterConnections,
-  ask: Ask,
-  system: System,
-  options: Options,
-): Promise<TransactionalWriter> {
+export async function openTransactionalWriter(connections: WriterConnections, ask: Ask, options: Options): Promise<TransactionalWriter> {
   const { transactionalId, transactionTimeoutMs } = options
-  const sender = new SequencedSender(connections, system, options)
+  const sender = new SequencedSender(connections, options)
   try {
     const producer = await sender.patiently(() => ask(requests => identifyProducer(requests, transactionalId, transactionTimeoutMs)))
     sender.producer = producer

@@ -112,7 +112,7 @@ export class Copy {
         return polled
       } catch (error) {
         if (!(error instanceof ClientError) || !mayPass(error)) throw error
-        patience ??= new Patience(system, patienceMs)
+        patience ??= new Patience(system, { patienceMs })
         if (patience.isOver) throw error
         onWaiting(error.message)
         await patience.next()

@@ -56,7 +56,7 @@ export async function copyGroups(
         // A group that finds its offset deleted might begin at the end.
         return [{ topic: each.topic, partition: each.partition, offset: offset < start ? start : offset, metadata: each.metadata }]
       })
-      const isMoved = await patiently(system, patienceMs, () => moveForward(target, group, moved))
+      const isMoved = await patiently(system, { patienceMs }, () => moveForward(target, group, moved))
       if (!isMoved) return left.add('offsets of groups that have members in the target', group.group)
       outcome.copied++
       outcome.offsets += moved.length
