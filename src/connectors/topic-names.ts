@@ -1,6 +1,6 @@
 /**
- * What targets that keep offsets themselves call the topics of the source: with their ids, so that what is known of one is not taken for another one of the
- * same name, which was made again, or is of another cluster.
+ * What targets that know records again, by offsets that they keep or by names made of offsets, call the topics of the source: with their ids, so that what is
+ * known of one is not taken for another one of the same name, which was made again, or is of another cluster.
  */
 import type { OpenedPartition } from '../connector.ts'
 

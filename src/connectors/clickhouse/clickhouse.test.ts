@@ -98,3 +98,17 @@ test('inserts of records that share an offset have different tokens, and the sam
   )
   await task.close()
 })
+
+test('inserts of a topic that was made again have other tokens than those of the one before', async t => {
+  const server = await startServer(t, () => ({ status: 200, headers: told }))
+  const { task } = await openSink(clickhouse, configOf(server.url))
+  for (const topicId of ['one', 'two']) {
+    await task.opened!([{ topic: 't', partition: 0, topicId }])
+    await task.put([sinkRecord({ offset: 0n, value: '{}' })])
+  }
+  assert.deepEqual(
+    server.asked.map(({ path }) => queryOf(path).get('insert_deduplication_token')),
+    ['test-t:one-0-0-0', 'test-t:two-0-0-0'],
+  )
+  await task.close()
+})

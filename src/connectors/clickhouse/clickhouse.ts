@@ -13,6 +13,7 @@ import {
   defineSink,
   int,
   list,
+  type OpenedPartition,
   password,
   RetriableError,
   type SinkContext,
@@ -26,6 +27,7 @@ import { firstProblem, pairOf } from '../entries.ts'
 import { AnswerTooLong, bounded } from '../http-client/bounded-agent.ts'
 import { isPassing, mostAnswerBytes, shown } from '../http-client/http-client.ts'
 import { parseTemplate, type Template, templateProblem } from '../template/template.ts'
+import { TopicNames } from '../topic-names.ts'
 import { jsonText, typedValue } from '../values/json.ts'
 import { parsed } from '../values/parsed.ts'
 import { refuses } from './refusals.ts'
@@ -124,6 +126,7 @@ class ClickHouseTask implements SinkTask {
   readonly #tables: ReadonlyMap<string, string>
   readonly #table: Template
   readonly #batches: Batches
+  readonly #names = new TopicNames()
 
   /** Of the last answer. Inserts are made one after the other. */
   #status = 0
@@ -143,6 +146,10 @@ class ClickHouseTask implements SinkTask {
     this.#tables = new Map(config.topic2TableMap.map(entry => pairOf(entry)))
     this.#table = parseTemplate(config['table.name.format'])
     this.#batches = new Batches(config['batch.size'])
+  }
+
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
+    this.#names.opened(partitions)
   }
 
   put(records: readonly SinkRecord[]): Promise<void> {
@@ -177,7 +184,7 @@ class ClickHouseTask implements SinkTask {
     refused: { record: SinkRecord; error: DataError }[],
     put: readonly SinkRecord[],
   ): Promise<void> {
-    const token = `${this.#context.connector}-${placeOf(rows, put)}`
+    const token = `${this.#context.connector}-${placeOf(rows, put, this.#names)}`
     this.#status = 0
     try {
       const { response_headers: headers } = await this.#client.insert({
@@ -226,9 +233,9 @@ class ClickHouseTask implements SinkTask {
 }
 
 /** The same when they are put again, and no other rows'. What a trigger makes of one record has one offset: then it says where in the put they are. */
-function placeOf(rows: readonly Row[], put: readonly SinkRecord[]): string {
+function placeOf(rows: readonly Row[], put: readonly SinkRecord[], names: TopicNames): string {
   const first = rows[0]!.record.original
-  const place = `${first.topic}-${first.partition}-${first.offset}-${rows.at(-1)!.record.original.offset}`
+  const place = `${names.of(first.topic)}-${first.partition}-${first.offset}-${rows.at(-1)!.record.original.offset}`
   const [one, other] = put.slice(0, 2).map(({ original }) => original)
   const isShared = other !== undefined && one!.offset === other.offset && one!.partition === other.partition && one!.topic === other.topic
   return isShared ? `${place}-${put.indexOf(rows[0]!.record)}` : place

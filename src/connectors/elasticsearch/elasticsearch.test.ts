@@ -303,6 +303,16 @@ test('data streams: created, with @timestamp, each record once', () =>
     assert.ok(fake.bulks.flat().every(item => item.kind === 'create'))
   }))
 
+test('data streams: documents of a topic that was made again are not taken for those of the one before', () =>
+  opened({ ...byPlace, 'data.stream.type': 'logs', 'data.stream.dataset': 'web' }, async ({ task, fake }) => {
+    for (const topicId of ['one', 'two']) {
+      await task.opened!([{ topic: 'events', partition: 0, topicId }])
+      await task.put([record(0, null, struct([['@timestamp', topicId]]))])
+      await task.flush()
+    }
+    assert.deepEqual([...fake.documents.keys()], ['logs-web-events/events:one+0+0', 'logs-web-events/events:two+0+0'])
+  }))
+
 test('resources that are there already are written and never made', () =>
   opened(
     { ...byPlace, 'external.resource.usage': 'ALIAS_INDEX', 'topic.to.external.resource.mapping': 'events:my-alias' },

@@ -6,6 +6,7 @@
  */
 import { DataError, defineSink } from '../../connector.ts'
 import { requireNone } from '../required.ts'
+import { TopicNames } from '../topic-names.ts'
 import { BulkWriter } from './bulk.ts'
 import { openClient } from './client.ts'
 import { type Operation, operationsOf } from './documents.ts'
@@ -30,9 +31,13 @@ export const elasticsearch = defineSink({
     requireNone(checkElasticsearch(config))
     const client = openClient(config, context)
     const indices = new Indices(config, client)
-    const operationOf = operationsOf(config)
+    const topics = new TopicNames()
+    const operationOf = operationsOf(config, topics)
     const writer = new BulkWriter(config, client, context)
     return {
+      async opened(partitions) {
+        topics.opened(partitions)
+      },
       async put(records) {
         writer.requireWell()
         // Indices first: when that fails, none of the records was taken yet.

@@ -145,3 +145,17 @@ test('tokens of OAuth 2 are kept, and asked for again when they are refused', as
   )
   await task.close()
 })
+
+test('requests of a topic that was made again have other keys than those of the one before', async t => {
+  const server = await startServer(t, () => ({ status: 200 }))
+  const { task } = await openSink(http, { 'http.url': server.url })
+  for (const topicId of ['one', 'two']) {
+    await task.opened!([{ topic: 't', partition: 0, topicId }])
+    await task.put([event(0n, 1)])
+  }
+  assert.deepEqual(
+    server.asked.map(({ headers }) => headers['idempotency-key']),
+    ['test-t:one-0-0', 'test-t:two-0-0'],
+  )
+  await task.close()
+})

@@ -4,13 +4,22 @@
  * What the endpoint may do twice it can tell by the idempotency key, which names the records and stays the same when a request is sent again.
  */
 import { createHmac } from 'node:crypto'
-import { DataError, defineSink, RetriableError, type SinkContext, type SinkRecord, type SinkTask } from '../../connector.ts'
+import {
+  DataError,
+  defineSink,
+  type OpenedPartition,
+  RetriableError,
+  type SinkContext,
+  type SinkRecord,
+  type SinkTask,
+} from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
 import { pairOf } from '../entries.ts'
 import { type HttpAnswer, type HttpClient, isSuccess, retryAfterMs, said } from '../http-client/http-client.ts'
 import { authorization, openHttpClient, urlProblem } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
+import { TopicNames } from '../topic-names.ts'
 import { jsonText, typedValue } from '../values/json.ts'
 import { type Config, keys, statusesOf, unescaped } from './keys.ts'
 import { Tokens } from './oauth.ts'
@@ -70,6 +79,7 @@ class HttpTask implements SinkTask {
   readonly #body: Template | null
   readonly #headers: readonly (readonly [name: string, template: Template])[]
   readonly #isPassing: (status: number) => boolean
+  readonly #names = new TopicNames()
   #failures = 0
 
   constructor(config: Config, context: SinkContext) {
@@ -85,6 +95,10 @@ class HttpTask implements SinkTask {
       return [name.toLowerCase(), parseTemplate(template)]
     })
     this.#isPassing = statusesOf(config['retry.on.status.codes'])
+  }
+
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
+    this.#names.opened(partitions)
   }
 
   put(records: readonly SinkRecord[]): Promise<void> {
@@ -211,7 +225,8 @@ class HttpTask implements SinkTask {
   }
 
   #idempotencyKey(sent: readonly { record: SinkRecord }[]): string {
-    const name = ({ record: { original } }: { record: SinkRecord }) => `${original.topic}-${original.partition}-${original.offset}`
+    const name = ({ record: { original } }: { record: SinkRecord }) =>
+      `${this.#names.of(original.topic)}-${original.partition}-${original.offset}`
     const first = name(sent[0]!)
     const key = `${this.#context.connector}-${first}${sent.length === 1 ? '' : `-to-${name(sent.at(-1)!)}`}`
     // The name of a connector may have any letters, a header may not.

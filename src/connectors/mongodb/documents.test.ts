@@ -3,14 +3,15 @@ import { test } from 'node:test'
 import { Binary, Decimal128, type Document, Long, ObjectId, UUID } from 'mongodb'
 import { Decimal, logical, struct } from '../../connector.ts'
 import { openSink, sinkRecord, valuesOf } from '../../connector-testing.ts'
+import { TopicNames } from '../topic-names.ts'
 import { Documents } from './documents.ts'
 import type { Config } from './keys.ts'
 import { mongodb } from './mongodb.ts'
 
 const base = { 'connection.uri': 'mongodb://127.0.0.1:1', database: 'd' }
 const now = new Date(1_000)
-const documents = async (config: Readonly<Record<string, string>> = {}) =>
-  new Documents(valuesOf(mongodb.config, { ...base, ...config }) as Config, { Binary, Decimal128, Long, ObjectId, UUID }, () => now)
+const documents = async (config: Readonly<Record<string, string>> = {}, names = new TopicNames()) =>
+  new Documents(valuesOf(mongodb.config, { ...base, ...config }) as Config, { Binary, Decimal128, Long, ObjectId, UUID }, () => now, names)
 
 const record = sinkRecord({
   offset: 7n,
@@ -35,6 +36,18 @@ test('an id is the same when a record is written again', async () => {
     const id = (each: typeof record) => String((made.of(each) as { replaceOne: { filter: Document } }).replaceOne.filter['_id'])
     assert.equal(id(record), id(record), strategy)
     assert.notEqual(id(record), id(other), strategy)
+  }
+})
+
+test('made ids of a topic that was made again are others than those of the one before', async () => {
+  for (const strategy of ['BsonOidStrategy', 'UuidStrategy']) {
+    const names = new TopicNames()
+    const made = await documents({ 'document.id.strategy': strategy }, names)
+    const ids = ['one', 'two'].map(topicId => {
+      names.opened([{ topic: record.original.topic, partition: 0, topicId }])
+      return String((made.of(record) as { replaceOne: { filter: Document } }).replaceOne.filter['_id'])
+    })
+    assert.notEqual(ids[0], ids[1], strategy)
   }
 })
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { AnyBulkWriteOperation, Document } from 'mongodb'
 import { type ConnectValue, DataError, Decimal, type SinkRecord } from '../../connector.ts'
+import { TopicNames } from '../topic-names.ts'
 import { typedKey, typedValue } from '../values/json.ts'
 import { parsed } from '../values/parsed.ts'
 import { fieldsOf, select, type Typed } from '../values/select.ts'
@@ -17,8 +18,10 @@ export class Documents {
   readonly #now: () => Date
   readonly #id: (typeof idStrategies)[number]
   readonly #write: (typeof writeStrategies)[number]
+  readonly #names: TopicNames
 
-  constructor(config: Config, bson: Bson, now: () => Date) {
+  constructor(config: Config, bson: Bson, now: () => Date, names = new TopicNames()) {
+    this.#names = names
     this.#config = config
     this.#bson = bson
     this.#now = now
@@ -82,14 +85,20 @@ export class Documents {
         if (document?.['_id'] === undefined || document['_id'] === null) throw new DataError('the value has no _id')
         return document['_id']
       case 'UuidStrategy':
-        return new this.#bson.UUID(uuidOf(hashOf(record)))
+        return new this.#bson.UUID(uuidOf(this.#hashOf(record)))
       default: {
         const bytes = Buffer.alloc(12)
         bytes.writeUInt32BE(Number(BigInt.asUintN(32, (record.timestampMs ?? 0n) / 1_000n)))
-        hashOf(record).copy(bytes, 4, 0, 8)
+        this.#hashOf(record).copy(bytes, 4, 0, 8)
         return new this.#bson.ObjectId(bytes)
       }
     }
+  }
+
+  #hashOf({ original: { topic, partition, offset } }: SinkRecord): Buffer {
+    return createHash('sha256')
+      .update(`${this.#names.of(topic)} ${partition} ${offset}`)
+      .digest()
   }
 
   #keyOf(record: SinkRecord): Typed {
@@ -145,10 +154,6 @@ function businessKey({ _id }: Document): Document {
   if (typeof _id !== 'object' || _id === null || Object.getPrototypeOf(_id) !== Object.prototype)
     throw new DataError('a business key needs an id with fields: set document.id.strategy to PartialValueStrategy or PartialKeyStrategy')
   return _id as Document
-}
-
-function hashOf({ original: { topic, partition, offset } }: SinkRecord): Buffer {
-  return createHash('sha256').update(`${topic} ${partition} ${offset}`).digest()
 }
 
 /** With the bits that a UUID of version 8 has. */

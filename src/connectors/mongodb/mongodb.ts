@@ -2,10 +2,19 @@
  * MongoDB sink, by the official driver: bulk writes of documents whose ids are the same when a record is written again.
  */
 import type { AnyBulkWriteOperation, Collection, MongoClient } from 'mongodb'
-import { DataError, defineSink, RetriableError, type SinkContext, type SinkRecord, type SinkTask } from '../../connector.ts'
+import {
+  DataError,
+  defineSink,
+  type OpenedPartition,
+  RetriableError,
+  type SinkContext,
+  type SinkRecord,
+  type SinkTask,
+} from '../../connector.ts'
 import { Batches } from '../batches/batches.ts'
 import { missing, requireNone } from '../required.ts'
 import { parseTemplate, type Template } from '../template/template.ts'
+import { TopicNames } from '../topic-names.ts'
 import { within } from '../waits.ts'
 import { Documents } from './documents.ts'
 import { type Config, idStrategies, keys, strategyOf } from './keys.ts'
@@ -53,7 +62,9 @@ export const mongodb = defineSink({
         connectTimeoutMS: timeout,
         maxPoolSize: 2,
       })
-    return new MongoTask(config, context, connect, new Documents(config, bson, () => new Date(context.system.clock.now())))
+    const names = new TopicNames()
+    const documents = new Documents(config, bson, () => new Date(context.system.clock.now()), names)
+    return new MongoTask(config, context, connect, documents, names)
   },
 })
 
@@ -64,18 +75,24 @@ class MongoTask implements SinkTask {
   /** null: the last one is broken. One that could not connect never does. */
   #client: MongoClient | null
   readonly #documents: Documents
+  readonly #names: TopicNames
   readonly #collection: Template
   readonly #batches: Batches
 
-  constructor(config: Config, context: SinkContext, connect: () => MongoClient, documents: Documents) {
+  constructor(config: Config, context: SinkContext, connect: () => MongoClient, documents: Documents, names: TopicNames) {
     this.#config = config
     this.#context = context
     this.#connect = connect
     // A text that is no URI is refused now.
     this.#client = connect()
     this.#documents = documents
+    this.#names = names
     this.#collection = parseTemplate(config.collection)
     this.#batches = new Batches(config['max.batch.size'] === 0 ? Number.POSITIVE_INFINITY : config['max.batch.size'])
+  }
+
+  async opened(partitions: readonly OpenedPartition[]): Promise<void> {
+    this.#names.opened(partitions)
   }
 
   put(records: readonly SinkRecord[]): Promise<void> {
