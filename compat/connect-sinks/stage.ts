@@ -138,7 +138,9 @@ class Run {
       await this.#worker.rest('DELETE', `/connectors/${this.#name}`)
     }
     const seconds = (performance.now() - began) / 1_000
-    return `${partitions * records} records, ${kills} kills of the worker${harm === undefined ? '' : ', 1 of the target'}, ${Math.round(seconds)} s`
+    const count = partitions * records
+    const killed = `${kills} kills of the worker${harm === undefined ? '' : ', 1 of the target'}`
+    return `${count} records, ${killed}, ${Math.round(seconds)} s, ${Math.round(count / seconds)}/s`
   }
 
   /** `share`: of all records, committed. */

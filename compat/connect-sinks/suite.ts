@@ -1,13 +1,14 @@
 /**
- * The sinks of this package against the real servers: `npm run compat -- connect-sinks`. `COMPAT_SINKS=s3,hdfs` runs these only; `COMPAT_SINK_RECORDS` is the
- * number of records, a million by default. A `millrace connect` process runs each sink and is killed with `kill -9` while it writes, and so is its target; then
- * every record must be there, once.
+ * The sinks of this package against the real servers: `npm run compat -- connect-sinks`. `COMPAT_SINKS=s3,redis/each-once` runs only these systems and cases;
+ * `COMPAT_SINK_RECORDS` is the number of records, a million by default. A `millrace connect` process runs each sink and is killed with `kill -9` while it writes,
+ * and so is its target; then every record must be there, once.
  */
 import type { Suite } from '../support/suite.ts'
 import { runSystems } from '../support/systems.ts'
 import { openStage } from './stage.ts'
 import { clickhouseSystem } from './systems/clickhouse.ts'
 import { mysqlSystems, postgresSystem, redisSystem } from './systems/databases.ts'
+import { fileSystem } from './systems/file.ts'
 import { hbaseSystem, opentsdbSystem } from './systems/hbase.ts'
 import { hdfsSystem } from './systems/hdfs.ts'
 import { httpSystem } from './systems/http.ts'
@@ -34,6 +35,7 @@ const systems: readonly System[] = [
   clickhouseSystem,
   httpSystem,
   kafkaSystem,
+  fileSystem,
 ]
 
 export const connectSinks: Suite = {

@@ -12,24 +12,29 @@ export interface System<Stage> {
   run(judge: Judge, stage: Stage): Promise<void>
 }
 
-/** Those that a variable of the environment names, or all. One whose server cannot be had does not keep the others from running. */
+/**
+ * Those that a variable of the environment names, or all; `redis/each-once` names one case of a system. One whose server cannot be had does not keep the others
+ * from running.
+ */
 export async function runSystems<Stage>(systems: readonly System<Stage>[], stage: Stage, variable: string, report: Report): Promise<void> {
   const wanted = process.env[variable]?.split(',')
   for (const { name: client, run } of systems) {
-    if (wanted?.includes(client) === false) {
+    const isWanted = (name: string) => wanted === undefined || wanted.includes(client) || wanted.includes(`${client}/${name}`)
+    if (wanted?.some(each => each.split('/')[0] === client) === false) {
       report({ client, name: 'all', outcome: 'skip', detail: `not chosen (${variable})` })
       continue
     }
     try {
-      await run(judging(client, report), stage)
+      await run(judging(client, isWanted, variable, report), stage)
     } catch (error) {
       report({ client, name: 'all', outcome: error instanceof Missing ? 'skip' : 'FAIL', detail: (error as Error).message })
     }
   }
 }
 
-function judging(client: string, report: Report): Judge {
+function judging(client: string, isWanted: (name: string) => boolean, variable: string, report: Report): Judge {
   return async (name, work) => {
+    if (!isWanted(name)) return report({ client, name, outcome: 'skip', detail: `not chosen (${variable})` })
     const began = performance.now()
     try {
       const told = (await work()) ?? `${Math.round(performance.now() - began)} ms`

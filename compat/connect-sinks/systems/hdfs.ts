@@ -40,7 +40,8 @@ export async function* files(url: string, folder: string): AsyncGenerator<Buffer
     FileStatuses: { FileStatus: { pathSuffix: string; type: string }[] }
   }
   for (const { pathSuffix, type } of listed.FileStatuses.FileStatus) {
-    if (pathSuffix === '+tmp') continue
+    // Temporary files and notes.
+    if (pathSuffix.startsWith('+')) continue
     if (type === 'DIRECTORY') yield* files(url, `${folder}/${pathSuffix}`)
     else yield Buffer.from(await (await fetch(`${at}/${encodeURIComponent(pathSuffix)}?op=OPEN&user.name=root`)).arrayBuffer())
   }
