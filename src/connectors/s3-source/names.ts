@@ -8,11 +8,15 @@ export interface Target {
   readonly partition: number | null
 }
 
+const isTopic = /^[\w.-]{1,249}$/
+/** Of the id of a topic, in base64. */
+const idLength = 22
+
 /** `topic:expression`. Throws for what is none. */
 export function topicPattern(entry: string): { topic: string; expression: RegExp } {
   const colon = entry.indexOf(':')
   const topic = entry.slice(0, colon).trim()
-  if (colon === -1 || !/^[\w.-]{1,249}$/.test(topic))
+  if (colon === -1 || !isTopic.test(topic))
     throw new Error(`"${entry.slice(0, 200)}" is no topic and expression such as orders:.*/orders/.*`)
   return { topic, expression: linearRegExp(entry.slice(colon + 1).trim()) }
 }
@@ -33,11 +37,19 @@ export function targetsOf(config: Config): (key: string) => Target | null {
     const parts = name.split(delimiter)
     const offset = parts.at(-1)!
     const partition = parts.at(-2) ?? ''
-    const topic = parts.slice(0, -2).join(delimiter)
-    if (!/^\d{1,20}(?:\.|$)/.test(offset) || !/^\d{1,10}$/.test(partition) || !/^[\w.-]{1,249}$/.test(topic)) return null
+    const topic = withoutId(parts.slice(0, -2).join(delimiter), key.split(slash), delimiter)
+    if (!/^\d{1,20}(?:\.|$)/.test(offset) || !/^\d{1,10}$/.test(partition) || !isTopic.test(topic)) return null
     if (patterns.length > 0 && !patterns.some(each => each.topic === topic && each.expression.test(key))) return null
     return { topic, partition: Number(partition) }
   }
+}
+
+/** The S3 sink puts the id of a topic that was made again behind its name. With another delimiter than `+` it may be a part of the name: the directory tells. */
+function withoutId(name: string, directories: readonly string[], delimiter: string): string {
+  const topic = name.slice(0, -idLength - delimiter.length)
+  if (topic === '' || !/^[\w-]+$/.test(name.slice(-idLength)) || !name.startsWith(delimiter, topic.length)) return name
+  const isName = isTopic.test(name) && (directories.includes(name) || !directories.includes(topic))
+  return isName ? name : topic
 }
 
 /**

@@ -184,6 +184,13 @@ test('names', () => {
     assert.equal(restore(other), null, other)
   const dashed = targetsOf(valuesOf(keys, { ...bucket, 'file.delim': '-' }))
   assert.deepEqual(dashed('topics/a-b/partition=3/a-b-3-0000000000.avro'), { topic: 'a-b', partition: 3 })
+  // Of topics that were made again, with their ids.
+  const id = 'AAAAAAAAAAAAAAAAAAA-_g'
+  assert.deepEqual(restore(`topics/a.b/partition=3/a.b+${id}+3+0000000000.avro`), { topic: 'a.b', partition: 3 })
+  assert.deepEqual(restore(`topics/renamed/partition=3/a.b+${id}+3+0000000000.avro`), { topic: 'a.b', partition: 3 })
+  assert.deepEqual(dashed(`topics/a-b/partition=3/a-b-${id}-3-0000000000.avro`), { topic: 'a-b', partition: 3 })
+  assert.deepEqual(dashed(`topics/a-${id}/partition=3/a-${id}-3-0000000000.avro`), { topic: `a-${id}`, partition: 3 })
+  assert.deepEqual(restore(`topics/t/${id}+0+1.json`), { topic: id, partition: 0 })
   const chosen = targetsOf(valuesOf(keys, { ...bucket, 'topic.regex.list': 't:.*hour=05.*' }))
   assert.equal(chosen('topics/t/hour=04/t+0+1.json'), null)
   assert.deepEqual(chosen('topics/t/hour=05/t+0+1.json'), { topic: 't', partition: 0 })
