@@ -22,7 +22,8 @@ if (newEnough) {
 } else if (existsSync(sources) && existsSync(ownNode)) {
   runWith(ownNode)
 } else {
-  console.error(`millrace: Node.js 22.18 or newer is required; this is ${process.versions.node}`)
+  const advice = existsSync(sources) ? '; npm ci installs one into node_modules' : ''
+  console.error(`millrace: Node.js 22.18 or newer is required; this is ${process.versions.node}${advice}`)
   process.exitCode = 1
 }
 

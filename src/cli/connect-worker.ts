@@ -2,6 +2,7 @@
 import { isLoopback, realSystem, type System, splitList } from '../base.ts'
 import { openClient } from '../client.ts'
 import { flowsIn, openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
+import { HttpError } from '../http.ts'
 import type { Logger } from '../logger.ts'
 import type { TlsFiles } from '../services.ts'
 import { openActing } from '../sessions.ts'
@@ -109,7 +110,12 @@ async function startWorker(properties: Properties, { system, logger }: Surroundi
   return {
     url: opened.url,
     async put({ name, settings }) {
-      await opened.herder.put(name, settings)
+      try {
+        await opened.herder.put(name, settings)
+      } catch (error) {
+        if (!(error instanceof HttpError)) throw error
+        throw new CommandFailed(`connector ${name}: ${error.message}`)
+      }
     },
     async close() {
       await opened.close()

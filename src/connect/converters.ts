@@ -91,6 +91,19 @@ function keysIfFound(which: Which, config: Config): Declarations {
   }
 }
 
+/** Why those that it names are not there, in sentences. */
+export function unknownConverters(config: Config): string[] {
+  return whichNamed(config).flatMap(which => {
+    try {
+      find(which, config)
+      return []
+    } catch (error) {
+      if (error instanceof InvalidConfig) return [error.message]
+      throw error
+    }
+  })
+}
+
 /** What is wrong, by key. */
 export function converterProblems(config: Config, resources: ConverterResources): ReadonlyMap<string, readonly string[]> {
   const problems = new Map<string, string[]>()

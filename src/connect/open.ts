@@ -7,6 +7,7 @@ import type { Logger } from '../logger.ts'
 import type { RegistryReached, Service, ServiceContext } from '../service.ts'
 import { type Acting, basicLogin } from '../sessions.ts'
 import { type Demand, demandRights } from './access.ts'
+import { unknownConverters } from './converters.ts'
 import { Membership } from './group/member.ts'
 import type { ProtocolName } from './group/protocol.ts'
 import { toHttpError } from './herder/errors.ts'
@@ -29,7 +30,7 @@ import { type ConfigStore, openConfigStore } from './stores/config-store.ts'
 import { type OffsetStore, openOffsetStore } from './stores/offset-store.ts'
 import { memoryStatusStore, openStatusStore, type StatusStore } from './stores/status-store.ts'
 import type { Reached } from './tasks/messages.ts'
-import { type WorkerConfig, withPrefix, workerConfig } from './worker-config.ts'
+import { slipsIn, type WorkerConfig, withPrefix, workerConfig } from './worker-config.ts'
 
 export interface WorkerOptions {
   readonly worker: WorkerConfig
@@ -76,6 +77,10 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
   const levels = new Levels(logger, () => system.clock.now())
   const plugins = await Plugins.open(worker.values['plugin.path'], system)
   for (const path of plugins.empty) logger.warn({ path }, 'plugin.path: there is no connector for this worker')
+  const { properties } = worker
+  // No failure: connectors with converters of their own need none of the worker.
+  for (const problem of [...slipsIn(properties), ...unknownConverters(new Map(Object.entries(properties)))])
+    logger.warn({ problem }, 'a key of the worker counts for nothing')
   // What is written before there is a herder is read by it when it begins.
   let changed: (change: ConfigChange) => void = () => {}
   let stated: Runtime['stated'] = () => {}

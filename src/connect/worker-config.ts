@@ -3,7 +3,7 @@
  *
  * Keys that are not declared here belong to clients (`security.protocol`, `consumer.…`), to converters (`key.converter.…`), or are ignored, as by Kafka.
  */
-import { boolean, type Declarations, InvalidConfig, int, intMs, list, ms, readValues, string, type ValuesOf } from '../base.ts'
+import { boolean, type Declarations, InvalidConfig, int, intMs, list, ms, nearestName, readValues, string, type ValuesOf } from '../base.ts'
 
 const inAnyCase = (words: readonly string[]) => (text: string) =>
   words.includes(text.toLowerCase()) ? null : `String must be one of: ${words.join(', ')}`
@@ -128,6 +128,15 @@ export function workerConfig(properties: Readonly<Record<string, string>>): Work
   if (values['heartbeat.interval.ms'] >= values['session.timeout.ms'])
     throw new InvalidConfig('heartbeat.interval.ms', String(values['heartbeat.interval.ms']), 'it must be below session.timeout.ms')
   return { values, properties }
+}
+
+/** Keys that are ignored, and look like one that is not, for the log. */
+export function slipsIn(properties: Readonly<Record<string, string>>): string[] {
+  const names = Object.keys(workerKeys)
+  return Object.keys(properties).flatMap(key => {
+    const near = names.includes(key) ? null : nearestName(key, names, 2)
+    return near === null ? [] : [`${key} is not a key of a worker; did you mean ${near}?`]
+  })
 }
 
 /** Of the keys that begin with the prefix, without it. */

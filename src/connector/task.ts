@@ -53,7 +53,7 @@ export interface SinkTask {
    */
   put(records: readonly SinkRecord[]): Promise<void>
   /** Writes what it has taken. Resolves to the offsets that may be committed, if they are not all that were put. */
-  flush(): Promise<Offsets | undefined>
+  flush(): Promise<Offsets | undefined> | Promise<void>
   /** After a flush, after a failure, or when others have taken them over already: what is left of these partitions is forgotten, because others read them. */
   closed?(partitions: readonly TopicPartition[]): Promise<void>
   close(): Promise<void>

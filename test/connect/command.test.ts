@@ -116,7 +116,12 @@ test('what cannot begin ends the process, with what is wrong', async t => {
       [],
       /connector MirrorSourceConnector: [^{]*\btopics\b/,
     ],
-    ['a class', [`bootstrap.servers=${broker.address}`, 'listeners=http://127.0.0.1:0'], [at('bad.properties')], /Nowhere/],
+    [
+      'a class',
+      [`bootstrap.servers=${broker.address}`, 'listners=http://127.0.0.1:0', 'listeners=http://127.0.0.1:0', 'header.converter=simpl'],
+      [at('bad.properties')],
+      /listners is not a key of a worker.*Class simpl could not be found; did you mean simple\?.*\nmillrace: connector bad: Failed to find .* matches Nowhere/s,
+    ],
     ['a port', [`bootstrap.servers=${broker.address}`, `listeners=http://127.0.0.1:${port}`], [], /EADDRINUSE/],
   ] as const) {
     writeFileSync(at('worker.properties'), lines.join('\n'))

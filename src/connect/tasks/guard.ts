@@ -49,7 +49,7 @@ export function guardedSink(made: unknown, guard: Guard): SinkTask {
   return {
     opened: partitions => guard.call('opened', () => task.opened?.(partitions)),
     put: records => guard.call('put', () => task.put(records)),
-    flush: async () => offsetsIn(await guard.call('flush', () => task.flush())),
+    flush: async () => offsetsIn(await guard.call<unknown>('flush', () => task.flush())),
     closed: partitions => guard.call('closed', () => task.closed?.(partitions)),
     close: () => guard.call('close', () => task.close()),
   }
