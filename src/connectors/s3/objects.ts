@@ -43,7 +43,15 @@ export class ObjectStorage implements Storage<ObjectFile> {
     this.#prefixes = new TopicPrefixes(
       {
         read: topic => this.#readNote(name(topic), String, { topic }, unknown),
-        write: (topic, id) => this.#writeNote(name(topic), id, 'text/plain'),
+        // Whoever may write objects of topics only, goes on.
+        write: (topic, id) =>
+          this.#writeNote(name(topic), id, 'text/plain').catch((error: unknown) => {
+            if (error instanceof RetriableError) throw error
+            context.log.warn(
+              { topic, err: error },
+              'the id of this topic cannot be noted: if it is made again, its objects replace those that are there',
+            )
+          }),
       },
       config['file.delim'],
     )

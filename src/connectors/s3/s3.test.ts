@@ -196,10 +196,12 @@ test('objects and notes of a topic that was made again replace none of the one b
     assert.equal(fake.objects.get('topics/+topics/events')!.body.toString(), first)
   }))
 
-test('who may not read notes goes on with plain names', () =>
-  opened({}, async ({ task, fake }) => {
-    fake.faults.push({ on: /^GET .*topics/, fault: 403, left: 1 })
-    await task.opened!([{ ...place, topicId: first }])
-    await task.put(range(0, 100))
-    assert.deepEqual([...fake.objects.keys()], ['topics/events/partition=0/events+0+0000000000.json'])
-  }))
+for (const on of [/^GET .*topics/, /^PUT .*topics/])
+  test(`who may not ${on.source} notes goes on with plain names`, () =>
+    opened({}, async ({ task, fake, context }) => {
+      fake.faults.push({ on, fault: 403, left: 1 })
+      await task.opened!([{ ...place, topicId: first }])
+      assert.equal(context.warnings.length, 1)
+      await task.put(range(0, 100))
+      assert.deepEqual([...fake.objects.keys()], ['topics/events/partition=0/events+0+0000000000.json'])
+    }))
