@@ -19,11 +19,10 @@ export async function startPeer(name: string, ports: readonly number[], more: re
   const folder = [process.env['SINK_PEERS'] ?? '', ...beside].find(each => existsSync(join(each, name, 'up.sh')))
   if (folder === undefined) throw new Missing(`the scripts that start ${name} are not there (SINK_PEERS names their folder)`)
   const directory = mkdtempSync(join(tmpdir(), `millrace-${name}-`))
-  const up = () =>
-    must('bash', [join(folder, name, 'up.sh'), directory, ...ports.map(String), ...more], { seconds: 900 }).catch(error => {
-      throw new Missing(`${name} does not start: ${(error as Error).message.replace(/\s+/g, ' ').slice(-300)}`)
-    })
-  await up()
+  const up = () => must('bash', [join(folder, name, 'up.sh'), directory, ...ports.map(String), ...more], { seconds: 900 })
+  await up().catch(error => {
+    throw new Missing(`${name} does not start: ${(error as Error).message.replace(/\s+/g, ' ').slice(-300)}`)
+  })
   return {
     port: ports[0]!,
     get pid() {
@@ -31,7 +30,8 @@ export async function startPeer(name: string, ports: readonly number[], more: re
     },
     async killAndStart() {
       await must('bash', ['-c', `kill -9 "$(cat ${directory}/pid)"; rm ${directory}/pid`])
-      await up()
+      // On a loaded machine a server may need longer than its script waits; then it is started again, as its operator would.
+      await up().catch(up).catch(up)
     },
     async stop() {
       await must('bash', [join(folder, name, 'down.sh'), directory])
