@@ -15,6 +15,8 @@ export interface JoinOptions {
   readonly memberId: string
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
+  /** Aborted: leaves the group if it still waits for the other members, and rejects. */
+  readonly signal?: AbortSignal
 }
 
 export interface ClassicMembership {
@@ -33,8 +35,8 @@ export interface ClassicMembership {
 export interface ClassicGroups {
   /** Resolves when all members have joined the next generation. */
   joinGroup(options: JoinOptions): Promise<ClassicMembership>
-  /** Resolves to what this member was assigned. `assignments`: of the one that assigns; others give none. */
-  syncGroup(membership: ClassicMembership, assignments: ReadonlyMap<string, Buffer>): Promise<Buffer>
+  /** Resolves to what this member was assigned. `assignments`: of the one that assigns; others give none. `signal`: as of `joinGroup`. */
+  syncGroup(membership: ClassicMembership, assignments: ReadonlyMap<string, Buffer>, signal?: AbortSignal): Promise<Buffer>
   heartbeatGroup(membership: ClassicMembership): Promise<void>
   leaveGroup(membership: ClassicMembership): Promise<void>
   /** As this member: refused once the group has gone on without it. */

@@ -94,6 +94,15 @@ export function openClient(options: ClientOptions): Client {
     work =>
       run(() => over().retrying(bootstrap, () => work(over())))
   const ask = askOver(requests)
+  const connecting = {
+    system,
+    turns,
+    bootstrap,
+    run,
+    ask,
+    admin: () => keep(new Admin(base)),
+    forget: (own: Admin) => void opened.delete(own),
+  }
 
   const client: Client = {
     cluster: () => run(() => cluster(admin())),
@@ -104,10 +113,7 @@ export function openClient(options: ClientOptions): Client {
     readBatches: reading => readBatches(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), subscribing, { system, ask, bootstrap })),
-    ...ownConnections(
-      { system, turns, bootstrap, run, ask, admin: () => keep(new Admin(base)), forget: own => void opened.delete(own) },
-      admin,
-    ),
+    ...ownConnections(connecting, admin),
     join: async joining => {
       await greeted()
       const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
@@ -119,7 +125,7 @@ export function openClient(options: ClientOptions): Client {
     ...configMethods(ask),
     ...groupMethods(ask),
     ...administration(ask, system),
-    ...coordination(ask, system),
+    ...coordination(connecting),
     close: async () => {
       await Promise.allSettled(Array.from(opened, part => part.close()))
     },
@@ -249,9 +255,18 @@ function ownConnections({ system, turns, bootstrap, run, ask, admin, forget }: O
 }
 
 /** For services, which agree on who leads, and act within the rights of others. */
-function coordination(ask: Ask, system: System) {
+function coordination({ system, bootstrap, ask, admin, forget }: OwnConnections) {
+  const aside: Ask = async work => {
+    const own = admin()
+    try {
+      return await settled(bootstrap, work(new Requests(own, system)))
+    } finally {
+      forget(own)
+      await own.close()
+    }
+  }
   return {
-    ...classicGroups(ask),
+    ...classicGroups(ask, aside),
     ...rights(ask),
     commit: (group: string, offsets: readonly CommittedOffset[]) => commitOffsets(ask, group, offsets),
     openFencedWriter: (writing: FencedWriterOptions) => openFencedWriter(ask, system, writing),

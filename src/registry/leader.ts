@@ -48,7 +48,8 @@ export class Leadership {
   #last: Promise<unknown> = Promise.resolve()
   #memberId = ''
   #membership: ClassicMembership | null = null
-  #closed = false
+  /** Aborted when it is closed: it does not wait for the others then. */
+  readonly #closing = new AbortController()
   #ownUrl = ''
   #running: Promise<void> = Promise.resolve()
   #wake: (() => void) | null = null
@@ -87,11 +88,15 @@ export class Leadership {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#closing.abort()
     this.#wake?.()
     await this.#running
     await this.#last
     if (this.#membership !== null) await this.#options.client.leaveGroup(this.#membership).catch(() => {})
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   async #change<Answer>(decide: () => { changes: readonly Change[]; answer: Answer }): Promise<Answer> {
@@ -152,10 +157,11 @@ export class Leadership {
       sessionTimeoutMs,
       rebalanceTimeoutMs: sessionTimeoutMs,
     }
-    const membership = await client.joinGroup(joining)
+    const { signal } = this.#closing
+    const membership = await client.joinGroup({ ...joining, signal })
     this.#membership = membership
     this.#memberId = membership.memberId
-    const assigned = await client.syncGroup(membership, assign(membership))
+    const assigned = await client.syncGroup(membership, assign(membership), signal)
     const { master, master_identity: leader } = JSON.parse(assigned.toString('utf8')) as {
       master: string | null
       master_identity: Identity | null

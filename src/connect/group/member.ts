@@ -69,10 +69,10 @@ export class Membership {
   #leaderView: LeaderView | null = null
   #mustRejoin = false
   #isSettled = false
-  #isJoining = false
   #lastContactMs = 0
   #failures = 0
-  #closed = false
+  /** Aborted when it is closed: it does not wait for the others then. */
+  readonly #closing = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #wake: (() => void) | null = null
   #waiting: (() => void)[] = []
@@ -134,19 +134,19 @@ export class Membership {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
     this.#isSettled = false
+    this.#closing.abort()
     this.#wake?.()
-    const { client } = this.#options
-    // Who waits for the others to join cannot say good-bye on the same connection: it is forgotten with its session.
-    if (this.#membership !== null && !this.#isJoining) {
-      const membership = this.#membership
-      this.#membership = null
-      await client.leaveGroup(membership).catch(() => {})
-    }
+    const { client, system } = this.#options
+    await settledWithin(system.timers, lastWordsMs, [this.#running])
+    if (this.#membership !== null) await settledWithin(system.timers, lastWordsMs, [client.leaveGroup(this.#membership).catch(() => {})])
     await client.close()
-    // A request to join that was under way may have no answer any more.
-    await settledWithin(this.#options.system.timers, lastWordsMs, [this.#running])
+    // What was under way may have no answer any more.
+    await settledWithin(system.timers, lastWordsMs, [this.#running])
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   async #run(): Promise<void> {
@@ -180,14 +180,14 @@ export class Membership {
     const { client, member } = this.#options
     await member.catchUp()
     this.#mustRejoin = false
-    this.#isJoining = true
-    const membership = await client.joinGroup({ ...this.#joining(), memberId: this.#memberId }).finally(() => (this.#isJoining = false))
+    const { signal } = this.#closing
+    const membership = await client.joinGroup({ ...this.#joining(), memberId: this.#memberId, signal })
     this.#membership = membership
     this.#memberId = membership.memberId
     this.#touch()
     const leads = membership.leader === membership.memberId
     if (!leads) this.#leaderView = null
-    const bytes = await client.syncGroup(membership, leads ? await this.#assign(membership) : new Map())
+    const bytes = await client.syncGroup(membership, leads ? await this.#assign(membership) : new Map(), signal)
     this.#touch()
     const assignment = decodeAssignment(bytes)
     this.#assignment = assignment

@@ -50,6 +50,7 @@ async function joined(answer: () => Promise<void>) {
   const group = new SinkGroup({
     ...{ client: client as unknown as Client, group: 'g', topics: ['t'], pattern: null },
     ...{ sessionTimeoutMs: 45_000, heartbeatMs: 3_000, rebalanceTimeoutMs: 60_000, refreshMs: 300_000 },
+    stopSignal: new AbortController().signal,
     system: { clock, timers: { after, soon() {} } },
   })
   await group.join()

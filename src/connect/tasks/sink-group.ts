@@ -20,6 +20,8 @@ export interface SinkGroupOptions {
   readonly rebalanceTimeoutMs: number
   /** How often new topics and partitions are looked for. */
   readonly refreshMs: number
+  /** Aborted when it is to end: it does not wait for the others then. */
+  readonly stopSignal: AbortSignal
   readonly system: Pick<System, 'clock' | 'timers'>
 }
 
@@ -77,9 +79,9 @@ export class SinkGroup {
     return this.#hasLost
   }
 
-  /** Resolves when all members have joined, to what this one is to read. */
+  /** Resolves when all members have joined, to what this one is to read: to nothing if it is to end, and has left the group meanwhile. */
   async join(): Promise<TopicPartition[]> {
-    const { client, group, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
+    const { client, group, sessionTimeoutMs, rebalanceTimeoutMs, stopSignal } = this.#options
     this.#timer?.cancel()
     this.#joins++
     for (;;) {
@@ -91,17 +93,19 @@ export class SinkGroup {
         this.#hasLost = false
         const metadata = encodeVersioned(consumerProtocol.subscription, 0, { topics: [...counts.keys()] })
         const protocols = ['roundrobin', 'range'].map(name => ({ name, metadata }))
-        const asked = { group, protocolType: 'consumer', protocols, memberId: this.#memberId, sessionTimeoutMs, rebalanceTimeoutMs }
+        const timeouts = { sessionTimeoutMs, rebalanceTimeoutMs }
+        const asked = { group, protocolType: 'consumer', protocols, memberId: this.#memberId, ...timeouts, signal: stopSignal }
         const membership = await client.joinGroup(asked)
         this.#memberId = membership.memberId
         const leads = membership.leader === membership.memberId
-        const bytes = await client.syncGroup(membership, leads ? await this.#assign(membership) : new Map())
+        const bytes = await client.syncGroup(membership, leads ? await this.#assign(membership) : new Map(), stopSignal)
         this.#membership = membership
         this.#beat()
         if (bytes.length === 0) return []
         const { assignedPartitions } = decodeConsumerProtocol(consumerProtocol.assignment, bytes)
         return assignedPartitions.flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
       } catch (error) {
+        if (stopSignal.aborted) return []
         if (!(error instanceof ClientError) || this.#closed) throw error
         if (forgetting.has(error.code)) this.#memberId = ''
         else if (error.code !== 'REBALANCE_IN_PROGRESS') throw error

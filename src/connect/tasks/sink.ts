@@ -100,7 +100,7 @@ class SinkRun {
   #task!: SinkTask
 
   constructor(run: TaskRun, definition: SinkDefinition, values: SinkValues, pipeline: Pipeline) {
-    const { client, system } = run
+    const { client, system, control } = run
     this.#run = run
     this.#definition = definition
     this.#pipeline = pipeline
@@ -114,7 +114,7 @@ class SinkRun {
       rebalanceTimeoutMs: 60_000,
       refreshMs,
     }
-    this.#group = new SinkGroup({ client, group, topics: values.topics, pattern, ...timing, system })
+    this.#group = new SinkGroup({ client, group, topics: values.topics, pattern, ...timing, stopSignal: control.stopSignal, system })
     this.#reader = client.openReader()
     this.#turns = new Turns(system)
     this.#lastCommitMs = system.clock.monotonic()
