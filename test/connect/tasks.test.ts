@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import type { ClientError } from '../../src/client.ts'
+import { consumerProtocol, encodeVersioned } from '../../src/protocol.ts'
 import { linesOf } from './plugin.ts'
 import { eventually, runs, startWorkers, type TestWorker, type Workers } from './workers.ts'
 
@@ -286,6 +288,29 @@ test('a sink that fails because the group has gone on without it joins again, an
   await eventually(() => puts() === '12123')
   assert.deepEqual((await rare.ask('GET', '/connectors/gone/history')).body.tasks[0]?.failures ?? [], [])
   await rare.close()
+})
+
+test('a task that waits for the others of its group ends at once, and they do not wait for it', { timeout: 60_000 }, async () => {
+  const { client } = workers
+  await client.createTopic({ name: 'crowded', partitions: 1 })
+  const metadata = encodeVersioned(consumerProtocol.subscription, 0, { topics: ['crowded'] })
+  const timeouts = { sessionTimeoutMs: 600_000, rebalanceTimeoutMs: 600_000 }
+  const other = { group: 'connect-crowded', protocolType: 'consumer', protocols: [{ name: 'roundrobin', metadata }], ...timeouts }
+  const begun = await client.joinGroup({ ...other, memberId: '' })
+  await client.syncGroup(begun, new Map([[begun.memberId, Buffer.alloc(0)]]))
+  const config = { 'connector.class': 'test-sink', topics: 'crowded', file: fileOf('crowded') }
+  await make('crowded', { ...config, 'consumer.override.session.timeout.ms': '600000' })
+  const rebalances = () =>
+    client.heartbeatGroup(begun).then(
+      () => false,
+      (error: ClientError) => error.code === 'REBALANCE_IN_PROGRESS',
+    )
+  await eventually(rebalances)
+  await worker.ask('DELETE', '/connectors/crowded')
+  await eventually(async () => (await client.group('connect-crowded')).members.length === 1)
+  const { members } = await client.joinGroup({ ...other, memberId: begun.memberId })
+  assert.equal(members.length, 1)
+  await client.leaveGroup(begun)
 })
 
 test('a topic that is made again while a sink reads it is read from its beginning, however long it is', async () => {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type ClassicMembership, type Client, ClientError, openClient } from '../../src/client.ts'
-import { type Broker, startBroker } from '../../src/millrace.ts'
+import { type Millrace, startBroker } from '../../src/millrace.ts'
 
-let broker: Broker
+let broker: Millrace
 let first: Client
 let second: Client
 

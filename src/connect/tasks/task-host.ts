@@ -91,9 +91,11 @@ export class TaskHost {
   /** Resolves when nothing of it runs any more. Whether it ended by itself: what it had was written. */
   async stop(): Promise<boolean> {
     this.#isStopping = true
+    // One that still loads its code has begun nothing that it would have to end.
+    const hasBegun = Atomics.load(this.#beats, 0) > 0
     this.#tell({ kind: 'stop' })
-    await settledWithin(this.#system.timers, this.#graceMs, [this.#gone])
-    const byItself = this.#hasTold
+    if (hasBegun) await settledWithin(this.#system.timers, this.#graceMs, [this.#gone])
+    const byItself = this.#hasTold || !hasBegun
     await settledWithin(this.#system.timers, terminatedMs, [this.#thread.terminate(), this.#gone])
     return byItself
   }
