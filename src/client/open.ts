@@ -94,15 +94,8 @@ export function openClient(options: ClientOptions): Client {
     work =>
       run(() => over().retrying(bootstrap, () => work(over())))
   const ask = askOver(requests)
-  const connecting = {
-    system,
-    turns,
-    bootstrap,
-    run,
-    ask,
-    admin: () => keep(new Admin(base)),
-    forget: (own: Admin) => void opened.delete(own),
-  }
+  const parts = { system, turns, bootstrap, run, ask }
+  const connecting = { ...parts, admin: () => keep(new Admin(base)), forget: (own: Admin) => void opened.delete(own) }
 
   const client: Client = {
     cluster: () => run(() => cluster(admin())),
