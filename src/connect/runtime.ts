@@ -133,7 +133,7 @@ export class Runtime {
       const shown = hiding.error(error)
       const trace = traceOf(shown)
       const again = () => {
-        this.#putConnector(name, connector, 'RESTARTING', null)
+        this.#putConnector(name, connector, 'RESTARTING', trace)
         void this.#begin(name, connector)
       }
       const retryMs = connector.healing.failed(trace, again, isOfBrokers(error))
@@ -320,7 +320,8 @@ export class Runtime {
   #failed(task: RunningTask, trace: string, ofBrokers: boolean): void {
     this.#letGo(task)
     const again = () => {
-      this.#putTask(task, 'RESTARTING', null)
+      // Whoever looks meanwhile sees why.
+      this.#putTask(task, 'RESTARTING', trace)
       void this.#launch(task)
     }
     const retryMs = task.healing.failed(trace, again, ofBrokers)

@@ -122,7 +122,13 @@ test('a task that fails is started again until it runs, and its history is kept;
   assert.match(failed.tasks[0].trace, /the target is broken/)
   assert.equal(failed.connector.state, 'RUNNING')
   rmSync(broken)
-  await worker.until('hard', runs(1))
+  const silent: string[] = []
+  await worker.until('hard', status => {
+    const [{ state, trace }] = status.tasks
+    if (state === 'RESTARTING' && !trace) silent.push(state)
+    return runs(1)(status)
+  })
+  assert.deepEqual(silent, [], 'it says why, also while it is started again')
   assert.deepEqual(valuesIn('hard'), [])
   rmSync(busy)
   await eventually(() => valuesIn('hard').length === 1)

@@ -48,7 +48,7 @@ async function joined(answer: () => Promise<void>) {
     () => 0,
   )
   const group = new SinkGroup({
-    ...{ client: client as unknown as Client, group: 'g', topics: ['t'], pattern: null },
+    ...{ client: client as unknown as Client, group: 'g', topics: ['t', 'none'], pattern: null },
     ...{ sessionTimeoutMs: 45_000, heartbeatMs: 3_000, rebalanceTimeoutMs: 60_000, refreshMs: 300_000 },
     stopSignal: new AbortController().signal,
     system: { clock, timers: { after, soon() {} } },
@@ -70,6 +70,7 @@ async function joined(answer: () => Promise<void>) {
 test('heartbeats go on while a rebalance waits for the member, until it has been removed', async () => {
   const answers = ['REBALANCE_IN_PROGRESS', 'REBALANCE_IN_PROGRESS', 'UNKNOWN_MEMBER_ID']
   const { group, beat } = await joined(async () => {
+    assert.deepEqual(group.missing, ['none'])
     const code = answers.shift()
     if (code !== undefined) throw new ClientError(code, code)
   })

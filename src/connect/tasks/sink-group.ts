@@ -43,8 +43,7 @@ export class SinkGroup {
   #lastRefreshMs = 0
   /** What was there when this member joined. */
   #seen = ''
-  /** A topic that it is to read is not there yet. */
-  #misses = false
+  #missing: readonly string[] = []
   #closed = false
 
   constructor(options: SinkGroupOptions) {
@@ -57,6 +56,11 @@ export class SinkGroup {
   /** Partitions are to be given up, and `join` called. */
   get mustRejoin(): boolean {
     return this.#mustRejoin
+  }
+
+  /** Topics that it is to read and that are not there yet; they may come. */
+  get missing(): readonly string[] {
+    return this.#missing
   }
 
   askToRejoin(): void {
@@ -88,7 +92,7 @@ export class SinkGroup {
       try {
         const counts = await this.#counts()
         this.#seen = JSON.stringify([...counts])
-        this.#misses = [...counts.values()].includes(0)
+        this.#missing = [...counts].filter(([, partitions]) => partitions === 0).map(([topic]) => topic)
         this.#mustRejoin = false
         this.#hasLost = false
         const metadata = encodeVersioned(consumerProtocol.subscription, 0, { topics: [...counts.keys()] })
@@ -152,7 +156,7 @@ export class SinkGroup {
     if (isOver() || this.#membership === null) return
     try {
       await client.heartbeatGroup(this.#membership)
-      const dueMs = this.#misses ? Math.min(refreshMs, missingRefreshMs) : refreshMs
+      const dueMs = this.#missing.length > 0 ? Math.min(refreshMs, missingRefreshMs) : refreshMs
       const isDue = !this.#mustRejoin && system.clock.monotonic() - this.#lastRefreshMs >= dueMs
       if (isDue && JSON.stringify([...(await this.#counts())]) !== this.#seen && !isOver()) this.#mustRejoin = true
     } catch (error) {

@@ -407,7 +407,7 @@ class SinkRun {
     // A task that fails before its first flush would begin at a later end.
     if (this.#settings.reset === 'latest') await this.#commit(fresh.map(each => this.#positions.get(keyOf(each))!))
     await this.#task.opened?.(await this.#withIds(partitions))
-    this.#run.log.info({ partitions: partitions.length }, 'a sink reads')
+    this.#run.log.info({ partitions: partitions.length, missingTopics: this.#group.missing.join(', ') || undefined }, 'a sink reads')
   }
 
   async #withIds(partitions: readonly TopicPartition[]): Promise<OpenedPartition[]> {
