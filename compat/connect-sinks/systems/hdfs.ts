@@ -1,5 +1,6 @@
 /** HDFS over WebHDFS: JSON, by field. */
 import { freePorts } from '../../support/run.ts'
+import { judgeMadeAgain } from '../made-again.ts'
 import { startPeer } from '../peers.ts'
 import { Seen } from '../records.ts'
 import type { System } from './system.ts'
@@ -28,6 +29,7 @@ export const hdfsSystem: System = {
         seen.requireOnce()
         return told
       })
+      await judgeMadeAgain(judge, 'hdfs', base, folder => files(url, `/${folder}`))
     } finally {
       await peer.stop()
     }

@@ -8,6 +8,7 @@ import { Missing } from '../../support/cache.ts'
 import { accessTo } from '../../support/object-access.ts'
 import { chosenKind, ObjectServer } from '../../support/object-servers.ts'
 import { freePorts } from '../../support/run.ts'
+import { judgeMadeAgain } from '../made-again.ts'
 import { Seen, topic } from '../records.ts'
 import type { System } from './system.ts'
 
@@ -56,6 +57,7 @@ export const s3System: System = {
         seen.requireOnce()
         return told
       })
+      await judgeMadeAgain(judge, 's3', base, folder => objects(client, login.bucket, `${folder}/`))
       await judge('encrypted-by-virtual-hosts-once', async () => {
         if (kind.name !== 'minio') throw new Missing('only MinIO is told the name of its domain')
         const config = {
