@@ -19,6 +19,7 @@ test('pauses grow up to the longest, however often it failed', () => {
     [50, 100, 200, 800, 1_000, 1_000, 1_000],
   )
   assert.equal(growingMs({ first: 2_000, last: 1_000 }, 0), 1_000)
+  assert.equal(growingMs({ first: 0, last: 1_000 }, 5_000), 0)
 })
 
 test('a pause ends with its time, or with its signal, and leaves no timer behind', async () => {

@@ -22,7 +22,10 @@ export interface GrowingPause {
   readonly last: number
 }
 
+/** Beyond it the longest pause is reached, and numbers are not precise for ever. */
+const mostDoublings = 30
+
 /** Twice as long each time. `failures`: that came before the last one, so 0 gives the first pause. */
 export function growingMs({ first, last }: GrowingPause, failures: number): number {
-  return Math.min(last, first * 2 ** failures)
+  return Math.min(last, first * 2 ** Math.min(failures, mostDoublings))
 }

@@ -7,7 +7,7 @@
  * A session leads only what the metadata says from its registration on. The registration is fenced in the transaction that ends the session, which
  * also names the next leaders. So who reads the registration of a later session has read that as well, and no partition is ever taken over twice.
  */
-import type { Processes, System } from '../base.ts'
+import { growingMs, type Processes, pause, type System } from '../base.ts'
 import { type ClusterMetadata, type DatabaseMetadataLog, openDatabaseMetadataLog } from '../coordinator.ts'
 import { sharedDefaults } from '../log.ts'
 import { KafkaError, randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
@@ -263,7 +263,7 @@ export class Member {
     this.#entering = true
     const { system, report, info } = this.#options
     let reported = ''
-    for (let pause = pauseMs.first; !this.#closed; pause = Math.min(pause * 2, pauseMs.last)) {
+    for (let failures = 0; !this.#closed; failures++) {
       try {
         const session = this.#session ?? (await this.#beginAnother())
         await this.#noticeRestore()
@@ -286,7 +286,7 @@ export class Member {
         if (!this.#closed && message !== reported) report('cannot join the cluster; trying again', error)
         reported = message
       }
-      await new Promise<void>(resolve => void system.timers.after(pause, resolve))
+      await pause(system, growingMs(pauseMs, failures))
     }
     this.#entering = false
   }

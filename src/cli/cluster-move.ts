@@ -1,5 +1,5 @@
 /** `millrace cluster move` and `drain`: another broker leads a partition, or all that one broker leads. With Kafka's own requests, to any broker. */
-import { realSystem } from '../base.ts'
+import { pause, realSystem } from '../base.ts'
 import { type Client, ClientError, type PartitionInfo, type PartitionPlace } from '../client.ts'
 import { type ClusterFlags, clusterMetadata, toldDatabase, withStores } from './cluster.ts'
 import { connect, withFlags } from './connect.ts'
@@ -136,6 +136,6 @@ async function until(isDone: () => Promise<boolean>, otherwise: string): Promise
       why = `${otherwise}: ${error.message}`
     }
     if (clock.monotonic() > deadlineMs) throw new CommandFailed(`${why}, ${patienceMs / 1000} s after it was asked for`)
-    await new Promise<void>(resolve => timers.after(pauseMs, resolve))
+    await pause({ timers }, pauseMs)
   }
 }

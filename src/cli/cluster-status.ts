@@ -4,7 +4,7 @@
  *
  * The lease of a broker is observed: its stream in the database has to grow. Exit code 1 if anything is wrong.
  */
-import { realSystem } from '../base.ts'
+import { pause, realSystem } from '../base.ts'
 import type { MetadataView } from '../coordinator.ts'
 import { sharedDefaults, topicIdOf, uuidOf } from '../log.ts'
 import type { Uuid } from '../protocol.ts'
@@ -132,7 +132,7 @@ async function watchLeases(database: Database): Promise<ReadonlyMap<number, numb
   const grewAtMs = new Map<number, number>()
   const deadlineMs = clock.monotonic() + leaseMs
   while (grewAtMs.size < first.size && clock.monotonic() < deadlineMs) {
-    await new Promise<void>(resolve => timers.after(lookEveryMs, resolve))
+    await pause({ timers }, lookEveryMs)
     const askedMs = clock.monotonic()
     for (const { session, seq } of await database.heads()) {
       if (seq > (seen.get(session) ?? seq)) grewAtMs.set(session, askedMs)

@@ -1,5 +1,5 @@
 /** `millrace connect`: one worker of Kafka Connect, from Kafka Connect's own files. Runs in the foreground until it is asked to stop. */
-import { isLoopback, realSystem, type System, splitList } from '../base.ts'
+import { isLoopback, pause, realSystem, type System, splitList } from '../base.ts'
 import { openClient } from '../client.ts'
 import { flowsIn, openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
 import { HttpError } from '../http.ts'
@@ -139,7 +139,7 @@ async function insist(url: string, { name, settings }: Connector, { system, logg
     if (!isRebalance && message !== told)
       logger.warn({ connector: name, reason: message }, 'a connector cannot be set yet; it is tried again')
     told = message
-    await new Promise<void>(resolve => system.timers.after(pauseMs, resolve))
+    await pause(system, pauseMs)
   }
 }
 

@@ -4,7 +4,7 @@
  * No transactions are used. The id only hands out a producer id whose epoch grows; a partition refuses batches of an older epoch once it has one of a
  * newer epoch. Sequence numbers keep an attempt whose answer was lost from being stored twice.
  */
-import type { System } from '../base.ts'
+import { pause, type System } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, buildBatch } from '../protocol.ts'
 import type { FencedWriter, FencedWriterOptions } from './coordination.ts'
@@ -43,7 +43,7 @@ export async function openFencedWriter(ask: Ask, system: System, options: Fenced
           const mayHelp =
             error instanceof ClientError && ['UNREACHABLE', 'TIMEOUT', 'REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS'].includes(error.code)
           if (!mayHelp || attempt === attempts) throw error
-          await new Promise<void>(resolve => system.timers.after(pauseMs, resolve))
+          await pause(system, pauseMs)
         }
     },
   }

@@ -1,5 +1,5 @@
 /** When something that has failed is started again: later and later, until it has run for a while. */
-import type { System, Timer } from '../base.ts'
+import { growingMs, type System, type Timer } from '../base.ts'
 import type { Failure } from './stores/status-store.ts'
 
 export interface HealingSettings {
@@ -49,7 +49,7 @@ export class Healing {
     if (clock.monotonic() - this.#beganMs >= steadyMs) this.#attempts = this.#failuresOfBrokers = 0
     const givesUp = !ofBrokers && mostAttempts >= 0 && this.#attempts >= mostAttempts
     const mostMs = ofBrokers ? Math.min(longestMs, brokersMs) : longestMs
-    const pauseMs = Math.min(mostMs, firstMs * 2 ** Math.min(ofBrokers ? this.#failuresOfBrokers++ : this.#attempts, 30))
+    const pauseMs = growingMs({ first: firstMs, last: mostMs }, ofBrokers ? this.#failuresOfBrokers++ : this.#attempts)
     // So that all tasks that one target has failed do not come back in the same moment.
     const retryMs = givesUp ? null : Math.round(pauseMs * (0.8 + random.below(400) / 1_000))
     this.#history = [...this.#history, { atMs: clock.now(), reason: firstLine(trace), retryMs }].slice(-mostFailures)

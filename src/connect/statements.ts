@@ -2,7 +2,7 @@
  * What a worker says of the status of its parts. Each statement is stored after the one before it of the same part, and again until it is, because brokers may
  * be away; one that something newer has overtaken is not.
  */
-import { type System, settledWithin } from '../base.ts'
+import { pause, type System, settledWithin } from '../base.ts'
 
 const againMs = 1_000
 
@@ -53,7 +53,7 @@ export class Statements {
         if (attempt === 0) this.#warn({ part, err: error }, 'a status could not be stored; it is tried again')
         if (this.#isClosed || this.#newest.get(part) !== store) return
       }
-      await new Promise<void>(resolve => void this.#system.timers.after(againMs, resolve))
+      await pause(this.#system, againMs)
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Waiting, by the System's clock, until a task is to end. */
-import { pause as pauseOrEnd, type System } from '../base.ts'
+import { type GrowingPause, growingMs, pause as pauseOrEnd, type System } from '../base.ts'
 import { RetriableError } from '../connector.ts'
 
 /** Resolves after this time. Rejects with the signal's reason as soon as it is aborted. */
@@ -19,8 +19,8 @@ export async function untilDue(system: System, dueMs: number, signal: AbortSigna
 }
 
 /** Twice as long each time, up to a bound, and between half and all of it, so that many do not come back at once. */
-export function backoffMs(system: System, attempt: number, firstMs: number, mostMs: number): number {
-  const whole = Math.min(firstMs * 2 ** Math.min(attempt, 30), mostMs)
+export function backoffMs(system: System, pauseMs: GrowingPause, attempt: number): number {
+  const whole = growingMs(pauseMs, attempt)
   return Math.ceil(whole / 2 + system.random.below(Math.floor(whole / 2) + 1))
 }
 

@@ -4,7 +4,7 @@
  *
  * Thousands may be due at the same time, in one shard or many, so they run in slices (`base/turns.ts`).
  */
-import type { System, Timer, Turns } from '../base.ts'
+import { growingMs, type System, type Timer, type Turns } from '../base.ts'
 import type { Decision } from './shard.ts'
 import type { TimerKey } from './timer-key.ts'
 
@@ -60,8 +60,7 @@ export class ShardTimers {
   /** Retries a failed step, unless its key was set again meanwhile. */
   retry(key: TimerKey, step: Step, failures: number): void {
     if (this.#entries.has(key)) return
-    const { first, last } = retryPauseMs
-    this.schedule(key, Math.min(first * 2 ** (failures - 1), last), step, failures)
+    this.schedule(key, growingMs(retryPauseMs, failures - 1), step, failures)
   }
 
   clear(): void {

@@ -5,7 +5,7 @@
  * batch, the wait for the high watermark, timers, and recovery: when an append fails, the replayed state and the log
  * differ, so the shard is discarded and rebuilt from the log.
  */
-import { runInSlices, type System, Turns } from '../base.ts'
+import { growingMs, runInSlices, type System, Turns } from '../base.ts'
 import type { Appended, PartitionLog } from '../log.ts'
 import { buildMarkerBatch, KafkaError } from '../protocol.ts'
 import { coordinatorError } from './runtime-errors.ts'
@@ -403,8 +403,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
 
   #loadLater(): void {
     const epoch = this.#epoch
-    const { first, last } = reloadPauseMs
-    const pause = this.#log.offline === null ? Math.min(first * 2 ** this.#reloads++, last) : offlinePauseMs
+    const pause = this.#log.offline === null ? growingMs(reloadPauseMs, this.#reloads++) : offlinePauseMs
     this.#system.timers.after(pause, () => {
       if (epoch !== this.#epoch || this.state !== 'failed') return
       if (this.#log.offline === null) this.#load()

@@ -5,10 +5,9 @@
  * reported once and retried until it succeeds; except for a failed sync, which is fatal. Tasks left undone when the process ends must be
  * found again by the next start.
  */
-import { DiskError, type System, type Timer } from '../base.ts'
+import { DiskError, growingMs, type System, type Timer } from '../base.ts'
 
-const firstRetryMs = 1000
-const longestRetryMs = 60_000
+const retryMs = { first: 1_000, last: 60_000 }
 
 interface Chore {
   what: string
@@ -77,7 +76,7 @@ export class Chores {
       }
       const again = error instanceof DiskError
       if (chore.failures++ === 0) this.#options.report(`${chore.what} failed${again ? '; retrying' : ''}`, error)
-      if (again) this.#later(Math.min(firstRetryMs * 2 ** chore.failures, longestRetryMs), chore)
+      if (again) this.#later(growingMs(retryMs, chore.failures), chore)
     }
   }
 }

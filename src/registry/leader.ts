@@ -5,7 +5,7 @@
  * fences its predecessor on the topic, and reads what that one has written; only then it decides. A leader that was deposed without noticing finds its
  * writes refused.
  */
-import { type System, settledWithin } from '../base.ts'
+import { pause, type System, settledWithin } from '../base.ts'
 import { type ClassicMembership, type Client, ClientError, type FencedWriter } from '../client.ts'
 import type { Logger } from '../logger.ts'
 import type { TopicTable } from '../topic-table.ts'
@@ -84,7 +84,7 @@ export class Leadership {
   /** The leader does not answer, or does not lead: asks the group whether there is another one, and resolves a little later. */
   async doubt(): Promise<void> {
     this.#wake?.()
-    await new Promise<void>(resolve => void this.#options.system.timers.after(doubtMs, resolve))
+    await pause(this.#options.system, doubtMs)
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** One partition is enough for what people configure, and gives all writes one order. Tables that are not about one thing may have more. */
-import type { System, Timer } from '../base.ts'
+import { pause, type System, type Timer } from '../base.ts'
 import { type Client, ClientError, type Placed, type TopicInfo } from '../client.ts'
 import type { Logger } from '../logger.ts'
 
@@ -99,7 +99,7 @@ async function requireTopic(options: TopicTableOptions): Promise<{ readonly part
       async refused => {
         if (!(refused instanceof ClientError) || refused.code !== 'TOPIC_ALREADY_EXISTS') throw refused
         // Another instance was faster; the broker that was asked does not know yet.
-        await new Promise<void>(resolve => system.timers.after(unknownMs, resolve))
+        await pause(system, unknownMs)
         return requireTopic(options)
       },
     )
@@ -207,7 +207,7 @@ class Follower implements TopicTable {
       } catch (error) {
         const isFresh = error instanceof ClientError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION'
         if (!isFresh || attempt === firstAttempts) throw error
-        await new Promise<void>(resolve => timers.after(retryMs, resolve))
+        await pause({ timers }, retryMs)
       }
   }
 

@@ -1,5 +1,5 @@
 /** Calls of a function that are no trigger's: to see whether it can be loaded, and what it does with an event. */
-import { parseInTurns, type System, Turns } from '../base.ts'
+import { parseInTurns, pause, type System, Turns } from '../base.ts'
 import { HttpError } from '../http.ts'
 import { functionFile, openCallee, Unavailable } from './callee.ts'
 import type { Definition } from './definition.ts'
@@ -73,7 +73,7 @@ export class FunctionTests {
     }
     const durationMs = Math.round((this.#system.clock.monotonic() - beganMs) * 100) / 100
     // What was written last may still be on its way.
-    await new Promise<void>(resolve => void this.#system.timers.after(20, resolve))
+    await pause(this.#system, 20)
     callee.close()
     return { event: shown, result, error, durationMs, isCold, output }
   }

@@ -5,7 +5,7 @@
  * then it is marked as leaving, and cannot register with the session that it begins meanwhile. The last step is one batch of metadata: it leaves, and its
  * partitions have other leaders.
  */
-import type { System } from '../../base.ts'
+import { pause, type System } from '../../base.ts'
 import type { ClusterMetadata, DatabaseMetadataLog } from '../../coordinator.ts'
 import { KafkaError } from '../../protocol.ts'
 import { type Database, DatabaseUnavailable } from '../../store.ts'
@@ -47,7 +47,7 @@ async function tryOnce({ system, database, metadata, metadataLog, author, silent
     await database.fence(epoch, author)
     await metadata.leaveBroker(id)
     if (metadata.broker(id)?.epoch !== epoch) return false
-    await new Promise<void>(resolve => void system.timers.after(silentMs, resolve))
+    await pause(system, silentMs)
   }
   await metadata.endSession({ brokerId: id, epoch, avoid: new Set(), unregister: true }, metadataLog.append)
   if (metadata.broker(id) !== undefined) return false

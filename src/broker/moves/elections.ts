@@ -5,7 +5,7 @@
  * The rules are those of Kafka's ReplicationControlManager. Where this broker leads, it moves the partition itself; otherwise it asks
  * the leader with an ElectLeaders request of its own, and answers when its own metadata shows the new leader.
  */
-import { chunks, type System, type Turns } from '../../base.ts'
+import { chunks, pause, type System, type Turns } from '../../base.ts'
 import type { ClusterMetadata, PartitionKey, TopicPartition } from '../../coordinator.ts'
 import { type ErrorName, KafkaError, toKafkaError } from '../../protocol.ts'
 import { candidatesOf } from './balance.ts'
@@ -175,7 +175,7 @@ export class Elections {
     const waitMs = outcomes.every(outcome => outcome === null) ? agreeWithinMs.done : agreeWithinMs.differing
     const endMs = Math.min(deadlineMs, clock.monotonic() + waitMs)
     while (elections.some((election, index) => mayCome(election, outcomes[index])) && clock.monotonic() < endMs) {
-      await new Promise<void>(resolve => timers.after(lookAgainMs, resolve))
+      await pause({ timers }, lookAgainMs)
     }
     return elections.map((election, index) => (isLed(election) ? null : (outcomes[index] ?? null)))
   }

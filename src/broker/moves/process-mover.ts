@@ -6,7 +6,7 @@
  * next start. Whatever happens after it, this process brings the directory to the new leader, now or at its next start. While nobody knows
  * whether the record was written, the partition is open nowhere.
  */
-import type { Timers } from '../../base.ts'
+import { pause, type Timers } from '../../base.ts'
 import type { ClusterMetadata, PartitionKey } from '../../coordinator.ts'
 import type { Log } from '../../log.ts'
 import { type ErrorName, KafkaError, toKafkaError } from '../../protocol.ts'
@@ -82,7 +82,7 @@ export class ProcessMover implements Mover {
         if (certain.has(failure.name)) return partitions.map(() => failure)
         report('asking again whether partitions have another leader', error)
       }
-      await new Promise<void>(resolve => timers.after(pauseMs, resolve))
+      await pause({ timers }, pauseMs)
     }
   }
 

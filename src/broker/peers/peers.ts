@@ -4,7 +4,7 @@
  * Hides the connections (one for each broker, opened when it is needed), the login, and the choice of versions. The library that connects is
  * loaded with the first request: a broker without others never needs it.
  */
-import type { System } from '../../base.ts'
+import { growingMs, type System } from '../../base.ts'
 import type { Link, LinkOptions } from '../../channel.ts'
 import type { Logger } from '../../logger.ts'
 import { type Api, type InputOf, KafkaError, type MessageOf } from '../../protocol.ts'
@@ -115,7 +115,7 @@ export class Peers {
         if (peer.link !== opening) return
         peer.link = null
         peer.failure = `broker ${brokerId}: ${(error as Error).message}`
-        peer.retryAtMs = system.clock.monotonic() + Math.min(pauseMs.first * 2 ** peer.failures++, pauseMs.last)
+        peer.retryAtMs = system.clock.monotonic() + growingMs(pauseMs, peer.failures++)
       },
     )
     return opening

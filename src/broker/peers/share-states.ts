@@ -5,7 +5,7 @@
  * Hides the requests to other brokers, that they are repeated while a coordinator is away for a moment, and that the changes of one share
  * partition arrive in their order. What this broker coordinates goes straight to its own coordinator.
  */
-import type { Int64, Timers } from '../../base.ts'
+import { growingMs, type Int64, pause, type Timers } from '../../base.ts'
 import {
   type ShareCoordinator,
   type SharePartitionKey,
@@ -39,7 +39,7 @@ const passing: ReadonlySet<string> = new Set<ErrorName>([
 ])
 /** Enough for a process that is started again: some three seconds in all. */
 const mostAttempts = 6
-const firstPauseMs = 100
+const pauseMs = { first: 100, last: 1_600 }
 /** As brokers ask that do not know it. */
 const noEpoch = { leaderEpoch: -1 }
 
@@ -161,7 +161,7 @@ export class RoutedShareStates implements ShareStates {
         // Clients do not know errors of connections between brokers.
         if (attempt === mostAttempts) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', message)
       }
-      await new Promise<void>(resolve => timers.after(firstPauseMs * 2 ** (attempt - 1), resolve))
+      await pause({ timers }, growingMs(pauseMs, attempt - 1))
     }
   }
 

@@ -4,7 +4,7 @@
  * Hides which requests are allowed in which state (others close the connection before they are parsed), tokens with and without Kafka's
  * headers (SaslHandshake v1 and v0), the lifetime of a session, and that a failure is answered with a delay and closes the connection.
  */
-import { type Int64, nearestInt64, type System } from '../../base.ts'
+import { type Int64, nearestInt64, pause, type System } from '../../base.ts'
 import type { Logger } from '../../logger.ts'
 import { apis, errorCode, type InputOf } from '../../protocol.ts'
 import { CloseConnection } from '../dispatch/handler.ts'
@@ -180,7 +180,7 @@ export class SaslExchange {
     logger.info(details, 'audit: authentication failed')
     this.#state = 'failed'
     this.#server = null
-    await new Promise<void>(resolve => system.timers.after(settings.failureDelayMs, resolve))
+    await pause(system, settings.failureDelayMs)
     // Not before: the connection would be closed at once while nothing is on its way.
     session.drain()
   }

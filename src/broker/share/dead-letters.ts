@@ -6,7 +6,7 @@
  * Kafka 4.4, headers of the original are not copied, and if the original record is gone, the letter has no content. Unlike Kafka,
  * writing is also retried while the disk is full or the topic is being recreated.
  */
-import type { System, Turns } from '../../base.ts'
+import { growingMs, type System, type Turns } from '../../base.ts'
 import type { ClusterMetadata, DeadLetter } from '../../coordinator.ts'
 import type { PartitionLog, Slice } from '../../log.ts'
 import {
@@ -71,8 +71,7 @@ const passing: ReadonlySet<ErrorName> = new Set<ErrorName>([
   'UNKNOWN_TOPIC_OR_PARTITION',
 ])
 const mostAttempts = 5
-const firstPauseMs = 1_000
-const lastPauseMs = 30_000
+const pauseMs = { first: 1_000, last: 30_000 }
 /** Bytes of original records that are looked at in one go. */
 const readBytes = 1 << 20
 /** A batch is full before the topic's limit, because the batch header and varints are not counted. */
@@ -118,7 +117,7 @@ export class DeadLetters {
           this.#options.metrics.deadLettersOf(letter.groupId).givenUp++
           throw error
         }
-        await this.#pause(Math.min(firstPauseMs * 2 ** (attempt - 1), lastPauseMs))
+        await this.#pause(growingMs(pauseMs, attempt - 1))
         attempt++
       }
     }

@@ -5,7 +5,7 @@
  * Hides the order in which such a broker begins (session, log, metadata, registration) and ends, and that it waits for a database that is away:
  * it says why in its readiness, and goes on when the database is back.
  */
-import { InvalidConfig, memoryFileSystem, processesHere, type System, stayAlive, type WatchedClock, watchClock } from '../../base.ts'
+import { InvalidConfig, memoryFileSystem, pause, processesHere, type System, stayAlive, type WatchedClock, watchClock } from '../../base.ts'
 import type { ClusterMetadata } from '../../coordinator.ts'
 import { openCollector, openSharedLog, type SharedSettings, sharedDefaults } from '../../log.ts'
 import { KafkaError, type RecordConverter, randomUuid } from '../../protocol.ts'
@@ -197,7 +197,7 @@ class SharedHome implements Home {
           beginsSinceMs = Math.min(beginsSinceMs, clock.monotonic())
           report('waiting for the broker that begins the cluster', error)
         } else throw error
-        await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
+        await pause(this.system, pauseMs)
       }
     }
   }

@@ -5,7 +5,7 @@
  * start with one process, and interrupted moves between them.
  */
 import { resolve } from 'node:path'
-import { DirectoryInUse, overlayFileSystem, type System } from '../../base.ts'
+import { DirectoryInUse, overlayFileSystem, pause, type System } from '../../base.ts'
 import { type ClusterMetadata, type CopiedPartition, type MetadataCopy, readMetadataCopy } from '../../coordinator.ts'
 import { copySettings, type Log, openLog, type ReleasedDirectory } from '../../log.ts'
 import type { Logger } from '../../logger.ts'
@@ -100,7 +100,7 @@ async function releaseAll(system: System, directory: string, log: Log, metadata:
     const name = `${topic}-${partition}`
     let here = metadata.partition(topicId, partition)
     for (; here === undefined && system.clock.monotonic() < untilMs; here = metadata.partition(topicId, partition))
-      await new Promise<void>(resume => void system.timers.after(lookMs, resume))
+      await pause(system, lookMs)
     if (here === undefined) missing.push(name)
     else if (here.offline !== null) offline.push(`${name}: ${here.offline}`)
     else if (here.logEndOffset > 0) {

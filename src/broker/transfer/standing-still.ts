@@ -4,7 +4,7 @@
  * A broker that died has not ended its session, and nobody may have done it for it. So a session counts as that of a broker that runs only if
  * its stream grows, which that of a living one does each half second.
  */
-import type { System } from '../../base.ts'
+import { pause, type System } from '../../base.ts'
 import { sharedDefaults } from '../../log.ts'
 import { type Database, type SessionRow, StreamGrown } from '../../store.ts'
 
@@ -40,7 +40,7 @@ export async function standingStill(system: System, database: Database): Promise
   let heads = await headsOf(database)
   let [sinceMs, lookedMs] = [clock.monotonic(), clock.monotonic()]
   while (heads.size > 0) {
-    await new Promise<void>(resolve => void timers.after(lookMs, resolve))
+    await pause({ timers }, lookMs)
     const askedMs = clock.monotonic()
     const now = await headsOf(database)
     const grown = [...now.keys()].filter(session => heads.get(session) !== now.get(session))

@@ -4,7 +4,7 @@
  * What it runs goes on during a rebalance; only what is taken away stops. A worker that has lost the group for longer than its session stops all it
  * runs, because others may have begun it.
  */
-import { type System, settledWithin } from '../../base.ts'
+import { growingMs, type System, settledWithin } from '../../base.ts'
 import { type ClassicMembership, type Client, ClientError } from '../../client.ts'
 import { isEmptyWork, nameOfTask, noWork, type TaskId, type Work, withoutWork, withWork } from '../names.ts'
 import { Assignor, type Configured } from './assignor.ts'
@@ -54,8 +54,7 @@ export interface MembershipOptions {
   readonly logger: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
 }
 
-const firstPauseMs = 250
-const longestPauseMs = 5_000
+const pauseMs = { first: 250, last: 5_000 }
 const lastWordsMs = 2_000
 
 export class Membership {
@@ -172,7 +171,7 @@ export class Membership {
       this.#work = noWork
       await member.assigned(noWork, { generation: this.#lastGeneration, leads: false })
     }
-    if (!forgetting.has(code)) await this.#pause(Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#failures++, 10)))
+    if (!forgetting.has(code)) await this.#pause(growingMs(pauseMs, this.#failures++))
   }
 
   /** From joining to the next rebalance. */
@@ -194,7 +193,7 @@ export class Membership {
     this.#lastGeneration = membership.generation
     this.#work = withWork(withoutWork(this.#work, assignment.revoked), assignment.assigned)
     if (assignment.error !== 0) {
-      await this.#pause(firstPauseMs)
+      await this.#pause(pauseMs.first)
       return
     }
     const { generation } = membership

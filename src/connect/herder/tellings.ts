@@ -1,5 +1,5 @@
 /** What connectors and tasks of this worker have the leader do: to write which tasks there are, and to fence earlier tasks. */
-import type { System } from '../../base.ts'
+import { pause, type System } from '../../base.ts'
 import { nameOfTask, type TaskId } from '../names.ts'
 import type { Config } from '../stores/config-state.ts'
 import type { ConfigStore } from '../stores/config-store.ts'
@@ -52,7 +52,7 @@ export class Tellings {
         return
       } catch (error) {
         if (system.clock.monotonic() - sinceMs > patienceMs) throw error
-        await new Promise<void>(resolve => void system.timers.after(pauseMs, resolve))
+        await pause(system, pauseMs)
       }
     }
   }

@@ -3,7 +3,7 @@
  *
  * What may pass is tried again for `errors.retry.timeout`. What is left is logged, goes to the dead-letter topic, and, unless it is tolerated, fails the task.
  */
-import { type MaybePromise, pause, type System, stringifyLossless } from '../../base.ts'
+import { growingMs, type MaybePromise, pause, type System, stringifyLossless } from '../../base.ts'
 import { ClientError, mayPass, type ReceivedRecord } from '../../client.ts'
 import { RetriableError } from '../../connector.ts'
 import { TransformError } from '../transforms.ts'
@@ -128,7 +128,7 @@ export class Errors {
       const left = settings.retryTimeoutMs < 0 ? Number.POSITIVE_INFINITY : settings.retryTimeoutMs - (system.clock.monotonic() - beganMs)
       if (left <= 0 || signal.aborted) break
       count('retries')
-      await pause(system, Math.min(left, settings.longestRetryMs, growing(attempt)), signal)
+      await pause(system, Math.min(left, growing(attempt, settings.longestRetryMs)), signal)
       try {
         return await work()
       } catch (again) {
@@ -145,13 +145,13 @@ function shown({ topic, partition, offset, timestampMs }: ReceivedRecord): objec
 }
 
 /** Longer each time, from a moment on. */
-export function growing(attempt: number): number {
-  return firstRetryMs * 2 ** Math.min(attempt, 20)
+export function growing(attempt: number, last: number): number {
+  return growingMs({ first: firstRetryMs, last }, attempt)
 }
 
 /** Before a connector is asked again: as long as it says, or longer each time. */
 export function pauseAfter({ retryAfterMs }: RetriableError, attempt: number): number {
-  return retryAfterMs ?? Math.min(longestRetryMs, growing(attempt))
+  return retryAfterMs ?? growing(attempt, longestRetryMs)
 }
 
 /** Java's names where Kafka Connect has them: tools look for them in dead letters. */

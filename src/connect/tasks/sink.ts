@@ -217,7 +217,7 @@ class SinkRun {
   async #wait(error: unknown, attempt: number, waiting: (ms: number) => Promise<void>): Promise<void> {
     if (!(error instanceof ClientError) || !mayPass(error)) throw error
     if (attempt === 0) this.#run.log.warn({ err: error }, 'brokers do not answer; they are asked again')
-    await waiting(Math.min(longestAwayMs, growing(attempt)))
+    await waiting(growing(attempt, longestAwayMs))
   }
 
   #fetch(): Promise<PolledUnopened> {

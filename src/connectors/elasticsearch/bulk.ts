@@ -142,7 +142,11 @@ export class BulkWriter {
       if (attempt >= this.#config['max.retries']) throw new Error(`gave up after ${attempt + 1} attempts: ${reason}`)
       this.#context.count('requests_repeated')
       this.#context.log.debug({ attempt: attempt + 1, records: left.length, reason }, 'a request is repeated')
-      const ms = backoffMs(this.#context.system, attempt, this.#config['retry.backoff.ms'], this.#config['max.retry.backoff.ms'])
+      const ms = backoffMs(
+        this.#context.system,
+        { first: this.#config['retry.backoff.ms'], last: this.#config['max.retry.backoff.ms'] },
+        attempt,
+      )
       await pause(this.#context.system, Math.max(ms, waitMs ?? 0), this.#context.signal)
     }
   }

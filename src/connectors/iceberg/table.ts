@@ -121,7 +121,7 @@ export class Table {
         if (!(error instanceof Conflict) && !(error instanceof UnknownState)) throw error
         if (attempt >= mostAttempts) throw error
         this.#context.count('commits_repeated')
-        await pause(this.#context.system, backoffMs(this.#context.system, attempt, 50, 5_000), this.#context.signal)
+        await pause(this.#context.system, backoffMs(this.#context.system, { first: 50, last: 5_000 }, attempt), this.#context.signal)
         await this.#reload()
         if (this.#metadata.properties?.[this.#lastCommit] === id) break
       }

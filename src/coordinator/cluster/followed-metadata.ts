@@ -8,7 +8,7 @@
  * is repeated until its fate is known, and nothing else is written meanwhile; its caller waits no longer than {@link answerWithinMs}.
  * A step may run several times, so it must have no effects but its decision: records and a response.
  */
-import { runInSlices, type System, type Timer, Turns } from '../../base.ts'
+import { growingMs, runInSlices, type System, type Timer, Turns } from '../../base.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 import { coordinatorError } from '../runtime-errors.ts'
 import type { Decision, LogRecord } from '../shard.ts'
@@ -134,13 +134,13 @@ export class FollowedMetadata implements MetadataHome {
   }
 
   async writeFirst<R>(step: Step<R>): Promise<R> {
-    for (let pause = pauseMs.first; ; pause = Math.min(pause * 2, pauseMs.last)) {
+    for (let failures = 0; ; failures++) {
       try {
         return await this.write(step)
       } catch (error) {
         if (this.#closed || !(error instanceof KafkaError) || !passing.has(error.name)) throw error
         this.#noteFailure(error)
-        await this.#sleep(pause)
+        await this.#sleep(growingMs(pauseMs, failures))
       }
     }
   }
@@ -261,8 +261,8 @@ export class FollowedMetadata implements MetadataHome {
     append: AppendMetadata,
   ): Promise<{ accepted: boolean; repeated: boolean }> {
     const id = this.#nextId()
-    let pause = pauseMs.first
-    for (let repeated = false; ; repeated = true) {
+    for (let failures = 0; ; failures++) {
+      const repeated = failures > 0
       try {
         return { accepted: await append(expected, records, id), repeated }
       } catch (error) {
@@ -272,8 +272,7 @@ export class FollowedMetadata implements MetadataHome {
         if (isRefused && !repeated) throw coordinatorError(error)
         if (!repeated) this.#options.report('asking again whether records were appended to the metadata log', error)
       }
-      await this.#sleep(pause)
-      pause = Math.min(pause * 2, pauseMs.last)
+      await this.#sleep(growingMs(pauseMs, failures))
       if (this.#closed) throw unknownFate()
     }
   }
@@ -302,13 +301,13 @@ export class FollowedMetadata implements MetadataHome {
   // ---- reading
 
   async #load(): Promise<void> {
-    for (let pause = pauseMs.first; this.#shard === null; pause = Math.min(pause * 2, pauseMs.last)) {
+    for (let failures = 0; this.#shard === null; failures++) {
       if (this.#closed) throw closedError()
       try {
         await this.#withImage(() => this.#catchUp(null))
       } catch (error) {
         this.#noteFailure(error)
-        await this.#sleep(pause)
+        await this.#sleep(growingMs(pauseMs, failures))
       }
     }
     if (this.#closed) throw closedError()

@@ -5,7 +5,7 @@
  * whose decision is no longer in the log. This broker's own journal keeps their order, so its markers follow the decision at once; other
  * brokers get theirs when the decision is durable.
  */
-import type { Turns } from '../../base.ts'
+import { growingMs, type Turns } from '../../base.ts'
 import type { KafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, ProducerMarker, ShardContext } from '../shard.ts'
 import { timerKey } from '../timer-key.ts'
@@ -160,7 +160,7 @@ export class Endings {
 
   /** Unless it is scheduled already: many attempts may fail at about the same time. */
   #finishSoon(ending: Ending): void {
-    const delayMs = Math.min(retryMs * 2 ** (ending.rounds - 1), mostRetryMs)
+    const delayMs = growingMs({ first: retryMs, last: mostRetryMs }, ending.rounds - 1)
     this.#options.context.scheduleIfAbsent(keyOf(ending), delayMs, this.#stepOf(ending))
   }
 

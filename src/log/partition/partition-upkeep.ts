@@ -4,7 +4,7 @@
  * Hides the order in which these may change files, so that replaying the journal never restores or overwrites anything, and when a
  * partition whose files cannot be written goes offline.
  */
-import { DiskError } from '../../base.ts'
+import { DiskError, pause } from '../../base.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 import { allSynced, isFailedSync } from '../failed-sync.ts'
 import type { PartitionState } from '../journal/state-record.ts'
@@ -137,7 +137,7 @@ export class PartitionUpkeep {
           this.giveUp(error)
           throw error
         }
-        await new Promise<void>(resolve => context.system.timers.after(retryMs, resolve))
+        await pause(context.system, retryMs)
       }
   }
 

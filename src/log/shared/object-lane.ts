@@ -9,7 +9,7 @@
  * Objects become ready in the order in which they were begun, however long each takes, so that the shares of a partition stay in order. An
  * object that cannot be written is tried until it can be: its offsets are given out. Hides the gathering, the times, and the repetition.
  */
-import type { System, Timer } from '../../base.ts'
+import { pause, type System, type Timer } from '../../base.ts'
 import type { ObjectStore } from '../../store.ts'
 import type { AppendedShare, JournalMember } from './journal.ts'
 import type { Group } from './outgoing.ts'
@@ -151,7 +151,7 @@ export class ObjectLane {
         break
       } catch (error) {
         if (!this.#ended) report(`the object ${object} could not be written; it is tried again`, error)
-        await new Promise<void>(resolve => system.timers.after(pauseMs, resolve))
+        await pause(system, pauseMs)
       }
     }
     this.#writing--

@@ -4,7 +4,7 @@
  *
  * Operations run one after another, as in Kafka's consumer. It fetches only when asked for records, so that a slow reader holds nothing up.
  */
-import { type System, Turns } from '../../base.ts'
+import { pause, type System, Turns } from '../../base.ts'
 import {
   type Client,
   ClientError,
@@ -237,7 +237,7 @@ export class ConsumerInstance {
       const isReading = await this.#fill(waitMs, maxBytes)
       // What is there now has been given.
       if (this.#buffer.length === 0 && taken.length > 0) break
-      if (!isReading) await new Promise<void>(resolve => timers.after(pauseMs, resolve))
+      if (!isReading) await pause({ timers }, pauseMs)
     }
     return taken
   }

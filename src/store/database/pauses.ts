@@ -1,8 +1,7 @@
 /** Pauses between attempts: none before the first, then drawn at random, each from twice the range of the one before, up to a second. */
-import type { System, Timer } from '../../base.ts'
+import { growingMs, type System, type Timer } from '../../base.ts'
 
-const firstMs = 20
-const longestMs = 1_000
+const pauseMs = { first: 20, last: 1_000 }
 
 export class Pauses {
   readonly #system: System
@@ -18,7 +17,7 @@ export class Pauses {
   before(): Promise<void> {
     const failures = this.#failures++
     if (failures === 0) return Promise.resolve()
-    const rangeMs = Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 10))
+    const rangeMs = growingMs(pauseMs, failures - 1)
     return new Promise(resolve => {
       this.#wake = resolve
       this.#timer = this.#system.timers.after(1 + this.#system.random.below(rangeMs), resolve)

@@ -6,7 +6,7 @@
  * What the answer teaches is used before the next attempt: another time of day, other credentials, fewer requests at once.
  */
 import { createHash } from 'node:crypto'
-import { crc32c, Durations, isLoopback, type System, Turns } from '../../base.ts'
+import { crc32c, Durations, growingMs, isLoopback, pause, type System, Turns } from '../../base.ts'
 import type { ObjectCounts, ObjectRequest } from '../../store.ts'
 import { Outage, type OutageOptions } from '../outage.ts'
 import type { CredentialSource, Credentials } from './credentials.ts'
@@ -146,16 +146,15 @@ export class Attempts {
       if (this.#closed || (!error.retriable && !renewed)) throw error
       const pauseMs = this.#pauseMs(attempt, error)
       if (system.clock.monotonic() + pauseMs >= endMs) throw error
-      await new Promise<void>(resolve => system.timers.after(pauseMs, resolve))
+      await pause(system, pauseMs)
     }
   }
 
   #pauseMs(attempt: number, { code }: ObjectError): number {
     // A kept connection that the server closed meanwhile, or a clock that is set right now: nothing is gained by waiting.
     if (attempt === 0 && (code === 'Unreachable' || code === 'RequestTimeTooSkewed')) return 1
-    const mostMs = throttles.has(code) ? longestPauseMs.ofThrottle : longestPauseMs.ofOutage
-    const longestMs = Math.min(mostMs, firstPauseMs * 2 ** Math.min(attempt, 10))
-    return 1 + this.#options.system.random.below(longestMs)
+    const last = throttles.has(code) ? longestPauseMs.ofThrottle : longestPauseMs.ofOutage
+    return 1 + this.#options.system.random.below(growingMs({ first: firstPauseMs, last }, attempt))
   }
 
   async #attempt(request: S3Request, content: Readonly<Record<string, string>>, endMs: number): Promise<HttpResponse> {

@@ -4,6 +4,7 @@
  * A failure of the function costs a retry; that a batch is split because of one costs none, and that the function cannot be reached does not either. The
  * records keep their order. Nothing here knows Kafka or processes.
  */
+import { growingMs } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
 import { Unavailable } from '../callee.ts'
 import { BadResult } from '../results.ts'
@@ -79,7 +80,7 @@ async function processPart(
     if (outcome instanceof Unavailable) {
       actions.again(outcome)
       // Also where an endpoint asks for no patience at all.
-      await actions.pause(Math.max(outcome.retryAfterMs ?? 0, backOff(outages++)))
+      await actions.pause(Math.max(outcome.retryAfterMs ?? 0, growingMs(pauseMs, outages++)))
       continue
     }
     const { error, rest } = outcome
@@ -101,12 +102,8 @@ async function processPart(
     }
     if (left !== null) left--
     actions.again(error)
-    await actions.pause(backOff(attempts - 1))
+    await actions.pause(growingMs(pauseMs, attempts - 1))
   }
-}
-
-function backOff(failures: number): number {
-  return Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(failures, 20))
 }
 
 /** null: all are done. `rest`: from the first one that has failed. */

@@ -1,5 +1,5 @@
 /** What a function returns, written by a sink connector: a worker of connectors with one task, made small. */
-import { type Hiding, hidingOf, parseLossless, type System } from '../../base.ts'
+import { growingMs, type Hiding, hidingOf, parseLossless, type System } from '../../base.ts'
 import type { RecordToSend } from '../../client.ts'
 import { type ConnectValue, RetriableError, type SinkRecord, type SinkTask, struct, type TaskContext } from '../../connector.ts'
 import type { Logger } from '../../logger.ts'
@@ -67,7 +67,7 @@ export class ConnectorOutput implements Output {
         }
         const err = this.#hiding.error(error)
         lane.failed(records, err, `the connector ${this.#target.connector} tries again: ${err.message}`)
-        await lane.pause(error.retryAfterMs ?? Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
+        await lane.pause(error.retryAfterMs ?? growingMs(pauseMs, attempt))
       }
     }
   }

@@ -1,4 +1,5 @@
 /** Where records go that are given up: as they are, with why in their headers, to a topic; or to an HTTP endpoint. Else only the log says so. */
+import { growingMs } from '../../base.ts'
 import { ClientError, mayPass, type RecordHeader } from '../../client.ts'
 import { post, Unavailable } from '../callee.ts'
 import { FunctionError } from '../runner/process.ts'
@@ -44,7 +45,7 @@ export async function sendFailures(
         context.logger.warn({ trigger: name, err: error }, 'a target for failures refuses them')
       context.logs.write(trigger, 'system', `the target for failures does not take them, which is tried again: ${message}`)
       lane.failed(entries, error as Error, `the target for failures does not take records that are given up: ${message}`)
-      await lane.pause(Math.min(pauseMs.last, pauseMs.first * 2 ** Math.min(attempt, 10)))
+      await lane.pause(growingMs(pauseMs, attempt))
     }
 }
 

@@ -4,7 +4,7 @@
  * That several workers share a trigger is Kafka's group membership. Offsets are committed for what is done, so that a worker that dies makes its records
  * be called with again, by another one. Whatever fails here fails this trigger only, and is tried again.
  */
-import { settledWithin } from '../../base.ts'
+import { growingMs, settledWithin } from '../../base.ts'
 import { ClientError, type Membership, mayPass, type OwnPartition, type PartitionName, type Reader } from '../../client.ts'
 import { topicMatcher } from '../check.ts'
 import { groupOf } from '../definition.ts'
@@ -115,7 +115,7 @@ export class TriggerRun {
         this.#reason = (error as Error).message
         logger.warn({ trigger: name, err: error }, 'a trigger has failed; it is started again')
         logs.write(this.trigger, 'system', `the trigger has failed and is started again: ${this.#reason}`)
-        await this.#pause(Math.min(pauseMs.last, pauseMs.first * 2 ** failures++))
+        await this.#pause(growingMs(pauseMs, failures++))
       }
     }
   }

@@ -5,7 +5,7 @@
  * sent twice here: a call whose connection is lost fails, and an append then says that its fate is not known.
  */
 import type { Duplex } from 'node:stream'
-import type { System, Timer } from '../../../base.ts'
+import { growingMs, type System, type Timer } from '../../../base.ts'
 import { KafkaError, type Offset } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import type { MetadataLog, MetadataSlice, PlacedRecord } from '../metadata-log.ts'
@@ -134,7 +134,7 @@ export class MetadataClient implements MetadataLog {
 
   #connectLater(): void {
     if (this.#closed) return
-    const pause = Math.min(pauseMs.first * 2 ** this.#failures++, pauseMs.last)
+    const pause = growingMs(pauseMs, this.#failures++)
     this.#reconnect = this.#options.system.timers.after(pause, () => (this.#attempt = this.#connect()))
   }
 

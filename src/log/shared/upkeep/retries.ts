@@ -3,7 +3,7 @@
  *
  * Keys are the things that fail: a partition, or an object that stands for something all partitions share.
  */
-import type { System } from '../../../base.ts'
+import { growingMs, type System } from '../../../base.ts'
 
 const firstPauseMs = 1_000
 const longestPauseMs = 60_000
@@ -40,7 +40,7 @@ export class Retries {
   failed(key: object, what: string | null, error: unknown, longestMs: number = longestPauseMs): void {
     const before = this.#troubles.get(key)
     const failures = (before?.failures ?? 0) + 1
-    const pauseMs = Math.min(longestMs, firstPauseMs * 2 ** Math.min(failures - 1, 20))
+    const pauseMs = growingMs({ first: firstPauseMs, last: longestMs }, failures - 1)
     const isReported = before?.reported ?? false
     this.#troubles.set(key, { failures, reported: isReported || what !== null, notBeforeMs: this.#clock.monotonic() + pauseMs })
     if (!isReported && what !== null) this.#report(`${what} failed; it is tried again`, error)
