@@ -99,19 +99,40 @@ test('a partition that others may have read meanwhile is told from one that stay
   joins(6)
   await membership.commit(offsets)
   assert.deepEqual(membership.identity(), { generation: 6, memberId: 'm' })
-  assert.deepEqual(since(), [6, 6])
+  assert.deepEqual(since(), [5, 5])
   await membership.commit(offsets)
   // Thrown out, and joined anew.
   consumer.memberId = 'n'
   joins(7)
   await membership.commit(offsets)
-  assert.deepEqual(since(), [7, 7])
+  assert.deepEqual(since(), [6, 6])
   assert.deepEqual(committed, [
     [2, [0, 1]],
     [4, [0]],
     [4, [0, 1]],
     [6, [0, 1]],
   ])
+  await membership.close()
+})
+
+test('a generation that goes down, as when the group was lost, follows none; the same one again does', async () => {
+  const { consumer, membership, committed } = await joined()
+  const since = () => membership.assignments().map(each => each.since)
+  const offsets = both.map(each => ({ ...each, offset: 5n }))
+  const joins = (generation: number) => {
+    consumer.generationId = generation
+    consumer.emit('consumer:group:join')
+  }
+  joins(2)
+  joins(2)
+  assert.deepEqual(since(), [1, 1])
+  // It is also the generation in which it first had them.
+  joins(1)
+  await membership.commit(offsets)
+  assert.deepEqual(committed, [])
+  assert.deepEqual(since(), [4, 4])
+  await membership.commit(offsets)
+  assert.deepEqual(committed, [[1, [0, 1]]])
   await membership.close()
 })
 

@@ -64,8 +64,10 @@ const goneOn: ReadonlySet<string> = new Set<ErrorName>(['ILLEGAL_GENERATION', 'U
  * The partitions that are a member's own, and its commits, which are only of these: a commit of what another has taken over would move that one back. The
  * library would do so, and has its next generation before it has what is assigned to it there. To be made before it joins.
  *
- * A member that was away for a generation may have the same partition again that another one has read meanwhile. Each generation follows the one before by one,
- * so a member knows by its own whether it has missed one.
+ * A member that was away for a generation may have the same partition again that another one has read meanwhile. Each generation of a classic group follows the
+ * one before by one, so a member knows by its own whether it has missed one; who joins again and changes nothing is told the same one. A lower one says that the
+ * group was lost, or that its coordinator has gone back, and nobody knows who has read meanwhile. The client joins classic groups only: epochs of KIP-848 may
+ * leave out numbers, of which this would forget too much, never too little.
  */
 export class OwnPartitions {
   readonly #consumer: Consumer
@@ -74,6 +76,8 @@ export class OwnPartitions {
   /** As whom they were assigned to it; null: it has none, because it has not joined yet, or cannot join again. */
   #owner: MemberIdentity | null = null
   #joinedAs: MemberIdentity = noMember
+  /** How often it has joined: a generation may come again. */
+  #joins = 0
   readonly #since = new Map<string, number>()
   /** As they were when they were last looked at: what is newer is nothing that its offsets could be of. */
   #seen: ReadonlyMap<string, number> = new Map()
@@ -92,10 +96,12 @@ export class OwnPartitions {
     this.#owner = owner
     const before = this.#joinedAs
     this.#joinedAs = owner
-    const follows = before.memberId === owner.memberId && owner.generation - before.generation <= 1
+    const step = owner.generation - before.generation
+    const follows = before.memberId === owner.memberId && (step === 0 || step === 1)
+    this.#joins++
     const names = new Set(this.#assigned().map(nameOf))
     for (const name of this.#since.keys()) if (!follows || !names.has(name)) this.#since.delete(name)
-    for (const name of names) if (!this.#since.has(name)) this.#since.set(name, owner.generation)
+    for (const name of names) if (!this.#since.has(name)) this.#since.set(name, this.#joins)
   }
 
   #assigned(): PartitionName[] {

@@ -332,7 +332,7 @@ export interface Membership {
 export interface OwnPartition {
   readonly topic: string
   readonly partition: number
-  /** The generation. Another one than before: others may have read the partition meanwhile, so what was read of it is forgotten, and it goes on as committed. */
+  /** The joining since which it is its own without a gap. Another one than before: others may have read the partition meanwhile, so what was read of it is forgotten, and it goes on as committed. */
   readonly since: number
 }
 

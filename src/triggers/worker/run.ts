@@ -44,7 +44,7 @@ export class TriggerRun {
   #running: Promise<void> = Promise.resolve()
   #wake: () => void = () => {}
   #committed = new Map<string, bigint>()
-  /** Of the lanes: since which generation of the group their partitions are its own. */
+  /** Of the lanes: since which joining of the group their partitions are its own. */
   #since: ReadonlyMap<string, number> = new Map()
   #failure: unknown = null
   /** Topics that were there when it was looked last; null: it was not. */
