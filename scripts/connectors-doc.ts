@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { ConfigKey } from '../src/base.ts'
 import type { ConnectorDefinition } from '../src/connector.ts'
-import { connectors } from '../src/connectors.ts'
+import { connectors, exampleOf } from '../src/connectors.ts'
 
 const folder = new URL('../docs/connectors/', import.meta.url)
 const mark = '<!-- What follows is derived from the definition: node scripts/connectors-doc.ts -->'
@@ -34,15 +34,11 @@ the page says; keys that would change what is written, and are not there, are re
   return pages
 }
 
-/** So that lines of JSON, without schemas, can be tried. */
-const ofSinks = { topics: 'events', 'key.converter': 'string', 'value.converter': 'json', 'value.converter.schemas.enable': 'false' }
-
-function derived({ example, config, name, kind }: ConnectorDefinition): string {
-  const whole = { 'connector.class': name, ...(kind === 'sink' ? ofSinks : {}), ...example }
-  const keys = Object.entries(config).map(
+function derived(definition: ConnectorDefinition): string {
+  const keys = Object.entries(definition.config).map(
     ([key, declared]) => `| \`${key}\` | ${typeOf(declared)} | ${defaultOf(declared)} | ${cell(declared.doc)} |`,
   )
-  return `## Example\n\n\`\`\`json\n${JSON.stringify(whole, null, 2)}\n\`\`\`\n\n## Keys\n\n| key | value | default | |\n|---|---|---|---|\n${keys.join('\n')}\n`
+  return `## Example\n\n\`\`\`json\n${JSON.stringify(exampleOf(definition), null, 2)}\n\`\`\`\n\n## Keys\n\n| key | value | default | |\n|---|---|---|---|\n${keys.join('\n')}\n`
 }
 
 function typeOf({ type, allowed }: ConfigKey): string {

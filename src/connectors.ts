@@ -13,6 +13,14 @@ export interface ListedConnector {
   load(): Promise<ConnectorDefinition>
 }
 
+/** So that lines of JSON, without schemas, can be tried. */
+const ofSinks = { topics: 'events', 'key.converter': 'string', 'value.converter': 'json', 'value.converter.schemas.enable': 'false' }
+
+/** A configuration that can be sent to a worker as it is, besides addresses. */
+export function exampleOf({ name, kind, example }: ConnectorDefinition): Record<string, string> {
+  return { 'connector.class': name, ...(kind === 'sink' ? ofSinks : {}), ...example }
+}
+
 export const connectors: readonly ListedConnector[] = [
   {
     name: 'elasticsearch',

@@ -11,6 +11,8 @@ test('all connectors are listed', async () => {
 test('keys of one, by its name and by a Java class', async () => {
   const text = await connectorsText('s3', false)
   assert.match(text, /s3\.bucket\.name \(text; required\)\n {6}The bucket\./)
+  // As a file for a worker it is complete.
+  assert.match(text, /^ {2}name=my-s3\n {2}connector\.class=s3\n {2}topics=events\n {2}key\.converter=string\n/m)
   assert.match(text, /aws\.secret\.access\.key \(secret\)/)
   assert.equal(await connectorsText('io.confluent.connect.s3.S3SinkConnector', false), text)
   const { keys } = JSON.parse(await connectorsText('s3', true)) as { keys: { name: string; default: string | null }[] }

@@ -1,7 +1,7 @@
 /** `millrace connectors`: what can be in the configuration of a connector, from its definition. */
 import { nearestName } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
-import { connectors } from '../connectors.ts'
+import { connectors, exampleOf } from '../connectors.ts'
 import { CommandFailed, table, toJson, write } from './output.ts'
 
 export async function describeConnectors(name: string | undefined, { json = false }: { json?: boolean }): Promise<void> {
@@ -31,7 +31,8 @@ async function found(name: string): Promise<ConnectorDefinition> {
   throw new CommandFailed(`there is no connector ${name}${near === null ? '' : `. Did you mean ${near}?`} There are ${names.join(', ')}.`)
 }
 
-function described({ name, kind, classes, summary, example, config }: ConnectorDefinition) {
+function described(definition: ConnectorDefinition) {
+  const { name, kind, classes, summary, config } = definition
   const keys = Object.entries(config).map(([key, declared]) => ({
     name: key,
     type: declared.type,
@@ -41,13 +42,13 @@ function described({ name, kind, classes, summary, example, config }: ConnectorD
     importance: declared.importance,
     doc: declared.doc,
   }))
-  return { name, kind, classes, summary, example, keys }
+  return { name, kind, classes, summary, example: exampleOf(definition), keys }
 }
 
 function textOf(definition: ConnectorDefinition): string {
   const { name, kind, classes, summary, example, keys } = described(definition)
   const classLines = classes.map(each => `  also connector.class=${each}\n`).join('')
-  const exampleLines = Object.entries({ 'connector.class': name, ...example }).map(([key, value]) => `  ${key}=${value}\n`)
+  const exampleLines = Object.entries({ name: `my-${name}`, ...example }).map(([key, value]) => `  ${key}=${value}\n`)
   const keyLines = keys.map(each => {
     const of = each.type === 'PASSWORD' ? 'secret' : each.allowed
     const value = each.required

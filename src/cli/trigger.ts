@@ -118,7 +118,7 @@ function statusLines({ state, reason, calls, errors, givenUp, ageMs, lastError }
   const last = lastError === null ? [] : [`last error ${lastError.at}, ${lastError.kind}: ${lastError.message}`]
   return [
     `state ${state}${reason === null ? '' : `: ${reason}`}`,
-    `${calls} calls, errors: ${kinds.join(', ') || 'none'}, given up: ${givenUp} records, oldest that is not done: ${(ageMs / 1_000).toFixed(1)} s`,
+    `calls: ${calls}, errors: ${kinds.join(', ') || 'none'}, records given up: ${givenUp}, oldest that is not done: ${(ageMs / 1_000).toFixed(1)} s`,
     ...last,
   ]
 }

@@ -309,7 +309,9 @@ test('errors are problem documents', async () => {
     422,
     'the file exports no function main_handler',
   ])
-  assert.equal((await problem('POST', '/triggers', { ...least, function: { code: 'export const (' } }))[0], 422)
+  const [status, detail] = await problem('POST', '/triggers', { ...least, function: { code: '\nexport const (' } })
+  assert.equal(status, 422)
+  assert.match(detail, /^SyntaxError: .* \(line 2\)$/)
   assert.equal((await triggers.ask('POST', '/triggers', least)).status, 201)
   assert.deepEqual(await problem('POST', '/triggers', least), [409, 'there is a trigger p already'])
   assert.equal((await problem('GET', '/nowhere'))[0], 404)

@@ -24,7 +24,15 @@ export const problemBody: ErrorBody = ({ status, message, cause }) => ({
 export function toHttpError(error: unknown): unknown {
   if (error instanceof Unauthorized) return unauthorized(error)
   const status = statusOf(error)
-  return status === null ? error : new HttpError(status, status, (error as Error).message, { cause: error })
+  if (status === null) return error
+  const detail = error instanceof FunctionError ? toldOf(error) : (error as Error).message
+  return new HttpError(status, status, detail, { cause: error })
+}
+
+/** With the line of the file, where it is known. */
+function toldOf({ type, message, trace }: FunctionError): string {
+  const line = /\/function\.\w+:(\d+)/.exec(trace ?? '')?.[1]
+  return `${type === 'Error' ? '' : `${type}: `}${message}${line === undefined ? '' : ` (line ${line})`}`
 }
 
 function statusOf(error: unknown): number | null {

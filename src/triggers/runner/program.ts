@@ -156,16 +156,25 @@ class Runner {
   async #load({ code: given, language, handler, environment }: LoadOrder): Promise<void> {
     const { stripTypeScriptTypes } = process.getBuiltinModule('node:module')
     Object.assign(process.env, environment)
-    const code = language === 'typescript' ? stripTypeScriptTypes(given) : given
+    const code = language === 'typescript' ? stripTypeScriptTypes(given, { sourceUrl: '/function.ts' }) : given
     const isModule = /^\s*(?:export|import)\b/m.test(code)
-    const exported: Record<string, unknown> = isModule
-      ? await this.#import(`data:text/javascript;base64,${Buffer.from(`${code}\n//# sourceURL=/function.mjs`).toString('base64')}`)
-      : this.#required(code)
+    const exported: Record<string, unknown> = isModule ? await this.#imported(code) : this.#required(code)
     const found = handler.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], exported)
     // What other clouds call it.
     const made = found ?? (handler === 'main_handler' ? (exported['handler'] ?? exported['default']) : undefined)
     if (typeof made !== 'function') throw new Error(`the file exports no function ${handler}`)
     this.#handler = made as Handler
+  }
+
+  async #imported(code: string): Promise<Record<string, unknown>> {
+    try {
+      return await this.#import(`data:text/javascript;base64,${Buffer.from(`${code}\n//# sourceURL=/function.mjs`).toString('base64')}`)
+    } catch (error) {
+      // Node does not say where; whoever takes types away does.
+      if (error instanceof SyntaxError && !/\/function\.\w+:\d/.test(error.stack ?? ''))
+        process.getBuiltinModule('node:module').stripTypeScriptTypes(code, { sourceUrl: '/function.mjs' })
+      throw error
+    }
   }
 
   /** A file without `import` and `export`. */

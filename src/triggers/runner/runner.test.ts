@@ -69,6 +69,8 @@ test('memory outside of the heap is limited, too', { skip: process.platform !== 
 
 test('a file that cannot be loaded', async () => {
   await assert.rejects(run('export const main_handler = ('), { name: 'FunctionError', kind: 'error', type: 'SyntaxError' })
+  for (const language of ['javascript', 'typescript'] as const)
+    await assert.rejects(run('export const one = 1\nexport const main_handler = (', { language }), { trace: /^\/function\.(mjs|ts):2/ })
   await assert.rejects(run('export const other = 1'), /the file exports no function main_handler/)
   await assert.rejects(run('throw new Error("at the start")'), /at the start/)
   await assert.rejects(run('import "./other.js"\nexport const main_handler = 1'), { kind: 'error' })

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { realSystem } from '../../base.ts'
 import type { ReceivedRecord } from '../../client.ts'
-import { defineSink, type Offsets } from '../../connector.ts'
+import { defineSink, type Offsets, RetriableError } from '../../connector.ts'
 import { connectors, type ListedConnector } from '../../connectors.ts'
 import { silentLogger } from '../../logger.ts'
 import { Unavailable } from '../callee.ts'
@@ -14,18 +14,29 @@ import type { Entry } from './batch.ts'
 import { ConnectorOutput } from './connector-output.ts'
 import type { Lane } from './lane.ts'
 
-test('what a flush leaves open is not delivered', async () => {
+test('a target that is away when it is opened is tried again, and what a flush leaves open is not delivered', async () => {
   let flushed: Offsets | undefined
+  let away = 1
   let closed = 0
   const opens = defineSink({
     ...{ name: 'opens', classes: [], version: '1', summary: 'It opens.', example: {}, config: {} },
-    open: async () => ({ put: async () => {}, flush: async () => flushed, close: async () => void closed++ }),
+    open: async () => {
+      if (away-- > 0) throw new RetriableError('not yet')
+      return { put: async () => {}, flush: async () => flushed, close: async () => void closed++ }
+    },
   })
   const listed: ListedConnector = { name: 'opens', classes: [], kind: 'sink', load: async () => opens }
   const list = connectors as ListedConnector[]
   list.push(listed)
   try {
-    const lane = { topic: 't', partition: 0, signal: new AbortController().signal, settled() {} } as unknown as Lane
+    const lane = {
+      topic: 't',
+      partition: 0,
+      signal: new AbortController().signal,
+      settled() {},
+      failed() {},
+      async pause() {},
+    } as unknown as Lane
     const entries = [4n, 5n].map(
       (offset): Entry => ({ item: '', record: { topic: 't', partition: 0, offset, timestampMs: 0n, key: null, value: null, headers: [] } }),
     )

@@ -74,7 +74,10 @@ export class ConnectorOutput implements Output {
 
   async #putOnce(records: readonly SinkRecord[], { topic, partition }: Lane): Promise<void> {
     this.#task ??= this.#open()
-    const task = await this.#task
+    const task = await this.#task.catch(error => {
+      this.#task = null
+      throw error
+    })
     const place = `${topic}-${partition}`
     if (!this.#opened.has(place)) await task.opened?.([{ topic, partition }])
     this.#opened.add(place)
