@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { memoryFileSystem } from '../../base.ts'
 import { parseProperties } from '../../formats.ts'
@@ -21,6 +22,16 @@ function problemsOf(inputs: ConfigInputs): readonly string[] {
   }
   assert.fail('the configuration was accepted')
 }
+
+test('variables of the command line may be set where a broker is started', () => {
+  const folder = new URL('../../cli/', import.meta.url)
+  const sources = readdirSync(folder).filter(each => /^[^.]+\.ts$/.test(each))
+  const variables = new Set(sources.flatMap(each => readFileSync(new URL(each, folder), 'utf8').match(/\bMILLRACE_[A-Z][A-Z0-9_]+/g) ?? []))
+  assert.ok(variables.has('MILLRACE_TRIGGERS'))
+  const environment = Object.fromEntries([...variables, 'MILLRACE_NOPE'].map(each => [each, 'x']))
+  const unknown = problemsOf({ environment }).filter(each => /^Unknown broker config name/.test(each))
+  assert.deepEqual(unknown, ['Unknown broker config name: nope [environment MILLRACE_NOPE]'])
+})
 
 test('the server.properties of Kafka 4 works unchanged', async () => {
   const properties = `
