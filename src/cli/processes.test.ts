@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Kafka, logLevel } from 'kafkajs'
+import { freePort } from '../../test/support/free-port.ts'
 import { type Client, openClient } from '../client.ts'
 
 const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
@@ -127,28 +128,8 @@ async function isListening(port: number): Promise<boolean> {
   return isOpen
 }
 
-async function listenOn(port: number): Promise<net.Server | null> {
-  const server = net.createServer().listen(port, '127.0.0.1')
-  const isOpen = await new Promise<boolean>(resolve => server.once('listening', () => resolve(true)).once('error', () => resolve(false)))
-  return isOpen ? server : null
-}
-
-/** The first of two consecutive ports. The second one stays taken until the server is closed. */
-async function freePair(): Promise<{ port: number; second: net.Server }> {
-  for (;;) {
-    const first = (await listenOn(0))!
-    const { port } = first.address() as net.AddressInfo
-    const second = await listenOn(port + 1)
-    first.close()
-    await once(first, 'close')
-    if (second !== null) return { port, second }
-  }
-}
-
 test('two brokers have consecutive ids and ports, one log, one page of metrics, and one end', limit, async t => {
-  const { port, second } = await freePair()
-  second.close()
-  await once(second, 'close')
+  const port = await freePort(2)
   const { supervisor, data, ports, http, ended, stderr } = await start(dataDirectory(t), 2, port)
   assert.deepEqual(ports, [port, port + 1])
   assert.ok(existsSync(join(data, 'meta.properties')))
@@ -222,9 +203,7 @@ test('a broker that cannot start again is tried again, and the others go on', li
 })
 
 test('partitions, transactions and groups are spread over the processes, also after each was killed', limit, async t => {
-  const { port, second } = await freePair()
-  second.close()
-  await once(second, 'close')
+  const port = await freePort(2)
   const { data, http } = await start(dataDirectory(t), 2, port, { MILLRACE_GROUP_INITIAL_REBALANCE_DELAY_MS: '0' })
   const kafka = new Kafka({ brokers: [`127.0.0.1:${port + 1}`, `127.0.0.1:${port}`], logLevel: logLevel.NOTHING })
   const admin = kafka.admin()
@@ -301,8 +280,10 @@ test('a second signal ends all processes at once', limit, async t => {
 })
 
 test('if one broker cannot start, none runs, and the error is that of a single broker', limit, async t => {
-  const { port, second } = await freePair()
+  const port = await freePort(2)
+  const second = net.createServer().listen(port + 1, '127.0.0.1')
   t.after(() => second.close())
+  await once(second, 'listening')
   const run = (...flags: string[]) =>
     spawnSync(process.execPath, [program, 'start', '--log-level', 'error', '--http', 'none', '--data', dataDirectory(t), ...flags], {
       encoding: 'utf8',

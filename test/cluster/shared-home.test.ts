@@ -1,7 +1,5 @@
 /** Three brokers of a cluster in this process, with real sockets, over a simulated database and object store. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { CallFate } from '../../sim/world/postgres.ts'
 import type { Process } from '../../sim/world/process.ts'
@@ -10,6 +8,7 @@ import type { RunningBroker } from '../../src/broker.ts'
 import { type Client, openClient } from '../../src/client.ts'
 import { apis, buildBatch, errorName, type Uuid } from '../../src/protocol.ts'
 import { connect, createTopic, fetchRecords } from '../support/client.ts'
+import { freePort } from '../support/free-port.ts'
 import { SimulatedStores } from './simulated-stores.ts'
 
 let database: CallFate = 'well'
@@ -45,15 +44,6 @@ async function start(set: Record<string, string> = {}): Promise<Member> {
 async function readiness({ running }: Member): Promise<[status: number, reason: string | undefined]> {
   const answer = await fetch(`http://127.0.0.1:${running.httpPort}/health/ready`)
   return [answer.status, ((await answer.json()) as { reason?: string }).reason]
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {

@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Client, openClient } from '../../src/client.ts'
 import { startBroker } from '../../src/millrace.ts'
+import { freePort } from '../support/free-port.ts'
 import { linesOf } from './plugin.ts'
 import { eventually } from './workers.ts'
 
@@ -144,13 +145,3 @@ test('what is wrong is told at once', async () => {
   assert.equal(code, 2)
   assert.match(text, /--config: file not found: \/nonexistent/)
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
