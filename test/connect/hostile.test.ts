@@ -18,7 +18,7 @@ before(async () => {
     'task.buffers.mb': '96',
     'task.call.timeout.ms': '4000',
     'task.blocked.timeout.ms': '10000',
-    'task.shutdown.graceful.timeout.ms': '1000',
+    'task.shutdown.graceful.timeout.ms': '2000',
     'restart.backoff.initial.ms': '600000',
     'restart.backoff.max.ms': '600000',
   })
