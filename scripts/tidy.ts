@@ -28,7 +28,7 @@ const mayImport: Record<string, readonly string[]> = {
   store: ['base'],
   log: ['base', 'protocol', 'store'],
   library: [],
-  channel: ['base', 'protocol', 'formats', 'library'],
+  channel: ['base', 'protocol', 'formats'],
   client: ['base', 'protocol', 'channel', 'library'],
   http: ['base', 'formats', 'logger'],
   'json-http': ['base'],

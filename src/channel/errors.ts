@@ -61,7 +61,7 @@ export function toClientError(error: unknown, bootstrap: string): ClientError {
   if (leaves.some(each => /timed? ?out/i.test(each.message))) {
     return new ClientError('TIMEOUT', `no answer in time from ${bootstrap}`, error)
   }
-  if (system !== undefined || leaves.some(each => each.code === 'PLT_KFK_NETWORK')) {
+  if (system !== undefined || leaves.some(each => each.code === 'PLT_KFK_NETWORK' || each.code === 'CONNECTION_LOST')) {
     const reason = system === undefined ? message : system.message || system.code
     return new ClientError('UNREACHABLE', `no broker answers at ${bootstrap} (${reason})`, error)
   }

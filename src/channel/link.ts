@@ -4,11 +4,11 @@
  * Hides the handshakes, and the check that it is the broker that was meant: another one may listen at its address by now (KIP-1242).
  */
 
-import { Connection } from '../library.ts'
+import type { System } from '../base.ts'
 import { type Api, apis, errorName, type InputOf, type MessageOf } from '../protocol.ts'
+import { type BrokerConnection, openConnection } from './connection.ts'
 import { ClientError, settled } from './errors.ts'
 import type { ConnectionSecurity } from './security.ts'
-import { sendOver } from './send.ts'
 
 export interface LinkOptions {
   host: string
@@ -23,6 +23,7 @@ export interface LinkOptions {
   requestTimeoutMs: number
   /** Requests on their way at the same time; more wait. */
   mostInFlight: number
+  system: Pick<System, 'timers'>
   /** The connection has ended, for whatever reason. */
   onClosed(): void
 }
@@ -39,52 +40,36 @@ const software = { clientSoftwareName: 'millrace', clientSoftwareVersion: 'broke
 
 /** Rejects with ClientError. */
 export async function openLink(options: LinkOptions): Promise<Link> {
-  const link = new BrokerLink(options)
+  const { host, port, clusterId, brokerId, onClosed } = options
+  const address = `${host}:${port}`
+  // It alone keeps no process alive.
+  const connection = await settled(address, openConnection(host, port, { ...options, keepsProcess: false }))
+  void connection.closed.then(onClosed)
   try {
-    await link.open()
-    return link
+    const asked = { ...software, clusterId, nodeId: brokerId }
+    const { errorCode, apiKeys } = await settled(address, connection.request(apis.apiVersions, checkedVersion, asked))
+    if (errorCode !== 0) {
+      const reason = `${address} is not broker ${brokerId} of cluster ${clusterId} (${errorName(errorCode)})`
+      throw new ClientError(errorName(errorCode), reason)
+    }
+    return new BrokerLink(address, connection, new Map(apiKeys.map(each => [each.apiKey, each])))
   } catch (error) {
-    link.close()
+    void connection.close()
     throw error
   }
 }
 
+type Versions = ReadonlyMap<number, { readonly minVersion: number; readonly maxVersion: number }>
+
 class BrokerLink implements Link {
-  readonly #options: LinkOptions
   readonly #address: string
-  readonly #connection: Connection
-  readonly #versions = new Map<number, { minVersion: number; maxVersion: number }>()
+  readonly #connection: BrokerConnection
+  readonly #versions: Versions
 
-  constructor(options: LinkOptions) {
-    this.#options = options
-    const { host, port, clientId, security, connectTimeoutMs, requestTimeoutMs, mostInFlight } = options
-    this.#address = `${host}:${port}`
-    this.#connection = new Connection(clientId, {
-      connectTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      maxInflights: mostInFlight,
-      ...security,
-    })
-    // Each request hears of it, and so does whoever opens the link.
-    this.#connection.on('error', () => {})
-    this.#connection.on('close', () => options.onClosed())
-  }
-
-  async open(): Promise<void> {
-    const { host, port, clusterId, brokerId } = this.#options
-    const connecting = async () => {
-      await this.#connection.connect(host, port)
-    }
-    await settled(this.#address, connecting())
-    // It alone keeps no process alive.
-    this.#connection.socket.unref()
-    const asked = { ...software, clusterId, nodeId: brokerId }
-    const { errorCode, apiKeys } = await settled(this.#address, sendOver(this.#connection, apis.apiVersions, checkedVersion, asked))
-    if (errorCode !== 0) {
-      const reason = `${this.#address} is not broker ${brokerId} of cluster ${clusterId} (${errorName(errorCode)})`
-      throw new ClientError(errorName(errorCode), reason)
-    }
-    for (const { apiKey, minVersion, maxVersion } of apiKeys) this.#versions.set(apiKey, { minVersion, maxVersion })
+  constructor(address: string, connection: BrokerConnection, versions: Versions) {
+    this.#address = address
+    this.#connection = connection
+    this.#versions = versions
   }
 
   async request<A extends Api>(api: A, newest: number, request: InputOf<A['request']>): Promise<MessageOf<A['response']>> {
@@ -92,10 +77,10 @@ class BrokerLink implements Link {
     const version = Math.min(newest, theirs?.maxVersion ?? -1)
     if (theirs === undefined || version < Math.max(api.minVersion, theirs.minVersion))
       throw new ClientError('UNSUPPORTED_VERSION', `${this.#address} does not support ${api.name} up to version ${newest}`)
-    return settled(this.#address, sendOver(this.#connection, api, version, request))
+    return settled(this.#address, this.#connection.request(api, version, request))
   }
 
   close(): void {
-    this.#connection.close().catch(() => {})
+    void this.#connection.close()
   }
 }

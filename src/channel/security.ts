@@ -9,7 +9,7 @@ import type { FileSystem, System } from '../base.ts'
 import { certificatesOfStore, identityOfStore, parseJaas, pemCertificates, pemIdentity, refuseJks } from '../formats.ts'
 import { ClientError } from './errors.ts'
 import { bearerToken } from './oauth.ts'
-import { type Authenticate, type TokenLogin, tokenAuthentication } from './token-login.ts'
+import { type Authenticate, type ScramLogin, scramAuthentication, type TokenLogin } from './scram.ts'
 
 /** As in Kafka's client.properties. */
 export type ClientProperties = Readonly<Record<string, string>>
@@ -21,13 +21,13 @@ export interface ConnectionSecurity {
   sasl?: SaslOptions
 }
 
-interface SaslOptions {
+export interface SaslOptions {
   mechanism: (typeof saslMechanisms)[number]
   username?: string
   password?: string
   token?: string | (() => Promise<string>)
   authBytesValidator?: (answer: Buffer, callback: (error: Error | null, answer?: Buffer) => void) => void
-  /** Instead of the library's own. */
+  /** SCRAM, instead of the library's own. */
   authenticate?: Authenticate
 }
 
@@ -156,9 +156,13 @@ function saslOptions(
   if (known === 'OAUTHBEARER') {
     return { mechanism: known, token: bearerToken(properties, login?.options ?? new Map(), files), authBytesValidator: refuseBearer }
   }
+  const scram = (own: () => ScramLogin): SaslOptions => ({ mechanism: known, authenticate: scramAuthentication(own, random) })
   const byToken = (token: () => TokenLogin): SaslOptions => {
     if (known === 'PLAIN') throw bad('sasl.mechanism', 'with a delegation token it must be SCRAM-SHA-256 or SCRAM-SHA-512')
-    return { mechanism: known, authenticate: tokenAuthentication(token, random) }
+    return scram(() => {
+      const { tokenId, hmac } = token()
+      return { name: tokenId, password: hmac, isToken: true }
+    })
   }
   if (delegationToken !== undefined) return byToken(delegationToken)
   const username = login?.options.get('username') ?? properties['sasl.username']
@@ -166,7 +170,7 @@ function saslOptions(
   if (username === undefined) throw bad('sasl.jaas.config', `${known} needs a username`)
   if (password === undefined) throw bad('sasl.jaas.config', `${known} needs a password`)
   if (login?.options.get('tokenauth')?.toLowerCase() === 'true') return byToken(() => ({ tokenId: username, hmac: password }))
-  return { mechanism: known, username, password }
+  return known === 'PLAIN' ? { mechanism: known, username, password } : scram(() => ({ name: username, password, isToken: false }))
 }
 
 /** When a broker rejects a token, it says so in a response that the library treats as success. */

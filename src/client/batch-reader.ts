@@ -4,9 +4,8 @@
  * One request goes to each leader. What one partition refuses does not affect the others. Who leads is asked for all topics at once and remembered
  * until a broker says otherwise.
  */
-import type { Admin } from '@platformatic/kafka'
 import { runInSlices, type System, type Turns } from '../base.ts'
-import { ClientError } from '../channel.ts'
+import { ClientError, type Connections } from '../channel.ts'
 import { errorName, errorText, zeroUuid } from '../protocol.ts'
 import { fetchPositions, moved } from './fetching.ts'
 import { takeBatches } from './read.ts'
@@ -21,16 +20,20 @@ interface KnownTopic {
 }
 
 export class StoredBatchReader implements BatchReader {
-  readonly #admin: Admin
+  readonly #connections: Connections
   readonly #requests: Requests
   readonly #bootstrap: string
   readonly #turns: Turns
   readonly #forget: () => void
   readonly #topics = new Map<string, KnownTopic | ClientError>()
 
-  constructor(admin: Admin, { system, turns, bootstrap }: { system: System; turns: Turns; bootstrap: string }, forget: () => void) {
-    this.#admin = admin
-    this.#requests = new Requests(admin, system)
+  constructor(
+    connections: Connections,
+    { system, turns, bootstrap }: { system: System; turns: Turns; bootstrap: string },
+    forget: () => void,
+  ) {
+    this.#connections = connections
+    this.#requests = new Requests(connections, system)
     this.#turns = turns
     this.#bootstrap = bootstrap
     this.#forget = forget
@@ -42,7 +45,7 @@ export class StoredBatchReader implements BatchReader {
 
   async close(): Promise<void> {
     this.#forget()
-    await this.#admin.close()
+    await this.#connections.close()
   }
 
   async #poll(options: PollOptions): Promise<PolledBatches> {

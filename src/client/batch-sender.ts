@@ -1,7 +1,6 @@
 /** Sends finished batches with as many requests at once as the caller likes, over a connection of its own, and tries nothing twice: for measurements. */
-import type { Admin } from '@platformatic/kafka'
 import type { System } from '../base.ts'
-import { ClientError, settled } from '../channel.ts'
+import { ClientError, type Connections, settled } from '../channel.ts'
 import { apis, errorName, errorText, isRetriable } from '../protocol.ts'
 import { Requests } from './requests.ts'
 import type { BatchSender } from './types.ts'
@@ -11,16 +10,16 @@ const timeoutMs = 30_000
 const newestWithNames = 12
 
 export class SingleBatchSender implements BatchSender {
-  readonly #admin: Admin
+  readonly #connections: Connections
   readonly #requests: Requests
   readonly #bootstrap: string
   readonly #acks: number
   readonly #forget: () => void
   #leaders: Promise<ReadonlyMap<number, number>> | null = null
 
-  constructor(admin: Admin, system: System, bootstrap: string, acks: 'all' | 1, forget: () => void) {
-    this.#admin = admin
-    this.#requests = new Requests(admin, system)
+  constructor(connections: Connections, system: System, bootstrap: string, acks: 'all' | 1, forget: () => void) {
+    this.#connections = connections
+    this.#requests = new Requests(connections, system)
     this.#bootstrap = bootstrap
     this.#acks = acks === 'all' ? -1 : acks
     this.#forget = forget
@@ -40,7 +39,7 @@ export class SingleBatchSender implements BatchSender {
     } catch (error) {
       if (error instanceof ClientError && (isRetriable(error.code as never) || error.code === 'UNREACHABLE')) {
         this.#leaders = null
-        this.#admin.clearMetadata()
+        this.#connections.clearMetadata()
       }
       throw error
     }
@@ -48,7 +47,7 @@ export class SingleBatchSender implements BatchSender {
 
   async close(): Promise<void> {
     this.#forget()
-    await this.#admin.close()
+    await this.#connections.close()
   }
 
   async #learn(topic: string): Promise<ReadonlyMap<number, number>> {

@@ -4,9 +4,8 @@
  * The id hands out a producer id whose epoch grows, so that sequence numbers keep an attempt whose answer was lost from being stored twice, and that a writer
  * that is opened later can fence this one. No data is written in transactions: nobody ever sees records that are taken back.
  */
-import type { Admin } from '@platformatic/kafka'
 import type { Int64, System } from '../base.ts'
-import { ClientError, mayPass, settled } from '../channel.ts'
+import { ClientError, type Connections, mayPass, settled } from '../channel.ts'
 import { apis, type ErrorName, errorCode, errorName, errorText, isRetriable, type MessageOf } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
 import { Patience, type PatienceOptions, patiently } from './patience.ts'
@@ -30,7 +29,7 @@ interface Lane extends AppendedBatches, BatchesToAppend {
 }
 
 export async function openBatchWriter(
-  admin: Admin,
+  connections: Connections,
   ask: Ask,
   system: System,
   options: BatchWriterOptions & { bootstrap: string; forget: () => void },
@@ -38,11 +37,11 @@ export async function openBatchWriter(
   const { transactionalId, patienceMs } = options
   const identify = () => ask(requests => identifyProducer(requests, transactionalId, transactionTimeoutMs))
   return new StoredBatchWriter(
-    admin,
+    connections,
     ask,
     system,
     options,
-    await patiently(system, { patienceMs, forget: () => admin.clearMetadata() }, identify),
+    await patiently(system, { patienceMs, forget: () => connections.clearMetadata() }, identify),
   )
 }
 
@@ -50,7 +49,7 @@ class StoredBatchWriter implements BatchWriter {
   readonly producerId: Int64
   readonly producerEpoch: number
   readonly #producer: ProducerIdentity
-  readonly #admin: Admin
+  readonly #connections: Connections
   readonly #ask: Ask
   readonly #requests: Requests
   readonly #system: System
@@ -60,15 +59,15 @@ class StoredBatchWriter implements BatchWriter {
   readonly #leaders = new Map<string, ReadonlyMap<number, number>>()
 
   constructor(
-    admin: Admin,
+    connections: Connections,
     ask: Ask,
     system: System,
     options: BatchWriterOptions & { bootstrap: string; forget: () => void },
     producer: ProducerIdentity,
   ) {
-    this.#admin = admin
+    this.#connections = connections
     this.#ask = ask
-    this.#requests = new Requests(admin, system)
+    this.#requests = new Requests(connections, system)
     this.#system = system
     this.#options = options
     this.#patience = { patienceMs: options.patienceMs, forget: () => this.#forget(), signal: this.#closing.signal }
@@ -128,13 +127,13 @@ class StoredBatchWriter implements BatchWriter {
   /** Who leads. */
   #forget(): void {
     this.#leaders.clear()
-    this.#admin.clearMetadata()
+    this.#connections.clearMetadata()
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
     this.#options.forget()
-    await this.#admin.close()
+    await this.#connections.close()
   }
 
   /** One request to each leader, with the next batch of as many partitions as one takes. */

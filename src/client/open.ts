@@ -1,16 +1,13 @@
 /**
- * The client, built on the library: one Admin for requests, a sender and a Consumer created when first needed. Listing topics
- * needs only one connection.
+ * The client: connections for requests, made when they are first needed, and the library's consumer for `subscribe` and `join`. The library is large, so it is
+ * loaded when one of these is first called; most clients never do. Listing topics needs only one connection.
  */
-import { promisify } from 'node:util'
 import { realSystem, type System, type Timer, Turns } from '../base.ts'
-import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
-import { Admin, kGetApi, kGetBootstrapConnection } from '../library.ts'
+import { type Address, ClientError, Connections, connectionSecurity, settled } from '../channel.ts'
 import { administration } from './administer.ts'
 import { StoredBatchReader } from './batch-reader.ts'
 import { SingleBatchSender } from './batch-sender.ts'
 import { openBatchWriter } from './batch-writer.ts'
-import { CheckedConsumer } from './checked-consumer.ts'
 import { classicGroups } from './classic-groups.ts'
 import type { Client, ClientOptions } from './client.ts'
 import { configMethods } from './configs.ts'
@@ -29,21 +26,15 @@ import { subscribe } from './subscribe.ts'
 import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
 import { openTransactionalWriter } from './transactional-writer.ts'
-import type {
-  BatchWriterOptions,
-  Cluster,
-  CommittedOffset,
-  PartitionOffset,
-  ProduceOptions,
-  RecordToSend,
-  RecordWriterOptions,
-} from './types.ts'
+import type { BatchWriterOptions, Cluster, CommittedOffset, ProduceOptions, RecordToSend, RecordWriterOptions } from './types.ts'
 import { WriterConnections } from './writer-connections.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
 const retries = 3
 const retryDelayMs = 250
 const connectTimeoutMs = 5_000
+/** Requests under way on one connection. */
+const mostInFlight = 5
 const defaultTimeoutMs = 30_000
 /** The time limit of the first response, which costs a broker nothing. */
 const longestGreetingMs = 15_000
@@ -53,7 +44,8 @@ export function openClient(options: ClientOptions): Client {
   const system = realSystem(options.files)
   const turns = new Turns(system)
   const bootstrapBrokers = parseBootstrap(bootstrap)
-  const security = securityOf(options, bootstrapBrokers.map(hostOf), system)
+  const addresses = bootstrapBrokers.map(addressOf)
+  const security = securityOf(options, addresses, system)
   const base = {
     clientId: options.clientId ?? 'millrace-client',
     bootstrapBrokers,
@@ -69,16 +61,17 @@ export function openClient(options: ClientOptions): Client {
     opened.add(part)
     return part
   }
-  const admin = lazily(() => keep(new Admin(base)))
-  const requests = lazily(() => new Requests(admin(), system))
+  const { clientId, requestTimeout: requestTimeoutMs } = base
+  const connecting = { bootstrap: addresses, clientId, security, connectTimeoutMs, requestTimeoutMs, mostInFlight, system }
+  const connect = () => keep(new Connections(connecting))
+  const common = lazily(connect)
+  const consumer = async (group: string) => keep(new (await import('./checked-consumer.ts')).CheckedConsumer({ ...base, groupId: group }))
+  const requests = lazily(() => new Requests(common(), system))
   // Fetches wait at the broker, and what comes behind them on the same connection waits as well.
-  const reader = lazily(() => new Requests(keep(new Admin(base)), system))
+  const reader = lazily(() => new Requests(connect(), system))
   const greetingMs = Math.min(base.timeout, longestGreetingMs)
   let greeting: Promise<void> | null = null
-  const greetNow = async () => {
-    if (security.tls !== undefined || security.sasl !== undefined) await logIn(admin(), bootstrap)
-    await greet(admin(), bootstrap, system, greetingMs)
-  }
+  const greetNow = () => greet(common(), bootstrap, system, greetingMs)
   // After a failure, the next attempt may succeed.
   const forget = (error: unknown): never => {
     greeting = null
@@ -94,31 +87,27 @@ export function openClient(options: ClientOptions): Client {
     work =>
       run(() => over().retrying(bootstrap, () => work(over())))
   const ask = askOver(requests)
-  const parts = { system, turns, bootstrap, run, ask }
-  const connecting = { ...parts, admin: () => keep(new Admin(base)), forget: (own: Admin) => void opened.delete(own) }
+  const own: OwnConnections = { system, turns, bootstrap, run, ask, connect, forget: closed => void opened.delete(closed) }
 
   const client: Client = {
-    cluster: () => run(() => cluster(admin())),
+    cluster: () => run(() => cluster(common())),
     topicSizes: () => ask(topicSizes),
-    deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
-    setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
     read: reading => readRecords(askOver(reader), reading, turns),
     readBatches: reading => readBatches(askOver(reader), reading),
-    subscribe: subscribing =>
-      run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), subscribing, { system, ask, bootstrap })),
-    ...ownConnections(connecting, admin),
+    subscribe: subscribing => run(async () => subscribe(await consumer(subscribing.group), subscribing, { system, ask, bootstrap })),
+    ...ownConnections(own, common),
     join: async joining => {
       await greeted()
-      const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
-      return join(consumer, joining, { system, ask, bootstrap, forget: () => opened.delete(consumer) })
+      const member = await consumer(joining.group)
+      return join(member, joining, { system, ask, bootstrap, forget: () => opened.delete(member) })
     },
-    setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
+    setGroupOffsets: (name, offsets) => commitOffsets(ask, name, offsets),
     ...topicMethods(ask),
     ...summaryMethods(ask),
     ...configMethods(ask),
     ...groupMethods(ask),
     ...administration(ask, system),
-    ...coordination(connecting),
+    ...coordination(own),
     close: async () => {
       await Promise.allSettled(Array.from(opened, part => part.close()))
     },
@@ -127,28 +116,16 @@ export function openClient(options: ClientOptions): Client {
   return client
 }
 
-function securityOf({ properties, token, delegationToken }: ClientOptions, hosts: readonly string[], system: System) {
+function securityOf({ properties, token, delegationToken }: ClientOptions, addresses: readonly Address[], system: System) {
+  const hosts = addresses.map(({ host }) => host)
   const security = connectionSecurity(properties ?? {}, hosts, system, delegationToken)
   if (token !== undefined && security.sasl !== undefined) security.sasl.token = async () => token()
   return security
 }
 
-/**
- * Logs in once, before any work, because the library would try a wrong password again and again. Whatever else fails is left to the
- * work itself, which the library does repeat.
- */
-async function logIn(admin: Admin, bootstrap: string): Promise<void> {
-  try {
-    await promisify(done => admin[kGetBootstrapConnection](done as never))()
-  } catch (error) {
-    const told = toClientError(error, bootstrap)
-    if (told.code !== 'UNREACHABLE' && told.code !== 'TIMEOUT') throw told
-  }
-}
-
-/** Requests the API versions once: if a listener never responds, the library would repeat the request again and again. */
-async function greet(admin: Admin, bootstrap: string, { timers }: System, greetingMs: number): Promise<void> {
-  const greeting = settled(bootstrap, promisify(done => admin[kGetApi]('Metadata', done as never))())
+/** Logs in, and asks for the API versions, before any work: the library would try a wrong password, or a listener that never responds, again and again. */
+async function greet(connections: Connections, bootstrap: string, { timers }: System, greetingMs: number): Promise<void> {
+  const greeting = settled(bootstrap, connections.versions())
   greeting.catch(() => {})
   let deadline: Timer | undefined
   const late = new Promise<never>((_, reject) => {
@@ -178,26 +155,14 @@ function parseBootstrap(text: string): string[] {
   return addresses
 }
 
-function hostOf(address: string): string {
-  return address.slice(0, address.lastIndexOf(':'))
+function addressOf(text: string): Address {
+  const at = text.lastIndexOf(':')
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
 }
 
-async function cluster(admin: Admin): Promise<Cluster> {
-  // The library would repeat what it heard up to five minutes ago.
-  const { id, controllerId, brokers } = await admin.metadata({ topics: [], forceUpdate: true })
-  return {
-    id,
-    controllerId,
-    brokers: Array.from(brokers, ([brokerId, { host, port, rack }]) => ({ id: brokerId, host, port, rack: rack ?? null })),
-  }
-}
-
-async function setGroupOffsets(admin: Admin, groupId: string, offsets: readonly PartitionOffset[]): Promise<void> {
-  const topics = Array.from(
-    Map.groupBy(offsets, each => each.topic),
-    ([name, rows]) => ({ name, partitionOffsets: rows.map(({ partition, offset }) => ({ partition, offset })) }),
-  )
-  await admin.alterConsumerGroupOffsets({ groupId, topics })
+async function cluster(connections: Connections): Promise<Cluster> {
+  const { clusterId, controllerId, brokers } = await connections.metadata(true)
+  return { id: clusterId ?? '', controllerId, brokers: Array.from(brokers, ([id, { host, port, rack }]) => ({ id, host, port, rack })) }
 }
 
 interface OwnConnections {
@@ -207,17 +172,17 @@ interface OwnConnections {
   /** When it is known that a broker answers. */
   run<T>(work: () => Promise<T>): Promise<T>
   readonly ask: Ask
-  /** A new one. */
-  admin(): Admin
-  /** It was closed. */
-  forget(admin: Admin): void
+  /** New ones. */
+  connect(): Connections
+  /** They were closed. */
+  forget(connections: Connections): void
 }
 
 /** What sends so much, or waits so long, that nothing else should wait behind it. */
-function ownConnections({ system, turns, bootstrap, run, ask, admin, forget }: OwnConnections, common: () => Admin) {
+function ownConnections({ system, turns, bootstrap, run, ask, connect, forget }: OwnConnections, common: () => Connections) {
   const shared = lazily(() => new WriterConnections(common(), { system, turns, bootstrap }))
-  const withOwn = <T>(open: (own: Admin, forgetOwn: () => void) => T): T => {
-    const own = admin()
+  const withOwn = <T>(open: (own: Connections, forgetOwn: () => void) => T): T => {
+    const own = connect()
     return open(own, () => forget(own))
   }
   const withClosed = <T>(open: (own: WriterConnections, close: () => Promise<void>) => T): T =>
@@ -228,7 +193,7 @@ function ownConnections({ system, turns, bootstrap, run, ask, admin, forget }: O
       }
       return open(new WriterConnections(own, { system, turns, bootstrap }), close)
     })
-  const sender = lazily(() => new RecordSender(new WriterConnections(admin(), { system, turns, bootstrap }), ask))
+  const sender = lazily(() => new RecordSender(new WriterConnections(connect(), { system, turns, bootstrap }), ask))
   return {
     send: (topic: string, records: readonly RecordToSend[], sending?: ProduceOptions) =>
       run(() => sender().send(topic, records, sending ?? {})),
@@ -248,9 +213,9 @@ function ownConnections({ system, turns, bootstrap, run, ask, admin, forget }: O
 }
 
 /** For services, which agree on who leads, and act within the rights of others. */
-function coordination({ system, bootstrap, ask, admin, forget }: OwnConnections) {
+function coordination({ system, bootstrap, ask, connect, forget }: OwnConnections) {
   const aside: Ask = async work => {
-    const own = admin()
+    const own = connect()
     try {
       return await settled(bootstrap, work(new Requests(own, system)))
     } finally {

@@ -1,6 +1,6 @@
 /** Which partition each record goes to, as Kafka's producers choose it. */
 import { ClientError } from '../channel.ts'
-import { compatibilityPartitioner } from '../library.ts'
+import { partitionOfKey } from './key-partition.ts'
 import { patiently } from './patience.ts'
 import type { RecordToSend } from './types.ts'
 import type { WriterConnections } from './writer-connections.ts'
@@ -64,7 +64,7 @@ export class Partitioner {
 
   /** As Kafka's producers do with a key. */
   #choose(topic: string, { key }: RecordToSend, count: number): number {
-    if (key !== null) return compatibilityPartitioner({ topic }, key) % count
+    if (key !== null) return partitionOfKey(key, count)
     const turn = this.#next.get(topic) ?? 0
     this.#next.set(topic, turn + 1)
     return turn % count

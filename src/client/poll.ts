@@ -3,8 +3,8 @@
  *
  * One request goes to each leader, for all topics. Who leads is remembered until a broker says otherwise.
  */
-import type { Admin } from '@platformatic/kafka'
 import { runInSlices, type System, type Turns } from '../base.ts'
+import type { Connections } from '../channel.ts'
 import { errorName } from '../protocol.ts'
 import { type Fetched, fetchPositions, moved } from './fetching.ts'
 import { take, takeBatches } from './read.ts'
@@ -20,7 +20,7 @@ interface KnownTopic {
 }
 
 export class PollingReader implements Reader {
-  readonly #admin: Admin
+  readonly #connections: Connections
   readonly #requests: Requests
   readonly #bootstrap: string
   readonly #turns: Turns
@@ -29,9 +29,13 @@ export class PollingReader implements Reader {
   /** By topic, of the one that was read last: one that was made again has another. */
   readonly #ids = new Map<string, string>()
 
-  constructor(admin: Admin, { system, turns, bootstrap }: { system: System; turns: Turns; bootstrap: string }, forget: () => void) {
-    this.#admin = admin
-    this.#requests = new Requests(admin, system)
+  constructor(
+    connections: Connections,
+    { system, turns, bootstrap }: { system: System; turns: Turns; bootstrap: string },
+    forget: () => void,
+  ) {
+    this.#connections = connections
+    this.#requests = new Requests(connections, system)
     this.#turns = turns
     this.#bootstrap = bootstrap
     this.#forget = forget
@@ -70,7 +74,7 @@ export class PollingReader implements Reader {
 
   async close(): Promise<void> {
     this.#forget()
-    await this.#admin.close()
+    await this.#connections.close()
   }
 
   /** A broker that is away may not lead any more: after a failure it is asked anew who does. */
@@ -79,7 +83,7 @@ export class PollingReader implements Reader {
       return await this.#requests.retrying(this.#bootstrap, work)
     } catch (error) {
       this.#topics.clear()
-      this.#admin.clearMetadata()
+      this.#connections.clearMetadata()
       throw error
     }
   }

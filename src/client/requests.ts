@@ -1,21 +1,11 @@
 /**
- * Requests of APIs that the library lacks or supports only partly: encoded and decoded with our own codecs, and sent over the library's
- * connections, so that authentication is implemented once.
+ * Requests of any API, over the connections of a client.
  *
  * Hides the choice of a version that both sides support, the look-up of the right broker (coordinator, leader), and retries.
  */
-import { promisify } from 'node:util'
-import type { Admin, Connection } from '@platformatic/kafka'
 import type { System } from '../base.ts'
-import { ClientError, sendOver, settled } from '../channel.ts'
-import { kGetBootstrapConnection, kGetConnection, kListApis } from '../library.ts'
+import { type Announced, type BrokerConnection, ClientError, type Connections, settled } from '../channel.ts'
 import { type Api, apis, type ErrorName, errorName, errorText, type InputOf, type MessageOf } from '../protocol.ts'
-
-interface Announced {
-  apiKey: number
-  minVersion: number
-  maxVersion: number
-}
 
 /** The broker to ask. `any` is for requests that brokers forward to the controller. */
 export type Target = 'any' | { node: number } | { group: string } | { transactionalId: string } | { leaderOf: string; partition: number }
@@ -44,12 +34,11 @@ export function refuse(code: number, message?: string | null): void {
 export type Ask = <T>(work: (requests: Requests) => Promise<T>) => Promise<T>
 
 export class Requests {
-  readonly #admin: Admin
+  readonly #connections: Connections
   readonly system: System
-  #versions: Promise<readonly Announced[]> | undefined
 
-  constructor(admin: Admin, system: System) {
-    this.#admin = admin
+  constructor(connections: Connections, system: System) {
+    this.#connections = connections
     this.system = system
   }
 
@@ -61,13 +50,13 @@ export class Requests {
     newest = api.maxVersion,
   ): Promise<MessageOf<A['response']>> {
     const version = await this.#versionOf(api, newest)
-    return sendOver(await this.#connection(to), api, version, request)
+    return (await this.#connection(to)).request(api, version, request)
   }
 
   /** Of what brokers do not answer: resolves when it is written. */
   async tell<A extends Api>(api: A, request: InputOf<A['request']>, to: Target, newest: number): Promise<void> {
     const version = await this.#versionOf(api, newest)
-    await sendOver(await this.#connection(to), api, version, request, false)
+    await (await this.#connection(to)).tell(api, version, request)
   }
 
   /** Runs `work` again while it fails for a reason that passes. What it does must be all or nothing. */
@@ -78,7 +67,7 @@ export class Requests {
       } catch (error) {
         if (!(error instanceof ClientError) || !passing.has(error.code) || attempt === attempts) throw error
         await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
-        this.#admin.clearMetadata()
+        this.#connections.clearMetadata()
       }
     }
   }
@@ -98,8 +87,7 @@ export class Requests {
   }
 
   async nodes(): Promise<number[]> {
-    const { brokers } = await this.#admin.metadata({ topics: [] })
-    return [...brokers.keys()]
+    return [...(await this.#connections.metadata()).brokers.keys()]
   }
 
   /** Whether the cluster speaks this version, or a later one. */
@@ -108,8 +96,7 @@ export class Requests {
   }
 
   async #announced(api: Api): Promise<Announced | undefined> {
-    this.#versions ??= promisify<readonly Announced[]>(done => this.#admin[kListApis](done as never))()
-    return (await this.#versions).find(({ apiKey }) => apiKey === api.key)
+    return (await this.#connections.versions()).find(({ apiKey }) => apiKey === api.key)
   }
 
   async #versionOf(api: Api, newest = api.maxVersion): Promise<number> {
@@ -122,18 +109,11 @@ export class Requests {
     )
   }
 
-  async #connection(to: Target): Promise<Connection> {
-    if (to === 'any') return promisify<Connection>(done => this.#admin[kGetBootstrapConnection](done as never))()
-    if ('node' in to) return this.#connectionTo(to.node)
-    if ('leaderOf' in to) return this.#connectionTo(await this.#leader(to.leaderOf, to.partition))
-    return this.#connectionTo(await ('group' in to ? this.coordinator(to.group, 0) : this.coordinator(to.transactionalId, 1)))
-  }
-
-  async #connectionTo(node: number): Promise<Connection> {
-    const { brokers } = await this.#admin.metadata({ topics: [] })
-    const broker = brokers.get(node)
-    if (broker === undefined) throw new ClientError('LEADER_NOT_AVAILABLE', `broker ${node} is not available`)
-    return promisify<Connection>(done => this.#admin[kGetConnection](broker, done as never))()
+  async #connection(to: Target): Promise<BrokerConnection> {
+    if (to === 'any') return this.#connections.any()
+    if ('node' in to) return this.#connections.to(to.node)
+    if ('leaderOf' in to) return this.#connections.to(await this.#leader(to.leaderOf, to.partition))
+    return this.#connections.to(await ('group' in to ? this.coordinator(to.group, 0) : this.coordinator(to.transactionalId, 1)))
   }
 
   async #leader(topic: string, partition: number): Promise<number> {
@@ -162,8 +142,8 @@ export class Requests {
     }
     if (version >= 4) {
       const asked = { keyType, coordinatorKeys: [...keys] }
-      for (const each of (await sendOver(connection, apis.findCoordinator, version, asked)).coordinators) take(each.key, each)
-    } else for (const key of keys) take(key, await sendOver(connection, apis.findCoordinator, version, { keyType, key }))
+      for (const each of (await connection.request(apis.findCoordinator, version, asked)).coordinators) take(each.key, each)
+    } else for (const key of keys) take(key, await connection.request(apis.findCoordinator, version, { keyType, key }))
     return found
   }
 }

@@ -12,7 +12,9 @@ type TopicMetadata = MessageOf<typeof apis.metadata.response>['topics'][number]
 const listOffsetsFrom = { latest: -1n, stable: -1n, earliest: -2n }
 const committed = 1
 
-export function topicMethods(ask: Ask): Pick<Client, 'topicNames' | 'topics' | 'createTopic' | 'offsets'> {
+export function topicMethods(
+  ask: Ask,
+): Pick<Client, 'topicNames' | 'topics' | 'createTopic' | 'deleteTopics' | 'setPartitions' | 'offsets'> {
   return {
     topicNames: () => ask(topicNames),
     topics: names => ask(requests => describeTopics(requests, names)),
@@ -22,6 +24,8 @@ export function topicMethods(ask: Ask): Pick<Client, 'topicNames' | 'topics' | '
         if (topic.validateOnly !== true) await untilKnown(requests, topic.name)
         return created
       }),
+    deleteTopics: names => ask(requests => deleteTopics(requests, names)),
+    setPartitions: (name, count) => ask(requests => setPartitions(requests, name, count)),
     offsets: (topic, partitions, query) => ask(requests => listOffsets(requests, topic, partitions, query)),
   }
 }
@@ -55,6 +59,21 @@ async function createTopic(
     ...{ type: 'UNKNOWN', documentation: null, synonyms: [] },
   }))
   return { partitions: created.numPartitions, replicas: created.replicationFactor, configs: all.sort((a, b) => (a.name < b.name ? -1 : 1)) }
+}
+
+const timeoutMs = 30_000
+/** Later versions name topics in another way. */
+const newestWithNames = 5
+
+async function deleteTopics(requests: Requests, names: readonly string[]): Promise<void> {
+  const { responses } = await requests.ask(apis.deleteTopics, { topicNames: [...names], timeoutMs }, 'any', newestWithNames)
+  for (const { errorCode, errorMessage } of responses) refuse(errorCode, errorMessage)
+}
+
+async function setPartitions(requests: Requests, name: string, count: number): Promise<void> {
+  const topics = [{ name, count, assignments: null }]
+  const { results } = await requests.ask(apis.createPartitions, { topics, timeoutMs, validateOnly: false })
+  for (const { errorCode, errorMessage } of results) refuse(errorCode, errorMessage)
 }
 
 const knownWithinMs = 5_000

@@ -1,7 +1,6 @@
 /** What writers need of a cluster, and share if there are many of them: connections, and who leads which partition. */
-import type { Admin } from '@platformatic/kafka'
 import type { System, Turns } from '../base.ts'
-import { ClientError } from '../channel.ts'
+import { ClientError, type Connections } from '../channel.ts'
 import { type ErrorName, errorName, errorText, isRetriable } from '../protocol.ts'
 import { Requests } from './requests.ts'
 
@@ -24,17 +23,15 @@ export class WriterConnections {
   readonly system: System
   readonly turns: Turns
   readonly bootstrap: string
-  readonly #admin: Admin
+  readonly #connections: Connections
   readonly #known = new Map<string, Known>()
-  readonly #closing = new AbortController()
 
-  constructor(admin: Admin, { system, turns, bootstrap }: WriterOptions) {
-    this.requests = new Requests(admin, system)
+  constructor(connections: Connections, { system, turns, bootstrap }: WriterOptions) {
+    this.requests = new Requests(connections, system)
     this.system = system
     this.turns = turns
     this.bootstrap = bootstrap
-    this.#admin = admin
-    admin.once('client:close', () => this.#closing.abort())
+    this.#connections = connections
   }
 
   /** By partition; -1: none. Asked for once, however many wait for it. `creates`: as of ProduceOptions. Throws ClientError. */
@@ -55,13 +52,13 @@ export class WriterConnections {
     if (topic !== undefined) this.#known.delete(topic)
     else {
       this.#known.clear()
-      this.#admin.clearMetadata()
+      this.#connections.clearMetadata()
     }
   }
 
   /** Is aborted when it is closed. */
   get closing(): AbortSignal {
-    return this.#closing.signal
+    return this.#connections.closing
   }
 
   async #ask(topic: string, creates: boolean): Promise<ReadonlyMap<number, number>> {

@@ -135,6 +135,7 @@ export class Peers {
       connectTimeoutMs,
       requestTimeoutMs: config.get('request.timeout.ms'),
       mostInFlight,
+      system,
       onClosed,
     })
   }

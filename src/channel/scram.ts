@@ -1,6 +1,6 @@
 /**
- * Logging in with a delegation token (KIP-48): SCRAM (RFC 5802) with the extension `tokenauth=true`, which the library does not send. Name and password are
- * the token's id and HMAC.
+ * Logging in with SCRAM (RFC 5802): with a name and a password, or with a delegation token (KIP-48), whose id and HMAC take their place with the extension
+ * `tokenauth=true`.
  */
 import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -19,7 +19,14 @@ interface Answer {
 
 type Callback<A> = (error: Error | null, answer?: A) => void
 
-/** The library's hook for a login of one's own. */
+/** With which SCRAM logs in. */
+export interface ScramLogin {
+  readonly name: string
+  readonly password: string
+  readonly isToken: boolean
+}
+
+/** The library's hook for a login of one's own, which our connections call, too. */
 export type Authenticate = <C, A extends Answer>(
   mechanism: string,
   connection: C,
@@ -36,8 +43,8 @@ const nonceBytes = 18
 const [fewestIterations, mostIterations] = [4_096, 1_000_000]
 const derive = promisify(pbkdf2)
 
-/** `login`: the newest token, asked for at each login. */
-export function tokenAuthentication(login: () => TokenLogin, random: Random): Authenticate {
+/** `login`: asked for at each login. */
+export function scramAuthentication(login: () => ScramLogin, random: Random): Authenticate {
   return (mechanism, connection, send, _username, _password, _token, callback) => {
     const ask = (text: string) =>
       new Promise<NonNullable<Parameters<typeof callback>[1]>>((resolve, reject) => {
@@ -52,20 +59,20 @@ export function tokenAuthentication(login: () => TokenLogin, random: Random): Au
 
 async function authenticate<A extends Answer>(
   digest: 'sha256' | 'sha512',
-  { tokenId, hmac }: TokenLogin,
+  { name, password, isToken }: ScramLogin,
   random: Random,
   ask: (text: string) => Promise<A>,
 ): Promise<A> {
   const drawn = Buffer.alloc(nonceBytes)
   random.fill(drawn)
   const nonce = drawn.toString('base64url')
-  const first = `n=${tokenId.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce},tokenauth=true`
+  const first = `n=${name.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}${isToken ? ',tokenauth=true' : ''}`
   const served = (await ask(header + first)).authBytes.toString('utf8')
   const [, serverNonce = '', salt = '', rounds = ''] = /^r=([^,]+),s=([^,]+),i=(\d{1,9})(?:,|$)/.exec(served) ?? []
   const iterations = Number(rounds)
   if (!serverNonce.startsWith(nonce) || serverNonce === nonce || iterations < fewestIterations || iterations > mostIterations)
-    throw new ClientError('REFUSED', 'the broker does not answer a login with a delegation token as SCRAM demands')
-  const salted = await derive(hmac, Buffer.from(salt, 'base64'), iterations, digest === 'sha256' ? 32 : 64, digest)
+    throw new ClientError('REFUSED', 'the broker does not answer the login as SCRAM demands')
+  const salted = await derive(password, Buffer.from(salt, 'base64'), iterations, digest === 'sha256' ? 32 : 64, digest)
   const mac = (key: Buffer, text: string) => createHmac(digest, key).update(text).digest()
   const clientKey = mac(salted, 'Client Key')
   const unproven = `c=${Buffer.from(header).toString('base64')},r=${serverNonce}`
@@ -78,7 +85,9 @@ async function authenticate<A extends Answer>(
   if (kind !== 'v' || wanted.length !== got.length || !timingSafeEqual(wanted, got))
     throw new ClientError(
       'REFUSED',
-      kind === 'e' ? `the broker rejected the login: ${given.slice(0, 200)}` : 'the broker does not know the delegation token',
+      kind === 'e'
+        ? `the broker rejected the login: ${given.slice(0, 200)}`
+        : 'the broker does not know the password, or the delegation token',
     )
   return last
 }

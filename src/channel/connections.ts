@@ -1,0 +1,163 @@
+/**
+ * Connections to the brokers of a cluster, one to each, made when they are first needed, and made again when they have ended.
+ *
+ * Hides where brokers are: it is asked of any that answers, and remembered until `clearMetadata`. The bootstrap servers come first, then all that are known.
+ */
+import type { System } from '../base.ts'
+import { apis, errorName, errorText, isRetriable } from '../protocol.ts'
+import { type BrokerConnection, type ConnectionOptions, openConnection } from './connection.ts'
+import { ClientError, toClientError } from './errors.ts'
+
+export interface ConnectionsOptions extends Omit<ConnectionOptions, 'keepsProcess'> {
+  readonly bootstrap: readonly Address[]
+  readonly system: Pick<System, 'timers'>
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** An API that the cluster supports. */
+export interface Announced {
+  readonly apiKey: number
+  readonly minVersion: number
+  readonly maxVersion: number
+}
+
+export interface ClusterMetadata {
+  readonly clusterId: string | null
+  readonly controllerId: number
+  readonly brokers: ReadonlyMap<number, Address & { readonly rack: string | null }>
+}
+
+/** Of what is asked of any broker: enough for a change of leaders, few enough to report soon that no broker answers. */
+const attempts = 4
+const pauseMs = 250
+const software = { clientSoftwareName: 'millrace', clientSoftwareVersion: 'client' }
+/** Later ones have what only brokers say, and ask. */
+const versionsVersion = 3
+
+export class Connections {
+  readonly #options: ConnectionsOptions
+  readonly #open = new Map<string, Promise<BrokerConnection>>()
+  #versions: Promise<readonly Announced[]> | null = null
+  #metadata: Promise<ClusterMetadata> | null = null
+  /** As they were heard of last. */
+  #known: readonly Address[] = []
+  readonly #closing = new AbortController()
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+  }
+
+  /** Aborted when they are closed: nobody waits any more. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** To any broker that answers. Rejects, as all here, with errors that `toClientError` understands. */
+  async any(first = 0): Promise<BrokerConnection> {
+    const all = [...this.#options.bootstrap, ...this.#known]
+    const failures: Error[] = []
+    for (let at = 0; at < all.length; at++)
+      try {
+        return await this.#to(all[(first + at) % all.length]!)
+      } catch (error) {
+        failures.push(error as Error)
+      }
+    throw new AggregateError(failures, 'cannot connect to any broker')
+  }
+
+  async to(node: number): Promise<BrokerConnection> {
+    const broker = (await this.metadata()).brokers.get(node)
+    if (broker === undefined) throw new ClientError('LEADER_NOT_AVAILABLE', `broker ${node} is not available`)
+    return this.#to(broker)
+  }
+
+  /** What the cluster supports, as one of its brokers says. */
+  versions(): Promise<readonly Announced[]> {
+    return (this.#versions ??= this.#retried(async connection => {
+      const asked = await connection.request(apis.apiVersions, versionsVersion, software)
+      const isTooNew = errorName(asked.errorCode) === 'UNSUPPORTED_VERSION'
+      const { errorCode, apiKeys } = isTooNew ? await connection.request(apis.apiVersions, 0, {}) : asked
+      const name = errorName(errorCode)
+      if (name !== 'NONE') throw new ClientError(name, errorText(name))
+      return apiKeys
+    }).catch(error => {
+      this.#versions = null
+      throw error
+    }))
+  }
+
+  /** Of the brokers, as it was heard of last; `isFresh`: as it is now. */
+  metadata(isFresh = false): Promise<ClusterMetadata> {
+    if (isFresh) this.#metadata = null
+    return (this.#metadata ??= this.#ask().catch(error => {
+      this.#metadata = null
+      throw error
+    }))
+  }
+
+  /** What is known of brokers may be wrong by now. */
+  clearMetadata(): void {
+    this.#metadata = null
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    const closing = async (opening: Promise<BrokerConnection>) => (await opening).close()
+    await Promise.allSettled(Array.from(this.#open.values(), closing))
+  }
+
+  async #ask(): Promise<ClusterMetadata> {
+    const theirs = (await this.versions()).find(each => each.apiKey === apis.metadata.key)
+    const version = Math.min(apis.metadata.maxVersion, theirs?.maxVersion ?? apis.metadata.minVersion)
+    return this.#retried(async connection => {
+      const { brokers, clusterId, controllerId } = await connection.request(apis.metadata, version, {
+        topics: [],
+        allowAutoTopicCreation: false,
+        includeClusterAuthorizedOperations: false,
+        includeTopicAuthorizedOperations: false,
+      })
+      this.#known = brokers.map(({ host, port }) => ({ host, port }))
+      return { clusterId, controllerId, brokers: new Map(brokers.map(({ nodeId, host, port, rack }) => [nodeId, { host, port, rack }])) }
+    })
+  }
+
+  #to(address: Address): Promise<BrokerConnection> {
+    if (this.closing.aborted) throw new ClientError('UNREACHABLE', 'the client is closed')
+    const { host, port } = address
+    const key = `${host}:${port}`
+    const known = this.#open.get(key)
+    if (known !== undefined) return known
+    const opening = openConnection(host, port, { ...this.#options, keepsProcess: true })
+    const forget = () => {
+      if (this.#open.get(key) === opening) this.#open.delete(key)
+    }
+    this.#open.set(key, opening)
+    opening.then(connection => connection.closed.then(forget), forget)
+    return opening
+  }
+
+  /** What changes nothing is asked again, of the next broker first, if the reason may pass. */
+  async #retried<T>(work: (connection: BrokerConnection) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++)
+      try {
+        return await work(await this.any(attempt - 1))
+      } catch (error) {
+        const { code } = toClientError(error, '')
+        const mayHelp = code === 'UNREACHABLE' || isRetriable(code as never)
+        if (!mayHelp || this.closing.aborted || attempt === attempts) throw error
+        await this.#pause()
+      }
+  }
+
+  /** The System's timers alone keep no process, but somebody waits here who has no connection. */
+  async #pause(): Promise<void> {
+    const { port1: waiting } = new MessageChannel()
+    waiting.ref()
+    await new Promise<void>(resolve => this.#options.system.timers.after(pauseMs, resolve))
+    waiting.close()
+  }
+}
