@@ -88,6 +88,7 @@ test('paths without a connector are known; what cannot be loaded is refused with
       /The sink test-x: its key key must be declared by string/,
     ],
     [{ 'a.mjs': connector('test-x').replace("version: '1.0.0',", '') }, /A sink needs a version, which is a text$/],
+    [{ 'a.mjs': connector('test-x', 'recordsAtOnce: 0,') }, /The sink test-x: recordsAtOnce must be a whole number of at least 1$/],
     [{ 'a.mjs': connector('s3') }, /a\.mjs: there is a connector s3 already$/],
     [{ 'a.mjs': connector('test-x', "classes: ['io.confluent.connect.s3.S3SinkConnector'],") }, /a\.mjs: there is a connector s3 already$/],
   ]

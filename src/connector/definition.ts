@@ -35,6 +35,11 @@ export interface ConnectorBasics<D extends Declarations> {
 export interface SinkDefinition<D extends Declarations = Declarations> extends ConnectorBasics<D> {
   readonly kind: 'sink'
   readonly open: (config: ValuesOf<D>, context: SinkContext) => Promise<SinkTask>
+  /**
+   * How many records it is given together at most, where `max.poll.records` says nothing. Default: 2000, with which a target that answers each of them keeps nobody
+   * waiting. One that only writes into a file gains nothing from so many: with fewer they die young.
+   */
+  readonly recordsAtOnce?: number
   /** A flush leaves records in files that are completed by their size or by the clock. */
   readonly completesLater?: boolean
   /** Settings with which it keeps no offsets in the target, and so writes whatever it gets, in whatever order. */
@@ -78,11 +83,13 @@ function defined(kind: 'sink' | 'source', given: object): object {
   const definition = { kind, classes: [], example: {}, ...given } as Record<string, unknown>
   for (const name of ['name', 'version', 'summary'])
     if (typeof definition[name] !== 'string' || definition[name] === '') throw new TypeError(`A ${kind} needs a ${name}, which is a text`)
-  const { name, config, open } = definition
+  const { name, config, open, recordsAtOnce = 1 } = definition
   if (typeof open !== 'function') throw new TypeError(`The ${kind} ${name} needs the function open`)
   for (const [key, declared] of Object.entries(isObject(config) ? config : {}))
     if (!isObject(declared) || typeof (declared as unknown as ConfigKey).parse !== 'function')
       throw new TypeError(`The ${kind} ${name}: its key ${key} must be declared by string, int, boolean or another of these functions`)
+  if (!Number.isInteger(recordsAtOnce) || (recordsAtOnce as number) < 1)
+    throw new TypeError(`The ${kind} ${name}: recordsAtOnce must be a whole number of at least 1`)
   if (!isObject(config)) throw new TypeError(`The ${kind} ${name} needs config, an object with its keys`)
   return definition
 }

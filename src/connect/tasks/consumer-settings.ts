@@ -12,7 +12,10 @@ export interface ConsumerSettings {
   readonly refreshMs: number
 }
 
-export function consumerSettings({ order, config }: TaskRun): ConsumerSettings {
+const mostRecords = 2_000
+
+/** `recordsAtOnce`: of the connector's definition. */
+export function consumerSettings({ order, config }: TaskRun, recordsAtOnce = mostRecords): ConsumerSettings {
   const given = { ...withPrefix(order.worker.properties, 'consumer.'), ...withPrefix(config, 'consumer.override.') }
   const number = (key: string, otherwise: number) => {
     const value = Number(given[key])
@@ -22,7 +25,7 @@ export function consumerSettings({ order, config }: TaskRun): ConsumerSettings {
     group: given['group.id'] ?? `connect-${order.connector}`,
     reset: given['auto.offset.reset'] ?? 'earliest',
     committedOnly: given['isolation.level'] === 'read_committed',
-    mostRecords: number('max.poll.records', 2_000),
+    mostRecords: number('max.poll.records', recordsAtOnce),
     mostBytes: number('fetch.max.bytes', 8_388_608),
     sessionTimeoutMs: number('session.timeout.ms', 45_000),
     refreshMs: Math.min(number('metadata.max.age.ms', 300_000), 300_000),

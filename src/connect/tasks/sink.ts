@@ -104,7 +104,7 @@ class SinkRun {
     this.#run = run
     this.#definition = definition
     this.#pipeline = pipeline
-    this.#settings = consumerSettings(run)
+    this.#settings = consumerSettings(run, definition.recordsAtOnce)
     this.#client = client
     const { group, sessionTimeoutMs, refreshMs } = this.#settings
     const pattern = values['topics.regex'] === '' ? null : values['topics.regex']

@@ -3,7 +3,6 @@ import { getHeapStatistics } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hidingOf, realSystem, settledWithin } from '../../base.ts'
 import { ClientError, openClient } from '../../client.ts'
-import { withoutLogin } from '../../sessions.ts'
 import { ignoredKeys } from '../known-keys.ts'
 import { definitionOf } from '../plugins/packages.ts'
 import { Plugins } from '../plugins.ts'
@@ -13,8 +12,6 @@ import { isOfBrokers, traceOf } from './errors.ts'
 import { Guard, tooManyBuffers } from './guard.ts'
 import type { FromTask, TaskOrder, ToTask } from './messages.ts'
 import { Control, type TaskRun } from './run.ts'
-import { runSink } from './sink.ts'
-import { runSource } from './source.ts'
 import { TaskLog, TaskMetrics } from './task-log.ts'
 
 const metricsMs = 2_000
@@ -109,7 +106,7 @@ async function main(): Promise<void> {
   const overrides = withPrefix(config, kind === 'sink' ? 'consumer.override.' : 'producer.override.')
   const inherited = clientProperties(withPrefix(worker.properties, kind === 'sink' ? 'consumer.' : 'producer.'))
   // Whoever acts as somebody else does not log in as the worker's clients do.
-  const own = token === null ? inherited : withoutLogin(inherited)
+  const own = token === null ? inherited : (await import('../../sessions.ts')).withoutLogin(inherited)
   await using client = openClient({
     bootstrap: overrides['bootstrap.servers'] ?? reached.bootstrap,
     properties: { ...reached.properties, ...own, ...clientProperties(overrides) },
@@ -130,8 +127,9 @@ async function main(): Promise<void> {
   if (ignored.length > 0) log.warn({ keys: ignored.join(', ') }, 'keys that the connector does not know are ignored')
   const context = { connector, task, system, log, signal: control.giveUpSignal, count: metrics.count, gauge: metrics.gauge }
   const run: TaskRun = { order, config, client, system, log, metrics, control, context, guard, farewells, tell, ask }
-  if (definition.kind === 'sink') await runSink(run, definition)
-  else await runSource(run, definition)
+  // The other one would be loaded for nothing, in each thread.
+  if (definition.kind === 'sink') await (await import('./sink.ts')).runSink(run, definition)
+  else await (await import('./source.ts')).runSource(run, definition)
 }
 
 main().then(() => end({ kind: 'ended' }), endWith)

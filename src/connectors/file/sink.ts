@@ -28,6 +28,7 @@ export const fileSink = defineSink({
   summary: 'Writes records as lines into a file or to the standard output.',
   example: { file: '/tmp/events.txt' },
   config: keys,
+  recordsAtOnce: 500,
   async open(config, context) {
     return config.file === '' ? standardOutput(config) : new LineFile(config, context)
   },
