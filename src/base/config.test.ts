@@ -85,4 +85,7 @@ test('the nearest name is a slip away, or there is none', () => {
   assert.equal(nearestName('LOG.RETENTION.MS', names), 'log.retention.ms')
   assert.equal(nearestName('zzz', names), null)
   assert.equal(nearestName('maxWait', ['maxWaitMs']), 'maxWaitMs')
+  assert.equal(nearestName('ac', ['abcd', 'abc', 'a'], 2), 'abc')
+  assert.equal(nearestName('abcdef', ['bcdefa', 'xbcdez'], 2), 'bcdefa')
+  assert.equal(nearestName('abcdef', ['uvwxyz'], 2), null)
 })

@@ -350,9 +350,10 @@ export function nearestName(
 ): string | null {
   let best: string | null = null
   let fewest = mostEdits + 1
+  const lower = wanted.toLowerCase()
   for (const name of names) {
     if (Math.abs(name.length - wanted.length) >= fewest) continue
-    const edits = editDistance(wanted.toLowerCase(), name.toLowerCase())
+    const edits = editDistance(lower, name.toLowerCase(), fewest - 1)
     if (edits < fewest) {
       fewest = edits
       best = name
@@ -367,14 +368,21 @@ export function didYouMean(wanted: string, names: Iterable<string>): string {
   return near === null ? '' : `; did you mean ${near}?`
 }
 
-function editDistance(from: string, to: string): number {
+/** `most + 1`: there are more. Looks only at pairs of letters that so few edits can bring together. */
+function editDistance(from: string, to: string, most: number): number {
   let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let row = 1; row <= from.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= to.length; column++) {
+    const current: number[] = new Array(to.length + 1).fill(most + 1)
+    current[0] = row
+    let fewest = row
+    const end = Math.min(to.length, row + most)
+    for (let column = Math.max(1, row - most); column <= end; column++) {
       const replaced = previous[column - 1]! + (from[row - 1] === to[column - 1] ? 0 : 1)
-      current.push(Math.min(replaced, previous[column]! + 1, current[column - 1]! + 1))
+      const edits = Math.min(replaced, previous[column]! + 1, current[column - 1]! + 1)
+      current[column] = edits
+      if (edits < fewest) fewest = edits
     }
+    if (fewest > most) return most + 1
     previous = current
   }
   return previous[to.length]!

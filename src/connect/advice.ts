@@ -1,5 +1,5 @@
 /** What a worker would refuse or ignore of a configuration, for people who try it before they use it. */
-import { didYouMean, InvalidConfig, readValue, type System } from '../base.ts'
+import { didYouMean, InvalidConfig, readValue, type System, Turns } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { describe, ignoredKeys, refusedKeys } from './known-keys.ts'
 import { foreignProblems } from './plugins/foreign.ts'
@@ -9,7 +9,7 @@ import { Plugins } from './plugins.ts'
 export async function adviceOn(
   config: Readonly<Record<string, string>>,
   paths: readonly string[],
-  system: Pick<System, 'files' | 'timers'>,
+  system: Pick<System, 'clock' | 'files' | 'timers'>,
 ): Promise<string[]> {
   const name = config['connector.class'] ?? ''
   if (name === '') return []
@@ -23,15 +23,15 @@ export async function adviceOn(
             plugins.all.map(each => each.name),
           )}`,
         ]
-      : await problemsOf(await plugin.load(), config)
+      : await problemsOf(await plugin.load(), config, new Turns(system))
   } finally {
     await plugins.close()
   }
 }
 
-async function problemsOf(definition: ConnectorDefinition, config: Readonly<Record<string, string>>): Promise<string[]> {
+async function problemsOf(definition: ConnectorDefinition, config: Readonly<Record<string, string>>, turns: Turns): Promise<string[]> {
   const known = describe(definition, config)
-  const refused = refusedKeys(definition, config, known)
+  const refused = await refusedKeys(definition, config, known, turns)
   const ignored = ignoredKeys(definition, config).filter(key => !refused.has(key))
   const sentences = [...refused.values()]
   const values: Record<string, unknown> = {}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realSystem, Turns } from '../base.ts'
 import { connectors } from '../connectors.ts'
 import { similarConnector } from './foreign-classes.ts'
 import { describe, ignoredKeys, refusedKeys } from './known-keys.ts'
@@ -8,9 +9,9 @@ const definitions = await Promise.all(connectors.map(each => each.load()))
 
 type Properties = Readonly<Record<string, string>>
 
-function keysOf(className: string, given: Properties): { refused: ReadonlyMap<string, string>; ignored: string[] } {
+async function keysOf(className: string, given: Properties): Promise<{ refused: ReadonlyMap<string, string>; ignored: string[] }> {
   const definition = definitions.find(each => each.name === className || each.classes.some(name => name.endsWith(`.${className}`)))!
-  const refused = refusedKeys(definition, given, describe(definition, given))
+  const refused = await refusedKeys(definition, given, describe(definition, given), new Turns(realSystem()))
   return { refused, ignored: ignoredKeys(definition, given).filter(key => !refused.has(key)) }
 }
 
@@ -78,9 +79,9 @@ const documented: readonly (readonly [className: string, given: Properties, refu
   ],
 ]
 
-test('keys of Java connectors that would change what is written are refused, and with values that change nothing ignored', () => {
+test('keys of Java connectors that would change what is written are refused, and with values that change nothing ignored', async () => {
   for (const [className, given, refused, ignored = []] of documented) {
-    const found = keysOf(className, given)
+    const found = await keysOf(className, given)
     assert.deepEqual([...found.refused.keys()], refused, className)
     assert.deepEqual(found.ignored.sort(), [...ignored].sort(), className)
     for (const [key, problem] of found.refused) assert.ok(problem.startsWith(`${key} is not `), problem)
@@ -99,17 +100,17 @@ test('what a refusal speaks of is no key of the connector, and keys that it advi
   }
 })
 
-test('misspelled keys are refused, unless the connector is one of Kafka, and what clients and converters have is not looked at', () => {
-  const meant = (className: string, key: string) =>
-    /did you mean (\S+)\?$/.exec(keysOf(className, { [key]: 'x' }).refused.get(key) ?? '')?.[1]
-  assert.equal(meant('s3', 'flush_size'), 'flush.size')
-  assert.equal(meant('s3', 'task.max'), 'tasks.max')
-  assert.equal(meant('s3', 'error.tolerance'), 'errors.tolerance')
-  assert.equal(meant('postgresql-cdc', 'database.hostnam'), 'database.hostname')
-  assert.equal(meant('FileStreamSinkConnector', 'topic'), undefined)
-  assert.equal(meant('s3', 'confluent.license'), undefined)
+test('misspelled keys are refused, unless the connector is one of Kafka, and what clients and converters have is not looked at', async () => {
+  const meant = async (className: string, key: string) =>
+    /did you mean (\S+)\?$/.exec((await keysOf(className, { [key]: 'x' })).refused.get(key) ?? '')?.[1]
+  assert.equal(await meant('s3', 'flush_size'), 'flush.size')
+  assert.equal(await meant('s3', 'task.max'), 'tasks.max')
+  assert.equal(await meant('s3', 'error.tolerance'), 'errors.tolerance')
+  assert.equal(await meant('postgresql-cdc', 'database.hostnam'), 'database.hostname')
+  assert.equal(await meant('FileStreamSinkConnector', 'topic'), undefined)
+  assert.equal(await meant('s3', 'confluent.license'), undefined)
   assert.deepEqual(
-    keysOf('s3', { 'consumer.override.max.poll.records': '1', 'value.converter.x': 'y', 'task.class': 'x', _comment: 'z' }).ignored,
+    (await keysOf('s3', { 'consumer.override.max.poll.records': '1', 'value.converter.x': 'y', 'task.class': 'x', _comment: 'z' })).ignored,
     ['_comment'],
   )
 })

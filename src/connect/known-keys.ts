@@ -4,7 +4,7 @@
  * Kafka Connect ignores keys that it does not know. Here nothing is ignored that was meant to change what is written: keys of the Java connector that are not
  * there are refused with what to do instead, and so are misspelled ones. The rest is told in the log.
  */
-import { type ConfigKey, nearestName } from '../base.ts'
+import { type ConfigKey, inSlices, nearestName, type Turns } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import { commonKeys, groupOf, groups, requiredKeys } from './connector-keys.ts'
 import { converterKeys } from './converters.ts'
@@ -52,9 +52,14 @@ const families =
 const isKafkas = ({ classes }: ConnectorDefinition) => classes.some(name => name.startsWith('org.apache.kafka.'))
 
 /** By key: why it is refused. `known`: as {@link describe} tells it. */
-export function refusedKeys(definition: ConnectorDefinition, given: Properties, known: ReadonlyMap<string, unknown>): Map<string, string> {
+export async function refusedKeys(
+  definition: ConnectorDefinition,
+  given: Properties,
+  known: ReadonlyMap<string, unknown>,
+  turns: Turns,
+): Promise<Map<string, string>> {
   const problems = new Map<string, string>()
-  for (const key of unknownKeys(given, known)) {
+  await inSlices(turns, unknownKeys(given, known), key => {
     const near = nearestName(key, known.keys(), key.length < 8 ? 1 : 2)
     const meant = near === null || given[near] !== undefined ? '' : `; did you mean ${near}?`
     const refusal = definition.refuses?.find(each => each.key.test(key))
@@ -63,7 +68,7 @@ export function refusedKeys(definition: ConnectorDefinition, given: Properties, 
       if (meant !== '' && !isKafkas(definition)) problems.set(key, `${key} is not a key of this connector${meant}`)
     } else if (!(refusal.unless ?? ['']).some(each => each.toLowerCase() === value))
       problems.set(key, `${key} is not supported: ${refusal.why}${meant}`)
-  }
+  })
   return problems
 }
 

@@ -15,7 +15,7 @@ import { AloneGroup, type Group } from './herder/group.ts'
 import { Herder } from './herder/herder.ts'
 import { Levels } from './levels.ts'
 import { Plugins } from './plugins.ts'
-import type { Api } from './rest/api.ts'
+import { type Api, refuseMany } from './rest/api.ts'
 import { connectorRoutes } from './rest/connectors.ts'
 import { internalRoutes } from './rest/internal.ts'
 import { loggerRoutes } from './rest/loggers.ts'
@@ -205,6 +205,7 @@ async function addRoutes(api: Api): Promise<void> {
   app.addHook('onRequest', async ({ headers: { accept = '*/*' }, url }) => {
     if (!takesJson.test(accept) && !url.startsWith('/metrics')) throw new HttpError(406, 406, 'HTTP 406 Not Acceptable')
   })
+  app.addHook('preValidation', async ({ body }) => refuseMany(body))
   app.setReplySerializer(payload => stringifyLossless(payload))
   await app.register(async (scope: HttpApp) => {
     // What is thrown goes on to the handler of the whole server.

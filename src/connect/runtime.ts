@@ -7,6 +7,7 @@ import { type Hiding, hidesNothing, hidingOf, parseLossless, readValues, type Sy
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import type { Acting, Actor } from '../sessions.ts'
+import { boundProblem } from './config-bounds.ts'
 import { commonKeys, producesElsewhere } from './connector-keys.ts'
 import { Healing, type HealingSettings } from './healing.ts'
 import type { Levels } from './levels.ts'
@@ -167,6 +168,7 @@ export class Runtime {
   /** `known`: is told what must be hidden of errors. */
   async #taskConfigs(config: Config, known: (hiding: Hiding) => void): Promise<{ configs: Config[]; version: string }> {
     const { plugins, system, worker } = this.#options
+    requireBounds(config)
     const given = withoutNulls(config)
     const resolved = await resolveProviders(given, system, worker.properties)
     const plugin = plugins.find(resolved['connector.class'] ?? '')
@@ -250,6 +252,7 @@ export class Runtime {
     const turn = ++task.turn
     task.healing.began()
     try {
+      requireBounds(task.config)
       const elsewhere = producesElsewhere(task.config)
       const transactionalId = task.kind === 'source' && !elsewhere ? await this.#options.transactional(task.id) : null
       const actor = await this.#actorOf(task)
@@ -422,6 +425,12 @@ export class Runtime {
 /** Of statements. */
 function partOf(part: string | TaskId): string {
   return typeof part === 'string' ? `connector ${part}` : `task ${nameOfTask(part)}`
+}
+
+/** Whoever writes to the topic has written more than this worker would. */
+function requireBounds(config: Config): void {
+  const problem = boundProblem(config)
+  if (problem !== null) throw new Error(problem)
 }
 
 function loggerOf(connector: string): string {

@@ -49,17 +49,13 @@ export async function filled(config: Config, stored: Config | null, plugins: Plu
   return { config: whole, lost }
 }
 
-/** To be stored. Throws HttpError 400. */
-export async function withSecrets(config: Config, stored: Config | null, plugins: Plugins): Promise<Config> {
-  return required(await filled(config, stored, plugins))
-}
-
 /** A preview reads nothing of the connector's own. Throws HttpError 400. */
 export function forPreview({ config, lost }: Filled): Config {
-  return required({ config, lost: new Map([...lost].filter(([key]) => familyOf(key) !== '')) })
+  return withSecrets({ config, lost: new Map([...lost].filter(([key]) => familyOf(key) !== '')) })
 }
 
-function required({ config, lost }: Filled): Config {
+/** To be stored. Throws HttpError 400. */
+export function withSecrets({ config, lost }: Filled): Config {
   if (lost.size === 0) return config
   const each = Array.from(lost, ([key, reason]) => `${key}, because ${reason}`)
   throw badRequest(`Hidden values must be given again or removed: ${each.join('; ')}`)

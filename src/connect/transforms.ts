@@ -140,6 +140,13 @@ function definitionIfFound(kind: Kind, config: Config, alias: string): Transform
   }
 }
 
+/** Whether there are scripts or expressions, which take their time, or as long as their author likes. */
+export function runsCode(config: Config): boolean {
+  return (['transforms', 'predicates'] as const).some(kind =>
+    aliasesOf(kind, config).some(alias => definitionIfFound(kind, config, alias)?.isCode === true),
+  )
+}
+
 /** What is wrong, by key, in Kafka's words. */
 export async function transformProblems(config: Config, resources: TransformResources): Promise<ReadonlyMap<string, readonly string[]>> {
   const problems = new Map<string, string[]>()

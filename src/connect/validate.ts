@@ -8,11 +8,13 @@ import {
   hidesNothing,
   hidingOf,
   InvalidConfig,
+  inSlices,
   isSecret,
   missingConfig,
   readValue,
   type System,
   secretsWithin,
+  type Turns,
 } from '../base.ts'
 import type { ConnectorDefinition } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
@@ -27,7 +29,8 @@ import type { Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
 import { hidden } from './secrets.ts'
 import { type Config, withoutNulls } from './stores/config-state.ts'
-import { transformClasses, transformProblems } from './transforms.ts'
+import { checkTransforms } from './transform-check/host.ts'
+import { transformClasses } from './transforms.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
 /** Kafka Connect's ConfigKeyInfo. */
@@ -66,13 +69,17 @@ export interface ValidateOptions {
   readonly acting: Acting
   /** Of schemas; null: there is none. */
   registry(): RegistryReached | null
+  readonly turns: Turns
   readonly system: System
 }
 
 const checkMs = 30_000
 const noNull = 'Null value can not be supplied as the configuration value.'
 
-export async function validate(config: Config, { plugins, worker, acting, registry, system }: ValidateOptions): Promise<ConfigInfos> {
+export async function validate(
+  config: Config,
+  { plugins, worker, acting, registry, turns, system }: ValidateOptions,
+): Promise<ConfigInfos> {
   const errors = new Map<string, string[]>()
   let hiding = hidesNothing
   // Of what is null nothing else is told.
@@ -100,11 +107,11 @@ export async function validate(config: Config, { plugins, worker, acting, regist
   const ofKind = definition.kind === 'sink' ? sinkProblems(resolved) : await sourceProblems(definition, values, resolved, worker)
   for (const [key, problems] of ofKind) for (const problem of problems) add(key, problem)
   for (const [key, problem] of forbiddenOverrides(resolved, worker)) add(key, problem)
-  for (const [key, problem] of refusedKeys(definition, resolved, described)) add(key, problem)
+  await inSlices(turns, await refusedKeys(definition, resolved, described, turns), ([key, problem]) => add(key, problem))
   const refused = errors.has('principal') ? null : await principalRefused(resolved, acting)
   if (refused !== null) add('principal', refused)
   const asMap = new Map(Object.entries(resolved))
-  for (const problems of [converterProblems(asMap, { system, registry: registry() }), await transformProblems(asMap, { system })])
+  for (const problems of [converterProblems(asMap, { system, registry: registry() }), await checkTransforms(asMap, system)])
     for (const [key, some] of problems) for (const problem of some) if (!errors.get(key)?.includes(problem)) add(key, problem)
   await checkOwn(definition, values, errors, add, system)
   const recommended = errors.size === 0 ? await recommendedBy(definition, values) : new Map<string, readonly string[]>()

@@ -42,12 +42,16 @@ test('retries', async () => {
 
 test('what cannot work is refused, and says why', async () => {
   const cel = (text: string) => ({ ...least, filter: { cel: text } })
+  const many = Object.fromEntries(Array.from({ length: 201 }, (_, index) => [`A${index}`, 'x']))
   for (const [given, message] of [
     [{ ...least, topics: undefined }, /either topics or a topicPattern/],
     [{ ...least, topicPattern: 'e.*' }, /either topics or a topicPattern/],
     [{ topicPattern: '(', function: { code } }, /topicPattern: /],
     [{ topicPattern: '(?=a)', function: { code } }, /topicPattern: /],
     [{ ...least, topics: [] }, /topics/],
+    [{ ...least, function: { code, environment: many } }, /function\.environment: at most 200 are allowed/],
+    [{ ...least, function: { url: 'http://f.example/', headers: many } }, /function\.headers: at most 200 are allowed/],
+    [{ ...least, output: { connector: 'http', config: many } }, /output\.config: at most 200 are allowed/],
     [{ ...least, topics: ['__millrace_trigger_logs'] }, /the triggers' own/],
     [{ ...least, onFailure: { topic: 'events' } }, /onFailure: the topic events is a source of the trigger/],
     [{ topicPattern: 'ev.*', function: { code }, onFailure: { topic: 'events-dead' } }, /onFailure: the topic events-dead is a source/],

@@ -22,6 +22,7 @@ const ownTopics = /^__millrace_trigger/
 export async function parseDefinition(name: string, given: unknown, clock: Clock): Promise<Definition> {
   if (!Value.Check(TriggerName, name))
     throw new InvalidTrigger(`the name "${name}" is not valid: letters, digits, ".", "_" and "-", at most 100`)
+  requireFew(given)
   const definition = Value.Default(Definition, structuredClone(given))
   if (!Value.Check(Definition, definition)) throw new InvalidTrigger(shown(definition))
   const isSource = sourcesOf(definition)
@@ -66,6 +67,23 @@ export async function parseDefinition(name: string, given: unknown, clock: Clock
     throw error instanceof ExprError ? new InvalidTrigger(`filter: ${error.message}`, error) : error
   }
   return definition
+}
+
+const mostNamed = 200
+
+/** Of what the schema would go through, name by name, before it says so. Throws InvalidTrigger. */
+function requireFew(given: unknown): void {
+  const { function: called, output } = (given ?? {}) as {
+    function?: Partial<Record<string, object | null>>
+    output?: { config?: object | null } | null
+  }
+  const lists = [
+    ['function.environment', called?.['environment']],
+    ['function.headers', called?.['headers']],
+    ['output.config', output?.config],
+  ] as const
+  const long = lists.find(([, list]) => typeof list === 'object' && list !== null && Object.keys(list).length > mostNamed)
+  if (long !== undefined) throw new InvalidTrigger(`${long[0]}: at most ${mostNamed} are allowed`)
 }
 
 /** Throws InvalidTrigger. */

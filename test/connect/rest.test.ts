@@ -53,11 +53,48 @@ test('a connector is made, shown, changed and deleted', async () => {
   await worker.ask('DELETE', '/connectors/lines')
 })
 
-test('a configuration that is too large for its topic is refused', async () => {
-  const large = await worker.ask('PUT', '/connectors/large/config', sinkConfig({ pad: 'x'.repeat(950_000) }))
-  assert.equal(large.status, 400)
-  assert.match(large.body.message, /has 95\d{4} bytes; at most 900000 are allowed/)
+test('a configuration with too many keys, bytes or transforms is refused, however it comes', async () => {
+  await worker.ask('PUT', '/connectors/bounded/config', sinkConfig())
+  const many = Object.fromEntries(Array.from({ length: 999 }, (_, index) => [`key.${index}`, 'x']))
+  for (const [more, message] of [
+    [{ pad: 'x'.repeat(270_000) }, /too large: its keys and values have more than 262144 bytes/],
+    [many, /more than 1000 (?:keys|entries)/],
+    [{ transforms: Array.from({ length: 101 }, (_, index) => `t${index}`).join(',') }, /more than 100 transforms/],
+  ] as const) {
+    const config = sinkConfig(more)
+    for (const [method, path, body] of [
+      ['POST', '/connectors', { name: 'large', config }],
+      ['PUT', '/connectors/large/config', config],
+      ['PUT', '/connectors/bounded/config', config],
+      ['PATCH', '/connectors/bounded/config', more],
+      ['PUT', '/connector-plugins/test-sink/config/validate', config],
+      ['POST', '/connector-plugins/test-sink/preview', { config, records: [] }],
+    ] as const) {
+      const refused = await worker.ask(method, path, body)
+      assert.equal(refused.status, 400, `${method} ${path}: ${refused.text.slice(0, 300)}`)
+      assert.match(refused.body.message, message)
+    }
+  }
   assert.equal((await worker.ask('GET', '/connectors/large')).status, 404)
+  assert.equal((await worker.ask('DELETE', '/connectors/bounded')).status, 204)
+})
+
+test('a configuration that somebody else has written to the topic is bounded as well', async () => {
+  const properties = { ...sinkConfig(), name: 'foreign', pad: 'x'.repeat(270_000) }
+  await workers.client.send('connect-configs', [
+    { key: Buffer.from('connector-foreign'), value: Buffer.from(JSON.stringify({ properties })) },
+  ])
+  const status = await worker.until('foreign', ({ connector }) => connector?.state === 'FAILED')
+  assert.match(status.connector.trace, /too large: its keys and values have more than 262144 bytes/)
+  assert.equal((await worker.ask('DELETE', '/connectors/foreign')).status, 204)
+})
+
+test('lists of offsets and levels have a bound', async () => {
+  const offsets = Array.from({ length: 1_001 }, () => ({}))
+  const refused = await worker.ask('PATCH', '/connectors/any/offsets', { offsets })
+  assert.deepEqual([refused.status, refused.body.message], [400, '"offsets" has more than 1000 entries'])
+  const levels = Object.fromEntries(offsets.map((_, index) => [`level${index}`, 'INFO']))
+  assert.equal((await worker.ask('PUT', '/admin/loggers/root', levels)).status, 400)
 })
 
 test('what a provider of a configuration needs to know of a secret stays in the topic', async () => {

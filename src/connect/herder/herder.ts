@@ -4,11 +4,12 @@
  * Configurations are written by the worker that leads, one decision after the other, each seeing all that was written before. What another worker has to
  * do throws {@link Elsewhere}; the API sends it there.
  */
-import type { System } from '../../base.ts'
+import { type System, Turns } from '../../base.ts'
 import type { Client } from '../../client.ts'
 import type { Sample } from '../../samples.ts'
 import type { RegistryReached } from '../../service.ts'
 import type { Acting } from '../../sessions.ts'
+import { boundProblem } from '../config-bounds.ts'
 import type { GroupMember } from '../group/member.ts'
 import { type Levels, levelNamed } from '../levels.ts'
 import { nameOfTask, type TaskId, type Work } from '../names.ts'
@@ -21,7 +22,7 @@ import { type Config, type ConfigChange, entries, type RestartRequest, type Targ
 import { type ConfigStore, Deposed } from '../stores/config-store.ts'
 import type { OffsetStore } from '../stores/offset-store.ts'
 import type { Status, StatusStore } from '../stores/status-store.ts'
-import { type ConfigInfos, validate } from '../validate.ts'
+import { type ConfigInfos, type ValidateOptions, validate } from '../validate.ts'
 import type { WorkerConfig } from '../worker-config.ts'
 import { type ApiOffset, changeOffsets, type GivenOffset, type OffsetOwner, shownOffsets } from './connector-offsets.ts'
 import { badRequest, conflict, Elsewhere, notFound } from './errors.ts'
@@ -43,13 +44,12 @@ export interface HerderOptions {
   readonly system: System
 }
 
-/** Of a configuration, in JSON: it is one record, of which a topic takes a megabyte by default. */
-const mostConfigBytes = 900_000
 /** How long a request waits for a rebalance to end. */
 const patienceMs = 10_000
 
 export class Herder implements GroupMember {
   readonly #options: HerderOptions
+  readonly #validating: ValidateOptions
   readonly #log: ReturnType<Levels['logger']>
   /** What connectors and tasks of this worker have the leader do. */
   readonly tellings: Tellings
@@ -63,6 +63,7 @@ export class Herder implements GroupMember {
 
   constructor(options: HerderOptions) {
     this.#options = options
+    this.#validating = { ...options, registry: () => options.registry(), turns: new Turns(options.system) }
     this.#log = options.levels.logger('millrace.connect.group')
     this.tellings = new Tellings(options, this)
   }
@@ -265,7 +266,7 @@ export class Herder implements GroupMember {
   /** What was shown as hidden is what the connector of this name has, here and below. */
   async validate(config: Config): Promise<ConfigInfos> {
     const whole = await this.#filled(config)
-    return asGiven(await validate(whole.config, this.#options), config, whole)
+    return asGiven(await validate(whole.config, this.#validating), config, whole)
   }
 
   /** What the configuration makes of these records; nothing is written. Throws HttpError. */
@@ -277,7 +278,10 @@ export class Herder implements GroupMember {
     return previewRecords({ config: whole, worker: own, registry: registry(), records }, system)
   }
 
+  /** Throws HttpError 400 for one that is too large. */
   #filled(config: Config): Promise<Filled> {
+    const problem = boundProblem(config)
+    if (problem !== null) throw badRequest(problem)
     const stored = typeof config['name'] === 'string' ? this.#options.configs.state.config(config['name']) : null
     return filled(config, stored, this.#options.plugins)
   }
@@ -318,12 +322,10 @@ export class Herder implements GroupMember {
     target: TargetState | null,
     mayReplace: boolean,
   ): Promise<{ created: boolean; info: ConnectorInfo }> {
-    const { configs, plugins } = this.#options
+    const { configs } = this.#options
     await this.#requireLeader()
-    const wanted = await withSecrets(config, configs.state.config(name), plugins)
-    const size = Buffer.byteLength(JSON.stringify(wanted))
-    if (size > mostConfigBytes) throw badRequest(`The connector configuration has ${size} bytes; at most ${mostConfigBytes} are allowed.`)
-    const infos = await validate(wanted, this.#options)
+    const wanted = withSecrets(await this.#filled(config))
+    const infos = await validate(wanted, this.#validating)
     if (infos.error_count > 0) {
       const all = infos.configs.flatMap(({ value }) => value.errors)
       throw badRequest(

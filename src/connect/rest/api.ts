@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { System } from '../../base.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
-import { Elsewhere, lostWay, noLeader } from '../herder/errors.ts'
+import { badRequest, Elsewhere, lostWay, noLeader } from '../herder/errors.ts'
 import type { Herder } from '../herder/herder.ts'
 import { bodyOf, relay, urlOf } from '../herder/relay.ts'
 import { forwardedHeader, signForwarded } from '../herder/signatures.ts'
@@ -44,6 +44,24 @@ export const Properties = Type.Record(Type.String(), Type.Union([Type.String(), 
 
 export function textsOf(body: Readonly<Record<string, unknown>>): Record<string, string | null> {
   return Object.fromEntries(Object.entries(body).map(([key, value]) => [key, value === null ? null : String(value)]))
+}
+
+/** Of a configuration, of offsets, of levels: a schema would go through all of them before it says so. */
+const mostEntries = 1_000
+
+/** Throws HttpError 400. */
+export function refuseMany(body: unknown): void {
+  const isMany = (value: unknown) => typeof value === 'object' && value !== null && countUpTo(value, mostEntries + 1) > mostEntries
+  if (isMany(body)) throw badRequest(`The body has more than ${mostEntries} entries`)
+  if (typeof body !== 'object' || body === null) return
+  for (const [name, value] of Object.entries(body)) if (isMany(value)) throw badRequest(`"${name}" has more than ${mostEntries} entries`)
+}
+
+function countUpTo(value: object, most: number): number {
+  if (Array.isArray(value)) return value.length
+  let count = 0
+  for (const _ in value) if (++count >= most) break
+  return count
 }
 
 /** `forward=false`: it has come a long way, and must not be sent on. */

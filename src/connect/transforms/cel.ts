@@ -8,6 +8,7 @@ import { definePredicate, defineTransform, type OpenContext } from './transform.
 export const celFilter = defineTransform({
   name: 'CelFilter',
   package: 'millrace.transforms.',
+  isCode: true,
   sides: false,
   summary: 'keeps the records for which a condition in CEL holds',
   keys: {
@@ -23,6 +24,7 @@ export const celFilter = defineTransform({
 export const celMap = defineTransform({
   name: 'CelMap',
   package: 'millrace.transforms.',
+  isCode: true,
   sides: true,
   summary: 'replaces the key or the value by the result of an expression in CEL',
   keys: {

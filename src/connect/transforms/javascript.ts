@@ -21,6 +21,7 @@ interface Settings {
 export const javaScript = defineTransform({
   name: 'JavaScript',
   package: 'millrace.transforms.',
+  isCode: true,
   sides: false,
   summary: 'changes or drops records by a function in JavaScript, in a sandbox',
   keys: {

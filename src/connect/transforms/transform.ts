@@ -48,6 +48,8 @@ interface Basics<D extends Declarations, R extends string> extends PluginKeys<D,
   /** What stands before it, with a point at its end. Default: Kafka's package. */
   readonly package?: string
   readonly summary: string
+  /** Whether to open it takes long, or as long as its author likes. */
+  readonly isCode?: true
 }
 
 export interface TransformDefinition<D extends Declarations = Declarations, R extends string = string> extends Basics<D, R> {
