@@ -26,6 +26,7 @@ export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights, Transac
 export { ensureTopic } from './client/ensure-topic.ts'
 export { openClient } from './client/open.ts'
 export { Patience, patiently } from './client/patience.ts'
+export { isTooLarge } from './client/refusals.ts'
 export type {
   Acks,
   AppendedBatches,

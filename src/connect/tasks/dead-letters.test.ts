@@ -5,12 +5,16 @@ import { type Client, ClientError, type RecordToSend } from '../../client.ts'
 import { DataError } from '../../connector.ts'
 import { DeadLetters } from './dead-letters.ts'
 
-async function letterOf(headers: [string, string][], saysWhy = true): Promise<RecordToSend> {
+const bytesIn = ({ value, headers = [] }: RecordToSend) =>
+  (value?.length ?? 0) + headers.reduce((sum, each) => sum + each.key.length + (each.value?.length ?? 0), 0)
+
+async function letterOf(headers: [string, string][], { saysWhy = true, message = 'broken', mostBytes = 1e6 } = {}): Promise<RecordToSend> {
   const sent: RecordToSend[] = []
   const client = {
     topics: async () => [],
     async send(topic: string, records: readonly RecordToSend[]) {
       assert.equal(topic, 'dead')
+      if (records.some(each => bytesIn(each) > mostBytes)) throw new ClientError('MESSAGE_TOO_LARGE', 'the batch is too large')
       sent.push(...records)
       return []
     },
@@ -20,7 +24,7 @@ async function letterOf(headers: [string, string][], saysWhy = true): Promise<Re
     ...{ topic: 't', partition: 3, offset: 7n, timestampMs: -1n, key: null, value: Buffer.from([0xff]) },
     headers: headers.map(([name, value]) => ({ key: Buffer.from(name), value: Buffer.from(value) })),
   }
-  await letters.put({ stage: 'VALUE_CONVERTER', className: 'org.example.Converter', raw }, new DataError('broken'))
+  await letters.put({ stage: 'VALUE_CONVERTER', className: 'org.example.Converter', raw }, new DataError(message))
   return sent[0]!
 }
 
@@ -48,7 +52,22 @@ test('a dead letter has the bytes and headers of its record, and says why with t
 test('what was said of an earlier failure is kept, and nothing is said if that is not wanted', async () => {
   const said = textOf(await letterOf([['__connect.errors.topic', 'first']])).filter(([name]) => name === '__connect.errors.topic')
   assert.deepEqual(said, [['__connect.errors.topic', 'first']])
-  assert.deepEqual(textOf(await letterOf([['mine', 'x']], false)), [['mine', 'x']])
+  assert.deepEqual(textOf(await letterOf([['mine', 'x']], { saysWhy: false })), [['mine', 'x']])
+})
+
+test('of a letter that is too large the message and the stack trace are shortened, and say so', async () => {
+  const said = new Map(textOf(await letterOf([['mine', 'x']], { message: 'ä'.repeat(5_000), mostBytes: 2_000 })) as [string, string][])
+  assert.equal(said.get('mine'), 'x')
+  assert.equal(said.get('__connect.errors.offset'), '7')
+  assert.match(said.get('__connect.errors.exception.message')!, /^ä+… \(shortened, because the dead letter was too large for its topic\)$/)
+  assert.match(said.get('__connect.errors.exception.stacktrace')!, /^DataError: ä+… \(shortened/)
+})
+
+test('a record that is too large without them fails its task, with what is to be done', async () => {
+  const refused =
+    /offset 7 of t-3 .* too large for the dead-letter topic dead, whose max\.message\.bytes must be raised: the batch is too large/
+  await assert.rejects(letterOf([], { mostBytes: 100 }), refused)
+  await assert.rejects(letterOf([['mine', 'x'.repeat(100)]], { saysWhy: false, mostBytes: 100 }), refused)
 })
 
 test('the key is named that asks for more replicas than there are brokers', async () => {

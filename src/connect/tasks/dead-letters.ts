@@ -1,6 +1,6 @@
 /** Records of sinks that cannot be processed go to a topic as they were read, and their headers say why. */
 import type { Hiding } from '../../base.ts'
-import { type Client, ClientError, ensureTopic, type RecordHeader } from '../../client.ts'
+import { type Client, ClientError, ensureTopic, isTooLarge, type RecordHeader } from '../../client.ts'
 import { classOfError, traceOf, type Where } from './errors.ts'
 
 export interface DeadLettersOptions {
@@ -39,20 +39,29 @@ export class DeadLetters {
     return new DeadLetters(options)
   }
 
+  /**
+   * Throws ClientError. Kafka Connect's reporter logs that it could not send a letter, which is lost then. Here one that is too large is sent with less of what its headers say; if
+   * the record alone is too large the task fails, and finds it again when the topic takes it.
+   */
   async put(where: Where & { readonly raw: NonNullable<Where['raw']> }, error: unknown): Promise<void> {
     const { client, topic, saysWhy } = this.#options
     const { key, value, timestampMs, headers } = where.raw
-    await client.send(topic, [
-      {
-        key,
-        value,
-        timestampMs: timestampMs < 0n ? undefined : timestampMs,
-        headers: saysWhy ? [...headers, ...lacking(headers, this.#why(where, error))] : headers,
-      },
-    ])
+    const send = (why: readonly RecordHeader[]) =>
+      client.send(topic, [
+        { key, value, timestampMs: timestampMs < 0n ? undefined : timestampMs, headers: [...headers, ...lacking(headers, why)] },
+      ])
+    const why = saysWhy ? this.#why(where, error) : []
+    try {
+      await send(why).catch(tried => {
+        if (why.length === 0 || !isTooLarge(tried)) throw tried
+        return send(why.map(shortened))
+      })
+    } catch (failed) {
+      throw isTooLarge(failed) ? tooLarge(where.raw, topic, failed) : failed
+    }
   }
 
-  #why({ raw, stage, className }: Where & { readonly raw: NonNullable<Where['raw']> }, thrown: unknown): RecordHeader[] {
+  #why({ raw, stage, className }: Where & { readonly raw: NonNullable<Where['raw']> }, thrown: unknown): Header[] {
     const { connector, task, hiding } = this.#options
     const error = hiding.error(thrown)
     const said: [string, string][] = [
@@ -69,6 +78,29 @@ export class DeadLetters {
     ]
     return said.map(([name, text]) => ({ key: Buffer.from(prefix + name), value: Buffer.from(text) }))
   }
+}
+
+interface Header extends RecordHeader {
+  readonly value: Buffer
+}
+
+const shortBytes = 200
+
+function shortened({ key, value }: Header): Header {
+  if (value.length <= shortBytes) return { key, value }
+  const start = value
+    .subarray(0, shortBytes)
+    .toString()
+    .replace(/\ufffd$/, '')
+  return { key, value: Buffer.from(`${start}… (shortened, because the dead letter was too large for its topic)`) }
+}
+
+function tooLarge(raw: NonNullable<Where['raw']>, letters: string, { code, message }: ClientError): ClientError {
+  const place = `offset ${raw.offset} of ${raw.topic}-${raw.partition}`
+  return new ClientError(
+    code,
+    `the record at ${place} could not be processed, and is too large for the dead-letter topic ${letters}, whose max.message.bytes must be raised: ${message}`,
+  )
 }
 
 /** As in Kafka: a record that has been a dead letter before keeps what was said first. */

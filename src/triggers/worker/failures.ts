@@ -1,6 +1,6 @@
 /** Where records go that are given up: as they are, with why in their headers, to a topic; or to an HTTP endpoint. Else only the log says so. */
 import { growingMs } from '../../base.ts'
-import { ClientError, mayPass, type RecordHeader } from '../../client.ts'
+import { ClientError, isTooLarge, mayPass, type RecordHeader } from '../../client.ts'
 import { post, Unavailable } from '../callee.ts'
 import { FunctionError } from '../runner/process.ts'
 import { withoutQuery } from '../secrets.ts'
@@ -30,14 +30,15 @@ export async function sendFailures(
   )
   const { onFailure } = definition
   if (onFailure === null) return
+  // What is there is not sent again when another one is not taken.
+  const left = [...entries]
+  const send = (some: readonly Entry[]) =>
+    'topic' in onFailure
+      ? sendLetters(context, onFailure.topic, some, trigger, reason)
+      : postFailures(onFailure.url, trigger, context, some, reason)
   for (let attempt = 0; ; attempt++)
     try {
-      if ('topic' in onFailure)
-        await context.client.send(
-          onFailure.topic,
-          entries.map(entry => failed(entry, trigger, reason)),
-        )
-      else await postFailures(onFailure.url, trigger, context, entries, reason)
+      await sendAll(left, send)
       return lane.settled(entries)
     } catch (error) {
       const message = (error as Error).message
@@ -49,7 +50,68 @@ export async function sendFailures(
     }
 }
 
-function failed({ record }: Entry, { name, version }: Trigger, { error, attempts }: GivenUp) {
+/** Of a target. */
+class TooLarge extends Error {}
+
+/** One by one if they are too large together. Takes away what is sent. */
+async function sendAll(left: Entry[], send: (entries: readonly Entry[]) => Promise<void>): Promise<void> {
+  try {
+    await send(left)
+    left.length = 0
+  } catch (error) {
+    if (!(error instanceof TooLarge) || left.length === 1) throw error
+    // What is too large alone waits for a target that takes it, and keeps no other.
+    let refusal: TooLarge | null = null
+    for (const entry of [...left])
+      try {
+        await send([entry])
+        left.splice(left.indexOf(entry), 1)
+      } catch (one) {
+        if (!(one instanceof TooLarge)) throw one
+        refusal = one
+      }
+    if (refusal !== null) throw refusal
+  }
+}
+
+/** What is too large alone is sent with a shorter message. Throws TooLarge. */
+async function sendLetters(
+  { client }: WorkerContext,
+  topic: string,
+  entries: readonly Entry[],
+  trigger: Trigger,
+  reason: GivenUp,
+): Promise<void> {
+  const send = (mostCharacters: number) =>
+    client.send(
+      topic,
+      entries.map(entry => failed(entry, trigger, reason, mostCharacters)),
+    )
+  try {
+    await send(Number.POSITIVE_INFINITY).catch(error => {
+      if (!isTooLarge(error) || entries.length > 1) throw error
+      return send(shortMessage)
+    })
+  } catch (error) {
+    if (!isTooLarge(error)) throw error
+    throw new TooLarge(`${placeOf(entries)} is too large for the topic ${topic}, whose max.message.bytes must be raised: ${error.message}`)
+  }
+}
+
+const shortMessage = 200
+
+function placeOf(entries: readonly Entry[]): string {
+  const { topic, partition, offset } = entries[0]!.record
+  return `the record at offset ${offset} of ${topic}-${partition}`
+}
+
+function shortened(message: string, mostCharacters: number): string {
+  return message.length <= mostCharacters
+    ? message
+    : `${message.slice(0, mostCharacters).toWellFormed()}… (shortened, because the record was too large for its topic)`
+}
+
+function failed({ record }: Entry, { name, version }: Trigger, { error, attempts }: GivenUp, mostCharacters: number) {
   const told: Record<string, string> = {
     'millrace.trigger.name': name,
     'millrace.trigger.version': String(version),
@@ -60,7 +122,7 @@ function failed({ record }: Entry, { name, version }: Trigger, { error, attempts
     'millrace.trigger.attempts': String(attempts),
     'millrace.trigger.error.kind': error instanceof FunctionError ? error.kind : 'result',
     'millrace.trigger.error.type': error instanceof FunctionError ? error.type : error.name,
-    'millrace.trigger.error.message': error.message,
+    'millrace.trigger.error.message': shortened(error.message, mostCharacters),
   }
   const headers: RecordHeader[] = [...record.headers]
   for (const [key, value] of Object.entries(told)) headers.push({ key: Buffer.from(key), value: Buffer.from(value) })
@@ -86,5 +148,6 @@ async function postFailures(
     })),
   }
   const answer = await post(url, JSON.stringify(body), { headers: { 'content-type': 'application/json' }, timeoutMs, system })
+  if (answer.status === 413) throw new TooLarge(`${withoutQuery(url)} has answered HTTP 413: ${placeOf(entries)} is too large for it`)
   if (answer.status >= 300) throw new Unavailable(`${withoutQuery(url)} has answered HTTP ${answer.status}`)
 }
