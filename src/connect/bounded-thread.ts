@@ -4,7 +4,7 @@ import type { System } from '../base.ts'
 
 export interface ThreadWork {
   readonly name: string
-  /** Without its ending. The thread tells one message, the answer. */
+  /** The thread tells one message, the answer. */
   readonly file: URL
   /** Plain data. */
   readonly order: unknown
@@ -43,7 +43,7 @@ export async function answerOf<T>(work: ThreadWork, system: Pick<System, 'timers
 }
 
 async function answerNow<T>({ name, file, order }: ThreadWork, { timers }: Pick<System, 'timers'>): Promise<T> {
-  const thread = new Worker(new URL(`${file.href}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`), {
+  const thread = new Worker(file, {
     ...{ workerData: order, name },
     resourceLimits: { maxOldGenerationSizeMb: heapMegabytes },
   })

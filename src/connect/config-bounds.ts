@@ -5,9 +5,9 @@
 import { splitList } from '../base.ts'
 import type { Config } from './stores/config-state.ts'
 
-export const mostConfigKeys = 1_000
+const mostConfigKeys = 1_000
 /** Of keys and values in UTF-8. A record takes a megabyte by default, in which each byte may be written as six. */
-export const mostConfigBytes = 262_144
+const mostConfigBytes = 262_144
 /** Of transforms, and of predicates: each is described with all of its keys. */
 const mostAliases = 100
 

@@ -17,10 +17,12 @@ export interface PreviewOrder {
 
 export type PreviewAnswer = { readonly results: readonly Previewed[] } | { readonly invalid: string }
 
+const threadFile = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js'
+
 /** Throws HttpError. */
 export async function previewRecords(order: PreviewOrder, system: Pick<System, 'timers'>): Promise<readonly Previewed[]> {
   try {
-    const answer = await answerOf<PreviewAnswer>({ name: 'preview', file: new URL('./thread', import.meta.url), order }, system)
+    const answer = await answerOf<PreviewAnswer>({ name: 'preview', file: new URL(threadFile, import.meta.url), order }, system)
     if ('invalid' in answer) throw badRequest(answer.invalid)
     return answer.results
   } catch (error) {

@@ -7,6 +7,8 @@ import { answerOf, OverLimit } from '../bounded-thread.ts'
 import type { Config } from '../plugin-config.ts'
 import { runsCode, transformProblems } from '../transforms.ts'
 
+const threadFile = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js'
+
 /** By key. */
 type Problems = ReadonlyMap<string, readonly string[]>
 
@@ -18,7 +20,7 @@ export async function checkTransforms(config: Config, system: System): Promise<P
   const bytes = [...own].reduce((sum, [key, value]) => sum + key.length + value.length, 0)
   if (bytes <= shortBytes && !runsCode(own)) return transformProblems(own, { system })
   try {
-    return await answerOf<Problems>({ name: 'check of transforms', file: new URL('./thread', import.meta.url), order: own }, system)
+    return await answerOf<Problems>({ name: 'check of transforms', file: new URL(threadFile, import.meta.url), order: own }, system)
   } catch (error) {
     if (!(error instanceof OverLimit)) throw error
     return new Map([['transforms', [`The transforms could not be checked: ${error.message}`]]])
