@@ -38,7 +38,7 @@ export interface ClassicGroups {
   /** Resolves to what this member was assigned. `assignments`: of the one that assigns; others give none. `signal`: as of `joinGroup`. */
   syncGroup(membership: ClassicMembership, assignments: ReadonlyMap<string, Buffer>, signal?: AbortSignal): Promise<Buffer>
   heartbeatGroup(membership: ClassicMembership): Promise<void>
-  leaveGroup(membership: ClassicMembership): Promise<void>
+  leaveGroup(member: Pick<ClassicMembership, 'group' | 'memberId'>): Promise<void>
   /** As this member: refused once the group has gone on without it. */
   commitAs(membership: Pick<ClassicMembership, 'group' | 'memberId' | 'generation'>, offsets: readonly CommittedOffset[]): Promise<void>
 }

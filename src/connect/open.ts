@@ -119,6 +119,7 @@ export async function openWorker(options: WorkerOptions): Promise<OpenWorker> {
     ...{ worker, reached: options.reached, acting, plugins, statuses: stores.statuses, offsets: stores.offsets, levels, system },
     registry,
     generation: () => group.generation,
+    leaveGroup: member => client.leaveGroup(member),
     tasksMade: herder.tellings.tasksMade,
     transactional: herder.tellings.transactional,
   })

@@ -3,7 +3,7 @@
  *
  * Knows nothing of the group: it is told what to begin and what to stop. How everything is goes to the status store.
  */
-import { type Hiding, hidesNothing, hidingOf, parseLossless, readValues, type System, stringifyLossless } from '../base.ts'
+import { type Hiding, hidesNothing, hidingOf, parseLossless, readValues, type System, settledWithin, stringifyLossless } from '../base.ts'
 import type { Struct } from '../connector.ts'
 import type { RegistryReached } from '../service.ts'
 import type { Acting, Actor } from '../sessions.ts'
@@ -20,6 +20,7 @@ import { type Config, type TargetState, withoutNulls } from './stores/config-sta
 import type { OffsetStore } from './stores/offset-store.ts'
 import type { RunState, Status, StatusStore } from './stores/status-store.ts'
 import { makeTaskConfigs } from './task-configs.ts'
+import { sinkGroupOf } from './tasks/consumer-settings.ts'
 import { isOfBrokers, traceOf } from './tasks/errors.ts'
 import { Guard } from './tasks/guard.ts'
 import type { Reached } from './tasks/messages.ts'
@@ -41,6 +42,8 @@ export interface RuntimeOptions {
   readonly system: System
   /** Of the group. */
   generation(): number
+  /** Rejects with ClientError. */
+  leaveGroup(member: { readonly group: string; readonly memberId: string }): Promise<void>
   /** A connector says which tasks there are. */
   tasksMade(connector: string, configs: readonly Config[]): Promise<void>
   /** The transactional id of a task of a source; null: it writes without transactions. Before it begins, earlier ones are fenced. */
@@ -74,6 +77,8 @@ interface RunningTask {
   /** Its principal; null: the worker's user. */
   actor: Actor | null
   turn: number
+  /** Of a sink, in its group; '': it was in none. */
+  memberId: string
   unwatch(): void
 }
 
@@ -236,7 +241,7 @@ export class Runtime {
     const logger = loggerOf(id.connector)
     const task: RunningTask = {
       ...{ id, config: merged, connectorConfig, version: plugin?.version ?? ownVersion, healing, host: null, actor: null, turn: 0 },
-      kind,
+      ...{ kind, memberId: before?.memberId ?? '' },
       plugin: typeof plugin?.file === 'string' ? { file: plugin.file, name: plugin.name } : null,
       paused: target === 'PAUSED',
       unwatch: levels.watch(() => task.host?.level(levels.lowest(logger))),
@@ -263,6 +268,7 @@ export class Runtime {
       const offsetsTopic = isAlone || elsewhere ? null : (task.config['offsets.storage.topic'] ?? common)
       const order = {
         ...{ connector, task: number, kind: task.kind, config: task.config, worker, registry, paused: task.paused },
+        memberId: task.memberId,
         ...{ reached: actor === null ? reached : { ...reached, properties: actor.properties }, token: actor?.token() ?? null },
         plugin: task.plugin,
         ...{ level: levels.lowest(loggerOf(connector)), transactionalId, offsetsTopic },
@@ -297,6 +303,7 @@ export class Runtime {
     return {
       state: (state: 'RUNNING' | 'PAUSED') => ifCurrent(() => this.#putTask(task, state, null)),
       failed: (trace: string, ofBrokers: boolean) => ifCurrent(() => this.#failed(task, trace, ofBrokers)),
+      member: (memberId: string) => ifCurrent(() => void (task.memberId = memberId)),
       topic: (topic: string) => this.#noticeTopic(task.id, topic),
       reconfigure: () => this.#askToReconfigure(task, turn),
       log: (level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string) =>
@@ -347,10 +354,23 @@ export class Runtime {
     task.healing.stop()
     task.unwatch()
     const byItself = (await this.#letGo(task)?.stop()) ?? true
-    if (!byItself) this.#log.warn({ ...id }, 'a task did not end in time (task.shutdown.graceful.timeout.ms)')
+    if (!byItself) {
+      this.#log.warn({ ...id }, 'a task did not end in time (task.shutdown.graceful.timeout.ms)')
+      await this.#leave(task)
+    }
     if (state !== null) this.#putTask(task, state, null)
     else this.#statements.forget(partOf(id))
     this.metrics.forget(id)
+  }
+
+  /** In place of a sink that could not: its group would wait for the end of its session. */
+  async #leave({ id, memberId, config }: RunningTask): Promise<void> {
+    if (memberId === '' || (config['consumer.override.bootstrap.servers'] ?? '') !== '') return
+    const group = sinkGroupOf(id.connector, config, this.#options.worker)
+    const leaving = this.#options.leaveGroup({ group, memberId }).catch(error => {
+      this.#log.warn({ ...id, err: error }, 'the group of a sink waits for the end of its session')
+    })
+    await settledWithin(this.#options.system.timers, lastWordsMs, [leaving])
   }
 
   /** At once, whatever has failed before. */

@@ -22,6 +22,7 @@ import { type Config, type ConfigChange, entries, type RestartRequest, type Targ
 import { type ConfigStore, Deposed } from '../stores/config-store.ts'
 import type { OffsetStore } from '../stores/offset-store.ts'
 import type { Status, StatusStore } from '../stores/status-store.ts'
+import { sinkGroupOf } from '../tasks/consumer-settings.ts'
 import { type ConfigInfos, type ValidateOptions, validate } from '../validate.ts'
 import type { WorkerConfig } from '../worker-config.ts'
 import { type ApiOffset, changeOffsets, type GivenOffset, type OffsetOwner, shownOffsets } from './connector-offsets.ts'
@@ -411,7 +412,8 @@ export class Herder implements GroupMember {
 
   async #offsetOwner(name: string): Promise<OffsetOwner> {
     const { definition } = await this.#describe(name)
-    const group = this.#options.configs.state.config(name)?.['consumer.override.group.id'] ?? `connect-${name}`
+    const { configs, worker } = this.#options
+    const group = sinkGroupOf(name, configs.state.config(name) ?? {}, worker)
     return { name, kind: definition?.kind ?? 'source', group }
   }
 

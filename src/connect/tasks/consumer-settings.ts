@@ -1,5 +1,5 @@
 /** How a sink reads: Kafka's `consumer.*` of the worker and `consumer.override.*` of the connector, as far as they are known here. */
-import { withPrefix } from '../worker-config.ts'
+import { type WorkerConfig, withPrefix } from '../worker-config.ts'
 import type { TaskRun } from './run.ts'
 
 export interface ConsumerSettings {
@@ -22,7 +22,7 @@ export function consumerSettings({ order, config }: TaskRun, recordsAtOnce = mos
     return given[key] !== undefined && Number.isInteger(value) && value > 0 ? value : otherwise
   }
   return {
-    group: given['group.id'] ?? `connect-${order.connector}`,
+    group: sinkGroupOf(order.connector, config, order.worker),
     reset: given['auto.offset.reset'] ?? 'earliest',
     committedOnly: given['isolation.level'] === 'read_committed',
     mostRecords: number('max.poll.records', recordsAtOnce),
@@ -30,4 +30,9 @@ export function consumerSettings({ order, config }: TaskRun, recordsAtOnce = mos
     sessionTimeoutMs: number('session.timeout.ms', 45_000),
     refreshMs: Math.min(number('metadata.max.age.ms', 300_000), 300_000),
   }
+}
+
+/** Kafka Connect's name, unless the connector or the worker has another one. */
+export function sinkGroupOf(connector: string, config: Readonly<Record<string, string | null>>, { properties }: WorkerConfig): string {
+  return config['consumer.override.group.id'] ?? properties['consumer.group.id'] ?? `connect-${connector}`
 }

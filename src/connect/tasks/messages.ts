@@ -25,6 +25,8 @@ export interface TaskOrder {
   readonly registry: RegistryReached | null
   readonly paused: boolean
   readonly level: LogLevel
+  /** Of a sink, as which an earlier thread of this task was in the group, and may be still; '': none. */
+  readonly memberId: string
   /** Of its transactions; null: it writes without. */
   readonly transactionalId: string | null
   /** Where offsets of a source are stored; null: the worker is alone and stores them itself. */
@@ -46,6 +48,8 @@ export type FromTask =
   /** `ofBrokers`: because they were away. */
   | { readonly kind: 'failed'; readonly trace: string; readonly ofBrokers: boolean }
   | { readonly kind: 'ended' | 'reconfigure' }
+  /** Of the group of a sink. */
+  | { readonly kind: 'member'; readonly memberId: string }
   | { readonly kind: 'topic'; readonly topic: string }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string }
   | { readonly kind: 'metrics'; readonly counters: [string, number][]; readonly gauges: [string, number][] }

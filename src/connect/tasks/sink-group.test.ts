@@ -30,7 +30,7 @@ test('topics that are missing, and members that read nothing, are no trouble', (
 })
 
 /** A member whose heartbeats are answered by `answer`, one for each `beat`. */
-async function joined(answer: () => Promise<void>) {
+async function joined(answer: () => Promise<void>, memberId = '') {
   let due: (() => void) | null = null
   let generation = 0
   const client = {
@@ -48,7 +48,7 @@ async function joined(answer: () => Promise<void>) {
     () => 0,
   )
   const group = new SinkGroup({
-    ...{ client: client as unknown as Client, group: 'g', topics: ['t', 'none'], pattern: null },
+    ...{ client: client as unknown as Client, group: 'g', topics: ['t', 'none'], pattern: null, memberId, joined: () => {} },
     ...{ sessionTimeoutMs: 45_000, heartbeatMs: 3_000, rebalanceTimeoutMs: 60_000, refreshMs: 300_000 },
     stopSignal: new AbortController().signal,
     system: { clock, timers: { after, soon() {} } },

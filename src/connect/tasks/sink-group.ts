@@ -15,6 +15,9 @@ export interface SinkGroupOptions {
   readonly topics: readonly string[]
   /** Instead of topics. */
   readonly pattern: string | null
+  /** Of an earlier thread of the task, in whose place this one goes on: the group does not wait for the end of its session. '': none. */
+  readonly memberId: string
+  readonly joined: (memberId: string) => void
   readonly sessionTimeoutMs: number
   readonly heartbeatMs: number
   readonly rebalanceTimeoutMs: number
@@ -33,7 +36,7 @@ type Counts = ReadonlyMap<string, number>
 export class SinkGroup {
   readonly #options: SinkGroupOptions
   readonly #matches: (topic: string) => boolean
-  #memberId = ''
+  #memberId: string
   #membership: ClassicMembership | null = null
   #mustRejoin = false
   #hasLost = false
@@ -48,6 +51,7 @@ export class SinkGroup {
 
   constructor(options: SinkGroupOptions) {
     this.#options = options
+    this.#memberId = options.memberId
     const pattern = options.pattern === null ? null : linearRegExp(`^(?:${options.pattern})$`)
     const topics = new Set(options.topics)
     this.#matches = topic => (pattern === null ? topics.has(topic) : pattern.test(topic))
@@ -101,6 +105,7 @@ export class SinkGroup {
         const asked = { group, protocolType: 'consumer', protocols, memberId: this.#memberId, ...timeouts, signal: stopSignal }
         const membership = await client.joinGroup(asked)
         this.#memberId = membership.memberId
+        this.#options.joined(membership.memberId)
         const leads = membership.leader === membership.memberId
         const bytes = await client.syncGroup(membership, leads ? await this.#assign(membership) : new Map(), stopSignal)
         this.#membership = membership

@@ -114,7 +114,10 @@ class SinkRun {
       rebalanceTimeoutMs: 60_000,
       refreshMs,
     }
-    this.#group = new SinkGroup({ client, group, topics: values.topics, pattern, ...timing, stopSignal: control.stopSignal, system })
+    const { memberId } = run.order
+    const joined = (as: string) => run.tell({ kind: 'member', memberId: as })
+    const { stopSignal } = control
+    this.#group = new SinkGroup({ client, group, topics: values.topics, pattern, memberId, joined, ...timing, stopSignal, system })
     this.#reader = client.openReader()
     this.#turns = new Turns(system)
     this.#lastCommitMs = system.clock.monotonic()

@@ -15,6 +15,8 @@ export interface TaskEvents {
   state(state: 'RUNNING' | 'PAUSED'): void
   /** It has ended by itself. */
   failed(trace: string, ofBrokers: boolean): void
+  /** Of the group of a sink. */
+  member(memberId: string): void
   topic(topic: string): void
   reconfigure(): void
   log(level: LogLevel, fields: object, message: string): void
@@ -27,6 +29,7 @@ const endedMs = 500
 /** For a thread to end when it is made to. One that waits for the operating system, such as for a child process, does not. */
 const terminatedMs = 2_000
 const lookMs = 1_000
+const mostMemberId = 1_000
 /** For records, which die young. `--max-semi-space-size`, which the image sets to 2, counts more: V8 then gives each thread what the process has. */
 const youngMb = 48
 /**
@@ -150,6 +153,9 @@ export class TaskHost {
     switch (message.kind) {
       case 'state':
         if (!this.#isStopping) events.state(message.state)
+        break
+      case 'member':
+        events.member(String(message.memberId).slice(0, mostMemberId))
         break
       case 'topic':
         events.topic(message.topic)
