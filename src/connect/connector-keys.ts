@@ -34,6 +34,8 @@ const name = (text: string) => {
   // Nobody could ask for it: a path has at most so many characters.
   if (!text.isWellFormed() || encodeURIComponent(text).length > mostNameCharacters)
     return `String must be valid Unicode and have at most ${mostNameCharacters} characters in a path`
+  // Clients take these for steps in a path.
+  if (text === '.' || text === '..') return 'String may not be . or ..'
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   return /[\u0000-\u001f\u007f]/.test(text) ? 'String may not contain control sequences' : null
 }

@@ -89,6 +89,13 @@ test('a configuration that somebody else has written to the topic is bounded as 
   assert.equal((await worker.ask('DELETE', '/connectors/foreign')).status, 204)
 })
 
+test('names that clients take for steps in a path are refused', async () => {
+  for (const name of ['.', '..']) {
+    const refused = await worker.ask('POST', '/connectors', { name, config: sinkConfig() })
+    assert.deepEqual([refused.status, /String may not be \. or \.\./.test(refused.text)], [400, true], refused.text)
+  }
+})
+
 test('lists of offsets and levels have a bound', async () => {
   const offsets = Array.from({ length: 1_001 }, () => ({}))
   const refused = await worker.ask('PATCH', '/connectors/any/offsets', { offsets })

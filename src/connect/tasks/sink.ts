@@ -106,14 +106,8 @@ class SinkRun {
     this.#pipeline = pipeline
     this.#settings = consumerSettings(run, definition.recordsAtOnce)
     this.#client = client
-    const { group, sessionTimeoutMs, refreshMs } = this.#settings
+    const { group, timing } = this.#settings
     const pattern = values['topics.regex'] === '' ? null : values['topics.regex']
-    const timing = {
-      sessionTimeoutMs,
-      heartbeatMs: Math.min(3_000, Math.floor(sessionTimeoutMs / 3)),
-      rebalanceTimeoutMs: 60_000,
-      refreshMs,
-    }
     const { memberId } = run.order
     const joined = (as: string) => run.tell({ kind: 'member', memberId: as })
     const { stopSignal } = control
