@@ -96,6 +96,19 @@ test('names that clients take for steps in a path are refused', async () => {
   }
 })
 
+test('a connector that is changed and deleted before its worker has looked is gone', async () => {
+  await worker.ask('PUT', '/connectors/brief/config', sinkConfig())
+  await worker.until('brief', runs(1))
+  const key = Buffer.from('connector-brief')
+  const changed = Buffer.from(JSON.stringify({ properties: { ...sinkConfig({ level: '2' }), name: 'brief' } }))
+  await workers.client.send('connect-configs', [
+    { key, value: changed },
+    { key, value: null },
+  ])
+  for (let status = 200; status !== 404; ) status = (await worker.ask('GET', '/connectors/brief/status')).status
+  assert.equal((await worker.ask('GET', '/')).status, 200)
+})
+
 test('lists of offsets and levels have a bound', async () => {
   const offsets = Array.from({ length: 1_001 }, () => ({}))
   const refused = await worker.ask('PATCH', '/connectors/any/offsets', { offsets })

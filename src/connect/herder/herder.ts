@@ -165,9 +165,10 @@ export class Herder implements GroupMember {
     switch (change.kind) {
       case 'connector': {
         const { connector } = change
-        if (runtime.connectors.includes(connector))
-          void runtime.startConnector(connector, state.config(connector)!, state.target(connector))
-        else this.#group.rejoin()
+        const config = state.config(connector)
+        if (!runtime.connectors.includes(connector)) this.#group.rejoin()
+        // Else it was deleted since, which comes next.
+        else if (config !== null) void runtime.startConnector(connector, config, state.target(connector))
         break
       }
       case 'removed':
