@@ -45,7 +45,7 @@ export interface RuntimeOptions {
   /** Rejects with ClientError. */
   leaveGroup(member: { readonly group: string; readonly memberId: string }): Promise<void>
   /** A connector says which tasks there are. */
-  tasksMade(connector: string, configs: readonly Config[]): Promise<void>
+  tasksMade(connector: string, configs: readonly Config[], isWanted: () => boolean): Promise<void>
   /** The transactional id of a task of a source; null: it writes without transactions. Before it begins, earlier ones are fenced. */
   transactional(id: TaskId): Promise<string | null>
 }
@@ -133,7 +133,7 @@ export class Runtime {
       if (!isCurrent()) return
       this.#putConnector(name, connector, stateFor(connector.target), null, version)
       // Whoever is paused is asked when it goes on, as by Kafka Connect.
-      if (connector.target === 'STARTED') await this.#options.tasksMade(name, configs)
+      if (connector.target === 'STARTED') await this.#options.tasksMade(name, configs, isCurrent)
     } catch (error) {
       if (!isCurrent()) return
       const shown = hiding.error(error)
@@ -159,12 +159,16 @@ export class Runtime {
   }
 
   /** A task has seen that there is something else to do. Its connector may run elsewhere. */
-  async #reconfigure({ id: { connector }, connectorConfig }: RunningTask): Promise<void> {
+  async #reconfigure(task: RunningTask): Promise<void> {
+    const { id, connectorConfig } = task
+    const { connector } = id
+    const isCurrent = () => this.#tasks.get(nameOfTask(id)) === task
     const here = this.#connectors.get(connector)
     if (here !== undefined) return this.#begin(connector, here)
     let hiding = hidesNothing
     try {
-      await this.#options.tasksMade(connector, (await this.#taskConfigs(connectorConfig, known => (hiding = known))).configs)
+      const { configs } = await this.#taskConfigs(connectorConfig, known => (hiding = known))
+      await this.#options.tasksMade(connector, configs, isCurrent)
     } catch (error) {
       this.#log.warn({ connector, err: hiding.error(error) }, 'the tasks of a connector could not be made anew')
     }

@@ -31,20 +31,35 @@ export class Tellings {
   readonly #options: TellingsOptions
   readonly #leading: Leading
   readonly #fencing = new Map<string, Promise<void>>()
+  /** The last one of each connector: what was said earlier must not be written later. */
+  readonly #telling = new Map<string, Promise<void>>()
 
   constructor(options: TellingsOptions, leading: Leading) {
     this.#options = options
     this.#leading = leading
   }
 
-  /** A connector says which tasks there are. Resolves when it is written, or was so already. Throws Error if it cannot be told. */
-  readonly tasksMade = async (connector: string, tasks: readonly Config[]): Promise<void> => {
+  /**
+   * A connector says which tasks there are. Resolves when it is written, or was so already, or is `isWanted` no more, because the connector says something else or does not run
+   * here. Throws Error if it cannot be told.
+   */
+  readonly tasksMade = (connector: string, tasks: readonly Config[], isWanted: () => boolean): Promise<void> => {
+    const before = this.#telling.get(connector) ?? Promise.resolve()
+    const telling = before.catch(() => {}).then(() => this.#tell(connector, tasks, isWanted))
+    const done = telling.finally(() => {
+      if (this.#telling.get(connector) === done) this.#telling.delete(connector)
+    })
+    this.#telling.set(connector, done)
+    return done
+  }
+
+  async #tell(connector: string, tasks: readonly Config[], isWanted: () => boolean): Promise<void> {
     const { system, configs } = this.#options
     const leading = this.#leading
     const sinceMs = system.clock.monotonic()
     for (;;) {
       const { state } = configs
-      if (!state.has(connector) || state.target(connector) === 'STOPPED' || leading.isClosed) return
+      if (!isWanted() || !state.has(connector) || state.target(connector) === 'STOPPED' || leading.isClosed) return
       if (!state.isInconsistent(connector) && JSON.stringify(state.tasks(connector)) === JSON.stringify(tasks)) return
       try {
         if (leading.isLeader) await leading.putTasks(connector, tasks)
