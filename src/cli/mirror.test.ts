@@ -53,6 +53,7 @@ test('errors', async () => {
       1,
       /^millrace: no broker answers at 127\.0\.0\.1:1 .*What was copied stays: run the same command again to go on/,
     ],
+    [['--from', '127.0.0.1:1', '--dry-run'], 1, /^millrace: no broker answers at 127\.0\.0\.1:1 \([^)]*\)\n$/m],
     [['--from', from.address, '--follow', 'often'], 2, /Must be a duration/],
   ]
   for (const [args, code, message] of failures) {

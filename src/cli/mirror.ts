@@ -67,7 +67,9 @@ async function run(options: MirrorOptions, progress: ProgressLine): Promise<Mirr
   } catch (error) {
     if (error instanceof MirrorError) throw new CommandFailed(error.message)
     if (error instanceof ClientError && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT'))
-      throw new CommandFailed(`${error.message}. What was copied stays: run the same command again to go on`)
+      throw new CommandFailed(
+        options.dryRun ? error.message : `${error.message}. What was copied stays: run the same command again to go on`,
+      )
     throw error
   } finally {
     progress.end()
