@@ -88,9 +88,12 @@ export class TriggerStore {
     return [...(this.#byName.get(name)?.values() ?? [])].sort((a, b) => b.version - a.version)
   }
 
-  /** A new version. Throws ChangedMeanwhile. */
-  put(name: string, definition: Definition | null, by: string, restores: number | null = null): Promise<Version> {
-    const done = this.#tail.then(() => this.#put(name, definition, by, restores))
+  /** A new version. `after`: the newest one of which it was made; undefined: whatever is there. Throws ChangedMeanwhile. */
+  put(name: string, definition: Definition | null, by: string, restores: number | null = null, after?: Version | null): Promise<Version> {
+    const done = this.#tail.then(() => {
+      if (after !== undefined && this.newest(name)?.id !== after?.id) throw changedMeanwhile(name)
+      return this.#put(name, definition, by, restores)
+    })
     this.#tail = done.catch(() => {})
     return done
   }
@@ -105,7 +108,7 @@ export class TriggerStore {
     const at = new Date(this.#system.clock.now()).toISOString()
     const made: Version = { v: 1, name, version, definition, by, at, restores, id, origin }
     await this.#table!.write(keyOf(name, version), Buffer.from(JSON.stringify(made)))
-    if (this.#byName.get(name)?.get(version)?.id !== id) throw new ChangedMeanwhile(`${name} was changed by somebody else at the same time`)
+    if (this.#byName.get(name)?.get(version)?.id !== id) throw changedMeanwhile(name)
     for (const old of this.versions(name).slice(mostVersions)) await this.#forget(old)
     return made
   }
@@ -136,6 +139,10 @@ export class TriggerStore {
     else this.#byName.set(name, versions)
     if (this.newest(name)?.id !== before?.id) this.#onChange(name)
   }
+}
+
+function changedMeanwhile(name: string): ChangedMeanwhile {
+  return new ChangedMeanwhile(`${name} was changed by somebody else at the same time`)
 }
 
 function keyOf(name: string, version: number): Buffer {

@@ -312,7 +312,14 @@ test('errors are problem documents', async () => {
   const [status, detail] = await problem('POST', '/triggers', { ...least, function: { code: '\nexport const (' } })
   assert.equal(status, 422)
   assert.match(detail, /^SyntaxError: .* \(line 2\)$/)
-  assert.equal((await triggers.ask('POST', '/triggers', least)).status, 201)
+  const both = await Promise.all([1, 2].map(() => triggers.ask('POST', '/triggers', least)))
+  assert.deepEqual(both.map(({ status }) => status).sort(), [201, 409], 'one of two at the same time makes it')
+  const changes = [{ batchSize: 7 }, { bisect: true }]
+  const made = await Promise.all(changes.map(each => triggers.ask('PATCH', '/triggers/p', each)))
+  const { definition } = (await triggers.ask('GET', '/triggers/p')).body
+  for (const [at, each] of changes.entries())
+    if (made[at]!.status === 200) assert.deepEqual({ ...definition, ...each }, definition, 'none undoes another one')
+    else assert.equal(made[at]!.status, 409)
   assert.deepEqual(await problem('POST', '/triggers', least), [409, 'there is a trigger p already'])
   assert.equal((await problem('GET', '/nowhere'))[0], 404)
 })

@@ -104,7 +104,7 @@ function changeRoutes(api: TriggersApi): void {
   app.post('/triggers', { schema: { body: Type.Object({ name: Name }, { additionalProperties: true }) } }, async (request, reply) => {
     const { name, ...given } = request.body as { name: string }
     if (store.get(name) !== null) throw new HttpError(409, 409, `there is a trigger ${name} already`)
-    const made = await put(api, request, name, given)
+    const made = await put(api, request, name, given, store.newest(name))
     return created(reply, api, made)
   })
   app.put('/triggers/:name', { schema: { params: OfName, body: AnyObject } }, async (request, reply) => {
@@ -120,7 +120,7 @@ function changeRoutes(api: TriggersApi): void {
     const before = requireTrigger(api, name)
     await allowChange(api, request, before)
     const merged = Object.fromEntries(Object.entries({ ...before.definition, ...request.body }).filter(([, value]) => value !== null))
-    return shown(api, await put(api, request, name, merged))
+    return shown(api, await put(api, request, name, merged, before))
   })
   app.delete('/triggers/:name', { schema: { params: OfName } }, async (request, reply) => {
     const before = requireTrigger(api, request.params.name)
@@ -189,13 +189,14 @@ async function test(
   return tests.run(name, definition, eventWith(definition, samples, context))
 }
 
-async function put(api: TriggersApi, request: FastifyRequest, name: string, given: unknown): Promise<Version> {
+/** `after`: as for the store. */
+async function put(api: TriggersApi, request: FastifyRequest, name: string, given: unknown, after?: Version | null): Promise<Version> {
   const { store, tests } = api
   const definition = await parse(api, name, given)
   await allowDefinition(api, request, name, definition)
   // A file that cannot even be loaded is refused now, and not at the first record.
   await tests.load(name, definition)
-  return store.put(name, definition, principalOf(request))
+  return store.put(name, definition, principalOf(request), null, after)
 }
 
 /** `mayChange`: whether other code gets the secrets of the trigger. */
