@@ -42,6 +42,16 @@ test('a connector is made, shown, changed and deleted', async () => {
   const patched = await worker.ask('PATCH', '/connectors/lines/config', { level: null, refuse: 'x' })
   assert.deepEqual([patched.status, patched.body.config.level, patched.body.config.refuse], [200, undefined, 'x'])
   assert.equal((await worker.ask('PATCH', '/connectors/lines/config', { name: 'other' })).status, 400)
+  // At the same time, none of them undoes another one.
+  const several = Array.from({ length: 4 }, (_, at) => ({ [`transforms.unused.${at}`]: String(at) }))
+  await Promise.all(several.map(each => worker.ask('PATCH', '/connectors/lines/config', each)))
+  const all = (await worker.ask('GET', '/connectors/lines/config')).body
+  assert.deepEqual(
+    several.map(each => Object.keys(each).every(key => all[key] === each[key])),
+    [true, true, true, true],
+  )
+  const undone = Object.fromEntries(several.flatMap(each => Object.keys(each).map(key => [key, null])))
+  assert.equal((await worker.ask('PATCH', '/connectors/lines/config', undone)).status, 200)
   const tasks = (await worker.ask('GET', '/connectors/lines/tasks')).body
   assert.deepEqual([tasks[0].id, tasks[0].config.secret], [{ connector: 'lines', task: 0 }, '[hidden]'])
   assert.equal((await worker.ask('GET', '/connectors/lines/tasks/0/status')).body.id, 0)

@@ -299,34 +299,37 @@ export class Herder implements GroupMember {
   // What is changed by request.
 
   async create(name: string, config: Config, target: TargetState | null): Promise<ConnectorInfo> {
-    return (await this.#put(name, config, target, false)).info
+    return (await this.#put(name, () => config, target, false)).info
   }
 
   put(name: string, config: Config): Promise<{ created: boolean; info: ConnectorInfo }> {
-    return this.#put(name, config, null, true)
+    return this.#put(name, () => config, null, true)
   }
 
   async patch(name: string, changes: Config): Promise<ConnectorInfo> {
-    await this.#requireLeader()
-    this.#require(name)
-    const { configs, plugins } = this.#options
-    // As somebody would send the whole who has seen it.
-    const merged = { ...withoutSecrets(configs.state.config(name)!, plugins), ...changes }
-    for (const [key, value] of Object.entries(changes)) if (value === null) delete merged[key]
-    if (merged['name'] !== undefined && merged['name'] !== name)
-      throw badRequest(`Connector name configuration (${merged['name']}) doesn't match connector name in the URL (${name})`)
-    return (await this.#put(name, { ...merged, name }, null, true)).info
+    const whole = (stored: Config | null) => {
+      this.#require(name)
+      // As somebody would send the whole who has seen it.
+      const merged = { ...withoutSecrets(stored!, this.#options.plugins), ...changes }
+      for (const [key, value] of Object.entries(changes)) if (value === null) delete merged[key]
+      if (merged['name'] !== undefined && merged['name'] !== name)
+        throw badRequest(`Connector name configuration (${merged['name']}) doesn't match connector name in the URL (${name})`)
+      return { ...merged, name }
+    }
+    return (await this.#put(name, whole, null, true)).info
   }
 
+  /** `whole`: what it is to be, made of what it is. */
   async #put(
     name: string,
-    config: Config,
+    whole: (stored: Config | null) => Config,
     target: TargetState | null,
     mayReplace: boolean,
   ): Promise<{ created: boolean; info: ConnectorInfo }> {
     const { configs } = this.#options
     await this.#requireLeader()
-    const wanted = withSecrets(await this.#filled(config))
+    const stored = configs.state.config(name)
+    const wanted = withSecrets(await this.#filled(whole(stored)))
     const infos = await validate(wanted, this.#validating)
     if (infos.error_count > 0) {
       const all = infos.configs.flatMap(({ value }) => value.errors)
@@ -335,11 +338,14 @@ export class Herder implements GroupMember {
       )
     }
     const created = await this.#decide(async () => {
+      if (configs.state.config(name) !== stored) return null
       const exists = configs.state.has(name)
       if (exists && !mayReplace) throw conflict(`Connector ${name} already exists`)
       await configs.lead([...(target === null ? [] : entries.target(name, target)), ...entries.connector(name, wanted)])
       return !exists
     })
+    // Somebody else has changed it meanwhile, which is not to be undone.
+    if (created === null) return this.#put(name, whole, target, mayReplace)
     return { created, info: await this.info(name) }
   }
 
