@@ -118,6 +118,19 @@ test('every response says what a browser must not do with it', async t => {
   }
 })
 
+test('what is no HTTP is answered in the form of the service', async t => {
+  const { port } = await start(t)
+  for (const [status, text] of [
+    [400, 'GET nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    [400, 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n'],
+    [431, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
+  ] as const) {
+    const answer = await raw(port, text)
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `))
+    assert.equal(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))).status, status, answer)
+  }
+})
+
 test('only names of this server are answered to', async t => {
   const { port } = await start(t)
   const statusFor = async (host: string) =>

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, {
   type FastifyBaseLogger,
@@ -80,6 +80,7 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
     requestTimeout: options.streamsIn === true ? 0 : requestTimeoutMs,
     // Of paths that no route gets to see. The type of a request depends on the kind of server, which makes no difference here.
     frameworkErrors: teller(options) as never,
+    clientErrorHandler: malformed(options),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     logger: false,
     schemaController: { compilersFactory: compilers as never },
@@ -181,6 +182,24 @@ function answerErrors(app: HttpApp, options: HttpOptions): void {
   app.setNotFoundHandler((request, reply) =>
     tell(new HttpError(404, 404, `HTTP 404 Not Found: ${request.method} ${pathOf(request.url)}`), request, reply),
   )
+}
+
+const malformedStatuses: Readonly<Record<string, [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+}
+
+/** What is no HTTP has no request and no reply: the answer is written as it is. */
+function malformed({ errorBody }: HttpOptions) {
+  return (error: NodeJS.ErrnoException, socket: Socket): void => {
+    if (error.code === 'ECONNRESET' || socket.destroyed) return
+    const [status, words] = malformedStatuses[error.code ?? ''] ?? [400, 'Bad Request']
+    const { contentType, body } = errorBody(new HttpError(status, status, `HTTP ${status} ${words}`))
+    const text = JSON.stringify(body)
+    const head = `HTTP/1.1 ${status} ${words}\r\nContent-Type: ${contentType}\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n`
+    if (socket.writable) socket.write(head + text)
+    socket.destroy(error)
+  }
 }
 
 function asHttpError(error: FastifyError | HttpError): HttpError {
