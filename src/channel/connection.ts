@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   readonly mostInFlight: number
   /** Whether the process waits for it. */
   readonly keepsProcess: boolean
+  /** Aborted: nobody waits any more for a connection that is still made. */
+  readonly closing?: AbortSignal
   readonly system: Pick<System, 'timers'>
 }
 
@@ -123,8 +125,10 @@ export class BrokerConnection {
   }
 
   async open(): Promise<void> {
-    const { security, connectTimeoutMs, system } = this.#options
+    const { security, connectTimeoutMs, closing, system } = this.#options
     const late = system.timers.after(connectTimeoutMs, () => this.#fail(new Error(`the connection to ${this.#address} timed out`)))
+    const stop = () => this.#fail(new ConnectionLost('Connection closed by this client'))
+    closing?.addEventListener('abort', stop)
     try {
       await new Promise<void>((resolve, reject) => {
         this.#socket.once(security.tls === undefined ? 'connect' : 'secureConnect', () => resolve())
@@ -136,6 +140,7 @@ export class BrokerConnection {
       throw this.#failure
     } finally {
       late.cancel()
+      closing?.removeEventListener('abort', stop)
     }
   }
 

@@ -8,7 +8,7 @@ import { apis, errorName, errorText, isRetriable } from '../protocol.ts'
 import { type BrokerConnection, type ConnectionOptions, openConnection } from './connection.ts'
 import { ClientError, toClientError } from './errors.ts'
 
-export interface ConnectionsOptions extends Omit<ConnectionOptions, 'keepsProcess'> {
+export interface ConnectionsOptions extends Omit<ConnectionOptions, 'keepsProcess' | 'closing'> {
   readonly bootstrap: readonly Address[]
   readonly system: Pick<System, 'timers'>
 }
@@ -72,7 +72,13 @@ export class Connections {
   async to(node: number): Promise<BrokerConnection> {
     const broker = (await this.metadata()).brokers.get(node)
     if (broker === undefined) throw new ClientError('LEADER_NOT_AVAILABLE', `broker ${node} is not available`)
-    return this.#to(broker)
+    try {
+      return await this.#to(broker)
+    } catch (error) {
+      // It may be elsewhere by now.
+      this.clearMetadata()
+      throw error
+    }
   }
 
   /** What the cluster supports, as one of its brokers says. */
@@ -131,7 +137,7 @@ export class Connections {
     const key = `${host}:${port}`
     const known = this.#open.get(key)
     if (known !== undefined) return known
-    const opening = openConnection(host, port, { ...this.#options, keepsProcess: true })
+    const opening = openConnection(host, port, { ...this.#options, keepsProcess: true, closing: this.closing })
     const forget = () => {
       if (this.#open.get(key) === opening) this.#open.delete(key)
     }
