@@ -25,7 +25,7 @@ export type { Client, ClientOptions } from './client/client.ts'
 export type { ClassicMembership, FencedWriter, JoinOptions, TopicRights, TransactionalWriter } from './client/coordination.ts'
 export { ensureTopic } from './client/ensure-topic.ts'
 export { openClient } from './client/open.ts'
-export { Patience, patiently } from './client/patience.ts'
+export { Patience, patiently, untilReached } from './client/patience.ts'
 export { isTooLarge } from './client/refusals.ts'
 export type {
   Acks,

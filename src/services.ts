@@ -6,7 +6,7 @@
  * starting. A service that is not named costs nothing: its code is not loaded.
  */
 import { type System, settledWithin } from './base.ts'
-import { openClient } from './client.ts'
+import { openClient, untilReached } from './client.ts'
 import type { Logger } from './logger.ts'
 import type { RegistryReached, Service, ServiceContext, ServiceName, ServicesSettings } from './service.ts'
 import { openActing, openSessions } from './sessions.ts'
@@ -59,6 +59,10 @@ export async function startServices(settings: ServicesSettings, system: System, 
       logger.error({ service: name, ...whyNot(error, name, settings) }, 'a service cannot start; the others continue')
     }
   }
+  // What needs a broker says so when it is opened.
+  await untilReached(own, system, error =>
+    logger.warn({ reason: error.message }, 'no broker answers yet; it is tried again for a minute before the services start'),
+  ).catch(() => {})
   await Promise.all(services.map(open))
   return {
     ports: new Map(Array.from(running, ([name, { port }]) => [name, port])),

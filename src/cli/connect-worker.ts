@@ -1,7 +1,7 @@
 /** `millrace connect`: one worker of Kafka Connect, from Kafka Connect's own files. Runs in the foreground until it is asked to stop. */
 import { isLoopback, pause, realSystem, type System, splitList } from '../base.ts'
-import { openClient } from '../client.ts'
-import { flowsIn, openWorker, type WorkerConfig, workerConfig } from '../connect.ts'
+import { openClient, untilReached } from '../client.ts'
+import { flowsIn, openWorker, type WorkerConfig, type WorkerOptions, workerConfig } from '../connect.ts'
 import { HttpError } from '../http.ts'
 import type { Logger } from '../logger.ts'
 import type { TlsFiles } from '../services.ts'
@@ -86,7 +86,8 @@ async function startWorker(properties: Properties, { system, logger }: Surroundi
     await client.close()
   }
   const { host, port, isEvery, isTls } = listenerOf(worker)
-  const opened = await openWorker({
+  const waiting = (error: Error) => logger.warn({ reason: error.message }, 'no broker answers yet; it is tried again for a minute')
+  const options: WorkerOptions = {
     ...{ worker, reached, client, acting, system, logger },
     http: {
       ...limits,
@@ -100,7 +101,9 @@ async function startWorker(properties: Properties, { system, logger }: Surroundi
     advertisedUrl: advertised(worker, host, port, isTls ? 'https' : 'http'),
     demand: null,
     registry: () => null,
-  }).catch(async error => {
+  }
+  const opening = untilReached(client, system, waiting).then(() => openWorker(options))
+  const opened = await opening.catch(async error => {
     await closeClients()
     throw error
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { realSystem, trustingClock } from '../base.ts'
 import { ClientError } from '../channel.ts'
-import { patiently } from './patience.ts'
+import { patiently, untilReached } from './patience.ts'
 
 /** Time passes in pauses only. */
 function world() {
@@ -57,4 +57,24 @@ test('whoever closes is told at once, in a pause too', async () => {
   await Promise.resolve()
   closing.abort()
   await assert.rejects(waiting, { code: 'UNREACHABLE' })
+})
+
+test('brokers that are not there yet are told once, and waited for, for a minute', async () => {
+  const { system, pauses } = world()
+  const told: string[] = []
+  let attempts = 0
+  const cluster = async () => {
+    if (++attempts < 5) throw new ClientError('UNREACHABLE', `attempt ${attempts}`)
+    return { id: 'c', brokers: [], controller: null } as never
+  }
+  await untilReached({ cluster }, system, error => told.push(error.message))
+  assert.deepEqual([told, pauses.length], [['attempt 1'], 4])
+  const away = () => Promise.reject(new ClientError('UNREACHABLE', 'away'))
+  await assert.rejects(
+    untilReached({ cluster: away }, system, () => {}),
+    { message: 'away' },
+  )
+  assert.ok(pauses.reduce((sum, each) => sum + each) > 60_000)
+  const refused = new ClientError('SASL_AUTHENTICATION_FAILED', 'never')
+  await assert.rejects(untilReached({ cluster: () => Promise.reject(refused) }, system, assert.fail), refused)
 })

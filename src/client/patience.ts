@@ -4,6 +4,7 @@
  */
 import { growingMs, pause, type System } from '../base.ts'
 import { ClientError, mayPass } from '../channel.ts'
+import type { Client } from './client.ts'
 
 const pauseMs = { first: 50, last: 1_000 }
 
@@ -55,4 +56,19 @@ export async function patiently<T>(system: System, options: PatienceOptions, wor
       if (!(error instanceof ClientError) || !mayPass(error) || patience.isOver) throw error
       await patience.next()
     }
+}
+
+/** As long as Java's workers try it. */
+const reachedMs = 60_000
+
+/** For what runs for long, and may begin before its brokers, or before their name is known. Resolves when one has answered. Throws ClientError. `told`: the first failure. */
+export async function untilReached(client: Pick<Client, 'cluster'>, system: System, told: (error: ClientError) => void): Promise<void> {
+  let isTold = false
+  await patiently(system, { patienceMs: reachedMs }, () =>
+    client.cluster().catch(error => {
+      if (!isTold && error instanceof ClientError && mayPass(error)) told(error)
+      isTold = true
+      throw error
+    }),
+  )
 }

@@ -136,3 +136,18 @@ test('a topic that somebody deletes and makes again is read from its start, and 
   assert.deepEqual(Object.fromEntries(known), { a: '1', b: '2', c: '1' })
   await table.close()
 })
+
+test('of many records that are not understood few are told', async () => {
+  const cluster = new FakeCluster()
+  cluster.make('t')
+  for (let count = 0; count < 1_500; count++) cluster.topics.get('t')!.records.push({ key: Buffer.from('x'), value: Buffer.from('y') })
+  const told: unknown[] = []
+  const logger = { warn: ({ records }: { records?: number }) => void told.push(records) }
+  const apply = () => {
+    throw new TypeError('not understood')
+  }
+  const table = await openTopicTable({ client: cluster.client(), topic: 't', logger: logger as never, system: quick, apply })
+  assert.equal(table.position, 1_500n)
+  assert.deepEqual(told, [1, 10, 100, 1_000])
+  await table.close()
+})

@@ -85,8 +85,13 @@ export async function openTopicTable(options: TopicTableOptions): Promise<TopicT
   const { partitions } = await requireTopic(options)
   const table = new Follower(options, partitions)
   table.follow()
-  await table.begin()
-  return table
+  try {
+    await table.begin()
+    return table
+  } catch (error) {
+    await table.close()
+    throw error
+  }
 }
 
 /** `isMade`: by this call. */
@@ -154,6 +159,8 @@ class Follower implements TopicTable {
   #retry: Timer | null = null
   /** In a row. */
   #failures = 0
+  /** Records that are not understood. */
+  #foreign = 0
 
   constructor(options: TopicTableOptions, partitions: readonly number[]) {
     this.#options = options
@@ -299,7 +306,9 @@ class Follower implements TopicTable {
       this.#options.apply({ offset, timestampMs, key, value, isAgain: this.#keep(key, value) })
     } catch (error) {
       const { logger, topic } = this.#options
-      logger.warn({ topic, offset: String(offset), err: error }, 'a record is not understood and ignored')
+      // The first one, and each time that there are ten times as many: a topic may be full of them.
+      if (/^10*$/.test(String(++this.#foreign)))
+        logger.warn({ topic, offset: String(offset), records: this.#foreign, err: error }, 'a record is not understood and ignored')
     }
     this.#positions.set(partition, offset + 1n)
   }

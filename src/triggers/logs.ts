@@ -24,6 +24,7 @@ export interface LogLine {
 const mostWaitingBytes = 4_194_304
 const mostWaitingLines = 10_000
 const flushMs = 200
+const tellMs = 60_000
 const retentionMs = 604_800_000
 /** Who writes without end must not fill the disks of the brokers. */
 const retentionBytes = 1_073_741_824
@@ -44,7 +45,10 @@ export class TriggerLogs {
   readonly #logger: Logger
   #waiting: RecordToSend[] = []
   #waitingBytes = 0
-  #dropped = 0
+  /** Lines by trigger. */
+  #dropped = new Map<string, number>()
+  #lost = 0
+  #toldMs = Number.NEGATIVE_INFINITY
   #timer: Timer | null = null
   #flushing: Promise<void> = Promise.resolve()
 
@@ -54,6 +58,7 @@ export class TriggerLogs {
     this.#logger = logger
   }
 
+  /** Resolves when there is the topic. */
   async open(): Promise<void> {
     const configs = new Map([
       ['cleanup.policy', 'delete'],
@@ -68,19 +73,23 @@ export class TriggerLogs {
 
   write({ name, version, origin }: Source, stream: LogLine['stream'], text: string, requestId: string | null = null): void {
     if (this.#waiting.length >= mostWaitingLines) {
-      this.#dropped++
+      this.#drop(name)
       return
     }
     const time = new Date(this.#system.clock.now()).toISOString()
     const line: LogLine = { v: 1, trigger: name, version, time, stream, requestId, message: text }
     const value = Buffer.from(JSON.stringify(line))
     if (this.#waitingBytes + value.length > mostWaitingBytes) {
-      this.#dropped++
+      this.#drop(name)
       return
     }
     this.#waiting.push({ key: Buffer.from(name), value, headers: [{ key: originHeader, value: Buffer.from(origin) }], partition: 0 })
     this.#waitingBytes += value.length
     this.#timer ??= this.#system.timers.after(flushMs, () => void this.flush())
+  }
+
+  #drop(trigger: string): void {
+    this.#dropped.set(trigger, (this.#dropped.get(trigger) ?? 0) + 1)
   }
 
   /** Resolves when all that was written before is stored, or lost. */
@@ -94,14 +103,38 @@ export class TriggerLogs {
   async #send(): Promise<void> {
     const records = this.#waiting
     if (records.length === 0) return
-    if (this.#dropped > 0) this.#logger.warn({ lines: this.#dropped }, 'functions have written more than can be stored; lines are missing')
     this.#waiting = []
     this.#waitingBytes = 0
-    this.#dropped = 0
     try {
-      await this.#client.send(logTopic, records, { acks: 1 })
+      await this.#store(records)
+      this.#tell(null)
     } catch (error) {
-      this.#logger.warn({ lines: records.length, err: error }, 'what functions have written cannot be stored')
+      this.#lost += records.length
+      this.#tell(error)
     }
+  }
+
+  async #store(records: readonly RecordToSend[]): Promise<void> {
+    const send = () => this.#client.send(logTopic, records, { acks: 1, creates: false })
+    try {
+      await send()
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+      // Somebody has deleted it. Made by the broker it would not have its limits.
+      await this.open()
+      await send()
+    }
+  }
+
+  /** From time to time: it may go on for long. */
+  #tell(error: unknown): void {
+    const nowMs = this.#system.clock.monotonic()
+    if ((this.#lost === 0 && this.#dropped.size === 0) || nowMs - this.#toldMs < tellMs) return
+    this.#toldMs = nowMs
+    if (this.#lost > 0) this.#logger.warn({ lines: this.#lost, err: error }, 'what functions have written cannot be stored')
+    for (const [trigger, lines] of this.#dropped)
+      this.#logger.warn({ trigger, lines }, 'functions have written more than can be stored; lines are missing')
+    this.#lost = 0
+    this.#dropped.clear()
   }
 }

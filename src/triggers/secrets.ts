@@ -12,10 +12,13 @@ const secretName = /authorization|cookie|credential|passw(?:or)?d|passphrase|sec
 
 type Texts = Readonly<Record<string, string>>
 
+/** Or it holds one, as the URL of a database does. */
+const isSecretText = (name: string, text: string) => secretName.test(name) || secretsWithin(name, text).length > 0
+
 /** As it may be shown. */
 export async function withoutSecrets(definition: Definition): Promise<Definition> {
   const { function: called, output } = definition
-  const named = (texts: Texts) => covered(texts, name => secretName.test(name))
+  const named = (texts: Texts) => covered(texts, isSecretText)
   const shown = 'code' in called ? { ...called, environment: named(called.environment) } : { ...called, headers: named(called.headers) }
   if (output === null || !('connector' in output)) return { ...definition, function: shown }
   const keys = await connectorKeys(output.connector)
@@ -26,7 +29,9 @@ export async function withoutSecrets(definition: Definition): Promise<Definition
 
 /** Of what an endpoint answers, which may be what it was sent. */
 export function hidingHeaders(headers: Texts): Hiding {
-  return hidingValues(Object.entries(headers).flatMap(([name, text]) => (secretName.test(name) ? [text.trim()] : [])))
+  return hidingValues(
+    Object.entries(headers).flatMap(([name, text]) => (secretName.test(name) ? [text.trim()] : secretsWithin(name, text))),
+  )
 }
 
 function covered(texts: Texts, isCovered: (name: string, text: string) => boolean): Record<string, string> {

@@ -124,7 +124,9 @@ export class TriggerStore {
   }
 
   #apply(key: Buffer, value: Buffer | null): void {
-    const { name, version } = parseLossless(key.toString()) as { name: string; version: number }
+    const { name, version } = parseLossless(key.toString()) as { name: unknown; version: unknown }
+    if (typeof name !== 'string' || typeof version !== 'number' || !Number.isSafeInteger(version) || version < 1)
+      throw new TypeError('not the key of a version of a trigger')
     const before = this.newest(name)
     const versions = this.#byName.get(name) ?? new Map<number, Version>()
     if (value === null) versions.delete(version)
@@ -132,7 +134,9 @@ export class TriggerStore {
       const read = parseLossless(value.toString()) as Version
       if (read.v !== 1) throw new Error(`version ${String(read.v)} of the format is not known; a newer Millrace has written it`)
       // What was written before a setting was known has its default.
-      const definition = read.definition === null ? null : (Value.Default(Definition, read.definition) as Definition)
+      const definition = read.definition === null ? null : Value.Default(Definition, read.definition)
+      if (definition !== null && !Value.Check(Definition, definition))
+        throw new TypeError(`${name} has a definition that is not understood`)
       versions.set(version, { ...read, origin: read.origin ?? '', definition })
     }
     if (versions.size === 0) this.#byName.delete(name)

@@ -48,6 +48,7 @@ const mostParsedAtOnce = 1_048_576
 /** Of Node itself, besides the heap. */
 const overheadMb = 96
 const lookMs = 250
+const closedMs = 500
 const pageBytes = 4_096
 /** Of output, from one look to the next; beyond it, nobody reads what the function writes, and it has to wait. */
 const mostOutputBytes = 524_288
@@ -95,6 +96,10 @@ export class RunnerProcess {
     this.#pipe = (this.#child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined
     this.#pipe?.on('data', chunk => this.#take(chunk))
     this.#pipe?.on('error', () => {})
+    // If the process has ended, its end says more.
+    this.#pipe?.on('close', () => {
+      if (this.#ended === null) system.timers.after(closedMs, () => this.#end(closedChannel()))
+    })
     this.#watch()
     this.#hold(false)
   }
@@ -246,6 +251,10 @@ export class RunnerProcess {
       this.#watch()
     })
   }
+}
+
+function closedChannel(): FunctionError {
+  return new FunctionError('crash', 'Closed', 'the function has closed the channel (descriptor 3) by which it is called')
 }
 
 interface Pending {

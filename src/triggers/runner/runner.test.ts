@@ -44,6 +44,9 @@ test('what a function does to itself ends its call, and nothing else', async () 
   assert.equal(await kindOf('export const main_handler = () => new Promise(() => {})', { timeoutMs: 300 }), 'timeout')
   assert.equal(await kindOf('export const main_handler = () => process.exit(3)'), 'crash')
   assert.equal(await kindOf('export const main_handler = () => process.abort()'), 'crash')
+  const closes =
+    'const { closeSync } = process.getBuiltinModule("node:fs")\nexport const main_handler = () => closeSync(3) ?? new Promise(() => {})'
+  assert.equal(await kindOf(closes, { timeoutMs: 20_000 }), 'crash', 'the channel is closed')
   assert.equal(await kindOf('export const main_handler = () => "x".repeat(8_000_000)'), 'output')
   assert.equal(
     await kindOf('export const main_handler = () => { const all = []; for (;;) all.push(new Array(1000).fill({})) }', {
