@@ -173,6 +173,15 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     /a target for failures refuses them/,
     'Correct the target; `err` says what it refuses. It is tried again, and the partition waits meanwhile.',
   ],
+  [
+    /a topic that the services need was deleted/,
+    'Nothing needs to be done: it is there again, with the `records` that were known. To begin anew, stop all services that use it before it is deleted.',
+  ],
+  [/no broker answers yet/, 'Start the brokers, or correct the address; `reason` says what it is.'],
+  [
+    /a record is not understood and ignored/,
+    'Something else has written to the topic; `offset` says where. It is told for the first one, and when there are ten times as many.',
+  ],
   [/functions have written more than/, 'Let functions write less. Only lines of their logs are missing; `lines` says how many.'],
   [/what functions have written cannot be stored/, 'The brokers did not take `lines` lines of the logs of functions; `err` says why.'],
   [/a service could not answer a request/, 'The Kafka cluster did not answer, or this is a bug: `err` says which.'],
