@@ -11,6 +11,8 @@ export interface LogQuery {
   readonly after: bigint | null
   /** For a first line. */
   readonly waitMs: number
+  /** Whether lines of this version of the trigger may be seen. */
+  mayRead(version: number): boolean
   readonly system: Pick<System, 'timers'>
 }
 
@@ -22,7 +24,7 @@ const mostCharacters = 2_097_152
 export async function readLogs(
   client: Pick<Client, 'offsets' | 'read'>,
   trigger: Pick<Trigger, 'name' | 'origin'>,
-  { limit, after, waitMs, system }: LogQuery,
+  { limit, after, waitMs, mayRead, system }: LogQuery,
 ): Promise<{ lines: LogLine[]; next: string }> {
   const [first, end] = await Promise.all([
     client.offsets(logTopic, [0], 'earliest').then(found => found.get(0)!),
@@ -51,7 +53,8 @@ export async function readLogs(
       for await (const records of client.read({ topic: logTopic, from: new Map([[0, from]]), until, signal: stop.signal })) {
         for (const record of records) {
           next = record.offset + 1n
-          if (record.value !== null && isLineOf(trigger, record)) isFull = !take(record.value.toString())
+          const text = record.value !== null && isLineOf(trigger, record) ? record.value.toString() : null
+          if (text !== null && mayRead((JSON.parse(text) as LogLine).version)) isFull = !take(text)
           if (isFull) break
         }
         if (isFull || (until === null && texts.length > 0)) break
