@@ -14,6 +14,7 @@ import {
   nearestName,
   parseValue,
   password,
+  readValue,
 } from './config.ts'
 
 const doc = 'x'
@@ -88,4 +89,15 @@ test('the nearest name is a slip away, or there is none', () => {
   assert.equal(nearestName('ac', ['abcd', 'abc', 'a'], 2), 'abc')
   assert.equal(nearestName('abcdef', ['bcdefa', 'xbcdez'], 2), 'bcdefa')
   assert.equal(nearestName('abcdef', ['uvwxyz'], 2), null)
+})
+
+test('a text or a list that must be given is not empty, unless it may be', () => {
+  for (const declared of [string({ required: true, doc }), list({ required: true, doc })]) {
+    assert.throws(() => readValue('k', declared, undefined), /Missing required configuration "k" which has no default value/)
+    assert.match(refusal(declared, ' '), /must (?:be non-empty|not be empty)/)
+  }
+  for (const declared of [string({ required: true, mayBeEmpty: true, doc }), list({ required: true, mayBeEmpty: true, doc })]) {
+    assert.throws(() => readValue('k', declared, undefined), /Missing required configuration/)
+    assert.equal(readValue<string | readonly string[]>('k', declared, '').length, 0)
+  }
 })

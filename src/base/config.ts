@@ -96,8 +96,8 @@ interface Spec {
   synonyms?: readonly (string | readonly [name: string, factor: number])[]
 }
 
-/** A key that must be given has no default. */
-type OrRequired<D> = { default: D; required?: false } | { default?: never; required: true }
+/** A key that must be given has no default. A text or a list is not empty then, unless it may be. */
+type OrRequired<D> = { default: D; required?: false } | { default?: never; required: true; mayBeEmpty?: boolean }
 
 type NumberSpec<D> = Spec & Bounds & OrRequired<D>
 
@@ -241,7 +241,7 @@ export function boolean(spec: Spec & OrRequired<boolean>): ConfigKey<boolean> {
 const textKey = <T extends string | null>(type: ConfigType, spec: TextSpec<string | null>) => {
   const parse = (text: string): Parsed<string> => {
     const value = text.trim()
-    if (spec.required && value === '') throw new BadValue('String must be non-empty')
+    if (spec.required && !spec.mayBeEmpty && value === '') throw new BadValue('String must be non-empty')
     if (spec.oneOf && !spec.oneOf.includes(value)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
     const refused = spec.check?.(value) ?? null
     if (refused !== null) throw new BadValue(refused)
@@ -282,7 +282,7 @@ export function list<const D extends string | null = string>(
 ): ConfigKey<Defaulted<D, readonly string[]>> {
   const parse = (text: string): Parsed<readonly string[]> => {
     const value = splitList(text)
-    if ((spec.nonEmpty || spec.required) && value.length === 0)
+    if ((spec.nonEmpty || (spec.required && !spec.mayBeEmpty)) && value.length === 0)
       throw new BadValue('Configuration must not be empty. Valid values include: any non-empty value')
     for (const word of value) {
       if (spec.oneOf && !spec.oneOf.includes(word)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)

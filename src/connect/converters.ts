@@ -21,11 +21,10 @@ type Which = 'key.converter' | 'value.converter' | 'header.converter'
 
 /** All classes, for lists of plugins. */
 export function converterClasses(): (PluginClass & { readonly short: string; readonly forHeaders: boolean })[] {
-  return converters.map(({ name, classes, keys, required, forHeaders, summary }) => ({
+  return converters.map(({ name, classes, keys, forHeaders, summary }) => ({
     name: classes[0],
     short: name,
     keys,
-    required,
     forHeaders,
     summary,
   }))

@@ -25,8 +25,8 @@ export function describe(definition: ConnectorDefinition, config: Properties, wo
   for (const [key, declared] of Object.entries<ConfigKey>(commonKeys[definition.kind]))
     found.set(key, { declared: withDefault(key, declared, definition, worker), group: groupOf(key), required: requiredKeys.includes(key) })
   const asMap = new Map(Object.entries(config))
-  for (const [key, { declared, required }] of transformKeys(asMap)) found.set(key, { declared, group: aliasGroup(key), required })
-  for (const [key, declared] of Object.entries(converterKeys(asMap))) found.set(key, { declared, group: null, required: false })
+  for (const [key, declared] of transformKeys(asMap)) found.set(key, { declared, group: aliasGroup(key), required: declared.required })
+  for (const [key, declared] of Object.entries(converterKeys(asMap))) found.set(key, { declared, group: null, required: declared.required })
   for (const [key, declared] of Object.entries(definition.config)) found.set(key, { declared, group: null, required: declared.required })
   return found
 }

@@ -1,17 +1,10 @@
 /** Configurations of converters, transforms and predicates: each declares its keys, which stand under a prefix in the configuration of its connector. */
-import { type Declarations, InvalidConfig, missingConfig, readValue, type ValueOf } from '../base.ts'
+import { type Declarations, InvalidConfig, readValue, type ValuesOf } from '../base.ts'
 
 export type Config = ReadonlyMap<string, string>
 
-/** Keys that are required have a value. */
-export type Values<D extends Declarations, R extends string = never> = {
-  readonly [K in keyof D]: K extends R ? NonNullable<ValueOf<D[K]>> : ValueOf<D[K]>
-}
-
-export interface PluginKeys<D extends Declarations = Declarations, R extends string = string> {
+export interface PluginKeys<D extends Declarations = Declarations> {
   readonly keys: D
-  /** Those without a default that must be given. */
-  readonly required: readonly R[]
 }
 
 /** What a key of text may not be, in Kafka's words. */
@@ -33,28 +26,26 @@ export function refuseUnder(prefix: string): Refuse {
 }
 
 /** All values, and what is wrong with them, by full key. */
-export function readKeys<D extends Declarations, R extends string>(
-  { keys, required }: PluginKeys<D, R>,
+export function readKeys<D extends Declarations>(
+  { keys }: PluginKeys<D>,
   prefix: string,
   config: Config,
-): { values: Values<D, R>; problems: InvalidConfig[] } {
+): { values: ValuesOf<D>; problems: InvalidConfig[] } {
   const values: Record<string, unknown> = {}
   const problems: InvalidConfig[] = []
   for (const [name, declared] of Object.entries(keys)) {
-    const text = config.get(prefix + name)
     try {
-      if (text === undefined && required.includes(name as R)) throw missingConfig(prefix + name)
-      values[name] = readValue(prefix + name, declared, text)
+      values[name] = readValue(prefix + name, declared, config.get(prefix + name))
     } catch (error) {
       if (!(error instanceof InvalidConfig)) throw error
       problems.push(error)
     }
   }
-  return { values: values as Values<D, R>, problems }
+  return { values: values as ValuesOf<D>, problems }
 }
 
 /** Throws the first problem. */
-export function valuesOf<D extends Declarations, R extends string>(plugin: PluginKeys<D, R>, prefix: string, config: Config): Values<D, R> {
+export function valuesOf<D extends Declarations>(plugin: PluginKeys<D>, prefix: string, config: Config): ValuesOf<D> {
   const { values, problems } = readKeys(plugin, prefix, config)
   if (problems[0] !== undefined) throw problems[0]
   return values

@@ -7,7 +7,6 @@ interface Entry {
   readonly names: readonly string[]
   readonly summary: string
   readonly keys: Declarations
-  readonly required: readonly string[]
 }
 
 /** In Markdown. */
@@ -44,16 +43,16 @@ function sided(classes: readonly (Omit<Entry, 'names'> & { readonly name: string
   return [...entries.values()]
 }
 
-function entry({ names, summary, keys, required }: Entry): string {
+function entry({ names, summary, keys }: Entry): string {
   const title = names[0]!.replace(/\$\w+$/, '')
   const head = `### ${title.slice(title.lastIndexOf('.') + 1)}\n\n${names.map(name => `\`${name}\``).join(', ')}: ${summary}.\n`
-  const rows = Object.entries(keys).map(([name, key]) => row(name, key, required.includes(name)))
+  const rows = Object.entries(keys).map(([name, key]) => row(name, key))
   if (rows.length === 0) return head
   return `${head}\n| key | default | allowed | |\n|---|---|---|---|\n${rows.join('\n')}\n`
 }
 
-function row(name: string, { default: fallback, allowed, doc }: ConfigKey, isRequired: boolean): string {
-  const shown = isRequired ? 'required' : fallback === null ? '' : `\`${fallback === '' ? ' ' : fallback}\``
+function row(name: string, { default: fallback, required, allowed, doc }: ConfigKey): string {
+  const shown = required ? 'required' : fallback === null ? '' : `\`${fallback === '' ? ' ' : fallback}\``
   return `| \`${name}\` | ${shown} | ${cell(allowed)} | ${cell(doc)} |`
 }
 

@@ -69,7 +69,7 @@ interface Found {
 
 /** All classes of one kind, for lists of plugins. */
 export function transformClasses(kind: Kind): PluginClass[] {
-  return classesOf(kind).map(({ name, definition: { keys, required, summary } }) => ({ name, keys, required, summary }))
+  return classesOf(kind).map(({ name, definition: { keys, summary } }) => ({ name, keys, summary }))
 }
 
 function classesOf(kind: Kind): Found[] {
@@ -112,20 +112,20 @@ const implicit = {
 }
 
 /** Keys of all aliases in this configuration, to be shown and checked. Of an alias whose type is unknown, the type only. */
-export function transformKeys(config: Config): Map<string, { readonly declared: ConfigKey; readonly required: boolean }> {
-  const keys = new Map<string, { declared: ConfigKey; required: boolean }>()
-  const add = (prefix: string, declarations: Declarations, required: readonly string[]) => {
-    for (const [key, declared] of Object.entries(declarations)) keys.set(prefix + key, { declared, required: required.includes(key) })
+export function transformKeys(config: Config): Map<string, ConfigKey> {
+  const keys = new Map<string, ConfigKey>()
+  const add = (prefix: string, declarations: Declarations) => {
+    for (const [key, declared] of Object.entries(declarations)) keys.set(prefix + key, declared)
   }
   for (const kind of ['transforms', 'predicates'] as const) {
     for (const alias of aliasesOf(kind, config)) {
       const prefix = `${kind}.${alias}.`
       const noun = kind === 'transforms' ? 'transformation' : 'predicate'
-      const type = className({ default: null, importance: 'high', doc: `Class for the '${alias}' ${noun}.` })
-      add(prefix, { type }, ['type'])
+      const type = className({ required: true, mayBeEmpty: true, importance: 'high', doc: `Class for the '${alias}' ${noun}.` })
+      add(prefix, { type })
       const found = definitionIfFound(kind, config, alias)
-      if (found !== null) add(prefix, found.keys, found.required)
-      if (kind === 'transforms') add(prefix, implicit, [])
+      if (found !== null) add(prefix, found.keys)
+      if (kind === 'transforms') add(prefix, implicit)
     }
   }
   return keys

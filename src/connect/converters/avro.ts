@@ -41,7 +41,6 @@ export const avro = defineConverter({
     }),
     'flatten.singleton.unions': boolean({ default: true, importance: 'low', doc: 'Whether a union of one type is this type.' }),
   },
-  required: [],
   open(values, context) {
     const rules: AvroRules = {
       enhanced: values['enhanced.avro.schema.support'],

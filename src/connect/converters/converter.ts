@@ -1,7 +1,7 @@
 /** What a converter is: bytes of keys, values and headers to Kafka Connect's values, and back. A file of this folder exports one definition; `list.ts` names all. */
-import type { Declarations, MaybePromise, System } from '../../base.ts'
+import type { Declarations, MaybePromise, System, ValuesOf } from '../../base.ts'
 import type { ConnectValue, Schema } from '../../connector.ts'
-import type { PluginKeys, Refuse, Values } from '../plugin-config.ts'
+import type { PluginKeys, Refuse } from '../plugin-config.ts'
 import type { Typed } from '../values/values.ts'
 
 export interface RawHeader {
@@ -38,7 +38,7 @@ export interface ConverterContext {
   readonly refuse: Refuse
 }
 
-export interface ConverterDefinition<D extends Declarations = Declarations, R extends string = string> extends PluginKeys<D, R> {
+export interface ConverterDefinition<D extends Declarations = Declarations> extends PluginKeys<D> {
   /** Short; what follows are Java's classes. */
   readonly name: string
   readonly classes: readonly [string, ...string[]]
@@ -46,11 +46,9 @@ export interface ConverterDefinition<D extends Declarations = Declarations, R ex
   /** Whether headers can be converted with it. */
   readonly forHeaders: boolean
   /** Throws InvalidConfig. */
-  readonly open: (values: Values<D, R>, context: ConverterContext) => Converter
+  readonly open: (values: ValuesOf<D>, context: ConverterContext) => Converter
 }
 
-export function defineConverter<const D extends Declarations, const R extends keyof D & string = never>(
-  definition: ConverterDefinition<D, R>,
-): ConverterDefinition {
+export function defineConverter<const D extends Declarations>(definition: ConverterDefinition<D>): ConverterDefinition {
   return definition as unknown as ConverterDefinition
 }

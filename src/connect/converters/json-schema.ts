@@ -33,7 +33,6 @@ export const jsonSchema = defineConverter({
     }),
     'flatten.singleton.unions': boolean({ default: true, importance: 'low', doc: 'Whether a union of one type is this type.' }),
   },
-  required: [],
   open(values, context) {
     const rules: JsonSchemaRules = {
       generalSums: values['generalized.sum.type.support'],

@@ -32,7 +32,6 @@ export const json = defineConverter({
       doc: 'Whether a field that is null gets the default of its schema.',
     }),
   },
-  required: [],
   open(values, { refuse }) {
     const rules = { numericDecimals: values['decimal.format'] === 'NUMERIC', replaceNull: values['replace.null.with.default'] }
     const content = values['schema.content']?.trim() ?? ''

@@ -29,7 +29,6 @@ const text = defineConverter({
   summary: 'text: of everything that is no text, what Java prints; bytes in base64',
   forHeaders: true,
   keys: { 'converter.encoding': string({ default: 'UTF-8', doc: `The encoding: ${Object.keys(encodings).join(', ')}.` }) },
-  required: [],
   open({ 'converter.encoding': name }, { refuse }) {
     const encoding = encodings[name.toUpperCase()]
     if (encoding === undefined) throw refuse('converter.encoding', name, 'it is not known')
@@ -46,7 +45,6 @@ const byteArray = defineConverter({
   summary: 'bytes as they are',
   forHeaders: true,
   keys: {},
-  required: [],
   open: () => ({
     toConnect: (_topic, bytes) => ({ schema: anyBytes, value: bytes }),
     fromConnect(_topic, schema, value) {
@@ -64,7 +62,6 @@ const boolean = defineConverter({
   summary: 'one byte, 0 or 1',
   forHeaders: true,
   keys: {},
-  required: [],
   open: () => ({
     toConnect(_topic, bytes) {
       const schema: Schema = { type: 'boolean', optional: true }
@@ -130,7 +127,6 @@ function numberConverter(form: NumberForm): ConverterDefinition {
     summary: `a number of ${form.bytes} bytes`,
     forHeaders: true,
     keys: {},
-    required: [],
     open: () => ({
       toConnect(_topic, bytes) {
         if (bytes === null) return { schema, value: null }

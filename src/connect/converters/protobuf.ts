@@ -32,7 +32,6 @@ export const protobuf = defineConverter({
     }),
     'flatten.unions': boolean({ default: false, importance: 'low', doc: 'Whether the members of a oneof are fields of the message.' }),
   },
-  required: [],
   open(values, context) {
     const rules: ProtobufRules = {
       enhanced: values['enhanced.protobuf.schema.support'],

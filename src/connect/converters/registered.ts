@@ -4,7 +4,7 @@
  * A schema is registered or looked up once, and its id kept by its text. Where the registry does not answer, or not yet, RetriableError is thrown; what it
  * refuses, and bytes that are not what they should be, are DataErrors.
  */
-import { boolean, int, later, list, type MaybePromise, password, string } from '../../base.ts'
+import { boolean, int, later, list, type MaybePromise, password, string, type ValuesOf } from '../../base.ts'
 import { DataError, RetriableError } from '../../connector.ts'
 import {
   type Display,
@@ -17,7 +17,6 @@ import {
   SerdeError,
   type Serdes,
 } from '../../serde.ts'
-import type { Values } from '../plugin-config.ts'
 import type { ConverterContext, RawHeader } from './converter.ts'
 
 const strategies = ['TopicNameStrategy', 'RecordNameStrategy', 'TopicRecordNameStrategy'] as const
@@ -56,7 +55,7 @@ export const registryKeys = {
   'value.subject.name.strategy': strategy('values'),
 } as const
 
-export type RegistryValues = Values<typeof registryKeys>
+export type RegistryValues = ValuesOf<typeof registryKeys>
 export type SchemaType = 'AVRO' | 'JSON' | 'PROTOBUF'
 export type RegisteredSerde = 'avro' | 'jsonschema' | 'protobuf'
 

@@ -9,7 +9,6 @@ export const simple = defineConverter({
   summary: 'text of the type that it looks like; the default for headers',
   forHeaders: true,
   keys: {},
-  required: [],
   open: () => ({
     toConnect(_topic, bytes) {
       if (bytes === null) return { schema: null, value: null }

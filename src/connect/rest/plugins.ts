@@ -19,7 +19,6 @@ interface Other {
   readonly class: string
   readonly type: string
   readonly keys: Declarations
-  readonly required: readonly string[]
 }
 
 /** All but connectors, with Kafka Connect's names of their kinds. */
@@ -28,7 +27,6 @@ function others(): Other[] {
     class: each.name,
     type,
     keys: each.keys,
-    required: each.required,
   })
   const converters = converterClasses()
   return [
@@ -65,7 +63,7 @@ export function pluginRoutes(api: Api): void {
     if (found !== null) return keyInfos(await found.load())
     const other = others().find(each => each.class === plugin || each.class.endsWith(`.${plugin}`))
     if (other === undefined) throw notFound(`Unknown plugin ${plugin}.`)
-    return Object.entries(other.keys).map(([key, declared], at) => keyInfo(key, declared, null, at + 1, other.required.includes(key)))
+    return Object.entries(other.keys).map(([key, declared], at) => keyInfo(key, declared, null, at + 1, declared.required))
   })
 
   // Not Kafka Connect's: what a configuration makes of records that whoever asks has read.

@@ -15,8 +15,13 @@ export const byLogicalTableRouter = defineTransform({
   sides: false,
   summary: 'makes several tables one, in one topic',
   keys: {
-    'topic.regex': string({ default: null, importance: 'high', doc: 'A Java regular expression that matches whole topics.' }),
-    'topic.replacement': string({ default: null, importance: 'high', doc: 'The new topic.' }),
+    'topic.regex': string({
+      required: true,
+      mayBeEmpty: true,
+      importance: 'high',
+      doc: 'A Java regular expression that matches whole topics.',
+    }),
+    'topic.replacement': string({ required: true, mayBeEmpty: true, importance: 'high', doc: 'The new topic.' }),
     'key.enforce.uniqueness': boolean({ default: true, doc: 'Whether keys get a field that says from which table they are.' }),
     'key.field.name': string({ default: '__dbz__physicalTableIdentifier', doc: 'The name of this field.' }),
     'key.field.regex': string({ default: '', doc: 'A Java regular expression that matches whole old topics.' }),
@@ -27,7 +32,6 @@ export const byLogicalTableRouter = defineTransform({
       doc: 'Whether names of schemas are made such as Avro allows: what it does not allow becomes `_`.',
     }),
   },
-  required: ['topic.regex', 'topic.replacement'],
   open(values, { refuse }) {
     const [regex, replacement] = [values['topic.regex'], values['topic.replacement']]
     const route = openRouting({ keys: ['topic.regex', 'topic.replacement'], regex, replacement }, refuse)

@@ -18,14 +18,14 @@ export const cast = defineTransform({
   summary: 'casts fields, or the whole key or value, to another type',
   keys: {
     spec: list({
-      default: null,
+      required: true,
+      mayBeEmpty: true,
       importance: 'high',
       allowed: 'a type for the whole value, or pairs field:type separated by commas',
       doc: `Fields and the types to which they are cast, as field1:type,field2:type, or one type for the whole value. The types are ${targets.join(', ')}. Bytes can only be cast to string, in base64.`,
     }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: ['spec'],
   open({ spec, 'replace.null.with.default': withDefault }, { part, refuse }) {
     const casts = parseSpec(spec, reason => refuse('spec', spec.join(','), reason, reason))
     return new Cast(casts, withDefault, part)

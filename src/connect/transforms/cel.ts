@@ -12,9 +12,13 @@ export const celFilter = defineTransform({
   sides: false,
   summary: 'keeps the records for which a condition in CEL holds',
   keys: {
-    expression: string({ default: null, importance: 'high', doc: 'The condition, such as value.total > 9 && headers.region == "eu".' }),
+    expression: string({
+      required: true,
+      mayBeEmpty: true,
+      importance: 'high',
+      doc: 'The condition, such as value.total > 9 && headers.region == "eu".',
+    }),
   },
-  required: ['expression'],
   async open({ expression }, context) {
     const program = await compile(expression, context)
     return { apply: record => (holds(program, record) ? record : null) }
@@ -29,12 +33,12 @@ export const celMap = defineTransform({
   summary: 'replaces the key or the value by the result of an expression in CEL',
   keys: {
     expression: string({
-      default: null,
+      required: true,
+      mayBeEmpty: true,
       importance: 'high',
       doc: 'The new key or value, such as {"id": value.id, "total": value.price * value.count}. It keeps its schema as far as the result fits, field by field; other fields get one by their looks.',
     }),
   },
-  required: ['expression'],
   async open({ expression }, context) {
     const { part } = context
     const program = await compile(expression, context)
@@ -54,8 +58,7 @@ export const celMatches = definePredicate({
   name: 'CelMatches',
   package: 'millrace.predicates.',
   summary: 'holds for records for which a condition in CEL holds',
-  keys: { expression: string({ default: null, importance: 'high', doc: 'The condition.' }) },
-  required: ['expression'],
+  keys: { expression: string({ required: true, mayBeEmpty: true, importance: 'high', doc: 'The condition.' }) },
   async open({ expression }, context) {
     const program = await compile(expression, context)
     return { test: record => holds(program, record) }

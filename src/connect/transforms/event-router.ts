@@ -60,7 +60,6 @@ export const eventRouter = defineTransform({
       doc: 'Updates of the outbox are left out, or fail the task (`fatal`). Deletions are left out.',
     }),
   },
-  required: [],
   open(values, { refuse }) {
     if (values['table.expand.json.payload'])
       throw refuse('table.expand.json.payload', 'true', 'a payload of JSON stays the text that it is: only false is there')

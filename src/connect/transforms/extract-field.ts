@@ -12,11 +12,10 @@ export const extractField = defineTransform({
   sides: true,
   summary: 'makes one field the whole key or value',
   keys: {
-    field: string({ default: null, doc: 'The field.' }),
+    field: string({ required: true, mayBeEmpty: true, doc: 'The field.' }),
     'replace.null.with.default': replaceNullWithDefault,
     'field.syntax.version': fieldSyntaxVersion,
   },
-  required: ['field'],
   open({ field: name, 'field.syntax.version': version, 'replace.null.with.default': withDefault }, { part, refuse }) {
     const path = openPath(name, version, reason => refuse('field', name, reason, reason))
     return {

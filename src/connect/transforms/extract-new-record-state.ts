@@ -44,7 +44,6 @@ export const extractNewRecordState = defineTransform({
     'drop.fields.keep.schema.compatible': boolean({ default: true, doc: 'Whether only fields are left out that are optional.' }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: [],
   open(values, { refuse }) {
     const added = (what: 'fields' | 'headers') =>
       values[`add.${what}`].map(text =>

@@ -6,6 +6,5 @@ export const filter = defineTransform({
   sides: false,
   summary: 'drops all records, or with a predicate those for which it holds',
   keys: {},
-  required: [],
   open: () => ({ apply: () => null }),
 })

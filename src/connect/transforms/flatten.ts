@@ -13,7 +13,6 @@ export const flatten = defineTransform({
   sides: true,
   summary: 'flattens nested structs and maps; arrays stay as they are',
   keys: { delimiter: string({ default: '.', doc: 'What stands between the names of the outer and of the inner field.' }) },
-  required: [],
   open: ({ delimiter }, { part }) => new Flatten(delimiter, part),
 })
 

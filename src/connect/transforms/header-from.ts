@@ -10,12 +10,11 @@ export const headerFrom = defineTransform({
   sides: true,
   summary: 'moves or copies fields into headers',
   keys: {
-    fields: list({ default: null, nonEmpty: true, importance: 'high', doc: 'The fields.' }),
-    headers: list({ default: null, nonEmpty: true, importance: 'high', doc: 'Names of the headers, in the order of the fields.' }),
-    operation: choice(['move', 'copy'], { default: null, importance: 'high', doc: 'move: the fields are removed. copy: they stay.' }),
+    fields: list({ required: true, importance: 'high', doc: 'The fields.' }),
+    headers: list({ required: true, importance: 'high', doc: 'Names of the headers, in the order of the fields.' }),
+    operation: choice(['move', 'copy'], { required: true, importance: 'high', doc: 'move: the fields are removed. copy: they stay.' }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: ['fields', 'headers', 'operation'],
   open({ fields, headers, operation, 'replace.null.with.default': withDefault }, { part, refuse }) {
     if (fields.length !== headers.length) {
       const reason = "'fields' config must have the same number of elements as 'headers' config."

@@ -8,8 +8,7 @@ export const hoistField = defineTransform({
   name: 'HoistField',
   sides: true,
   summary: 'puts the whole key or value into a field',
-  keys: { field: string({ default: null, doc: 'The only field of the struct or map that results.' }) },
-  required: ['field'],
+  keys: { field: string({ required: true, mayBeEmpty: true, doc: 'The only field of the struct or map that results.' }) },
   open({ field }, { part }) {
     const around = cachedBySchema((schema: Schema): Schema => ({ type: 'struct', fields: [{ name: field, schema }] }))
     return {

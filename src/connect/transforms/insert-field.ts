@@ -39,7 +39,6 @@ export const insertField = defineTransform({
     'static.value': string({ default: null, doc: 'The fixed text.' }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: [],
   open(values, { part, refuse }) {
     const insertions = insertionsOf(values)
     if (insertions.length === 0) throw refuse('static.field', null, 'No field insertion configured', 'No field insertion configured')

@@ -8,10 +8,9 @@ export const insertHeader = defineTransform({
   sides: false,
   summary: 'adds a header to each record',
   keys: {
-    header: string({ default: null, importance: 'high', doc: 'The name of the header.' }),
-    'value.literal': string({ default: null, importance: 'high', doc: 'Its value.' }),
+    header: string({ required: true, mayBeEmpty: true, importance: 'high', doc: 'The name of the header.' }),
+    'value.literal': string({ required: true, mayBeEmpty: true, importance: 'high', doc: 'Its value.' }),
   },
-  required: ['header', 'value.literal'],
   open({ header: name, 'value.literal': text }) {
     const { schema, value } = parseValueText(text)
     return { apply: record => ({ ...record, headers: [...record.headers, { name, schema, value }] }) }

@@ -26,7 +26,8 @@ export const javaScript = defineTransform({
   summary: 'changes or drops records by a function in JavaScript, in a sandbox',
   keys: {
     code: string({
-      default: null,
+      required: true,
+      mayBeEmpty: true,
       importance: 'high',
       doc: 'Defines function transform(record), which returns the record, changed or not, or null to drop it. A record has topic, partition, offset, timestamp, key, value and headers, a list of {name, value}. Integers beyond 2^53 are BigInts, bytes are a Uint8Array, decimals are text.',
     }),
@@ -38,7 +39,6 @@ export const javaScript = defineTransform({
       doc: 'How much memory the script may use, besides the 16 MiB of its engine.',
     }),
   },
-  required: ['code'],
   async open(settings, { system, refuse }) {
     const { newQuickJSWASMModule, newVariant, RELEASE_SYNC } = await import('quickjs-emscripten')
     // The engine's own limit counts nothing but its largest requests, so the memory itself is limited, of which each script has its own.

@@ -14,7 +14,7 @@ export const maskField = defineTransform({
   sides: true,
   summary: 'masks fields with an empty value (0, false, the empty text) or a replacement',
   keys: {
-    fields: list({ default: null, nonEmpty: true, importance: 'high', doc: 'The fields that are masked.' }),
+    fields: list({ required: true, importance: 'high', doc: 'The fields that are masked.' }),
     replacement: string({
       default: null,
       importance: 'low',
@@ -23,7 +23,6 @@ export const maskField = defineTransform({
     }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: ['fields'],
   open({ fields, replacement, 'replace.null.with.default': withDefault }, { part }) {
     const masked = (value: ConnectValue, schema: Schema | null) =>
       value === null ? null : replacement === null ? emptyOf(value, schema) : replaced(value, schema, replacement)

@@ -1,6 +1,5 @@
 /** Kafka's predicates. */
 import { string } from '../../base.ts'
-import { nonEmpty } from '../plugin-config.ts'
 import { javaPattern } from '../values/java-reg-exp.ts'
 import { definePredicate } from './transform.ts'
 
@@ -9,12 +8,10 @@ const hasHeaderKey = definePredicate({
   summary: 'holds for records that have a header of this name',
   keys: {
     name: string({
-      default: null,
-      check: nonEmpty,
+      required: true,
       doc: 'The name of the header.',
     }),
   },
-  required: ['name'],
   open: ({ name }) => ({ test: record => record.headers.some(header => header.name === name) }),
 })
 
@@ -22,7 +19,6 @@ const recordIsTombstone = definePredicate({
   name: 'RecordIsTombstone',
   summary: 'holds for records whose value is null',
   keys: {},
-  required: [],
   open: () => ({ test: record => record.value === null }),
 })
 
@@ -31,12 +27,10 @@ const topicNameMatches = definePredicate({
   summary: 'holds for records whose topic matches a regular expression',
   keys: {
     pattern: string({
-      default: null,
-      check: nonEmpty,
+      required: true,
       doc: 'A Java regular expression that matches whole topics, with the limits of RegexRouter.',
     }),
   },
-  required: ['pattern'],
   open({ pattern }, { refuse }) {
     try {
       const compiled = javaPattern(pattern)

@@ -9,13 +9,13 @@ export const regexRouter = defineTransform({
   summary: 'changes the topic by a regular expression',
   keys: {
     regex: string({
-      default: null,
+      required: true,
+      mayBeEmpty: true,
       importance: 'high',
       doc: 'A Java regular expression that matches whole topics. Refused are possessive quantifiers, atomic groups, back references, lookahead, Unicode properties and intersections of classes: what remains takes no longer the more a name repeats itself.',
     }),
-    replacement: string({ default: null, importance: 'high', doc: `The new topic; $1 or \${name} stand for groups.` }),
+    replacement: string({ required: true, mayBeEmpty: true, importance: 'high', doc: `The new topic; $1 or \${name} stand for groups.` }),
   },
-  required: ['regex', 'replacement'],
   open({ regex, replacement }, { refuse }) {
     const route = openRouting({ keys: ['regex', 'replacement'], regex, replacement }, refuse)
     return {

@@ -17,7 +17,6 @@ export const replaceField = defineTransform({
     renames: list({ default: '', allowed: 'pairs old:new separated by commas', doc: 'New names of fields.' }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: [],
   open({ exclude, include, renames, 'replace.null.with.default': withDefault }, { part, refuse }) {
     const newNames = new Map<string, string>()
     for (const mapping of renames) {

@@ -14,7 +14,6 @@ export const setSchemaMetadata = defineTransform({
     'schema.version': int({ default: null, importance: 'high', doc: 'The version of the schema.' }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: [],
   open({ 'schema.name': name, 'schema.version': version, 'replace.null.with.default': withDefault }, { part, refuse }) {
     const reason = 'Neither schema name nor version configured'
     if (name === null && version === null) throw refuse('schema.name', null, reason, reason)

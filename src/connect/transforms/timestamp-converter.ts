@@ -27,7 +27,7 @@ export const timestampConverter = defineTransform({
   keys: {
     field: string({ default: '', importance: 'high', doc: 'The field with the time; empty: the whole key or value is one.' }),
     'target.type': choice(kinds, {
-      default: null,
+      required: true,
       importance: 'high',
       doc: 'What results. Without a schema, Date, Time and Timestamp are milliseconds, because only a schema can say more.',
     }),
@@ -42,7 +42,6 @@ export const timestampConverter = defineTransform({
     }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: ['target.type'],
   open(values, context) {
     const { field, 'target.type': target, 'replace.null.with.default': withDefault } = values
     const format = openFormat(values.format, target, context)

@@ -20,7 +20,6 @@ export const timestampRouter = defineTransform({
       doc: "The time, as a pattern of Java's SimpleDateFormat, in UTC.",
     }),
   },
-  required: [],
   open({ 'topic.format': format, 'timestamp.format': pattern }, { system, refuse }) {
     const open = () => {
       try {

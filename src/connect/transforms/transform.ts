@@ -1,7 +1,7 @@
 /** What a transform is, and what a predicate is. A file of this folder exports one definition; `list.ts` names them all. */
-import type { Declarations, System } from '../../base.ts'
+import type { Declarations, System, ValuesOf } from '../../base.ts'
 import type { ConnectRecord, ConnectValue, Schema } from '../../connector.ts'
-import type { PluginKeys, Refuse, Values } from '../plugin-config.ts'
+import type { PluginKeys, Refuse } from '../plugin-config.ts'
 
 /** Key or value: what a transform works on. */
 export interface Part {
@@ -42,7 +42,7 @@ export interface OpenContext {
   readonly refuse: Refuse
 }
 
-interface Basics<D extends Declarations, R extends string> extends PluginKeys<D, R> {
+interface Basics<D extends Declarations> extends PluginKeys<D> {
   /** Java's simple name, without `$Key` and `$Value`. */
   readonly name: string
   /** What stands before it, with a point at its end. Default: Kafka's package. */
@@ -52,26 +52,22 @@ interface Basics<D extends Declarations, R extends string> extends PluginKeys<D,
   readonly isCode?: true
 }
 
-export interface TransformDefinition<D extends Declarations = Declarations, R extends string = string> extends Basics<D, R> {
+export interface TransformDefinition<D extends Declarations = Declarations> extends Basics<D> {
   /** Whether it has the two forms `$Key` and `$Value`. */
   readonly sides: boolean
   /** Throws InvalidConfig. */
-  readonly open: (values: Values<D, R>, context: OpenContext) => Transform | Promise<Transform>
+  readonly open: (values: ValuesOf<D>, context: OpenContext) => Transform | Promise<Transform>
 }
 
-export interface PredicateDefinition<D extends Declarations = Declarations, R extends string = string> extends Basics<D, R> {
+export interface PredicateDefinition<D extends Declarations = Declarations> extends Basics<D> {
   /** Throws InvalidConfig. */
-  readonly open: (values: Values<D, R>, context: OpenContext) => Predicate | Promise<Predicate>
+  readonly open: (values: ValuesOf<D>, context: OpenContext) => Predicate | Promise<Predicate>
 }
 
-export function defineTransform<const D extends Declarations, const R extends keyof D & string = never>(
-  definition: TransformDefinition<D, R>,
-): TransformDefinition {
+export function defineTransform<const D extends Declarations>(definition: TransformDefinition<D>): TransformDefinition {
   return definition as unknown as TransformDefinition
 }
 
-export function definePredicate<const D extends Declarations, const R extends keyof D & string = never>(
-  definition: PredicateDefinition<D, R>,
-): PredicateDefinition {
+export function definePredicate<const D extends Declarations>(definition: PredicateDefinition<D>): PredicateDefinition {
   return definition as unknown as PredicateDefinition
 }

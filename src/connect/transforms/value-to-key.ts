@@ -12,10 +12,9 @@ export const valueToKey = defineTransform({
   sides: false,
   summary: 'makes some fields of the value the key',
   keys: {
-    fields: list({ default: null, nonEmpty: true, importance: 'high', doc: 'The fields of the value that make up the key.' }),
+    fields: list({ required: true, importance: 'high', doc: 'The fields of the value that make up the key.' }),
     'replace.null.with.default': replaceNullWithDefault,
   },
-  required: ['fields'],
   open({ fields: names, 'replace.null.with.default': withDefault }) {
     const keySchemaOf = cachedBySchema((schema: Schema): Schema => {
       const fields = names.map(name => {
