@@ -1,8 +1,9 @@
 /** What a worker reads from or writes to, with the rows that are measured with it. */
-import type { Plugin, Worker } from '../../compat/connect/worker.ts'
+import type { Worker } from '../../compat/connect/worker.ts'
 import type { Properties } from '../../compat/support/brokers.ts'
 import type { Client } from '../../src/client.ts'
 import { pause } from '../measure.ts'
+import type { Plugin } from './plugins.ts'
 
 export const sides = ['millrace', 'kafka'] as const
 export type Side = (typeof sides)[number]
@@ -58,5 +59,7 @@ export async function becomes(worker: Worker, id: string, isSo: () => boolean | 
 async function requireWell(worker: Worker, id: string): Promise<void> {
   const { connector, tasks } = (await worker.statuses()).find(({ name }) => name === id) ?? { connector: { state: '' }, tasks: [] }
   const failed = [connector, ...tasks].find(({ state }) => state === 'FAILED')
-  if (failed !== undefined) throw new Error(`${id} failed: ${JSON.stringify(failed).slice(0, 3_000)}`)
+  if (failed === undefined) return
+  const { trace = '' } = failed as { trace?: string }
+  throw new Error(`${id} failed: ${[trace.slice(0, 500), ...(trace.match(/Caused by: .*/g) ?? [])].join('\n')}`)
 }

@@ -13,11 +13,14 @@ import { Missing, repository } from '../../compat/support/cache.ts'
 import { openClient } from '../../src/client.ts'
 import { costOf } from '../measure.ts'
 import { keep, lineOf, middle, type Pass, words } from './page.ts'
+import { pluginPath } from './plugins.ts'
 import { type Row, type Side, sides, type Target } from './target.ts'
 import { files } from './targets/files.ts'
 import { jdbc } from './targets/jdbc.ts'
+import { opensearch } from './targets/opensearch.ts'
+import { s3 } from './targets/s3.ts'
 
-const targets: readonly Target[] = [files, jdbc]
+const targets: readonly Target[] = [files, jdbc, opensearch, s3]
 
 /** As connect-distributed.sh starts it. */
 const jvm = ['-Xms256M', '-Xmx2G', '-server', '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:InitiatingHeapOccupancyPercent=35']
@@ -49,18 +52,21 @@ export async function compareWorkers(names: readonly string[], flags: Flags): Pr
 }
 
 async function compareWith(target: Target, names: readonly string[], flags: Flags): Promise<string[]> {
-  const classPath = await connectClassPath(target.plugin)
+  const classPath = await connectClassPath()
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-connect-'))
   // Groups do not wait for more members: with Kafka's default that would be several seconds of each pass of a sink, whoever runs it.
   const broker = await startMillrace({ 'group.initial.rebalance.delay.ms': '0' })
   const client = openClient({ bootstrap: broker.bootstrap })
   const ends: (() => Promise<void>)[] = []
   try {
+    const { plugin, properties = {} } = target
+    const plugins = plugin === undefined ? {} : { 'plugin.path': await pluginPath(plugin, classPath, directory) }
+    const more = { millrace: properties, kafka: { ...properties, ...plugins } }
     const opened = await target.open({ client, directory, scale: flags.quick ? 0.1 : 1 })
     ends.push(() => opened.close())
     const workers = {} as Record<Side, Worker>
     for (const side of sides) {
-      workers[side] = await startWorker(side, { broker, classPath, directory, more: target.properties ?? {} })
+      workers[side] = await startWorker(side, { broker, classPath, directory, more: more[side] })
       ends.unshift(() => workers[side].stop())
     }
     const lines: string[] = []

@@ -12,24 +12,15 @@ import { freePorts, must, start } from '../support/run.ts'
 
 export const connectVersion = '4.4.0'
 
-/** Connectors of others, and what they need, on the class path of a worker. */
-export interface Plugin {
-  /** Of the folder of its jars. */
-  readonly name: string
-  readonly artifacts: readonly string[]
-  /** `group:artifact`, that they say they need. */
-  readonly without: readonly string[]
-}
-
 /** Class path of the runtime with the file connectors, of which 4.3.1 is the newest at Maven Central; see src/AppInfoParser.java. */
-export async function connectClassPath(plugin: Plugin = { name: '', artifacts: [], without: [] }): Promise<string> {
+export async function connectClassPath(): Promise<string> {
   const own = ['connect-runtime', 'connect-json', 'connect-transforms'].map(name => `org.apache.kafka:${name}:${connectVersion}`)
   const others = [
     'org.apache.kafka:connect-file:4.3.1',
     'org.apache.logging.log4j:log4j-slf4j-impl:2.25.1',
     'org.apache.logging.log4j:log4j-core:2.25.1',
   ]
-  const jars = await mavenJars(`connect-${connectVersion}${plugin.name}`, [...own, ...others, ...plugin.artifacts], plugin.without)
+  const jars = await mavenJars(`connect-${connectVersion}`, [...own, ...others])
   const source = join(import.meta.dirname, 'src/AppInfoParser.java')
   const classes = await cached(`java-connect-${connectVersion}`, readFileSync(source, 'utf8'), async at => {
     await must('javac', ['-d', at, '-cp', jars, source])

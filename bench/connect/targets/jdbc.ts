@@ -16,7 +16,7 @@ export const jdbc: Target = {
   Debezium's knows nothing else), PostgreSQL with its default settings, with which a commit waits for the disk. Debezium's has \`reWriteBatchedInserts=true\`. A record
   is 200 bytes of JSON, with 500 bytes of schema.`,
   plugin: {
-    name: '-jdbc',
+    name: 'jdbc',
     artifacts: [
       'org.hibernate.orm:hibernate-core:7.2.6.Final',
       'org.hibernate.orm:hibernate-agroal:7.2.19.Final',
