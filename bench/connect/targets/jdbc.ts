@@ -23,7 +23,8 @@ export const jdbc: Target = {
       'io.debezium:debezium-connector-jdbc:3.6.0.Final',
       'org.postgresql:postgresql:42.7.8',
     ],
-    without: ['org.hibernate:hibernate-agroal'],
+    // It looks for modules of Jackson, and finds the runtime's, which do not go with a Jackson of its own.
+    without: ['org.hibernate:hibernate-agroal', 'com.fasterxml.jackson.core:*'],
   },
   properties: { 'consumer.max.poll.records': String(batch) },
   async open({ client, scale }) {

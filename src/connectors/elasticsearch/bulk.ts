@@ -50,8 +50,8 @@ export class BulkWriter {
     if (this.#failure !== null) throw this.#failure
   }
 
-  /** Resolves when there is room for more. */
-  async add(operation: Operation): Promise<void> {
+  /** null: there is room for more; otherwise resolves when there is. Throws as requireWell. */
+  add(operation: Operation): Promise<void> | null {
     this.requireWell()
     const most = this.#config['bulk.size.bytes']
     const size = operation.lines.length
@@ -63,9 +63,9 @@ export class BulkWriter {
     this.#bytes += size
     if (this.#filling.operations.length >= this.#config['batch.size']) this.#send()
     else this.#linger ??= this.#context.system.timers.after(this.#config['linger.ms'], () => this.#send())
-    if (!this.#isFull()) return
+    if (!this.#isFull()) return null
     this.#send()
-    await this.#until(() => !this.#isFull())
+    return this.#until(() => !this.#isFull())
   }
 
   /** Resolves when all have an answer. */

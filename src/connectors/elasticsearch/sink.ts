@@ -57,7 +57,10 @@ export const elasticsearch = defineSink({
             else await context.report(record, error)
           }
         }
-        for (const operation of operations) await writer.add(operation)
+        for (const operation of operations) {
+          const full = writer.add(operation)
+          if (full !== null) await full
+        }
       },
       async flush() {
         await writer.flush()
