@@ -79,7 +79,7 @@ function row({ records, inObject }: Size, endpoint: string, objects: S3Client): 
         id,
         async () => {
           await countLines(objects, `${id}/`, lines)
-          const total = lines.values().reduce((sum, each) => sum + each, 0)
+          const total = [...lines.values()].reduce((sum, each) => sum + each, 0)
           if (total > records) throw new Error(`${id}: ${total} lines instead of ${records}`)
           return total === records
         },
