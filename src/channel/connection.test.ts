@@ -14,12 +14,8 @@ interface Heard {
 
 const all: readonly Api[] = Object.values(apis)
 
-/** A broker that does with each request what the test says. */
-async function connected(
-  t: TestContext,
-  hear: (request: Heard, socket: Socket) => void,
-  more: Partial<ConnectionOptions> = {},
-): Promise<BrokerConnection> {
+/** A broker that does with each request what the test says; its port. */
+async function broker(t: TestContext, hear: (request: Heard, socket: Socket) => void): Promise<number> {
   const server = createServer(socket => {
     let rest: Buffer = Buffer.alloc(0)
     socket.on('error', () => {})
@@ -36,8 +32,15 @@ async function connected(
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close())
-  const { port } = server.address() as { port: number }
-  const connection = await openConnection('127.0.0.1', port, {
+  return (server.address() as { port: number }).port
+}
+
+async function connected(
+  t: TestContext,
+  hear: (request: Heard, socket: Socket) => void,
+  more: Partial<ConnectionOptions> = {},
+): Promise<BrokerConnection> {
+  const connection = await openConnection('127.0.0.1', await broker(t, hear), {
     ...{ clientId: 'test', security: {}, connectTimeoutMs: 2_000, requestTimeoutMs: 2_000, mostInFlight: 2, keepsProcess: true },
     ...{ system: realSystem(), ...more },
   })
@@ -158,4 +161,51 @@ test('a login is renewed while other requests wait, and one that is refused ends
   assert.match(await codeOf(connection.request(apis.heartbeat, 4, heartbeat(3))), /^REFUSED: .*no longer/)
   for (const [at, name] of heard.entries())
     if (name === 'SaslHandshake') assert.equal(heard[at + 1], 'SaslAuthenticate', 'nothing in between')
+})
+
+/** Accepts connections, and reads nothing. */
+async function deaf(t: TestContext): Promise<number> {
+  const server = createServer({ pauseOnConnect: true }, socket => {
+    socket.on('error', () => {})
+    t.after(() => socket.destroy())
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  return (server.address() as { port: number }).port
+}
+
+const unless = <T>(ms: number, work: Promise<T>): Promise<T | 'late'> =>
+  Promise.race([work, new Promise<'late'>(resolve => setTimeout(resolve, ms, 'late'))])
+
+test('what brokers do not answer has a time limit, too, and fails with the connection', async t => {
+  const port = await deaf(t)
+  const options = { clientId: 'test', security: {}, connectTimeoutMs: 2_000, mostInFlight: 2, keepsProcess: true, system: realSystem() }
+  const records = Buffer.alloc(32 * 2 ** 20)
+  const unanswered = { transactionalId: null, acks: 0, timeoutMs: 1, topicData: [{ name: 't', partitionData: [{ index: 0, records }] }] }
+  const slow = await openConnection('127.0.0.1', port, { ...options, requestTimeoutMs: 200 })
+  t.after(() => slow.close())
+  assert.match(String(await unless(5_000, codeOf(slow.tell(apis.produce, 11, unanswered)))), /^TIMEOUT: /)
+  const closed = await openConnection('127.0.0.1', port, { ...options, requestTimeoutMs: 60_000 })
+  const told = codeOf(closed.tell(apis.produce, 11, unanswered))
+  await closed.close()
+  assert.match(String(await unless(5_000, told)), /^UNREACHABLE: .*closed by this client/)
+})
+
+test('a token that does not come holds up neither whoever waits for the connection nor its closing', async t => {
+  const port = await broker(t, ({ key, version, correlationId }, socket) => {
+    const frame =
+      key === apis.apiVersions.key
+        ? encodeResponse(apis.apiVersions, version, correlationId, { errorCode: 0, apiKeys: [] })
+        : encodeResponse(apis.saslHandshake, version, correlationId, { errorCode: 0, mechanisms: ['OAUTHBEARER'] })
+    socket.write(Buffer.concat(frame.buffers))
+  })
+  const closing = new AbortController()
+  const sasl = { mechanism: 'OAUTHBEARER' as const, token: () => new Promise<string>(() => closing.abort()) }
+  const options = { clientId: 'test', security: { sasl }, requestTimeoutMs: 60_000, mostInFlight: 2, keepsProcess: true }
+  const late = openConnection('127.0.0.1', port, { ...options, connectTimeoutMs: 1_000, system: realSystem() })
+  const closed = openConnection('127.0.0.1', port, {
+    ...{ ...options, connectTimeoutMs: 60_000, closing: closing.signal, system: realSystem() },
+  })
+  assert.match(String(await unless(5_000, codeOf(closed))), /^UNREACHABLE: .*closed by this client/)
+  assert.match(String(await unless(5_000, codeOf(late))), /^TIMEOUT: /)
 })

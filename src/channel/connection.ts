@@ -27,7 +27,7 @@ export interface ConnectionOptions {
   readonly security: ConnectionSecurity
   /** For the connection and its login. */
   readonly connectTimeoutMs: number
-  /** From the moment a request is sent. After it the request fails, and the connection ends. */
+  /** From the moment a request is sent; for one without an answer, until it is written. After it the request fails, and the connection ends. */
   readonly requestTimeoutMs: number
   /** Requests under way at the same time; more wait. */
   readonly mostInFlight: number
@@ -130,11 +130,12 @@ export class BrokerConnection {
     const stop = () => this.#fail(new ConnectionLost('Connection closed by this client'))
     closing?.addEventListener('abort', stop)
     try {
-      await new Promise<void>((resolve, reject) => {
+      const isConnected = new Promise<void>(resolve => {
         this.#socket.once(security.tls === undefined ? 'connect' : 'secureConnect', () => resolve())
-        this.#socket.once('close', () => reject(this.#failure!))
       })
-      await this.#logIn()
+      const ended = this.closed.then(() => Promise.reject(this.#failure!))
+      // What issues tokens may not answer.
+      await Promise.race([isConnected.then(() => this.#logIn()), ended])
     } catch (error) {
       this.#fail(error as Error)
       throw this.#failure
@@ -204,13 +205,15 @@ export class BrokerConnection {
 
   #put(asked: Asked): void {
     const { system, requestTimeoutMs } = this.#options
-    if (!asked.isAnswered) {
-      this.#write(asked.frame, error => (error ? asked.reject(error) : asked.resolve({})))
-      return
-    }
     asked.timer = system.timers.after(requestTimeoutMs, () => this.#fail(new Error(`the request ${asked.api.name} timed out`)))
-    this.#inFlight.push(asked)
-    this.#write(asked.frame)
+    if (asked.isAnswered) this.#inFlight.push(asked)
+    this.#write(asked.frame, asked.isAnswered ? undefined : error => this.#written(asked, error))
+  }
+
+  #written(asked: Asked, error: Error | null | undefined): void {
+    asked.timer?.cancel()
+    if (error) asked.reject(this.#failure ?? error)
+    else asked.resolve({})
   }
 
   #write(frame: readonly Uint8Array[], written?: (error?: Error | null) => void): void {
