@@ -3,14 +3,17 @@
  * issues one for a client id and secret (RFC 6749 section 4.4). `sasl.oauthbearer.token` is our own key: the token itself.
  */
 import { fileURLToPath } from 'node:url'
-import type { FileSystem } from '../base.ts'
+import type { FileSystem, System } from '../base.ts'
 import { ClientError } from './errors.ts'
+
+/** Of an endpoint. A connection whose login is renewed waits for it. */
+const answerMs = 10_000
 
 /** A provider, because long-lived connections authenticate again with a newer token. */
 export function bearerToken(
   properties: Readonly<Record<string, string>>,
   login: ReadonlyMap<string, string>,
-  files: FileSystem,
+  { files, timers }: Pick<System, 'files' | 'timers'>,
 ): string | (() => Promise<string>) {
   const token = properties['sasl.oauthbearer.token']
   if (token !== undefined) return token.trim()
@@ -25,7 +28,7 @@ export function bearerToken(
   if (id === undefined || secret === undefined)
     throw invalid('sasl.oauthbearer.client.credentials.client.id', 'the client id or the client secret is missing')
   const scope = properties['sasl.oauthbearer.scope'] ?? login.get('scope')
-  return () => fromEndpoint(url, id, secret, scope)
+  return () => fromEndpoint(url, id, secret, scope, timers)
 }
 
 function invalid(property: string, reason: string): ClientError {
@@ -38,19 +41,24 @@ function fromFile(path: string, files: FileSystem): string {
   return content.toString('utf8').trim()
 }
 
-async function fromEndpoint(url: URL, id: string, secret: string, scope: string | undefined): Promise<string> {
+async function fromEndpoint(url: URL, id: string, secret: string, scope: string | undefined, timers: System['timers']): Promise<string> {
   const credentials = Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')
   const body = new URLSearchParams({ grant_type: 'client_credentials', ...(scope === undefined ? {} : { scope }) })
   const failed = (reason: string, cause?: unknown) => new ClientError('FAILED', `no token from ${url.origin}: ${reason}`, cause)
+  const stop = new AbortController()
+  const late = timers.after(answerMs, () => stop.abort(new Error(`no answer within ${answerMs / 1_000} s`)))
   let response: Response
+  let text: string
   try {
     const headers = { authorization: `Basic ${credentials}`, accept: 'application/json' }
-    response = await fetch(url, { method: 'POST', headers, body, redirect: 'error' })
+    response = await fetch(url, { method: 'POST', headers, body, redirect: 'error', signal: stop.signal })
+    text = await response.text()
   } catch (error) {
     const { cause } = error as Error
     throw failed(cause instanceof Error ? cause.message : (error as Error).message, error)
+  } finally {
+    late.cancel()
   }
-  const text = await response.text()
   if (!response.ok) throw failed(`HTTP status ${response.status}`)
   try {
     const { access_token: token } = JSON.parse(text) as { access_token?: unknown }

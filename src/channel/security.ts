@@ -39,7 +39,7 @@ const tlsVersions = ['TLSv1.2', 'TLSv1.3'] as const
 export function connectionSecurity(
   properties: ClientProperties,
   hosts: readonly string[],
-  { files, random }: Pick<System, 'files' | 'random'>,
+  system: Pick<System, 'files' | 'random' | 'timers'>,
   delegationToken?: () => TokenLogin,
 ): ConnectionSecurity {
   const protocol = (properties['security.protocol'] ?? 'PLAINTEXT').trim().toUpperCase()
@@ -47,11 +47,11 @@ export function connectionSecurity(
     throw bad('security.protocol', `${protocol} is not supported; it must be one of ${protocols.join(', ')}`)
   const security: ConnectionSecurity = {}
   if (protocol.endsWith('SSL')) {
-    security.tls = tlsOptions(properties, files)
+    security.tls = tlsOptions(properties, system.files)
     // A server name is for names: TLS forbids addresses there.
     security.tlsServerName = hosts.every(host => !/^[\d.]+$|:/.test(host))
   }
-  if (protocol.startsWith('SASL')) security.sasl = saslOptions(properties, { files, random }, delegationToken)
+  if (protocol.startsWith('SASL')) security.sasl = saslOptions(properties, system, delegationToken)
   return security
 }
 
@@ -140,7 +140,7 @@ function versions(properties: ClientProperties): TlsOptions {
 
 function saslOptions(
   properties: ClientProperties,
-  { files, random }: Pick<System, 'files' | 'random'>,
+  system: Pick<System, 'files' | 'random' | 'timers'>,
   delegationToken?: () => TokenLogin,
 ): SaslOptions {
   const jaas = properties['sasl.jaas.config']
@@ -154,9 +154,9 @@ function saslOptions(
     )
   }
   if (known === 'OAUTHBEARER') {
-    return { mechanism: known, token: bearerToken(properties, login?.options ?? new Map(), files), authBytesValidator: refuseBearer }
+    return { mechanism: known, token: bearerToken(properties, login?.options ?? new Map(), system), authBytesValidator: refuseBearer }
   }
-  const scram = (own: () => ScramLogin): SaslOptions => ({ mechanism: known, authenticate: scramAuthentication(own, random) })
+  const scram = (own: () => ScramLogin): SaslOptions => ({ mechanism: known, authenticate: scramAuthentication(own, system.random) })
   const byToken = (token: () => TokenLogin): SaslOptions => {
     if (known === 'PLAIN') throw bad('sasl.mechanism', 'with a delegation token it must be SCRAM-SHA-256 or SCRAM-SHA-512')
     return scram(() => {
