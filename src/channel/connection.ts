@@ -35,6 +35,8 @@ export interface ConnectionOptions {
   readonly keepsProcess: boolean
   /** Aborted: nobody waits any more for a connection that is still made. */
   readonly closing?: AbortSignal
+  /** Before any request hears of it: who asks again needs another connection. */
+  onEnded?(): void
   readonly system: Pick<System, 'timers'>
 }
 
@@ -283,6 +285,7 @@ export class BrokerConnection {
     this.#failure = error
     this.#renewal?.cancel()
     this.#answer = null
+    this.#options.onEnded?.()
     for (const asked of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)]) {
       asked.timer?.cancel()
       asked.reject(error)

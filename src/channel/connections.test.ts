@@ -26,10 +26,10 @@ async function broker(t: TestContext, portOf: () => number): Promise<number> {
   return (server.address() as { port: number }).port
 }
 
-const connectionsTo = (port: number, host = '127.0.0.1') =>
+const connectionsTo = (...ports: readonly number[]) =>
   new Connections({
-    ...{ bootstrap: [{ host, port }], clientId: 'test', security: {}, mostInFlight: 2, system: realSystem() },
-    ...{ connectTimeoutMs: 5_000, requestTimeoutMs: 2_000 },
+    ...{ bootstrap: ports.map(port => ({ host: '127.0.0.1', port })), clientId: 'test', security: {}, mostInFlight: 2 },
+    ...{ connectTimeoutMs: 5_000, requestTimeoutMs: 200, system: realSystem() },
   })
 
 test('a broker that is no longer where it was is asked for anew', async t => {
@@ -59,4 +59,24 @@ test('closing does not wait for a connection that is still made, and nothing is 
   await connections.close()
   await connecting
   await assert.rejects(connections.any())
+})
+
+test('a broker that was silent is not asked again before one that answers', async t => {
+  let connected = 0
+  const silent = createServer(socket => {
+    connected++
+    socket.on('error', () => {})
+  })
+  await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+  t.after(() => silent.close())
+  const port = await broker(t, () => port)
+  const connections = connectionsTo((silent.address() as { port: number }).port, port)
+  t.after(() => connections.close())
+  await assert.rejects(connections.versions(), /ApiVersions timed out/)
+  assert.equal((await connections.versions()).length, 2)
+  for (let question = 0; question < 3; question++) {
+    const connection = await connections.any()
+    await connection.request(apis.apiVersions, 3, { clientSoftwareName: 'test', clientSoftwareVersion: '1' })
+  }
+  assert.equal(connected, 1)
 })

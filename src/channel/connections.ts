@@ -8,7 +8,7 @@ import { apis, errorName, errorText, isRetriable } from '../protocol.ts'
 import { type BrokerConnection, type ConnectionOptions, openConnection } from './connection.ts'
 import { ClientError, toClientError } from './errors.ts'
 
-export interface ConnectionsOptions extends Omit<ConnectionOptions, 'keepsProcess' | 'closing'> {
+export interface ConnectionsOptions extends Omit<ConnectionOptions, 'keepsProcess' | 'closing' | 'onEnded'> {
   readonly bootstrap: readonly Address[]
   readonly system: Pick<System, 'timers'>
 }
@@ -45,6 +45,10 @@ export class Connections {
   #metadata: Promise<ClusterMetadata> | null = null
   /** As they were heard of last. */
   #known: readonly Address[] = []
+  /** Which of all `any` begins with: the one that answered last, so that one that is away or silent is not tried before each request. */
+  #first = 0
+  /** Its address. */
+  #answering = ''
   readonly #closing = new AbortController()
 
   constructor(options: ConnectionsOptions) {
@@ -57,12 +61,17 @@ export class Connections {
   }
 
   /** To any broker that answers. Rejects, as all here, with errors that `toClientError` understands. */
-  async any(first = 0): Promise<BrokerConnection> {
+  async any(): Promise<BrokerConnection> {
     const all = [...this.#options.bootstrap, ...this.#known]
     const failures: Error[] = []
-    for (let at = 0; at < all.length; at++)
+    const first = this.#first
+    for (let at = first; at < first + all.length; at++)
       try {
-        return await this.#to(all[(first + at) % all.length]!)
+        const address = all[at % all.length]!
+        const connection = await this.#to(address)
+        this.#first = at % all.length
+        this.#answering = keyOf(address)
+        return connection
       } catch (error) {
         failures.push(error as Error)
       }
@@ -133,16 +142,18 @@ export class Connections {
 
   #to(address: Address): Promise<BrokerConnection> {
     if (this.closing.aborted) throw new ClientError('UNREACHABLE', 'the client is closed')
-    const { host, port } = address
-    const key = `${host}:${port}`
+    const key = keyOf(address)
     const known = this.#open.get(key)
     if (known !== undefined) return known
-    const opening = openConnection(host, port, { ...this.#options, keepsProcess: true, closing: this.closing })
-    const forget = () => {
-      if (this.#open.get(key) === opening) this.#open.delete(key)
+    const onEnded = () => {
+      if (this.#open.get(key) !== opening) return
+      this.#open.delete(key)
+      if (this.#answering === key) this.#first++
     }
+    const opening = openConnection(address.host, address.port, { ...this.#options, keepsProcess: true, closing: this.closing, onEnded })
     this.#open.set(key, opening)
-    opening.then(connection => connection.closed.then(forget), forget)
+    // What is wrong with the options is said before there is a connection that could end.
+    opening.catch(onEnded)
     return opening
   }
 
@@ -150,11 +161,12 @@ export class Connections {
   async #retried<T>(work: (connection: BrokerConnection) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++)
       try {
-        return await work(await this.any(attempt - 1))
+        return await work(await this.any())
       } catch (error) {
         const { code } = toClientError(error, '')
         const mayHelp = code === 'UNREACHABLE' || isRetriable(code as never)
         if (!mayHelp || this.closing.aborted || attempt === attempts) throw error
+        if (code !== 'UNREACHABLE') this.#first++
         await this.#pause()
       }
   }
@@ -166,4 +178,8 @@ export class Connections {
     await new Promise<void>(resolve => this.#options.system.timers.after(pauseMs, resolve))
     waiting.close()
   }
+}
+
+function keyOf({ host, port }: Address): string {
+  return `${host}:${port}`
 }
