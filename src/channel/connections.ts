@@ -2,6 +2,7 @@
  * Connections to the brokers of a cluster, one to each, made when they are first needed, and made again when they have ended.
  *
  * Hides where brokers are: it is asked of any that answers, and remembered until `clearMetadata`. The bootstrap servers come first, then all that are known.
+ * What a broker supports it says of itself: while a cluster is upgraded, brokers differ.
  */
 import type { System } from '../base.ts'
 import { apis, errorName, errorText, isRetriable } from '../protocol.ts'
@@ -18,7 +19,7 @@ export interface Address {
   readonly port: number
 }
 
-/** An API that the cluster supports. */
+/** An API that a broker supports. */
 export interface Announced {
   readonly apiKey: number
   readonly minVersion: number
@@ -41,7 +42,7 @@ const versionsVersion = 3
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #open = new Map<string, Promise<BrokerConnection>>()
-  #versions: Promise<readonly Announced[]> | null = null
+  readonly #versions = new WeakMap<BrokerConnection, Promise<readonly Announced[]>>()
   #metadata: Promise<ClusterMetadata> | null = null
   /** As they were heard of last. */
   #known: readonly Address[] = []
@@ -92,17 +93,17 @@ export class Connections {
 
   /** What the cluster supports, as one of its brokers says. */
   versions(): Promise<readonly Announced[]> {
-    return (this.#versions ??= this.#retried(async connection => {
-      const asked = await connection.request(apis.apiVersions, versionsVersion, software)
-      const isTooNew = errorName(asked.errorCode) === 'UNSUPPORTED_VERSION'
-      const { errorCode, apiKeys } = isTooNew ? await connection.request(apis.apiVersions, 0, {}) : asked
-      const name = errorName(errorCode)
-      if (name !== 'NONE') throw new ClientError(name, errorText(name))
-      return apiKeys
-    }).catch(error => {
-      this.#versions = null
-      throw error
-    }))
+    return this.#retried(connection => this.versionsOf(connection))
+  }
+
+  /** What this broker supports. */
+  versionsOf(connection: BrokerConnection): Promise<readonly Announced[]> {
+    const known = this.#versions.get(connection)
+    if (known !== undefined) return known
+    const asked = askVersions(connection)
+    this.#versions.set(connection, asked)
+    asked.catch(() => this.#versions.delete(connection))
+    return asked
   }
 
   /** Of the brokers, as it was heard of last; `isFresh`: as it is now. */
@@ -126,9 +127,9 @@ export class Connections {
   }
 
   async #ask(): Promise<ClusterMetadata> {
-    const theirs = (await this.versions()).find(each => each.apiKey === apis.metadata.key)
-    const version = Math.min(apis.metadata.maxVersion, theirs?.maxVersion ?? apis.metadata.minVersion)
     return this.#retried(async connection => {
+      const theirs = (await this.versionsOf(connection)).find(each => each.apiKey === apis.metadata.key)
+      const version = Math.min(apis.metadata.maxVersion, theirs?.maxVersion ?? apis.metadata.minVersion)
       const { brokers, clusterId, controllerId } = await connection.request(apis.metadata, version, {
         topics: [],
         allowAutoTopicCreation: false,
@@ -182,4 +183,13 @@ export class Connections {
 
 function keyOf({ host, port }: Address): string {
   return `${host}:${port}`
+}
+
+async function askVersions(connection: BrokerConnection): Promise<readonly Announced[]> {
+  const asked = await connection.request(apis.apiVersions, versionsVersion, software)
+  const isTooNew = errorName(asked.errorCode) === 'UNSUPPORTED_VERSION'
+  const { errorCode, apiKeys } = isTooNew ? await connection.request(apis.apiVersions, 0, {}) : asked
+  const name = errorName(errorCode)
+  if (name !== 'NONE') throw new ClientError(name, errorText(name))
+  return apiKeys
 }

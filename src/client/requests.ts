@@ -49,14 +49,14 @@ export class Requests {
     to: Target = 'any',
     newest = api.maxVersion,
   ): Promise<MessageOf<A['response']>> {
-    const version = await this.#versionOf(api, newest)
-    return (await this.#connection(to)).request(api, version, request)
+    const connection = await this.#connection(to)
+    return connection.request(api, await this.#versionOf(connection, api, newest), request)
   }
 
   /** Of what brokers do not answer: resolves when it is written. */
   async tell<A extends Api>(api: A, request: InputOf<A['request']>, to: Target, newest: number): Promise<void> {
-    const version = await this.#versionOf(api, newest)
-    await (await this.#connection(to)).tell(api, version, request)
+    const connection = await this.#connection(to)
+    await connection.tell(api, await this.#versionOf(connection, api, newest), request)
   }
 
   /** Runs `work` again while it fails for a reason that passes. What it does must be all or nothing. */
@@ -92,15 +92,11 @@ export class Requests {
 
   /** Whether the cluster speaks this version, or a later one. */
   async speaks(api: Api, version: number): Promise<boolean> {
-    return ((await this.#announced(api))?.maxVersion ?? -1) >= version
+    return (rangeOf(api, await this.#connections.versions())?.maxVersion ?? -1) >= version
   }
 
-  async #announced(api: Api): Promise<Announced | undefined> {
-    return (await this.#connections.versions()).find(({ apiKey }) => apiKey === api.key)
-  }
-
-  async #versionOf(api: Api, newest = api.maxVersion): Promise<number> {
-    const theirs = await this.#announced(api)
+  async #versionOf(connection: BrokerConnection, api: Api, newest = api.maxVersion): Promise<number> {
+    const theirs = rangeOf(api, await this.#connections.versionsOf(connection))
     const version = Math.min(newest, theirs?.maxVersion ?? -1)
     if (theirs !== undefined && version >= Math.max(api.minVersion, theirs.minVersion)) return version
     throw new ClientError(
@@ -133,8 +129,8 @@ export class Requests {
 
   /** Of many at once since version 4. */
   async coordinators(keys: readonly string[], keyType: 0 | 1): Promise<Map<string, number | ClientError>> {
-    const version = await this.#versionOf(apis.findCoordinator)
     const connection = await this.#connection('any')
+    const version = await this.#versionOf(connection, apis.findCoordinator)
     const found = new Map<string, number | ClientError>()
     const take = (key: string, { errorCode, errorMessage, nodeId }: { errorCode: number; errorMessage: string | null; nodeId: number }) => {
       const error = errorName(errorCode)
@@ -146,4 +142,8 @@ export class Requests {
     } else for (const key of keys) take(key, await connection.request(apis.findCoordinator, version, { keyType, key }))
     return found
   }
+}
+
+function rangeOf(api: Api, announced: readonly Announced[]): Announced | undefined {
+  return announced.find(({ apiKey }) => apiKey === api.key)
 }
