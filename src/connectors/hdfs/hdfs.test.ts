@@ -229,3 +229,29 @@ test('a note of a topic that was cut off is written again', () =>
     await task.opened!([{ ...partition, topicId: first }])
     assert.equal(fake.files.get('/topics/+topics/events')!.toString(), first)
   }))
+
+test('a note of a topic that another task writes at the same time, or whose answer was lost, is that note', () =>
+  withFake(async fake => {
+    const note = '/topics/+topics/events'
+    // A file that is made again while it is written is lost for its first writer.
+    for (const fault of ['lost' as const, { status: 404, exception: 'FileNotFoundException' }]) {
+      fake.files.delete(note)
+      fake.faults.push({ on: /^DATA CREATE .*topics/, fault, left: 1 })
+      const { task } = await openTask(fake)
+      const opened = task.opened!([{ ...partition, topicId: first }])
+      if (fault !== 'lost') {
+        while (!fake.log.includes(`DATA CREATE ${note}`)) await new Promise(resolve => setImmediate(resolve))
+        fake.files.set(note, Buffer.from(first))
+      }
+      await opened
+      assert.equal(fake.files.get(note)!.toString(), first)
+      fake.log.length = 0
+    }
+  }))
+
+test('a note of a topic that cannot be written fails the task', () =>
+  withFake(async fake => {
+    fake.faults.push({ on: /^CREATE .*topics/, fault: { status: 403, exception: 'AccessControlException' }, left: 1 })
+    const { task } = await openTask(fake)
+    await assert.rejects(async () => task.opened!([{ ...partition, topicId: first }]), /AccessControlException/)
+  }))

@@ -41,9 +41,21 @@ export class TopicPrefixes {
 
   async #learn(topic: string, id: string | undefined): Promise<void> {
     // Clusters without ids cannot say whether it is the first.
-    const first = id === undefined ? undefined : await this.#notes.read(topic)
-    if (first === null) await this.#notes.write(topic, id!)
+    const noted = id === undefined ? undefined : await this.#notes.read(topic)
+    const first = noted === null ? await this.#note(topic, id!) : noted
     if (first == null || first === id) this.#ids.delete(topic)
     else this.#ids.set(topic, id!)
+  }
+
+  /** Tasks of a connector begin at the same time, and a note that one of them writes may end that of another. */
+  async #note(topic: string, id: string): Promise<string> {
+    try {
+      await this.#notes.write(topic, id)
+      return id
+    } catch (error) {
+      const noted = await this.#notes.read(topic).catch(() => null)
+      if (noted == null) throw error
+      return noted
+    }
   }
 }
