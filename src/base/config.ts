@@ -238,16 +238,22 @@ export function boolean(spec: Spec & OrRequired<boolean>): ConfigKey<boolean> {
   return key('BOOLEAN', spec, { unit: null, default: spec.required ? null : String(spec.default), allowed: 'true or false', parse })
 }
 
+/** That nothing may be said, too, stands at the end in words. */
+function listed(choices: readonly string[]): string {
+  const words = choices.filter(word => word !== '').join(', ')
+  return choices.includes('') ? `${words}, or empty` : words
+}
+
 const textKey = <T extends string | null>(type: ConfigType, spec: TextSpec<string | null>) => {
   const parse = (text: string): Parsed<string> => {
     const value = text.trim()
     if (spec.required && !spec.mayBeEmpty && value === '') throw new BadValue('String must be non-empty')
-    if (spec.oneOf && !spec.oneOf.includes(value)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
+    if (spec.oneOf && !spec.oneOf.includes(value)) throw new BadValue(`String must be one of: ${listed(spec.oneOf)}`)
     const refused = spec.check?.(value) ?? null
     if (refused !== null) throw new BadValue(refused)
     return { value, text: value }
   }
-  const allowed = spec.allowed ?? (spec.oneOf ? `one of ${spec.oneOf.join(', ')}` : 'text')
+  const allowed = spec.allowed ?? (spec.oneOf ? `one of ${listed(spec.oneOf)}` : 'text')
   return key<T>(type, spec, {
     ...{ unit: null, default: spec.default, allowed, words: spec.oneOf ?? spec.words },
     parse: parse as (text: string) => Parsed<T>,
@@ -269,10 +275,10 @@ export function choice<const C extends string, D extends C | null = C>(
   const parse = (text: string): Parsed<C> => {
     const asked = text.trim()
     const found = choices.find(word => word === asked || (spec.ignoreCase === true && word.toLowerCase() === asked.toLowerCase()))
-    if (found === undefined) throw new BadValue(`String must be one of: ${choices.join(', ')}`)
+    if (found === undefined) throw new BadValue(`String must be one of: ${listed(choices)}`)
     return { value: found, text: asked }
   }
-  const allowed = `one of ${choices.join(', ')}`
+  const allowed = `one of ${listed(choices)}`
   return key<Defaulted<D, C>>('STRING', spec, { unit: null, default: spec.default, allowed, words: choices, parse: parse as never })
 }
 
@@ -285,14 +291,14 @@ export function list<const D extends string | null = string>(
     if ((spec.nonEmpty || (spec.required && !spec.mayBeEmpty)) && value.length === 0)
       throw new BadValue('Configuration must not be empty. Valid values include: any non-empty value')
     for (const word of value) {
-      if (spec.oneOf && !spec.oneOf.includes(word)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
+      if (spec.oneOf && !spec.oneOf.includes(word)) throw new BadValue(`String must be one of: ${listed(spec.oneOf)}`)
     }
     const canonical = value.join(',')
     const refused = spec.check?.(canonical) ?? null
     if (refused !== null) throw new BadValue(refused)
     return { value, text: canonical }
   }
-  const allowed = spec.allowed ?? (spec.oneOf ? `any of ${spec.oneOf.join(', ')} (comma-separated)` : 'a comma-separated list')
+  const allowed = spec.allowed ?? (spec.oneOf ? `any of ${listed(spec.oneOf)} (comma-separated)` : 'a comma-separated list')
   return key<Defaulted<D, readonly string[]>>('LIST', spec, {
     ...{ unit: null, default: spec.default, allowed, words: spec.oneOf },
     parse: parse as never,
