@@ -46,7 +46,11 @@ test('an error fails the task, or is skipped where errors are tolerated', async 
   }
   await assert.rejects(async () => errorsWith({}).errors.run(where, where.raw, null, broken), {
     name: 'ConnectException',
-    message: 'Tolerance exceeded in error handler',
+    message: 'Tolerance exceeded in error handler: TRANSFORMATION (c)',
+  })
+  const place = { topic: 'orders', partition: 1, offset: 8n }
+  await assert.rejects(errorsWith({}).errors.report({ ...where, place }, new DataError('refused')), {
+    message: 'Tolerance exceeded in error handler: TRANSFORMATION (c), offset 8 of orders-1',
   })
   const { errors, counts } = errorsWith({ tolerated: true })
   assert.equal(await errors.run(where, where.raw, null, broken), skipped)

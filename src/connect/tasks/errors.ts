@@ -5,7 +5,7 @@
  */
 import { growingMs, type MaybePromise, pause, type System, stringifyLossless } from '../../base.ts'
 import { ClientError, mayPass, type ReceivedRecord } from '../../client.ts'
-import { RetriableError } from '../../connector.ts'
+import { RetriableError, type SinkRecord } from '../../connector.ts'
 import { TransformError } from '../transforms.ts'
 import type { DeadLetters } from './dead-letters.ts'
 
@@ -26,14 +26,17 @@ export interface Step {
 }
 
 export interface Where extends Step {
-  /** As it was read; null: of a source. */
+  /** As it was read; null: of a source, or not kept. */
   readonly raw: ReceivedRecord | null
+  /** Where it was read, if `raw` was not kept. */
+  readonly place?: SinkRecord['original']
 }
 
-/** Fails the task. */
+/** Fails the task. Kafka Connect says the words before the colon, and not which record it was. */
 class NotTolerated extends Error {
-  constructor(cause: unknown) {
-    super('Tolerance exceeded in error handler', { cause })
+  constructor({ stage, className }: Step, place: SinkRecord['original'] | undefined, cause: unknown) {
+    const where = place === undefined ? '' : `, offset ${place.offset} of ${place.topic}-${place.partition}`
+    super(`Tolerance exceeded in error handler: ${stage} (${className})${where}`, { cause })
     this.name = 'ConnectException'
   }
 }
@@ -112,7 +115,7 @@ export class Errors {
       log.error({ stage, class: className, ...record, err: error }, 'a record could not be processed')
     }
     if (deadLetters !== null && raw !== null) await deadLetters.put({ stage, className, raw }, error)
-    if (!settings.tolerated) throw new NotTolerated(error)
+    if (!settings.tolerated) throw new NotTolerated({ stage, className }, raw ?? where.place, error)
     count('records_skipped')
   }
 

@@ -313,7 +313,7 @@ class SinkRun {
 
   #report(record: SinkRecord, error: unknown): Promise<void> {
     const raw = this.#raw.get(record.original) ?? null
-    return this.#pipeline.errors.report({ stage: 'TASK_PUT', className: javaSinkTask, raw }, error)
+    return this.#pipeline.errors.report({ stage: 'TASK_PUT', className: javaSinkTask, raw, place: record.original }, error)
   }
 
   /** Commits what is written. `mostMs`: so long a target that is away is waited for. */
