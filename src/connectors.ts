@@ -17,8 +17,9 @@ export interface ListedConnector {
 const ofSinks = { topics: 'events', 'key.converter': 'string', 'value.converter': 'json', 'value.converter.schemas.enable': 'false' }
 
 /** A configuration that can be sent to a worker as it is, besides addresses. */
-export function exampleOf({ name, kind, example }: ConnectorDefinition): Record<string, string> {
-  return { 'connector.class': name, ...(kind === 'sink' ? ofSinks : {}), ...example }
+export function exampleOf(definition: ConnectorDefinition): Record<string, string> {
+  const { name, example } = definition
+  return { 'connector.class': name, ...(definition.kind === 'sink' ? ofSinks : definition.formats), ...example }
 }
 
 export const connectors: readonly ListedConnector[] = [

@@ -35,6 +35,12 @@ test('examples are accepted, and have each key that must be given', async () => 
   }
 })
 
+test('a source says how its records can be read, or brings its own converter', () => {
+  for (const [, definition] of definitions)
+    if (definition.kind === 'source' && definition.converter === undefined)
+      assert.ok(definition.formats?.['value.converter'] !== undefined, definition.name)
+})
+
 /** Texts that a key cannot have, by what it says is allowed. */
 function wrongFor({ type, allowed, words }: ConfigKey): string[] {
   const numbers = { INT: true, LONG: true, SHORT: true, DOUBLE: true }[type as string] === true

@@ -18,6 +18,7 @@ import {
 import { type HttpAnswer, type HttpClient, isPassing, passingError, said } from '../http-client/http-client.ts'
 import { authorization, openHttpClient } from '../http-client/settings.ts'
 import { missing, requireNone } from '../required.ts'
+import { jsonValues, textKeys } from '../values/formats.ts'
 import { plainValue } from '../values/parsed.ts'
 import { microsOf } from '../values/temporal.ts'
 import { type Config, codesOf, filters, keys, mappers, pairsOf } from './keys.ts'
@@ -42,6 +43,7 @@ export const httpSource = defineSource({
     'http.timer.interval.millis': '1000',
     'kafka.topic': 'orders',
   },
+  formats: { ...textKeys, ...jsonValues },
   config: keys,
   check,
   exactlyOnce: config => config['http.response.record.offset.pointer'] !== '' && filters[config['http.record.filter.factory']] !== 'none',

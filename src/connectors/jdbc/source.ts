@@ -19,6 +19,7 @@ import {
 } from '../../connector.ts'
 import { dealt } from '../dealt.ts'
 import { missing, requireNone } from '../required.ts'
+import { jsonValues } from '../values/formats.ts'
 import { floorDivide } from '../values/temporal.ts'
 import { addressOf } from './address.ts'
 import { openDatabase, serverOf } from './connect.ts'
@@ -52,6 +53,7 @@ export const jdbcSource = defineSource({
     'incrementing.column.name': 'id',
     'topic.prefix': 'shop-',
   },
+  formats: jsonValues,
   config: sourceKeys,
   refuses: sourceRefuses,
   check,

@@ -6,6 +6,7 @@
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
 import { refuses } from '../change-data/refusals.ts'
 import { ChangeTask } from '../change-data/task.ts'
+import { jsonKeys, jsonValues } from '../values/formats.ts'
 import { keys } from './keys.ts'
 import { offsetOf, type Position, positionOf } from './position.ts'
 import { Session } from './session.ts'
@@ -23,6 +24,7 @@ export const mysqlCdc = defineSource({
     'topic.prefix': 'shop',
     'database.include.list': 'inventory',
   },
+  formats: { ...jsonKeys, ...jsonValues },
   config: keys,
   refuses,
   check(config) {

@@ -6,6 +6,7 @@
 import { defineSource, type SourceContext, type SourceTask } from '../../connector.ts'
 import { refuses } from '../change-data/refusals.ts'
 import { ChangeTask } from '../change-data/task.ts'
+import { jsonKeys, jsonValues } from '../values/formats.ts'
 import { keys } from './keys.ts'
 import { offsetOf, type Position, positionOf } from './position.ts'
 import { Session } from './session.ts'
@@ -24,6 +25,7 @@ export const postgresqlCdc = defineSource({
     'topic.prefix': 'shop',
     'table.include.list': 'public\\..*',
   },
+  formats: { ...jsonKeys, ...jsonValues },
   config: keys,
   refuses,
   exactlyOnce: config => config['snapshot.mode'] !== 'always',

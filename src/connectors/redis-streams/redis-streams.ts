@@ -17,6 +17,7 @@ import {
 import { dealt } from '../dealt.ts'
 import { type Client, create, isReply, sortedError } from '../redis/connection.ts'
 import { connectionRefuses } from '../redis/refusals.ts'
+import { jsonValues, textKeys } from '../values/formats.ts'
 import { within } from '../waits.ts'
 import { compareIds, entriesOf, type Id, idOf, type Reply } from './entries.ts'
 import { type Config, keys } from './keys.ts'
@@ -27,6 +28,7 @@ export const redisStreams = defineSource({
   version: '1',
   summary: 'Reads the entries of Redis streams, each once.',
   example: { 'redis.uri': 'redis://127.0.0.1:6379', 'redis.stream.name': 'orders', topic: 'orders' },
+  formats: { ...textKeys, ...jsonValues },
   config: keys,
   refuses: connectionRefuses,
   exactlyOnce: () => true,

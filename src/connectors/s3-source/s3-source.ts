@@ -22,6 +22,7 @@ import { requireNone } from '../required.ts'
 import { connectionCheck } from '../s3/check.ts'
 import { openS3 } from '../s3/client.ts'
 import { unescaped } from '../storage/keys.ts'
+import { jsonValues } from '../values/formats.ts'
 import { type Config, keys } from './keys.ts'
 import { seriesOf, type Target, targetsOf } from './names.ts'
 import { Bucket, type Listed } from './objects.ts'
@@ -48,6 +49,7 @@ export const s3Source = defineSource({
     'topic.regex.list': 'orders:.*/orders/.*',
     's3.poll.interval.ms': '10000',
   },
+  formats: jsonValues,
   config: keys,
   check,
   exactlyOnce: () => true,
