@@ -4,6 +4,7 @@
  * Hides where brokers are: it is asked of any that answers, and remembered until `clearMetadata`. The bootstrap servers come first, then all that are known.
  * What a broker supports it says of itself: while a cluster is upgraded, brokers differ.
  */
+import { MessageChannel } from 'node:worker_threads'
 import type { System } from '../base.ts'
 import { apis, errorName, errorText, isRetriable } from '../protocol.ts'
 import { type BrokerConnection, type ConnectionOptions, openConnection } from './connection.ts'
