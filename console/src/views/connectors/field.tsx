@@ -31,7 +31,7 @@ export function KeyField({ declared, value, tells, onChange, onDone }: FieldProp
           {required && <span title="It must be given">&thinsp;*</span>}
         </label>
         <p id={`${id}-doc`} className={css['doc']} title={doc}>
-          {doc}
+          <Marked text={doc} />
         </p>
       </div>
       <div className={css['value']}>
@@ -62,6 +62,14 @@ export function KeyField({ declared, value, tells, onChange, onDone }: FieldProp
       </div>
     </div>
   )
+}
+
+/** What stands between backticks is code, as on the pages that derive from the same texts. */
+function Marked({ text }: { text: string }) {
+  return text.split('`').map((part, at) => {
+    const key = `${at} ${part}`
+    return at % 2 === 1 ? <code key={key}>{part}</code> : <span key={key}>{part}</span>
+  })
 }
 
 interface ValueProps extends Omit<FieldProps, 'tells'> {
