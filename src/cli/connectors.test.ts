@@ -20,5 +20,9 @@ test('keys of one, by its name and by a Java class', async () => {
 })
 
 test('an unknown name is refused, with the nearest', async () => {
-  await assert.rejects(connectorsText('elasticsaerch', false), /Did you mean elasticsearch\?/)
+  await assert.rejects(
+    connectorsText('elasticsaerch', false),
+    /there is no connector elasticsaerch\. Did you mean elasticsearch\? There are elasticsearch, /,
+  )
+  await assert.rejects(connectorsText('nope', false), /there is no connector nope\. There are elasticsearch, /)
 })

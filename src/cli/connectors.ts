@@ -28,7 +28,7 @@ async function found(name: string): Promise<ConnectorDefinition> {
   if (listed !== undefined) return await listed.load()
   const names = connectors.map(each => each.name)
   const near = nearestName(name, names)
-  throw new CommandFailed(`there is no connector ${name}${near === null ? '' : `. Did you mean ${near}?`} There are ${names.join(', ')}.`)
+  throw new CommandFailed(`there is no connector ${name}${near === null ? '.' : `. Did you mean ${near}?`} There are ${names.join(', ')}.`)
 }
 
 function described(definition: ConnectorDefinition) {
