@@ -58,6 +58,7 @@ test('a trigger from its file to its end', async () => {
   assert.equal(changed.out, 'upper changed (version 2)\n', changed.err)
   const { definition } = JSON.parse((await run(['get', 'upper', '--json'])).out)
   assert.deepEqual([definition.function.memoryMb, definition.retries, definition.function.language], [64, 3, 'typescript'])
+  assert.equal((await run(['rollback', 'upper', '9'])).err, 'millrace: the trigger upper has no version 9, only 1, 2\n')
   assert.match((await run(['rollback', 'upper'])).out, /as in version 1 again \(version 3\)/)
   assert.match((await run(['versions', 'upper'])).out, /^ +3 +User:ANONYMOUS +\S+ +1$/m)
   assert.match((await run(['logs', 'upper'])).out, / stdout called$/m)

@@ -276,9 +276,11 @@ function requireTrigger({ store }: TriggersApi, name: string): Version {
 
 function requireVersion(api: TriggersApi, { name, version }: { name: string; version: number }): Version {
   requireTrigger(api, name)
-  const found = api.store.versions(name).find(each => each.version === version)
-  if (found?.definition == null) throw new HttpError(404, 404, `the trigger ${name} has no version ${version}`)
-  return found
+  const found = api.store.versions(name).filter(each => each.definition !== null)
+  const wanted = found.find(each => each.version === version)
+  if (wanted !== undefined) return wanted
+  const there = found.map(each => each.version).reverse()
+  throw new HttpError(404, 404, `the trigger ${name} has no version ${version}, only ${there.join(', ')}`)
 }
 
 async function plain({ name, version, by, at, restores, definition }: Version) {
