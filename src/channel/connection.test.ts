@@ -209,3 +209,40 @@ test('a token that does not come holds up neither whoever waits for the connecti
   assert.match(String(await unless(5_000, codeOf(closed))), /^UNREACHABLE: .*closed by this client/)
   assert.match(String(await unless(5_000, codeOf(late))), /^TIMEOUT: /)
 })
+
+test('while what issues tokens is away, requests go on with the login that is still good', { timeout: 30_000 }, async t => {
+  const system = realSystem()
+  const quick = { timers: { ...system.timers, after: (ms: number, run: () => void) => system.timers.after(ms > 4_000 ? 20 : ms, run) } }
+  let logins = 0
+  let tokens = 0
+  let giveToken = (_: string) => {}
+  const token = async () => {
+    tokens++
+    if (tokens === 2) throw new Error('away')
+    return tokens === 3 ? new Promise<string>(resolve => (giveToken = resolve)) : 'bearer'
+  }
+  const connection = await connected(
+    t,
+    ({ key, version, correlationId }, socket) => {
+      const say = <A extends Api>(api: A, message: object) =>
+        socket.write(Buffer.concat(encodeResponse(api, version, correlationId, message as never).buffers))
+      if (key === apis.apiVersions.key) say(apis.apiVersions, { errorCode: 0, apiKeys: [{ apiKey: 36, minVersion: 0, maxVersion: 2 }] })
+      else if (key === apis.saslHandshake.key) say(apis.saslHandshake, { errorCode: 0, mechanisms: ['OAUTHBEARER'] })
+      else if (key === apis.heartbeat.key) say(apis.heartbeat, { errorCode: 0 })
+      else
+        say(apis.saslAuthenticate, {
+          errorCode: 0,
+          errorMessage: null,
+          authBytes: Buffer.alloc(0),
+          sessionLifetimeMs: ++logins < 2 ? 1e5 : 0,
+        })
+    },
+    { security: { sasl: { mechanism: 'OAUTHBEARER', token, authBytesValidator: (_, told) => told(null) } }, system: quick },
+  )
+  while (tokens < 3) await new Promise(resolve => setTimeout(resolve, 5))
+  assert.equal((await connection.request(apis.heartbeat, 4, heartbeat(1))).errorCode, 0)
+  assert.equal(logins, 1)
+  giveToken('bearer')
+  while (logins < 2) await new Promise(resolve => setTimeout(resolve, 5))
+  assert.equal((await connection.request(apis.heartbeat, 4, heartbeat(2))).errorCode, 0)
+})

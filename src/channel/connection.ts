@@ -19,7 +19,7 @@ import {
   type MessageOf,
 } from '../protocol.ts'
 import { ClientError } from './errors.ts'
-import { logIn } from './login.ts'
+import { logIn, tokenOf } from './login.ts'
 import type { ConnectionSecurity } from './security.ts'
 
 export interface ConnectionOptions {
@@ -60,6 +60,8 @@ const sizeBytes = 4
 /** A login is renewed after so much of the time that it is good for. */
 const renewedAfter = 0.8
 const longestTimerMs = 2 ** 31 - 1
+/** With less time left it is not tried again to get a token. */
+const leastLeftMs = 1_000
 
 /** The broker, or something between, has ended the connection. */
 class ConnectionLost extends Error {
@@ -163,25 +165,45 @@ export class BrokerConnection {
     return this.closed
   }
 
-  async #logIn(): Promise<void> {
+  /** `asked`: a token that is there already. */
+  async #logIn(asked?: string | null): Promise<void> {
     const { sasl } = this.#options.security
     if (sasl !== undefined) {
+      const token = asked === undefined ? await tokenOf(sasl) : asked
       this.#isLoggingIn = true
       const first: Asked[] = []
-      const goodForMs = await logIn((api, version, request) => {
-        const asked = this.#ask(api, version, request, first)
-        this.#put(first.shift()!)
-        return asked
-      }, sasl)
-      if (goodForMs > 0)
-        this.#renewal = this.#options.system.timers.after(Math.min(goodForMs * renewedAfter, longestTimerMs), () => this.#renew())
+      const goodForMs = await logIn(
+        (api, version, request) => {
+          const answer = this.#ask(api, version, request, first)
+          this.#put(first.shift()!)
+          return answer
+        },
+        sasl,
+        token,
+      )
+      if (goodForMs > 0) this.#renewIn(goodForMs * renewedAfter, goodForMs * (1 - renewedAfter))
     }
     this.#isLoggingIn = false
     this.#sendWaiting()
   }
 
-  #renew(): void {
-    this.#logIn().catch((error: Error) => this.#fail(error))
+  /** `leftMs`: so long it is good then. */
+  #renewIn(ms: number, leftMs: number): void {
+    const renewing = () => this.#renew(leftMs).catch((error: Error) => this.#fail(error))
+    this.#renewal = this.#options.system.timers.after(Math.min(ms, longestTimerMs), () => void renewing())
+  }
+
+  /** Other requests go on until there is a token. */
+  async #renew(leftMs: number): Promise<void> {
+    let token: string | null
+    try {
+      token = await tokenOf(this.#options.security.sasl!)
+    } catch (error) {
+      if (leftMs < leastLeftMs) throw error
+      if (this.#failure === null) this.#renewIn(leftMs / 4, (leftMs * 3) / 4)
+      return
+    }
+    await this.#logIn(token)
   }
 
   #ask<A extends Api>(

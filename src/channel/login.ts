@@ -12,8 +12,14 @@ interface Step {
 /** With answers in the requests' own form, instead of bare bytes. */
 const handshakeVersion = 1
 
+/** For OAUTHBEARER, from what issues it, which may be away; null: the mechanism has none. */
+export async function tokenOf({ mechanism, token }: SaslOptions): Promise<string | null> {
+  if (mechanism !== 'OAUTHBEARER') return null
+  return typeof token === 'function' ? token() : token!
+}
+
 /** Resolves to how long the login is good for, in ms; 0: for ever. Rejects with errors that `toClientError` understands. */
-export async function logIn(ask: AskBroker, sasl: SaslOptions): Promise<number> {
+export async function logIn(ask: AskBroker, sasl: SaslOptions, token: string | null): Promise<number> {
   const version = await versionOf(ask)
   const { errorCode } = await ask(apis.saslHandshake, handshakeVersion, { mechanism: sasl.mechanism })
   refuse(errorCode, null)
@@ -22,7 +28,7 @@ export async function logIn(ask: AskBroker, sasl: SaslOptions): Promise<number> 
     refuse(answer.errorCode, answer.errorMessage)
     return { authBytes: Buffer.from(answer.authBytes), goodForMs: Number(answer.sessionLifetimeMs) }
   }
-  return (await exchange(step, sasl)).goodForMs
+  return (await exchange(step, sasl, token)).goodForMs
 }
 
 /** What a broker speaks, it tells before the login. One that does not is taken for a new one. */
@@ -33,12 +39,11 @@ async function versionOf(ask: AskBroker): Promise<number> {
   return Math.min(maxVersion, theirs?.maxVersion ?? maxVersion)
 }
 
-async function exchange(step: (bytes: Buffer) => Promise<Step>, sasl: SaslOptions): Promise<Step> {
-  const { mechanism, authenticate, authBytesValidator, token } = sasl
+async function exchange(step: (bytes: Buffer) => Promise<Step>, sasl: SaslOptions, token: string | null): Promise<Step> {
+  const { mechanism, authenticate, authBytesValidator } = sasl
   if (mechanism === 'PLAIN') return step(Buffer.from(`\0${sasl.username}\0${sasl.password}`))
   if (mechanism === 'OAUTHBEARER') {
-    const bearer = typeof token === 'function' ? await token() : token
-    const last = await step(Buffer.from(`n,,\x01auth=Bearer ${bearer}\x01\x01`))
+    const last = await step(Buffer.from(`n,,\x01auth=Bearer ${token}\x01\x01`))
     await new Promise<void>((resolve, reject) => authBytesValidator!(last.authBytes, error => (error === null ? resolve() : reject(error))))
     return last
   }
