@@ -246,3 +246,27 @@ test('while what issues tokens is away, requests go on with the login that is st
   while (logins < 2) await new Promise(resolve => setTimeout(resolve, 5))
   assert.equal((await connection.request(apis.heartbeat, 4, heartbeat(2))).errorCode, 0)
 })
+
+test('TLS names the host that is connected to, whatever the bootstrap servers are, and no address', async t => {
+  for (const [host, isNamed] of [
+    ['localhost', true],
+    ['127.0.0.1', false],
+  ] as const) {
+    const { promise: hello, resolve } = Promise.withResolvers<Buffer>()
+    const server = createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', chunk => {
+        resolve(chunk)
+        socket.destroy()
+      })
+    })
+    await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
+    t.after(() => server.close())
+    const { port } = server.address() as { port: number }
+    const options = { clientId: 'test', connectTimeoutMs: 5_000, requestTimeoutMs: 5_000, mostInFlight: 2, keepsProcess: true }
+    const security = { tls: {}, tlsServerName: !isNamed }
+    await assert.rejects(openConnection(host, port, { ...options, security, system: realSystem() }))
+    // In plain text (RFC 6066 section 3).
+    assert.equal((await hello).includes(host), isNamed, host)
+  }
+})

@@ -5,7 +5,7 @@
  * was asked, so an answer belongs to the oldest request. What comes is copied once, into memory of its own for each answer: byte fields of an answer are
  * views of it, and nothing else holds them.
  */
-import { connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { System, Timer } from '../base.ts'
 import {
@@ -98,7 +98,7 @@ export class BrokerConnection {
   constructor(host: string, port: number, options: ConnectionOptions) {
     this.#options = options
     this.#address = `${host}:${port}`
-    const { tls, tlsServerName } = options.security
+    const { tls } = options.security
     // Node reads into one piece of memory again and again; for TLS it cannot.
     const onread = {
       buffer: Buffer.allocUnsafeSlow(scratchBytes),
@@ -107,7 +107,7 @@ export class BrokerConnection {
     this.#socket =
       tls === undefined
         ? connectPlain({ host, port, onread })
-        : connectTls({ ...tls, host, port, ...(tlsServerName === true && { servername: host }) })
+        : connectTls({ ...tls, host, port, ...(isIP(host) === 0 && { servername: host }) })
     this.#socket.setNoDelay(true)
     if (!options.keepsProcess) this.#socket.unref()
     this.#socket.on('error', error => this.#fail(this.#explained(error)))

@@ -17,6 +17,7 @@ export type ClientProperties = Readonly<Record<string, string>>
 /** The library's options; its own types must not be part of the package's. */
 export interface ConnectionSecurity {
   tls?: TlsOptions
+  /** For the library, which connects to all brokers alike. */
   tlsServerName?: boolean
   sasl?: SaslOptions
 }
