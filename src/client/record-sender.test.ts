@@ -117,3 +117,19 @@ test('without acks of all there is no producer id, and a failure of one partitio
   const outcomes = await sender.sendEach('t', [...records('d'), { key: null, value: null, partition: 7 }], {})
   assert.deepEqual(told(outcomes), [2, 'UNKNOWN_TOPIC_OR_PARTITION'])
 })
+
+test('what is refused for certain leaves the producer to the others; if an attempt before may be stored, all goes on with another one', async () => {
+  const { sender, answers, asked } = cluster()
+  assert.deepEqual(told(await sender.sendEach('t', records('a'), {})), [0])
+  answers.push('TOPIC_AUTHORIZATION_FAILED', 'NOT_ENOUGH_REPLICAS', 'TOPIC_AUTHORIZATION_FAILED')
+  for (const value of ['b', 'c']) assert.deepEqual(told(await sender.sendEach('t', records(value), {})), ['TOPIC_AUTHORIZATION_FAILED'])
+  assert.deepEqual(told(await sender.sendEach('t', records('d'), {})), [1])
+  assert.deepEqual([asked.at(-1)!.producer, asked.at(-1)!.sequence], [1, 1])
+  for (const lost of ['UNREACHABLE', 'NOT_LEADER_OR_FOLLOWER', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND'] as const) {
+    const { producer } = asked.at(-1)!
+    answers.push(lost, 'TOPIC_AUTHORIZATION_FAILED')
+    assert.deepEqual(told(await sender.sendEach('t', records('e'), {})), ['TOPIC_AUTHORIZATION_FAILED'])
+    await sender.sendEach('t', records('f'), {})
+    assert.deepEqual([asked.at(-1)!.producer, asked.at(-1)!.sequence], [producer + 1, 0], lost)
+  }
+})

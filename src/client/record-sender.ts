@@ -7,7 +7,6 @@
 import { ClientError, mayPass } from '../channel.ts'
 import { mostAtOnce, Partitioner } from './partitioner.ts'
 import { newProducer } from './producing.ts'
-import { concernsRecord } from './refusals.ts'
 import type { Ask } from './requests.ts'
 import { type Place, SequencedSender, type Share, sizeOf } from './sequenced-sender.ts'
 import type { Placed, ProduceOptions, RecordToSend, Sent, Written } from './types.ts'
@@ -143,13 +142,15 @@ class Way {
   async #send(place: Place, share: Share): Promise<void> {
     for (let left = share, isAgain = false; ; left = unsettled(share), isAgain = true) {
       const opened = (this.#sender ??= this.#open())
+      let sender: SequencedSender | null = null
       try {
-        return await (await opened).place(place, left)
+        sender = await opened
+        return await sender.place(place, left)
       } catch (error) {
-        if (error instanceof ClientError && concernsRecord(error)) throw error
+        const isStrange = error instanceof ClientError && strange.has(error.code)
         // Others that use it end what they are at.
-        if (this.#sender === opened) this.#sender = null
-        if (isAgain || !(error instanceof ClientError) || !strange.has(error.code)) throw error
+        if (this.#sender === opened && (sender === null || sender.isUncertain || isStrange)) this.#sender = null
+        if (isAgain || !isStrange) throw error
       }
     }
   }

@@ -54,6 +54,11 @@ export interface Place {
 const produceTimeoutMs = 30_000
 /** Later versions enter partitions into transactions by themselves, or name topics by id. */
 const newestProduce = 11
+/** Brokers say so before they store anything; others, such as NOT_LEADER_OR_FOLLOWER, also when they wait for replicas. */
+const before: ReadonlySet<string> = new Set<ErrorName>([
+  ...(['TOPIC_AUTHORIZATION_FAILED', 'INVALID_TOPIC_EXCEPTION', 'LEADER_NOT_AVAILABLE', 'NOT_ENOUGH_REPLICAS'] as const),
+  ...(['POLICY_VIOLATION', 'UNSUPPORTED_COMPRESSION_TYPE', 'UNSUPPORTED_FOR_MESSAGE_FORMAT'] as const),
+])
 /** Of a batch: below what a topic takes by default (`message.max.bytes`), and no more than is encoded without holding up the event loop. */
 const most = { bytes: 900_000, records: 5_000 }
 
@@ -63,6 +68,8 @@ export class SequencedSender {
   readonly #partitioner: Partitioner
   /** Of whom the sequence numbers are. */
   producer: Producer = { transactionalId: null, producerId: -1, producerEpoch: -1 }
+  /** A batch that was given up may be stored, so the next numbers of its partition are not known. */
+  isUncertain = false
   readonly #sequences = new Map<string, number>()
 
   constructor(connections: WriterConnections, options: SendingOptions) {
@@ -114,7 +121,19 @@ export class SequencedSender {
     const name = `${place.topic} ${place.partition}`
     const baseSequence = this.producer.producerId === -1 ? -1 : (this.#sequences.get(name) ?? 0)
     const batch = this.#batch(records, at, baseSequence)
-    const base = await this.patiently(() => this.#produce(place, batch))
+    let mayBeStored = false
+    const produce = async () => {
+      try {
+        return await this.#produce(place, batch)
+      } catch (error) {
+        mayBeStored ||= !(error instanceof ClientError && (before.has(error.code) || concernsRecord(error)))
+        throw error
+      }
+    }
+    const base = await this.patiently(produce).catch(error => {
+      this.isUncertain ||= mayBeStored
+      throw error
+    })
     if (baseSequence >= 0) this.#sequences.set(name, (baseSequence + at.length) % 2 ** 31)
     return base
   }
