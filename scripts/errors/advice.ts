@@ -171,7 +171,7 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
   ],
   [
     /a target for failures refuses them/,
-    'Correct the target; `err` says what it refuses. It is tried again, and the partition waits meanwhile.',
+    'Correct the target; `err` says what it refuses and what to do. It is tried again, at least every 30 seconds, and the partition waits meanwhile.',
   ],
   [
     /a topic that the services need was deleted/,

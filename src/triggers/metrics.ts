@@ -2,7 +2,7 @@
 
 export interface TriggerCounts {
   calls: number
-  /** By kind. */
+  /** By kind: of calls, and of the output (`delivery`). */
   errors: Record<string, number>
   coldStarts: number
   /** Calls that had to wait, or were refused for a while. */
@@ -78,7 +78,7 @@ const metrics: readonly { name: string; type: 'counter' | 'gauge'; help: string;
   {
     name: 'millrace_trigger_errors_total',
     type: 'counter',
-    help: 'Calls that have failed, by kind.',
+    help: 'Failures, by kind: of calls, and (kind delivery) of the output.',
     values: ({ errors }) => Object.entries(errors).map(([kind, count]) => [`,kind="${kind}"`, count] as const),
   },
   {

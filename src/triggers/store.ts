@@ -1,11 +1,13 @@
 /**
- * All triggers with their versions, in a compacted topic: one record for each version. The highest version is the trigger; one that says `deleted` is none.
+ * All triggers with their versions, in a compacted topic: one record for each version. The highest version is the trigger; one without a definition is none.
+ * Versions are of code and settings: a trigger that is paused or resumed stays the same version.
  *
- * Every process that reads the topic sees the same. Two that change one trigger at the same time write the same version: whoever finds another's record in
- * place of its own has lost.
+ * Every process that reads the topic sees the same. A change says after which one it was made: of two that were made after the same one, each process takes the
+ * first, whichever wrote it. Who made the other one is told so, and writes again what it has covered: a process that starts later takes the last one of each version.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { Value } from 'typebox/value'
-import { parseLossless, type System } from '../base.ts'
+import { parseLossless, type System, stringifyLossless } from '../base.ts'
 import type { Client } from '../client.ts'
 import type { Logger } from '../logger.ts'
 import { openTopicTable, type TopicTable } from '../topic-table.ts'
@@ -26,6 +28,8 @@ export interface Version {
   readonly id: string
   /** `id` of the trigger's first version: version numbers begin again for a name that was deleted. Empty if it was made before there were origins. */
   readonly origin: string
+  /** `id` of what it was made after; empty: nothing was there. null, or missing in what was written before: it is taken in any case. */
+  readonly after: string | null
 }
 
 export type Trigger = Pick<Version, 'name' | 'version' | 'id' | 'origin'> & { readonly definition: Definition }
@@ -45,6 +49,8 @@ export class TriggerStore {
   /** Changes of this process follow each other. */
   #tail: Promise<unknown> = Promise.resolve()
   #onChange: (name: string) => void = () => {}
+  /** Changes that are being written here, by `id`: whether they were taken. */
+  readonly #taken = new Map<string, boolean>()
 
   constructor(system: System) {
     this.#system = system
@@ -88,7 +94,10 @@ export class TriggerStore {
     return [...(this.#byName.get(name)?.values() ?? [])].sort((a, b) => b.version - a.version)
   }
 
-  /** A new version. `after`: the newest one of which it was made; undefined: whatever is there. Throws ChangedMeanwhile. */
+  /**
+   * A new version, or the same one if only `enabled` is another and nothing is restored. `after`: the newest one of which it was made; undefined: whatever is
+   * there. Throws ChangedMeanwhile.
+   */
   put(name: string, definition: Definition | null, by: string, restores: number | null = null, after?: Version | null): Promise<Version> {
     const done = this.#tail.then(() => {
       if (after !== undefined && this.newest(name)?.id !== after?.id) throw changedMeanwhile(name)
@@ -100,23 +109,40 @@ export class TriggerStore {
 
   async #put(name: string, definition: Definition | null, by: string, restores: number | null): Promise<Version> {
     const before = this.newest(name)
-    const version = (before?.version ?? 0) + 1
     const random = Buffer.alloc(9)
     this.#system.random.fill(random)
     const id = random.toString('base64url')
+    const after = before?.id ?? ''
+    if (before?.definition != null && definition !== null && restores === null && isSameVersion(before.definition, definition))
+      return this.#write({ ...before, definition, id, after })
+    const version = (before?.version ?? 0) + 1
     const origin = before?.definition == null ? id : before.origin
     const at = new Date(this.#system.clock.now()).toISOString()
-    const made: Version = { v: 1, name, version, definition, by, at, restores, id, origin }
-    await this.#table!.write(keyOf(name, version), Buffer.from(JSON.stringify(made)))
-    if (this.#byName.get(name)?.get(version)?.id !== id) throw changedMeanwhile(name)
+    const made = await this.#write({ v: 1, name, version, definition, by, at, restores, id, origin, after })
     for (const old of this.versions(name).slice(mostVersions)) await this.#forget(old)
     return made
   }
 
+  /** Throws ChangedMeanwhile. */
+  async #write(made: Version): Promise<Version> {
+    const { name, version, id } = made
+    this.#taken.set(id, false)
+    try {
+      await this.#table!.write(keyOf(name, version), bytesOf(made))
+      if (this.#taken.get(id) === true) return made
+    } finally {
+      this.#taken.delete(id)
+    }
+    const there = this.#byName.get(name)?.get(version)
+    await this.#table!.write(keyOf(name, version), there === undefined ? null : bytesOf({ ...there, after: null }))
+    throw changedMeanwhile(name)
+  }
+
   /** First it is said that it is deleted, so that whoever ends in between leaves none of the earlier versions behind as the trigger. */
   async delete(name: string, by: string): Promise<void> {
-    await this.put(name, null, by)
-    for (const each of this.versions(name).reverse()) await this.#forget(each)
+    const { version } = await this.put(name, null, by)
+    // Not one that was made since.
+    for (const each of this.versions(name).reverse()) if (each.version <= version) await this.#forget(each)
   }
 
   async #forget({ name, version }: Version): Promise<void> {
@@ -137,12 +163,29 @@ export class TriggerStore {
       const definition = read.definition === null ? null : Value.Default(Definition, read.definition)
       if (definition !== null && !Value.Check(Definition, definition))
         throw new TypeError(`${name} has a definition that is not understood`)
-      versions.set(version, { ...read, origin: read.origin ?? '', definition })
+      if (!this.#takes(read, before, versions.get(version))) return
+      if (this.#taken.has(read.id)) this.#taken.set(read.id, true)
+      versions.set(version, { ...read, origin: read.origin ?? '', after: read.after ?? null, definition })
     }
     if (versions.size === 0) this.#byName.delete(name)
     else this.#byName.set(name, versions)
     if (this.newest(name)?.id !== before?.id) this.#onChange(name)
   }
+
+  /** What was there before this process opened the topic may have lost what it was made after: the topic is compacted. */
+  #takes({ after, id }: Version, newest: Version | null, there: Version | undefined): boolean {
+    return this.#table === null || after == null || after === (newest?.id ?? '') || there?.id === id
+  }
+}
+
+/** They differ in nothing, or in `enabled`. */
+function isSameVersion(one: Definition, other: Definition): boolean {
+  const settings = (definition: Definition) => parseLossless(stringifyLossless({ ...definition, enabled: true }))
+  return isDeepStrictEqual(settings(one), settings(other))
+}
+
+function bytesOf(version: Version): Buffer {
+  return Buffer.from(stringifyLossless(version))
 }
 
 function changedMeanwhile(name: string): ChangedMeanwhile {

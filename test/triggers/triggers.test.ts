@@ -214,6 +214,16 @@ test('paused, it goes on later where it stopped; deleted, it is gone and its nam
   await triggers.client.send('in6', [value('b')])
   await triggers.ask('PATCH', '/triggers/paused', { enabled: true })
   assert.deepEqual(await triggers.texts('out6', 2), ['a', 'b'])
+  const resumed = (await triggers.ask('GET', '/triggers/paused')).body
+  assert.deepEqual([resumed.version, resumed.definition.enabled], [1, true])
+  await until(async () => {
+    const { lines } = (await triggers.ask('GET', '/triggers/paused/logs')).body
+    const told = lines.map(({ message }: { message: string }) => message).filter((each: string) => each.startsWith('User:'))
+    return String(told) === 'User:ANONYMOUS has paused the trigger,User:ANONYMOUS has resumed the trigger'
+  })
+  const { body: changed } = await triggers.ask('PATCH', '/triggers/paused', { description: 'x', enabled: false })
+  const { body: back } = await triggers.ask('POST', '/triggers/paused/rollback', {})
+  assert.deepEqual([changed.version, back.version, back.restores, back.definition.enabled], [2, 3, 1, false])
   assert.equal((await triggers.ask('DELETE', '/triggers/paused')).status, 204)
   assert.equal((await triggers.ask('GET', '/triggers/paused')).status, 404)
   assert.equal((await triggers.ask('DELETE', '/triggers/paused')).status, 404)

@@ -136,7 +136,8 @@ function changeRoutes(api: TriggersApi): void {
     const before = requireTrigger(api, name)
     await allowChange(api, request, before)
     const version = requireVersion(api, { name, version: request.body.version ?? before.version - 1 })
-    const definition = version.definition!
+    // A trigger that is paused stays so.
+    const definition = { ...version.definition!, enabled: before.definition!.enabled }
     // Who brings it back makes it anew.
     await allowDefinition(api, request, name, definition)
     return shown(api, await store.put(name, definition, principalOf(request), version.version))
@@ -193,12 +194,17 @@ async function test(
 
 /** `after`: as for the store. */
 async function put(api: TriggersApi, request: FastifyRequest, name: string, given: unknown, after?: Version | null): Promise<Version> {
-  const { store, tests } = api
+  const { store, tests, context } = api
   const definition = await parse(api, name, given)
   await allowDefinition(api, request, name, definition)
   // A file that cannot even be loaded is refused now, and not at the first record.
   await tests.load(name, definition)
-  return store.put(name, definition, principalOf(request), null, after)
+  const before = store.get(name)
+  const made = await store.put(name, definition, principalOf(request), null, after)
+  // The version says who has made it, and not who has paused it.
+  if (before !== null && before.definition.enabled !== definition.enabled)
+    context.logs.write(made, 'system', `${principalOf(request)} has ${definition.enabled ? 'resumed' : 'paused'} the trigger`)
+  return made
 }
 
 /** `mayChange`: whether other code gets the secrets of the trigger. */

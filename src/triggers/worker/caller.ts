@@ -43,8 +43,9 @@ export class Caller {
     })
     this.#envelope = envelopeOf(definition, { bootstrap: context.bootstrap, clusterId: context.clusterId, extended: definition.extended })
     this.#slots = new Slots(definition.concurrency.most)
-    this.#output = openOutput(trigger, { ...context, membership, group: groupOf(name, definition) })
     this.#counts = context.metrics.of(name)
+    const onFailure = (error: Error) => this.#notDelivered(error)
+    this.#output = openOutput(trigger, { ...context, membership, group: groupOf(name, definition), onFailure })
   }
 
   lane({ topic, partition }: PartitionName, from: bigint, onFailure: (error: unknown) => void): Lane {
@@ -70,7 +71,10 @@ export class Caller {
 
   /** Before it is asked where these partitions are read from. */
   async begin(partitions: readonly PartitionName[]): Promise<void> {
-    await this.#output.begin?.(partitions)
+    await this.#output.begin?.(partitions).catch(error => {
+      this.#notDelivered(error)
+      throw error
+    })
   }
 
   async close(): Promise<void> {
@@ -104,7 +108,12 @@ export class Caller {
       firstFailure: (result, some) =>
         isLambda ? firstFailure(result, topic, partition, new Set(some.map(({ record }) => record.offset))) : null,
       deliver: async (result, some) => {
-        const refused = await this.#output.deliver(isLambda && isBatchResponse(result) ? null : result, some, lane)
+        const given = isLambda && isBatchResponse(result) ? null : result
+        const refused = await this.#output.deliver(given, some, lane).catch(error => {
+          // What is no result is a failure of the function.
+          if (!(error instanceof BadResult || lane.signal.aborted)) this.#notDelivered(error)
+          throw error
+        })
         this.#counts.records += some.length - refused.length
         for (const { entry, error } of refused) await this.#giveUp(lane, [entry], { error, attempts: 1 })
       },
@@ -167,6 +176,19 @@ export class Caller {
     }
   }
 
+  /** By the target of the output; it is tried again. */
+  #notDelivered(error: unknown): void {
+    const { message } = error as Error
+    this.#count('delivery', message)
+    this.#context.logs.write(this.#trigger, 'system', `what the function returns cannot be delivered, which is tried again: ${message}`)
+  }
+
+  #count(kind: string, message: string): void {
+    const { errors } = this.#counts
+    errors[kind] = (errors[kind] ?? 0) + 1
+    this.#counts.lastError = { at: new Date(this.#context.system.clock.now()).toISOString(), kind, message }
+  }
+
   #failed(error: unknown, requestId: string | null = null): void {
     const kind =
       error instanceof FunctionError
@@ -176,10 +198,7 @@ export class Caller {
           : error instanceof BadResult
             ? 'result'
             : 'other'
-    const { errors } = this.#counts
-    errors[kind] = (errors[kind] ?? 0) + 1
-    const { message } = error as Error
-    this.#counts.lastError = { at: new Date(this.#context.system.clock.now()).toISOString(), kind, message }
+    this.#count(kind, (error as Error).message)
     const told = toldOf(error)
     const trace = error instanceof FunctionError ? error.trace : null
     // The trace begins with what was thrown.

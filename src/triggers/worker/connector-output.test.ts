@@ -40,11 +40,14 @@ test('a target that is away when it is opened is tried again, and what a flush l
     const entries = [4n, 5n].map(
       (offset): Entry => ({ item: '', record: { topic: 't', partition: 0, offset, timestampMs: 0n, key: null, value: null, headers: [] } }),
     )
-    const output = new ConnectorOutput('n', { connector: 'opens', config: {} }, { system: realSystem(), logger: silentLogger })
+    const failures: string[] = []
+    const onFailure = ({ message }: Error) => void failures.push(message)
+    const output = new ConnectorOutput('n', { connector: 'opens', config: {} }, { system: realSystem(), logger: silentLogger, onFailure })
     for (const complete of [undefined, [{ topic: 't', partition: 0, offset: 6n }]]) {
       flushed = complete
       assert.deepEqual(await output.deliver(['a', 'b'], entries, lane), [])
     }
+    assert.deepEqual(failures, ['not yet'])
     const others = [
       { topic: 't', partition: 1, offset: 6n },
       { topic: 'u', partition: 0, offset: 6n },
@@ -83,7 +86,8 @@ test('secrets are neither in refusals nor in errors', async () => {
     'http.authorization.type': 'static',
     'http.headers.authorization': 'Bearer geheim',
   }
-  const output = new ConnectorOutput('t', { connector: 'http', config }, { system: realSystem(), logger: silentLogger })
+  const options = { system: realSystem(), logger: silentLogger, onFailure() {} }
+  const output = new ConnectorOutput('t', { connector: 'http', config }, options)
   const record: ReceivedRecord = {
     ...{ topic: 'in', partition: 0, offset: 0n, timestampMs: 0n, key: null, value: Buffer.from('a'), headers: [] },
   }

@@ -8,7 +8,7 @@ import { BadResult, recordsOf } from '../results.ts'
 import { connectorKeys, type SinkTarget, sinkOf } from '../sink.ts'
 import type { Entry } from './batch.ts'
 import type { Lane } from './lane.ts'
-import type { Output, Refused } from './output.ts'
+import type { Output, OutputOptions, Refused } from './output.ts'
 
 const pauseMs = { first: 250, last: 30_000 }
 
@@ -17,6 +17,7 @@ export class ConnectorOutput implements Output {
   readonly #target: SinkTarget
   readonly #system: System
   readonly #logger: Logger
+  readonly #onFailure: OutputOptions['onFailure']
   /** Of all that the connector says and throws. */
   #hiding: Hiding
   readonly #stop = new AbortController()
@@ -26,12 +27,13 @@ export class ConnectorOutput implements Output {
   #tail: Promise<unknown> = Promise.resolve()
   #refused: { offset: bigint; error: Error }[] = []
 
-  constructor(name: string, target: SinkTarget, { system, logger }: { system: System; logger: Logger }) {
+  constructor(name: string, target: SinkTarget, { system, logger, onFailure }: Pick<OutputOptions, 'system' | 'logger' | 'onFailure'>) {
     this.#name = name
     this.#target = target
     this.#hiding = hidingOf(target.config, target.config, {})
     this.#system = system
     this.#logger = logger
+    this.#onFailure = onFailure
   }
 
   async deliver(result: unknown, entries: readonly Entry[], lane: Lane): Promise<readonly Refused[]> {
@@ -66,6 +68,7 @@ export class ConnectorOutput implements Output {
           throw new Unavailable(`the connector ${this.#target.connector} has failed: ${cause.message}`, { cause })
         }
         const err = this.#hiding.error(error)
+        this.#onFailure(err)
         lane.failed(records, err, `the connector ${this.#target.connector} tries again: ${err.message}`)
         await lane.pause(error.retryAfterMs ?? growingMs(pauseMs, attempt))
       }

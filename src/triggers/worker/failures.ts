@@ -11,6 +11,8 @@ import type { WorkerContext } from './worker.ts'
 
 const pauseMs = { first: 250, last: 30_000 }
 const timeoutMs = 30_000
+/** Attempts, of which the last ones are 30 seconds apart: a refusal is told once more after about ten minutes. */
+const tellEach = 20
 
 /** Tries until they are there: what is given up is not lost because its target is away. Rejects with Stopped. */
 export async function sendFailures(
@@ -34,24 +36,60 @@ export async function sendFailures(
   const left = [...entries]
   const send = (some: readonly Entry[]) =>
     'topic' in onFailure
-      ? sendLetters(context, onFailure.topic, some, trigger, reason)
+      ? sendLetters(context, onFailure.topic, some, trigger, reason).catch(error =>
+          Promise.reject(asRefusal(error, onFailure.topic, trigger)),
+        )
       : postFailures(onFailure.url, trigger, context, some, reason)
   for (let attempt = 0; ; attempt++)
     try {
       await sendAll(left, send)
       return lane.settled(entries)
     } catch (error) {
-      const message = (error as Error).message
-      if (!(error instanceof Unavailable || (error instanceof ClientError && mayPass(error))))
-        context.logger.warn({ trigger: name, err: error }, 'a target for failures refuses them')
-      context.logs.write(trigger, 'system', `the target for failures does not take them, which is tried again: ${message}`)
-      lane.failed(entries, error as Error, `the target for failures does not take records that are given up: ${message}`)
+      const isAway = error instanceof Unavailable || (error instanceof ClientError && mayPass(error))
+      const { topic, partition } = lane
+      if (!isAway && attempt % tellEach === 0)
+        context.logger.warn({ trigger: name, topic, partition, err: error }, 'a target for failures refuses them')
+      const told = isAway
+        ? 'does not take records that are given up'
+        : 'refuses records that are given up, and until it takes them all others wait'
+      const message = `the target for failures ${told}: ${(error as Error).message}`
+      context.logs.write(trigger, 'system', `${message} (it is tried again)`)
+      lane.failed(entries, error as Error, message)
       await lane.pause(growingMs(pauseMs, attempt))
     }
 }
 
-/** Of a target. */
-class TooLarge extends Error {}
+/** By a target: waiting alone does not help. Its message says what does. */
+class Refusal extends Error {}
+
+class TooLarge extends Refusal {}
+
+const another = 'name another target in `onFailure`'
+
+/** What Kafka has refused for good. */
+function asRefusal(error: unknown, topic: string, { definition: { principal } }: Trigger): unknown {
+  // A topic that is missing may be made, but not by itself.
+  const isMissing = error instanceof ClientError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION'
+  if (!(error instanceof ClientError) || (mayPass(error) && !isMissing)) return error
+  const help = isMissing
+    ? `make the topic ${topic}`
+    : error.code.endsWith('AUTHORIZATION_FAILED')
+      ? `give ${principal ?? "the services' own user"} the right to WRITE to the topic ${topic}`
+      : `let the topic ${topic} take them`
+  return new Refusal(`${error.message}; ${help}, or ${another}`, { cause: error })
+}
+
+/** What an endpoint says by these passes. */
+const awayStatuses: ReadonlySet<number> = new Set([408, 425, 429])
+
+function httpError(url: string, status: number): Error {
+  const told = `${withoutQuery(url)} has answered HTTP ${status}`
+  if (status >= 500 || awayStatuses.has(status)) return new Unavailable(told)
+  if (status < 400) return new Refusal(`${told}, and is not followed elsewhere; name the last URL in \`onFailure\``)
+  const help =
+    status === 401 || status === 403 ? 'let the endpoint accept the trigger (its URL may have a key)' : 'let the endpoint take them'
+  return new Refusal(`${told}; ${help}, or ${another}`)
+}
 
 /** One by one if they are too large together. Takes away what is sent. */
 async function sendAll(left: Entry[], send: (entries: readonly Entry[]) => Promise<void>): Promise<void> {
@@ -149,5 +187,5 @@ async function postFailures(
   }
   const answer = await post(url, JSON.stringify(body), { headers: { 'content-type': 'application/json' }, timeoutMs, system })
   if (answer.status === 413) throw new TooLarge(`${withoutQuery(url)} has answered HTTP 413: ${placeOf(entries)} is too large for it`)
-  if (answer.status >= 300) throw new Unavailable(`${withoutQuery(url)} has answered HTTP ${answer.status}`)
+  if (answer.status >= 300) throw httpError(url, answer.status)
 }

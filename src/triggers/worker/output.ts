@@ -36,6 +36,8 @@ export interface OutputOptions {
   readonly group: string
   readonly system: System
   readonly logger: Logger
+  /** Called for each failure that is tried again before `deliver` ends. */
+  readonly onFailure: (error: Error) => void
 }
 
 export function openOutput({ name, definition: { output } }: Trigger, options: OutputOptions): Output {

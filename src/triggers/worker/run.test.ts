@@ -1,8 +1,17 @@
-/** What a trigger does when its group divides the partitions anew: without a broker, over a client that the test answers for. */
+/** What a trigger does when its group divides the partitions anew, and when its output fails: without a broker, over a client that the test answers for. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
 import { pause, realSystem } from '../../base.ts'
-import type { Client, CommittedOffset, OwnPartition, PartitionOffset, ReceivedRecord } from '../../client.ts'
+import {
+  type Client,
+  ClientError,
+  type CommittedOffset,
+  type OwnPartition,
+  type PartitionOffset,
+  type ReceivedRecord,
+} from '../../client.ts'
 import { silentLogger } from '../../logger.ts'
 import { parseDefinition } from '../check.ts'
 import { TriggerMetrics } from '../metrics.ts'
@@ -88,4 +97,85 @@ test('a partition that others have read meanwhile goes on where they have commit
   } finally {
     await run.stop()
   }
+})
+
+const delivery = { at: '', kind: 'delivery', message: 'Topic authorization failed.' }
+
+/** One record, for a function whose results go to a topic of this client. */
+async function delivering(t: TestContext, output: object, own: Partial<Client>) {
+  const real = realSystem()
+  // Pauses of seconds take a hundredth of it.
+  const system = { ...real, timers: { ...real.timers, after: (ms: number, work: () => void) => real.timers.after(ms / 100, work) } }
+  const server = createServer((request, response) => void request.resume().on('end', () => response.end('"made"')))
+  await new Promise<void>(resolve => void server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  let committed = 0n
+  const record: ReceivedRecord = { ...at, offset: 0n, timestampMs: 1n, key: null, value: Buffer.from('{}'), headers: [] }
+  const client = {
+    topicRights: async () => new Map([['t', {}]]),
+    topics: async () => [{}],
+    join: async () => ({
+      assignments: () => [{ ...at, since: 1 }],
+      commit: async ([{ offset }]: [CommittedOffset]) => void (committed = offset),
+      async close() {},
+    }),
+    openReader: () => ({
+      poll: async ({ positions: [position] }: { positions: readonly PartitionOffset[] }) => {
+        await pause(real, 1)
+        return { records: position!.offset === 0n ? [record] : [], next: [{ ...at, offset: 1n }], outOfRange: [] }
+      },
+      async close() {},
+    }),
+    groupOffsets: async () => [{ ...at, offset: committed }],
+    ...own,
+  } as unknown as Client
+  const given = { topics: ['t'], start: 'oldest', maxWaitMs: 0, function: { url }, output }
+  const definition = await parseDefinition('n', given, system.clock)
+  const metrics = new TriggerMetrics()
+  const logs = { write() {} }
+  const context = { client, fetched: new FetchedBytes(), metrics, logs, pool: {}, system, logger: silentLogger }
+  const run = new TriggerRun({ name: 'n', version: 1, id: '1', origin: '1', definition }, context as unknown as WorkerContext)
+  t.after(() => run.stop())
+  const seen: { state: string; reason: string | null; ageMs: number; failed: number }[] = []
+  run.start()
+  /** What is seen of it since the first failure. */
+  const watch = async (isEnd: () => boolean) => {
+    for (const endMs = real.clock.monotonic() + 10_000; !isEnd(); await pause(real, 1)) {
+      assert.ok(real.clock.monotonic() < endMs, JSON.stringify(seen.slice(-3)))
+      const { state, reason, ageMs } = run
+      const failed = metrics.of('n').errors['delivery'] ?? 0
+      if (failed > 0) seen.push({ state, reason, ageMs, failed })
+    }
+  }
+  return { run, counts: metrics.of('n'), seen, watch, committed: () => committed }
+}
+
+test('results that cannot be delivered are errors, and the trigger is RETRYING until they are', async t => {
+  let left = 3
+  const send = async () => {
+    if (left-- > 0) throw new ClientError('TOPIC_AUTHORIZATION_FAILED', delivery.message)
+    return []
+  }
+  const { run, counts, seen, watch, committed } = await delivering(t, { topic: 'out' }, { send })
+  await watch(() => committed() === 1n && run.state === 'RUNNING')
+  assert.deepEqual([counts.errors, { ...counts.lastError!, at: '' }, counts.calls, counts.records], [{ delivery: 3 }, delivery, 4, 1])
+  const until = seen.slice(0, seen.findLastIndex(({ state }) => state !== 'RUNNING') + 1)
+  assert.deepEqual([...new Set(until.slice(1).map(({ state }) => state))], ['RETRYING'])
+  assert.ok(until.every(({ ageMs }) => ageMs > 0))
+  assert.match(until.at(-1)!.reason!, /^t-0 has been tried 3 times since .*: Topic authorization failed\.$/)
+  assert.deepEqual([run.reason, run.ageMs], [null, 0])
+})
+
+test('a trigger whose output cannot be opened is FAILED, also while it tries again, and says so', async t => {
+  const openTransactionalWriter = async () => {
+    throw new ClientError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'no')
+  }
+  const { counts, seen, watch } = await delivering(t, { topic: 'out', exactlyOnce: true }, { openTransactionalWriter })
+  await watch(() => seen.some(({ failed }) => failed === 4))
+  assert.deepEqual([...new Set(seen.slice(1).map(({ state }) => state))], ['FAILED'])
+  assert.deepEqual([counts.lastError!.kind, counts.lastError!.message], ['delivery', 'no'])
 })

@@ -12,10 +12,10 @@ import { compileFilter } from '../filter.ts'
 import { clientOf } from '../principal.ts'
 import type { Trigger } from '../store.ts'
 import { Caller } from './caller.ts'
-import { type Lane, Stopped } from './lane.ts'
+import type { Lane, Trouble } from './lane.ts'
 import type { WorkerContext } from './worker.ts'
 
-/** RETRYING: it reads, but of a partition the same records have been tried again for a while. */
+/** RETRYING: it reads, but of a partition the same records are tried again, for a while or because what was made of them could not be delivered. */
 export type RunState = 'STARTING' | 'RUNNING' | 'RETRYING' | 'WAITING' | 'FAILED' | 'STOPPED'
 
 const pauseMs = { first: 1_000, last: 30_000 }
@@ -32,6 +32,18 @@ const mostEndMs = 5_000
 /** What is tried again for less is not worth a word. */
 const retryingMs = 3_000
 
+/** Of a partition whose records are tried again. */
+interface Stuck extends PartitionName {
+  readonly trouble: Trouble
+}
+
+/** Of a lane that has ended by an error, with its session. */
+interface Broken extends Stuck {
+  /** Where it begins again. */
+  readonly done: bigint
+  readonly oldestMs: number | null
+}
+
 export class TriggerRun {
   readonly trigger: Trigger
   #state: RunState = 'STARTING'
@@ -46,7 +58,10 @@ export class TriggerRun {
   #committed = new Map<string, bigint>()
   /** Of the lanes: since which joining of the group their partitions are its own. */
   #since: ReadonlyMap<string, number> = new Map()
+  /** What ends the session: the error of a lane. */
   #failure: unknown = null
+  /** By partition, until records that have failed are done, or another's to do. */
+  readonly #broken = new Map<string, Broken>()
   /** Topics that were there when it was looked last; null: it was not. */
   #seen: ReadonlySet<string> | null = null
   /** Made while the trigger was there: all that they hold is newer than it. */
@@ -79,20 +94,24 @@ export class TriggerRun {
     const stuck = this.#state === 'RUNNING' ? this.#stuck : null
     if (stuck === null) return this.#reason
     const { topic, partition, trouble } = stuck
-    return `${topic}-${partition} has been tried ${trouble!.times} times since ${new Date(trouble!.sinceMs).toISOString()}: ${trouble!.message}`
+    const { times, sinceMs, message } = trouble
+    return `${topic}-${partition} has been tried ${times === 1 ? 'once' : `${times} times`} since ${new Date(sinceMs).toISOString()}: ${message}`
   }
 
   /** Of the oldest record that is not done; 0: none waits. */
   get ageMs(): number {
-    const times = Array.from(this.#lanes.values(), ({ oldestMs }) => oldestMs).filter(each => each !== null)
+    const waiting = [...this.#lanes.values(), ...this.#broken.values()]
+    const times = waiting.map(({ oldestMs }) => oldestMs).filter(each => each !== null)
     return times.length === 0 ? 0 : Math.max(0, this.#context.system.clock.now() - Math.min(...times))
   }
 
   /** The partition of which the same records have been tried longest. */
-  get #stuck(): Lane | null {
+  get #stuck(): Stuck | null {
     const latestMs = this.#context.system.clock.now() - retryingMs
-    const stuck = [...this.#lanes.values()].filter(({ trouble }) => trouble !== null && trouble.sinceMs <= latestMs)
-    return stuck.sort((a, b) => a.trouble!.sinceMs - b.trouble!.sinceMs)[0] ?? null
+    const stuck: Stuck[] = [...this.#broken.values()]
+    for (const { topic, partition, trouble } of this.#lanes.values())
+      if (trouble !== null && trouble.sinceMs <= latestMs) stuck.push({ topic, partition, trouble })
+    return stuck.sort((a, b) => a.trouble.sinceMs - b.trouble.sinceMs)[0] ?? null
   }
 
   get partitions(): PartitionName[] {
@@ -111,10 +130,11 @@ export class TriggerRun {
       } catch (error) {
         if (this.#isStopped) break
         if (system.clock.monotonic() - beganMs > pauseMs.last) failures = 0
-        this.#state = 'FAILED'
+        // What a lane has failed by is told by its partition.
+        this.#state = error === this.#failure ? 'RUNNING' : 'FAILED'
         this.#reason = (error as Error).message
         logger.warn({ trigger: name, err: error }, 'a trigger has failed; it is started again')
-        logs.write(this.trigger, 'system', `the trigger has failed and is started again: ${this.#reason}`)
+        logs.write(this.trigger, 'system', `the trigger has failed and is started again: ${(error as Error).message}`)
         await this.#pause(growingMs(pauseMs, failures++))
       }
     }
@@ -144,23 +164,26 @@ export class TriggerRun {
     const { client, system } = this.#context
     const topics = await this.#topics()
     if (topics.length === 0) {
+      this.#broken.clear()
       this.#state = 'WAITING'
       this.#reason = 'there is no such topic yet'
       await this.#pause(waitingMs)
       return
     }
+    this.#failure = null
     const filter = await compileFilter(this.trigger.definition.filter, system.clock)
     const membership = await client.join({ group: this.#group, topics })
     const reader = client.openReader()
     const caller = new Caller(this.trigger, this.#context, membership, filter)
     try {
-      this.#state = 'RUNNING'
-      this.#reason = null
       let lookedMs = system.clock.monotonic()
       let committedMs = lookedMs
       while (!this.#isStopped) {
         await this.#round(membership, reader, caller)
         if (this.#failure !== null) throw this.#failure
+        // Not before: what has failed may fail again.
+        this.#state = 'RUNNING'
+        this.#reason = null
         const now = system.clock.monotonic()
         if (now - committedMs >= commitMs) {
           committedMs = now
@@ -172,7 +195,6 @@ export class TriggerRun {
         }
       }
     } finally {
-      this.#failure = null
       await this.#endLanes()
       await this.#commit(membership).catch(() => {})
       this.#lanes.clear()
@@ -219,6 +241,10 @@ export class TriggerRun {
   /** Takes what is assigned now, and fetches once for those that want more. */
   async #round(membership: Membership, reader: Reader, caller: Caller): Promise<void> {
     await this.#assign(membership.assignments(), caller)
+    for (const [name, { done }] of this.#broken) {
+      const lane = this.#lanes.get(name)
+      if (lane === undefined || lane.done > done) this.#broken.delete(name)
+    }
     const lanes = [...this.#lanes.values()]
     const bytes = lanes.reduce((sum, lane) => sum + lane.bytes, 0)
     const { fetched } = this.#context
@@ -252,15 +278,19 @@ export class TriggerRun {
     for (const each of fresh) {
       const from = stored.get(nameOf(each)) ?? (await this.#begin(each))
       this.#committed.set(nameOf(each), stored.get(nameOf(each)) ?? -1n)
-      this.#lanes.set(
-        nameOf(each),
-        caller.lane(each, from, error => this.#failed(error)),
-      )
+      const lane = caller.lane(each, from, error => this.#failed(lane, error))
+      this.#lanes.set(nameOf(each), lane)
     }
   }
 
-  #failed(error: unknown): void {
-    if (error instanceof Stopped) return
+  #failed(lane: Lane, error: unknown): void {
+    // What another has taken over is its own to do.
+    if (lane.signal.aborted) return
+    const { topic, partition, done, oldestMs } = lane
+    const name = nameOf(lane)
+    const { sinceMs = this.#context.system.clock.now(), times = 0 } = this.#broken.get(name)?.trouble ?? {}
+    const trouble = { sinceMs, times: times + 1, message: (error as Error).message }
+    this.#broken.set(name, { topic, partition, done, oldestMs, trouble })
     this.#failure ??= error
     this.#wake()
   }
