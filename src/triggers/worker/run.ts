@@ -181,6 +181,7 @@ export class TriggerRun {
       while (!this.#isStopped) {
         await this.#round(membership, reader, caller)
         if (this.#failure !== null) throw this.#failure
+        if (this.#isStopped) break
         // Not before: what has failed may fail again.
         this.#state = 'RUNNING'
         this.#reason = null
