@@ -15,6 +15,7 @@ import { Metrics } from './metrics.ts'
 import { nameOfTask, type TaskId } from './names.ts'
 import { ownVersion, type Plugins } from './plugins.ts'
 import { resolveProviders } from './providers.ts'
+import { Sequences, unlessAborted } from './sequences.ts'
 import { Statements } from './statements.ts'
 import { type Config, type TargetState, withoutNulls } from './stores/config-state.ts'
 import type { OffsetStore } from './stores/offset-store.ts'
@@ -46,8 +47,8 @@ export interface RuntimeOptions {
   leaveGroup(member: { readonly group: string; readonly memberId: string }): Promise<void>
   /** A connector says which tasks there are. */
   tasksMade(connector: string, configs: readonly Config[], isWanted: () => boolean): Promise<void>
-  /** The transactional id of a task of a source; null: it writes without transactions. Before it begins, earlier ones are fenced. */
-  transactional(id: TaskId): Promise<string | null>
+  /** The transactional id of a task of a source; null: it writes without transactions. Before it begins, earlier ones are fenced. Rejects when `overtaken`. */
+  transactional(id: TaskId, overtaken: AbortSignal): Promise<string | null>
 }
 
 /** For what a worker that ends says of its tasks. */
@@ -86,8 +87,8 @@ export class Runtime {
   readonly metrics = new Metrics()
   readonly #options: RuntimeOptions
   readonly #connectors = new Map<string, RunningConnector>()
-  /** What is under way for a task, by its name. */
-  readonly #turns = new Map<string, Promise<void>>()
+  /** What is under way for tasks, by their names. */
+  readonly #sequences = new Sequences()
   #isClosed = false
   readonly #tasks = new Map<string, RunningTask>()
   readonly #statements: Statements
@@ -215,23 +216,14 @@ export class Runtime {
 
   /** Does not reject. */
   startTask(id: TaskId, config: Config, connectorConfig: Config, target: TargetState): Promise<void> {
-    return this.#inTurn(id, () => this.#start(id, config, connectorConfig, target))
+    return this.#sequences.run(nameOfTask(id), overtaken => this.#start(id, { config, connectorConfig, target }, overtaken))
   }
 
-  /** What is asked of one task is done one after the other: of two starts at once, one would leave a thread that nobody knows. */
-  #inTurn(id: TaskId, work: () => Promise<void>): Promise<void> {
-    const name = nameOfTask(id)
-    const done = (this.#turns.get(name) ?? Promise.resolve()).then(work)
-    const settled: Promise<void> = done
-      .catch(() => {})
-      .then(() => {
-        if (this.#turns.get(name) === settled) this.#turns.delete(name)
-      })
-    this.#turns.set(name, settled)
-    return done
-  }
-
-  async #start(id: TaskId, config: Config, connectorConfig: Config, target: TargetState): Promise<void> {
+  async #start(
+    id: TaskId,
+    { config, connectorConfig, target }: { config: Config; connectorConfig: Config; target: TargetState },
+    overtaken: AbortSignal,
+  ): Promise<void> {
     const name = nameOfTask(id)
     const before = this.#tasks.get(name)
     if (before !== undefined) await this.#stop(id, null)
@@ -251,10 +243,11 @@ export class Runtime {
       unwatch: levels.watch(() => task.host?.level(levels.lowest(logger))),
     }
     this.#tasks.set(name, task)
-    await this.#launch(task)
+    await this.#launch(task, overtaken)
   }
 
-  async #launch(task: RunningTask): Promise<void> {
+  /** What overtakes it begins the task anew, or ends it. */
+  async #launch(task: RunningTask, overtaken: AbortSignal): Promise<void> {
     const { worker, reached, system, levels } = this.#options
     const registry = this.#options.registry()
     const { connector, task: number } = task.id
@@ -263,9 +256,12 @@ export class Runtime {
     try {
       requireBounds(task.config)
       const elsewhere = producesElsewhere(task.config)
-      const transactionalId = task.kind === 'source' && !elsewhere ? await this.#options.transactional(task.id) : null
+      const isTransactional = task.kind === 'source' && !elsewhere
+      const fencing = isTransactional ? this.#options.transactional(task.id, overtaken) : Promise.resolve(null)
+      const transactionalId = await unlessAborted(overtaken, fencing)
+      if (overtaken.aborted) return
       const actor = await this.#actorOf(task)
-      if (task.turn !== turn || this.#tasks.get(nameOfTask(task.id)) !== task) return actor?.release()
+      if (overtaken.aborted) return actor?.release()
       const isAlone = worker.values['group.id'] === null
       // The worker's offsets are stored by whoever may write there.
       const common = actor !== null && transactionalId === null ? null : worker.values['offset.storage.topic']
@@ -281,7 +277,7 @@ export class Runtime {
       if (actor !== null) actor.onToken = token => host.token(token)
       Object.assign(task, { host, actor })
     } catch (error) {
-      this.#failed(task, traceOf(error), isOfBrokers(error))
+      if (!overtaken.aborted) this.#failed(task, traceOf(error), isOfBrokers(error))
     }
   }
 
@@ -334,9 +330,12 @@ export class Runtime {
   #failed(task: RunningTask, trace: string, ofBrokers: boolean): void {
     this.#letGo(task)
     const again = () => {
+      const name = nameOfTask(task.id)
+      // Whatever it is, it begins the task anew, or ends it.
+      if (this.#sequences.isBusy(name)) return
       // Whoever looks meanwhile sees why.
       this.#putTask(task, 'RESTARTING', trace)
-      void this.#launch(task)
+      void this.#sequences.run(name, overtaken => this.#launch(task, overtaken))
     }
     const retryMs = task.healing.failed(trace, again, ofBrokers)
     this.#log.warn({ ...task.id, retryMs, trace }, 'a task has failed')
@@ -346,7 +345,7 @@ export class Runtime {
 
   /** Resolves when nothing of it runs any more. `state`: what is told then; null: nothing. */
   stopTask(id: TaskId, state: RunState | null = 'UNASSIGNED'): Promise<void> {
-    return this.#inTurn(id, () => this.#stop(id, state))
+    return this.#sequences.run(nameOfTask(id), () => this.#stop(id, state))
   }
 
   async #stop(id: TaskId, state: RunState | null): Promise<void> {
@@ -379,17 +378,17 @@ export class Runtime {
 
   /** At once, whatever has failed before. */
   restartTask(id: TaskId): Promise<void> {
-    return this.#inTurn(id, () => this.#restart(id))
+    return this.#sequences.run(nameOfTask(id), overtaken => this.#restart(id, overtaken))
   }
 
-  async #restart(id: TaskId): Promise<void> {
+  async #restart(id: TaskId, overtaken: AbortSignal): Promise<void> {
     const task = this.#tasks.get(nameOfTask(id))
     if (task === undefined) return
     task.turn++
     task.healing.stop()
     this.#putTask(task, 'RESTARTING', null)
     await this.#letGo(task)?.stop()
-    if (this.#tasks.get(nameOfTask(id)) === task) await this.#launch(task)
+    await this.#launch(task, overtaken)
   }
 
   async restartConnector(name: string): Promise<void> {
@@ -403,7 +402,7 @@ export class Runtime {
     this.#isClosed = true
     for (const name of this.connectors) this.stopConnector(name)
     await Promise.all(this.tasks.map(id => this.stopTask(id)))
-    await Promise.all(this.#turns.values())
+    await this.#sequences.done()
     await this.#statements.close(lastWordsMs)
   }
 

@@ -34,3 +34,26 @@ test('what a connector said earlier is not written after what it says now', asyn
   await earlier
   assert.deepEqual(written, [other])
 })
+
+test('a task that begins waits until somebody leads and fences, but not when something else is asked of it', async () => {
+  const worker = { values: { 'exactly.once.source.support': 'enabled', 'group.id': 'g' } } as unknown as WorkerConfig
+  let toFence: number | null = 2
+  const leading = {
+    ...{ isLeader: false, leaderUrl: null, isClosed: false },
+    async putTasks() {},
+    async fence() {
+      toFence = null
+    },
+  }
+  const configs = { state: { toFence: () => toFence } } as unknown as ConfigStore
+  const { transactional } = new Tellings({ worker, configs, system: realSystem() }, leading)
+  const overtaken = new AbortController()
+  const id = { connector: 'c', task: 0 }
+  const [waits, ends] = [transactional(id, new AbortController().signal), transactional(id, overtaken.signal)]
+  overtaken.abort()
+  await assert.rejects(ends, { name: 'AbortError' })
+  assert.equal(toFence, 2)
+  leading.isLeader = true
+  assert.equal(await waits, 'g-c-0')
+  assert.equal(toFence, null)
+})

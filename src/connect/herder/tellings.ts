@@ -4,6 +4,7 @@ import { nameOfTask, type TaskId } from '../names.ts'
 import type { Config } from '../stores/config-state.ts'
 import type { ConfigStore } from '../stores/config-store.ts'
 import type { WorkerConfig } from '../worker-config.ts'
+import { Elsewhere } from './errors.ts'
 import { relay, urlOf } from './relay.ts'
 import { sign } from './signatures.ts'
 
@@ -23,9 +24,14 @@ interface TellingsOptions {
   readonly system: System
 }
 
-/** How long a connector tries. */
-const patienceMs = 60_000
+/** How long a connector and a task try. Shorter than what counts as a steady run (healing.ts). */
+const patienceMs = 50_000
 const pauseMs = 500
+/** What another worker answers while the group divides its work, or has another key by now. */
+const passing: ReadonlySet<number> = new Set([403, 409, 503])
+
+/** The leader is asked again, or the next one. */
+class NotNow extends Error {}
 
 export class Tellings {
   readonly #options: TellingsOptions
@@ -54,30 +60,41 @@ export class Tellings {
   }
 
   async #tell(connector: string, tasks: readonly Config[], isWanted: () => boolean): Promise<void> {
-    const { system, configs } = this.#options
-    const leading = this.#leading
-    const sinceMs = system.clock.monotonic()
-    for (;;) {
-      const { state } = configs
-      if (!isWanted() || !state.has(connector) || state.target(connector) === 'STOPPED' || leading.isClosed) return
+    const { state } = this.#options.configs
+    const isOpen = () => isWanted() && state.has(connector) && state.target(connector) !== 'STOPPED' && !this.#leading.isClosed
+    const telling = async () => {
       if (!state.isInconsistent(connector) && JSON.stringify(state.tasks(connector)) === JSON.stringify(tasks)) return
+      if (this.#leading.isLeader) await this.#leading.putTasks(connector, tasks)
+      else await this.#ask('POST', connector, 'tasks', JSON.stringify(tasks))
+    }
+    await this.#patiently(telling, isOpen, () => true)
+  }
+
+  /** Resolves as well when it is not wanted any more. */
+  async #patiently(work: () => Promise<void>, isWanted: () => boolean, mayPass: (error: unknown) => boolean): Promise<void> {
+    const { system } = this.#options
+    const sinceMs = system.clock.monotonic()
+    while (isWanted())
       try {
-        if (leading.isLeader) await leading.putTasks(connector, tasks)
-        else await this.#ask('POST', connector, 'tasks', JSON.stringify(tasks))
-        return
+        return await work()
       } catch (error) {
-        if (system.clock.monotonic() - sinceMs > patienceMs) throw error
+        if (!mayPass(error) || system.clock.monotonic() - sinceMs > patienceMs) throw error
         await pause(system, pauseMs)
       }
-    }
   }
 
   /** As a task of a source begins: its transactional id, when nobody can write as its predecessor any more; null: it writes without transactions. */
-  readonly transactional = async (id: TaskId): Promise<string | null> => {
+  readonly transactional = async (id: TaskId, overtaken: AbortSignal): Promise<string | null> => {
     const { worker, configs } = this.#options
     const { 'exactly.once.source.support': support, 'group.id': group } = worker.values
     if (support.toLowerCase() !== 'enabled' || group === null) return null
-    if (configs.state.toFence(id.connector) !== null) await this.#fenced(id.connector)
+    const isWanted = () => !overtaken.aborted && configs.state.toFence(id.connector) !== null
+    await this.#patiently(
+      () => this.#fenced(id.connector),
+      isWanted,
+      error => error instanceof NotNow || error instanceof Elsewhere,
+    )
+    overtaken.throwIfAborted()
     return transactionalIdOf(group, id)
   }
 
@@ -96,12 +113,16 @@ export class Tellings {
   async #ask(method: string, connector: string, what: 'tasks' | 'fence', body: string): Promise<void> {
     const { worker, configs, system } = this.#options
     const leader = this.#leading.leaderUrl
-    if (leader === null) throw new Error('no worker leads at the moment')
+    if (leader === null) throw new NotNow('no worker leads at the moment')
     const key = configs.state.sessionKey
     const headers = key === null ? {} : sign(key, worker.values['inter.worker.signature.algorithm'], body)
     const url = `${urlOf(leader, '/connectors/')}${encodeURIComponent(connector)}/${what}?forward=false`
-    const { status, text } = await relay({ url, method, body, headers }, system)
-    if (status >= 400) throw new Error(`${leader} answers ${status}: ${text.slice(0, 300)}`)
+    const { status, text } = await relay({ url, method, body, headers }, system).catch(error => {
+      throw new NotNow(`${leader} does not answer: ${(error as Error).message}`, { cause: error })
+    })
+    if (status < 400) return
+    const reason = `${leader} answers ${status}: ${text.slice(0, 300)}`
+    throw passing.has(status) ? new NotNow(reason) : new Error(reason)
   }
 }
 
