@@ -21,12 +21,16 @@ interface Answer {
   readonly body: unknown
 }
 
+const steadyMs = 1_500
+
 /** One worker with its own files and topic, so that they do not meet. */
 class Side {
   readonly name: string
   readonly worker: Worker
   readonly #directory: string
   readonly #topic: string
+  /** Was asked for last: until the worker says that it restarts, it says how it was before. */
+  #isRestarting = false
 
   constructor(name: string, worker: Worker) {
     this.name = name
@@ -38,7 +42,8 @@ class Side {
   }
 
   async ask({ method, path, body, raw, headers = {}, once }: Call): Promise<Answer> {
-    if (once !== undefined) await this.#settled(...once)
+    if (once !== undefined) await this.#settled(...once, this.#isRestarting ? steadyMs : 0)
+    this.#isRestarting = path.includes('/restart')
     const text = raw ?? (body === undefined ? undefined : JSON.stringify(body))
     for (let attempt = 0; ; attempt++) {
       const response = await fetch(`http://${this.worker.id}${path}`, {
@@ -55,8 +60,9 @@ class Side {
   }
 
   /** What never becomes so is a difference. */
-  async #settled(connector: string, wanted: string): Promise<void> {
+  async #settled(connector: string, wanted: string, forMs: number): Promise<void> {
     let found = ''
+    let sinceMs = performance.now()
     await until(
       () => `${this.name}: ${connector} is ${wanted}, it is ${found}`,
       async () => {
@@ -67,7 +73,8 @@ class Side {
         const status = (await response.json()) as Status
         if (status.connector === undefined) return false
         found = `${status.connector.state}/${status.tasks.map(({ state }) => state).join()}`
-        return found === wanted
+        if (found !== wanted) sinceMs = performance.now()
+        return found === wanted && performance.now() - sinceMs >= forMs
       },
       20,
     )
