@@ -1,7 +1,7 @@
 /** What all routes share: the application, and how a request is sent to another worker. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { System } from '../../base.ts'
+import { pause, type System } from '../../base.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequest, Elsewhere, lostWay, noLeader } from '../herder/errors.ts'
 import type { Herder } from '../herder/herder.ts'
@@ -72,8 +72,27 @@ function forwardOf(request: FastifyRequest): Forward {
   return forward === undefined ? 'first' : forward === 'true' ? 'second' : 'never'
 }
 
-/** What `work` gives, or what the worker answers that has to do it. */
+/** How long a worker that is away is taken for the one that has to do it: until its session has ended, and others have divided what it had. */
+const patienceMs = 15_000
+const pauseMs = 250
+
+/** What `work` gives, or what the worker answers that has to do it. While that one cannot be reached, it is asked anew who has to. */
 export async function here<T>(api: Api, request: FastifyRequest, reply: FastifyReply, work: () => Promise<T>): Promise<unknown> {
+  const { clock } = api.system
+  const untilMs = clock.monotonic() + patienceMs
+  for (;;)
+    try {
+      return await hereOnce(api, request, reply, work)
+    } catch (error) {
+      if (!(error instanceof Away)) throw error
+      const { message } = error.cause as Error
+      if (clock.monotonic() > untilMs)
+        throw new HttpError(500, 500, `IO Error trying to forward REST request: ${message}`, { cause: error })
+      await pause(api.system, pauseMs)
+    }
+}
+
+async function hereOnce<T>(api: Api, request: FastifyRequest, reply: FastifyReply, work: () => Promise<T>): Promise<unknown> {
   try {
     return await work()
   } catch (error) {
@@ -84,6 +103,11 @@ export async function here<T>(api: Api, request: FastifyRequest, reply: FastifyR
     return sendOn(api, request, reply, error.url, forward === 'first')
   }
 }
+
+/** Nothing listens there: the request was not sent. */
+class Away extends Error {}
+
+const unconnected: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENOTFOUND'])
 
 async function sendOn(
   { system, sessionKey }: Api,
@@ -98,8 +122,9 @@ async function sendOn(
   const key = sessionKey()
   const sent = { url: urlOf(worker, `${path}?${asked}`), method: request.method, body: bodyOf(request) }
   const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, sent, system.clock.now()) }
-  const { status, location, text } = await relay({ ...sent, headers }, system).catch(error => {
-    throw new HttpError(500, 500, `IO Error trying to forward REST request: ${(error as Error).message}`, { cause: error })
+  const { status, location, text } = await relay({ ...sent, headers }, system).catch((error: Error & { code?: string }) => {
+    if (unconnected.has(error.code)) throw new Away('the worker is away', { cause: error })
+    throw new HttpError(500, 500, `IO Error trying to forward REST request: ${error.message}`, { cause: error })
   })
   reply.code(status)
   if (location !== undefined) reply.header('location', location)
