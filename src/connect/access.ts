@@ -9,7 +9,7 @@ import { HttpError, unauthorized } from '../http.ts'
 import { type Sessions, Unauthorized } from '../sessions.ts'
 import { forbidden } from './herder/errors.ts'
 import { bodyOf, urlOf } from './herder/relay.ts'
-import { forwardedHeader, isForwarded, isForwardedBody, signatureHeader } from './herder/signatures.ts'
+import { clockHeader, forwardedHeader, forwardedness, isForwardedBody, signatureHeader } from './herder/signatures.ts'
 import type { SessionKey } from './stores/config-state.ts'
 
 export interface Demand {
@@ -32,7 +32,11 @@ export function demandRights(sessions: Sessions, { clock }: Pick<System, 'clock'
     // Workers prove themselves by the key of the group; their routes demand it.
     if (request.url.startsWith('/health') || isInternal(request)) return
     const asked = { method: request.method, url: urlOf(url, request.url) }
-    if (typeof forwarded === 'string' && isForwarded(forwarded, key, asked, clock.now())) return void sentOn.set(request, forwarded)
+    const nowMs = clock.now()
+    const counts = typeof forwarded === 'string' ? forwardedness(forwarded, key, asked, nowMs) : 'never'
+    if (counts === 'now') return void sentOn.set(request, forwarded as string)
+    if (counts === 'late')
+      throw new HttpError(403, 403, 'The clocks of the workers are more than a minute apart', { headers: { [clockHeader]: String(nowMs) } })
     try {
       const identity = await sessions.identify(authorization, request.ip)
       let found = known.get(identity.key)

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { FastifyRequest } from 'fastify'
 import { type System, stringifyLossless } from '../../base.ts'
+import { clockHeader } from './signatures.ts'
 
 export interface RelayRequest {
   readonly url: string
@@ -15,6 +16,8 @@ export interface RelayRequest {
 export interface RelayAnswer {
   readonly status: number
   readonly location: string | undefined
+  /** See signatures.ts. */
+  readonly clock: string | undefined
   readonly text: string
 }
 
@@ -46,7 +49,8 @@ export async function relay({ url, method, body, headers }: RelayRequest, { time
       text += part
       if (text.length > mostCharacters) throw new Error(`the answer of ${url} has more than ${mostCharacters} characters`)
     }
-    return { status: response.statusCode!, location: response.headers.location, text }
+    const { location, [clockHeader]: clock } = response.headers
+    return { status: response.statusCode!, location, clock: typeof clock === 'string' ? clock : undefined, text }
   } finally {
     timer.cancel()
   }

@@ -18,6 +18,10 @@ export function sign({ key }: SessionKey, algorithm: string, body: string): Reco
 /** On a request that a worker sends on to another one, after it has seen that whoever asks may ask it. Credentials are never sent on. */
 export const forwardedHeader = 'x-millrace-forwarded'
 const forwardedForMs = 60_000
+/** How late it is at a worker that refuses a request only because the clock of whoever has signed it is another one. */
+export const clockHeader = 'x-millrace-clock'
+/** A clock that is further away is not followed: whoever pretends to be a worker shall not get signatures for all times. */
+const mostApartMs = 86_400_000
 
 interface Sent {
   readonly method: string
@@ -29,13 +33,20 @@ export function signForwarded(key: SessionKey, sent: Sent & { readonly body: str
   return forwardedAs(key, sent, nowMs, digestOf(sent.body))
 }
 
-/** Whether a worker of the group has sent it. Of the body, which has not come yet, see {@link isForwardedBody}. */
-export function isForwarded(given: string, key: SessionKey | null, sent: Sent, nowMs: number): boolean {
+/** Whether a worker of the group has sent it; `late`: it has, but not now. Of the body, which has not come yet, see {@link isForwardedBody}. */
+export function forwardedness(given: string, key: SessionKey | null, sent: Sent, nowMs: number): 'now' | 'late' | 'never' {
   const [sentAt, digest = ''] = given.split(' ', 2)
   const sentMs = Number(sentAt)
-  if (key === null || !(Math.abs(nowMs - sentMs) < forwardedForMs)) return false
+  if (key === null) return 'never'
   const [wanted, has] = [Buffer.from(forwardedAs(key, sent, sentMs, digest)), Buffer.from(given)]
-  return wanted.length === has.length && timingSafeEqual(wanted, has)
+  if (wanted.length !== has.length || !timingSafeEqual(wanted, has)) return 'never'
+  return Math.abs(nowMs - sentMs) < forwardedForMs ? 'now' : 'late'
+}
+
+/** By which clock it is signed again; null: not at all. `told`: by a worker that refuses it. */
+export function clockToFollow(told: string | undefined, nowMs: number): number | null {
+  const theirMs = Number(told ?? Number.NaN)
+  return Number.isSafeInteger(theirMs) && Math.abs(theirMs - nowMs) < mostApartMs ? theirMs : null
 }
 
 /** `given`: of a request that is forwarded. */

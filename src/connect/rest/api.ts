@@ -6,7 +6,7 @@ import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequest, Elsewhere, lostWay, noLeader } from '../herder/errors.ts'
 import type { Herder } from '../herder/herder.ts'
 import { bodyOf, relay, urlOf } from '../herder/relay.ts'
-import { forwardedHeader, signForwarded } from '../herder/signatures.ts'
+import { clockToFollow, forwardedHeader, signForwarded } from '../herder/signatures.ts'
 import type { Levels } from '../levels.ts'
 import type { TaskId } from '../names.ts'
 import type { Plugins } from '../plugins.ts'
@@ -121,11 +121,16 @@ async function sendOn(
   asked.set('forward', String(again))
   const key = sessionKey()
   const sent = { url: urlOf(worker, `${path}?${asked}`), method: request.method, body: bodyOf(request) }
-  const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, sent, system.clock.now()) }
-  const { status, location, text } = await relay({ ...sent, headers }, system).catch((error: Error & { code?: string }) => {
-    if (unconnected.has(error.code)) throw new Away('the worker is away', { cause: error })
-    throw new HttpError(500, 500, `IO Error trying to forward REST request: ${error.message}`, { cause: error })
-  })
+  const relayed = (nowMs: number) => {
+    const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, sent, nowMs) }
+    return relay({ ...sent, headers }, system).catch((error: Error & { code?: string }) => {
+      if (unconnected.has(error.code)) throw new Away('the worker is away', { cause: error })
+      throw new HttpError(500, 500, `IO Error trying to forward REST request: ${error.message}`, { cause: error })
+    })
+  }
+  const answer = await relayed(system.clock.now())
+  const theirMs = clockToFollow(answer.clock, system.clock.now())
+  const { status, location, text } = theirMs === null ? answer : await relayed(theirMs)
   reply.code(status)
   if (location !== undefined) reply.header('location', location)
   if (text === '') return reply.send()
