@@ -1,6 +1,7 @@
 /**
  * Three of our workers, whose leader is killed with kill -9 and ended with SIGTERM while four clients make, change, restart and look at connectors:
- * `node compat/connect/leader.ts HOST:PORT`. No request hangs, none to a worker that lives is answered with 5xx, and what was answered with 2xx is there afterwards.
+ * `node compat/connect/leader.ts HOST:PORT`. No request hangs, none to a worker that lives is answered with 5xx but one to make a
+ * connector, which the leader may or may not have made before it ended, and what was answered with 2xx is there afterwards.
  * `COMPAT_LEADER_SECONDS` is how long (60).
  */
 import assert from 'node:assert/strict'
@@ -57,7 +58,9 @@ async function ask(worker: Worker, { method, path, body }: Asked): Promise<numbe
     })
     const text = await response.text()
     count(`${what} ${response.status}`)
-    if (response.status >= 500)
+    // A leader that was asked to make one has ended: nobody knows whether it has, and only who asks can find out.
+    const isOpen = what === 'POST /connectors' && response.status === 500 && text.includes('IO Error')
+    if (response.status >= 500 && !isOpen)
       surprises.push(`${what}: ${response.status} after ${Math.round(performance.now() - began)} ms ${text.slice(0, 300)}`)
     return response.status
   } catch (error) {

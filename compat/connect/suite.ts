@@ -12,6 +12,7 @@ export const connect: Suite = {
     const classPath = await connectClassPath()
     for (const program of ['cases.ts', 'take-over.ts', 'rest-answers.ts'])
       await runProgram(client, report, process.execPath, [join(import.meta.dirname, program), bootstrap, classPath], { seconds: 800 })
-    await runProgram('millrace-connect', report, process.execPath, [join(import.meta.dirname, 'chaos.ts'), bootstrap], { seconds: 900 })
+    for (const program of ['leader.ts', 'chaos.ts'])
+      await runProgram('millrace-connect', report, process.execPath, [join(import.meta.dirname, program), bootstrap], { seconds: 900 })
   },
 }

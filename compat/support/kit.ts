@@ -76,7 +76,11 @@ export async function runCases(cases: Cases, seconds = caseSeconds): Promise<nev
 
 function reason(error: unknown): string {
   if (error instanceof AggregateError) return `${error.message} ${error.errors.map(reason).join('; ')}`
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  // That a fetch failed says nothing.
+  return error.cause instanceof Error && !error.message.includes(error.cause.message)
+    ? `${error.message}: ${reason(error.cause)}`
+    : error.message
 }
 
 export async function within<T>(seconds: number, work: Promise<T>): Promise<T> {

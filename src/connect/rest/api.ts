@@ -104,10 +104,15 @@ async function hereOnce<T>(api: Api, request: FastifyRequest, reply: FastifyRepl
   }
 }
 
-/** Nothing listens there: the request was not sent. */
+/** The worker has ended, and the request may be sent to the next one. */
 class Away extends Error {}
 
+/** Nothing listens there: the request was not sent. */
 const unconnected: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENOTFOUND'])
+/** It has ended meanwhile, and nobody knows whether it has done it. */
+const broken: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE'])
+/** What may be done twice. */
+const repeatable: ReadonlySet<string> = new Set(['GET', 'PUT'])
 
 async function sendOn(
   { system, sessionKey }: Api,
@@ -124,7 +129,8 @@ async function sendOn(
   const relayed = (nowMs: number) => {
     const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, sent, nowMs) }
     return relay({ ...sent, headers }, system).catch((error: Error & { code?: string }) => {
-      if (unconnected.has(error.code)) throw new Away('the worker is away', { cause: error })
+      const isAway = unconnected.has(error.code) || (broken.has(error.code) && repeatable.has(sent.method))
+      if (isAway) throw new Away('the worker is away', { cause: error })
       throw new HttpError(500, 500, `IO Error trying to forward REST request: ${error.message}`, { cause: error })
     })
   }
