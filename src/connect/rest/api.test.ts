@@ -7,7 +7,7 @@ import { Elsewhere } from '../herder/errors.ts'
 import { type Api, here } from './api.ts'
 
 const api = { system: realSystem(), sessionKey: () => null } as unknown as Api
-const asked = (method: string) => ({ query: {}, method, raw: { url: '/connectors/c/config' }, body: {} }) as unknown as FastifyRequest
+const asked = (method: string, path = '/connectors') => ({ query: {}, method, raw: { url: path }, body: {} }) as unknown as FastifyRequest
 
 test('while the worker that has to do it is away, it is asked anew who has to', async () => {
   let times = 0
@@ -31,6 +31,8 @@ test('what a worker that ends was asked is asked again only if it may be done tw
     return 'done'
   }
   assert.equal(await here(api, asked('PUT'), {} as FastifyReply, work), 'done')
+  times = 0
+  assert.equal(await here(api, asked('POST', '/connectors/c/restart?includeTasks=true'), {} as FastifyReply, work), 'done')
   times = 0
   await assert.rejects(here(api, asked('POST'), {} as FastifyReply, work), { status: 500, message: /IO Error/ })
 })

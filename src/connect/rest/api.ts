@@ -111,8 +111,8 @@ class Away extends Error {}
 const unconnected: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENOTFOUND'])
 /** It has ended meanwhile, and nobody knows whether it has done it. */
 const broken: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE'])
-/** What may be done twice. */
-const repeatable: ReadonlySet<string> = new Set(['GET', 'PUT'])
+/** What may be done twice. Nobody but who asks can tell whether a connector that is there was made by this request, or by an earlier one. */
+const isRepeatable = (method: string, path: string) => method === 'GET' || method === 'PUT' || path.endsWith('/restart')
 
 async function sendOn(
   { system, sessionKey }: Api,
@@ -129,7 +129,7 @@ async function sendOn(
   const relayed = (nowMs: number) => {
     const headers = key === null ? {} : { [forwardedHeader]: signForwarded(key, sent, nowMs) }
     return relay({ ...sent, headers }, system).catch((error: Error & { code?: string }) => {
-      const isAway = unconnected.has(error.code) || (broken.has(error.code) && repeatable.has(sent.method))
+      const isAway = unconnected.has(error.code) || (broken.has(error.code) && isRepeatable(sent.method, path!))
       if (isAway) throw new Away('the worker is away', { cause: error })
       throw new HttpError(500, 500, `IO Error trying to forward REST request: ${error.message}`, { cause: error })
     })
