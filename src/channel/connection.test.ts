@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { realSystem } from '../base.ts'
 import { type Api, apis, decodeRequestHeader, encodeResponse } from '../protocol.ts'
@@ -13,6 +13,17 @@ interface Heard {
 }
 
 const all: readonly Api[] = Object.values(apis)
+
+const options: ConnectionOptions = {
+  ...{ clientId: 'test', security: {}, connectTimeoutMs: 2_000, requestTimeoutMs: 2_000, mostInFlight: 2, keepsProcess: true },
+  system: realSystem(),
+}
+
+async function listening(t: TestContext, server: Server): Promise<number> {
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  return (server.address() as { port: number }).port
+}
 
 /** A broker that does with each request what the test says; its port. */
 async function broker(t: TestContext, hear: (request: Heard, socket: Socket) => void): Promise<number> {
@@ -30,9 +41,7 @@ async function broker(t: TestContext, hear: (request: Heard, socket: Socket) => 
       }
     })
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close())
-  return (server.address() as { port: number }).port
+  return listening(t, server)
 }
 
 async function connected(
@@ -40,10 +49,7 @@ async function connected(
   hear: (request: Heard, socket: Socket) => void,
   more: Partial<ConnectionOptions> = {},
 ): Promise<BrokerConnection> {
-  const connection = await openConnection('127.0.0.1', await broker(t, hear), {
-    ...{ clientId: 'test', security: {}, connectTimeoutMs: 2_000, requestTimeoutMs: 2_000, mostInFlight: 2, keepsProcess: true },
-    ...{ system: realSystem(), ...more },
-  })
+  const connection = await openConnection('127.0.0.1', await broker(t, hear), { ...options, ...more })
   t.after(() => connection.close())
   return connection
 }
@@ -102,6 +108,15 @@ test('a broker that closes, or says nothing, is told apart', async t => {
   const silent = await connected(t, () => {}, { requestTimeoutMs: 50 })
   assert.match(await codeOf(silent.request(apis.heartbeat, 4, heartbeat(1))), /^TIMEOUT: /)
   await silent.closed
+})
+
+test('a broker that ends the handshake of TLS may know no TLS, or be gone', async t => {
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end())
+  })
+  const opening = openConnection('127.0.0.1', await listening(t, server), { ...options, security: { tls: {} } })
+  assert.match(await codeOf(opening), /^UNREACHABLE: .*does it offer TLS on this port/)
 })
 
 test('an answer that cannot be decoded fails its request only', async t => {

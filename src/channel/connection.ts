@@ -111,7 +111,10 @@ export class BrokerConnection {
     this.#socket.setNoDelay(true)
     if (!options.keepsProcess) this.#socket.unref()
     this.#socket.on('error', error => this.#fail(this.#explained(error)))
-    this.#socket.on('end', () => this.#fail(new ConnectionLost('Connection closed by the broker')))
+    const ended = () => this.#fail(new ConnectionLost('Connection closed by the broker'))
+    // Of an end before TLS is there Node makes an error, which says more.
+    if (tls === undefined) this.#socket.on('end', ended)
+    else this.#socket.once('secureConnect', () => this.#socket.on('end', ended))
     this.#socket.on('close', () => {
       this.#fail(new ConnectionLost('Connection closed'))
       this.#closed.resolve()
@@ -317,8 +320,8 @@ export class BrokerConnection {
 
   #explained(error: Error & { code?: string }): Error {
     const isHandshake = error.code === 'ECONNRESET' && error.message.includes('secure TLS connection was established')
-    if (!isHandshake) return error
-    return new ClientError('REFUSED', `${this.#address}: TLS handshake failed. Please verify the broker supports TLS.`, error)
+    // No refusal: a broker that is killed just then ends it like one that knows no TLS.
+    return isHandshake ? new ConnectionLost('TLS handshake ended by the broker: does it offer TLS on this port?') : error
   }
 }
 
