@@ -6,11 +6,11 @@
  */
 import type { Int64, System } from '../base.ts'
 import { ClientError, type Connections, mayPass, settled } from '../channel.ts'
-import { apis, type ErrorName, errorCode, errorName, errorText, isRetriable, type MessageOf } from '../protocol.ts'
+import { apis, type ErrorName, errorName, errorText, isRetriable, type MessageOf } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
 import { Patience, type PatienceOptions, patiently } from './patience.ts'
 import { endTransaction, enterPartitions, identifyProducer, type ProducerIdentity } from './producing.ts'
-import { type Ask, Requests, refuse } from './requests.ts'
+import { type Ask, Requests } from './requests.ts'
 import type { AppendedBatches, BatchesToAppend, BatchWriter, BatchWriterOptions } from './types.ts'
 
 const transactionTimeoutMs = 60_000
@@ -103,21 +103,17 @@ class StoredBatchWriter implements BatchWriter {
   }
 
   async fence(partitions: readonly PartitionName[]): Promise<void> {
-    const { transactionalId } = this.#options
+    const end = () => this.#askPatiently(requests => endTransaction(requests, this.#producer, true))
     for (let at = 0; at < partitions.length; at += partitionsPerRequest) {
       const topics = Array.from(
         Map.groupBy(partitions.slice(at, at + partitionsPerRequest), each => each.topic),
         ([name, some]) => ({ name, partitions: some.map(each => each.partition) }),
       )
       await this.#askPatiently(requests => enterPartitions(requests, this.#producer, topics))
-      await this.#askPatiently(requests => endTransaction(requests, this.#producer, true))
+      await end()
+      // The first answer comes when it is decided. Asked again, a broker of any age says CONCURRENT_TRANSACTIONS until the markers are there.
+      await end()
     }
-    // The answer comes when it is decided; the markers are there when the next transaction may begin.
-    await this.#askPatiently(async requests => {
-      const answer = await requests.ask(apis.describeTransactions, { transactionalIds: [transactionalId] }, { transactionalId })
-      const state = answer.transactionStates[0]?.transactionState
-      if (state?.startsWith('Prepare')) refuse(errorCode('CONCURRENT_TRANSACTIONS'))
-    })
   }
 
   #askPatiently(work: (requests: Requests) => Promise<void>): Promise<void> {

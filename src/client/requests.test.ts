@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { realSystem } from '../base.ts'
-import { Connections } from '../channel.ts'
+import { ClientError, Connections } from '../channel.ts'
 import { type Api, apis, decodeRequestHeader, encodeResponse } from '../protocol.ts'
-import { Requests } from './requests.ts'
+import { Requests, refuse } from './requests.ts'
 
 /** Speaks heartbeats up to this version, and says that broker 2 is at this port. */
 async function broker(t: TestContext, newest: number, portOf2: () => number) {
@@ -45,4 +45,45 @@ test('in a cluster that is being upgraded each broker is asked in versions of it
   await requests.ask(apis.heartbeat, heartbeat)
   await requests.ask(apis.heartbeat, heartbeat, { node: 2 })
   assert.deepEqual([upgraded.heartbeats, old.heartbeats], [[4], [2]])
+})
+
+const notController = 41
+
+test('where brokers forward nothing, the controller is asked from then on, and any other while it is away', async () => {
+  const asked: number[] = []
+  let controller = 2
+  const away = new Set<number>()
+  const broker = (node: number) => ({
+    request: async () => {
+      asked.push(node)
+      return { topics: [{ errorCode: node === controller ? 0 : notController }] }
+    },
+  })
+  const connections = {
+    versionsOf: async () => [{ apiKey: apis.createTopics.key, minVersion: 2, maxVersion: 7 }],
+    metadata: async () => ({ controllerId: controller }),
+    clearMetadata: () => {},
+    any: async () => broker(1),
+    to: async (node: number) => {
+      if (away.has(node)) throw new ClientError('UNREACHABLE', `broker ${node} is away`)
+      return broker(node)
+    },
+  }
+  const system = realSystem()
+  const timers = { ...system.timers, after: (_: number, run: () => void) => system.timers.after(0, run) }
+  const requests = new Requests(connections as unknown as Connections, { ...system, timers })
+  const create = () =>
+    requests.retrying('b:1', async () => {
+      const { topics } = await requests.ask(apis.createTopics, { topics: [], timeoutMs: 1, validateOnly: true })
+      refuse(topics[0]!.errorCode)
+    })
+  await create()
+  await create()
+  assert.deepEqual(asked.splice(0), [1, 2, 2])
+  away.add(2)
+  await assert.rejects(create(), { code: 'NOT_CONTROLLER' })
+  assert.deepEqual(new Set(asked.splice(0)), new Set([1]))
+  controller = 3
+  await create()
+  assert.deepEqual(asked, [3])
 })

@@ -7,7 +7,7 @@ import type { System } from '../base.ts'
 import { type Announced, type BrokerConnection, ClientError, type Connections, settled } from '../channel.ts'
 import { type Api, apis, type ErrorName, errorName, errorText, type InputOf, type MessageOf } from '../protocol.ts'
 
-/** The broker to ask. `any` is for requests that brokers forward to the controller. */
+/** The broker to ask. `any` is for what every broker answers, or forwards to the controller; where brokers forward nothing, that is the controller. */
 export type Target = 'any' | { node: number } | { group: string } | { transactionalId: string } | { leaderOf: string; partition: number }
 
 const attempts = 12
@@ -36,6 +36,8 @@ export type Ask = <T>(work: (requests: Requests) => Promise<T>) => Promise<T>
 export class Requests {
   readonly #connections: Connections
   readonly system: System
+  /** In a Kafka with ZooKeeper a broker says that it is not the controller, instead of forwarding what it is asked (KIP-590). */
+  #asksController = false
 
   constructor(connections: Connections, system: System) {
     this.#connections = connections
@@ -66,6 +68,7 @@ export class Requests {
         return await settled(bootstrap, work())
       } catch (error) {
         if (!(error instanceof ClientError) || !passing.has(error.code) || attempt === attempts) throw error
+        if (error.code === 'NOT_CONTROLLER') this.#asksController = true
         await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
         this.#connections.clearMetadata()
       }
@@ -106,10 +109,16 @@ export class Requests {
   }
 
   async #connection(to: Target): Promise<BrokerConnection> {
-    if (to === 'any') return this.#connections.any()
+    if (to === 'any') return this.#asksController ? this.#controller() : this.#connections.any()
     if ('node' in to) return this.#connections.to(to.node)
     if ('leaderOf' in to) return this.#connections.to(await this.#leader(to.leaderOf, to.partition))
     return this.#connections.to(await ('group' in to ? this.coordinator(to.group, 0) : this.coordinator(to.transactionalId, 1)))
+  }
+
+  async #controller(): Promise<BrokerConnection> {
+    const { controllerId } = await this.#connections.metadata()
+    // While there is none, the others have answers, too.
+    return this.#connections.to(controllerId).catch(() => this.#connections.any())
   }
 
   async #leader(topic: string, partition: number): Promise<number> {
