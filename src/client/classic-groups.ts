@@ -38,7 +38,9 @@ export function classicGroups(ask: Ask, aside: Ask): ClassicGroups {
 type AskRequests = Parameters<Parameters<Ask>[0]>[0]
 
 async function leave(requests: AskRequests, group: string, memberId: string): Promise<void> {
-  refuse((await requests.ask(apis.leaveGroup, { groupId: group, members: [{ memberId }] }, { group })).errorCode)
+  // Several members at once since version 3.
+  const member = (await requests.speaks(apis.leaveGroup, 3)) ? { members: [{ memberId }] } : { memberId }
+  refuse((await requests.ask(apis.leaveGroup, { groupId: group, ...member }, { group })).errorCode)
 }
 
 /**
