@@ -112,8 +112,10 @@ test('who is allowed no more ends the trigger, and allowed again goes on', async
   await admin.deleteAcls([granted])
   await admin.send('in', [{ key: null, value: Buffer.from('c') }])
   const state = async () => (await ask('root', 'GET', '/triggers/copy')).body.status
-  await until(async () => (await state()).state === 'FAILED')
-  assert.match((await state()).reason, /uthoriz/)
+  await until(async () => (await state()).state === 'RETRYING')
+  const { reason: why, errors, lastError } = await state()
+  assert.match(why, /^in-0 has been tried .*uthoriz/)
+  assert.deepEqual([errors['delivery'] > 0, lastError.kind], [true, 'delivery'])
   // Who may read the topic, and not see the trigger.
   await allow('alice', 'TOPIC', 'in', 'READ')
   const row = async (user: string) => (await ask(user, 'GET', '/triggers?search=copy')).body.triggers[0]
