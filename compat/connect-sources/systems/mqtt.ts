@@ -28,7 +28,7 @@ export const mqttSystem: System = {
       'user root',
       'persistence true',
       `persistence_location ${directory}/`,
-      'autosave_on_changes true',
+      'autosave_on_changes false',
       'autosave_interval 1',
       'max_queued_messages 0',
       'max_inflight_messages 500',
