@@ -99,7 +99,10 @@ test('who kills or pauses the command kills or pauses the broker', limit, async 
   }
 })
 
-test('npm start passes SIGTERM on, and ends with the exit code of the broker', limit, async () => {
+/** The first start in a checkout compiles everything, beside other tests. */
+const compiles = { timeout: 180_000 }
+
+test('npm start passes SIGTERM on, and ends with the exit code of the broker', compiles, async () => {
   const { child, port, ended } = await launch('npm', ['start', '--'], { cwd: repository })
   child.kill('SIGTERM')
   assert.deepEqual(await ended, { code: 0, signal: null })

@@ -114,7 +114,7 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   join(options: MembershipOptions): Promise<Membership>
   /** For a group without members. */
   commit(group: string, offsets: readonly CommittedOffset[]): Promise<void>
-  /** Resolves when the records are acknowledged according to `acks`. Records of one partition keep their order, also across calls. */
+  /** Resolves when the records are acknowledged according to `acks`, to their places by partition. Records of one partition keep their order, also across calls. */
   send(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Placed[]>
 
   /**

@@ -48,7 +48,9 @@ export class RecordSender {
     // If one fails, the others go on: nothing is under way when the caller hears of it.
     await Promise.allSettled(sending)
     await Promise.all(sending)
-    return options.acks === 0 ? [] : written.map(({ partition, offset }) => ({ partition, offset }))
+    // By partition, whichever was first.
+    const inOrder = written.toSorted((one, other) => one.partition - other.partition)
+    return options.acks === 0 ? [] : inOrder.map(({ partition, offset }) => ({ partition, offset }))
   }
 
   /** As `send`, with an outcome for each record. */
