@@ -1,5 +1,5 @@
 /** How a trigger calls its function with records, and what it does with what the function returns: the seam between lanes, functions, and Kafka. */
-import type { Membership, PartitionName, ReceivedRecord } from '../../client.ts'
+import type { CommittedOffset, Membership, PartitionName, ReceivedRecord } from '../../client.ts'
 import { ExprError } from '../../expr.ts'
 import { type Callee, openCallee, Unavailable } from '../callee.ts'
 import { groupOf, retriesOf } from '../definition.ts'
@@ -19,6 +19,7 @@ import type { WorkerContext } from './worker.ts'
 export class Caller {
   readonly #trigger: Trigger
   readonly #context: WorkerContext
+  readonly #membership: Membership
   /** null: there is none. */
   readonly #filter: RecordFilter | null
   readonly #callee: Callee
@@ -31,6 +32,7 @@ export class Caller {
   constructor(trigger: Trigger, context: WorkerContext, membership: Membership, filter: RecordFilter | null) {
     this.#trigger = trigger
     this.#context = context
+    this.#membership = membership
     this.#filter = filter
     const { name, version, definition } = trigger
     this.#callee = openCallee(definition.function, {
@@ -75,6 +77,13 @@ export class Caller {
       this.#notDelivered(error)
       throw error
     })
+  }
+
+  /** Of what is done. Resolves to those that are committed now. */
+  async commit(offsets: readonly CommittedOffset[]): Promise<readonly CommittedOffset[]> {
+    if (this.#output.commit !== undefined) return this.#output.commit(offsets)
+    await this.#membership.commit(offsets)
+    return offsets
   }
 
   async close(): Promise<void> {

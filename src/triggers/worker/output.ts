@@ -3,6 +3,7 @@ import type { System } from '../../base.ts'
 import {
   type Client,
   ClientError,
+  type CommittedOffset,
   ensureTopic,
   type Membership,
   type PartitionName,
@@ -21,6 +22,8 @@ export interface Output {
   begin?(partitions: readonly PartitionName[]): Promise<void>
   /** Resolves when it is there. Throws BadResult; after any other error the partition begins again at what is committed. */
   deliver(result: unknown, entries: readonly Entry[], lane: Lane): Promise<readonly Refused[]>
+  /** Of what is done; resolves to those that it has committed. Absent: the membership commits. */
+  commit?(offsets: readonly CommittedOffset[]): Promise<readonly CommittedOffset[]>
   close(): Promise<void>
 }
 
@@ -90,12 +93,19 @@ const patienceMs = 30_000
 /**
  * The records and the offsets of what they were made from are one transaction. There is a writer for each partition that is read, so that a worker that does
  * not know yet that the partition is another's is fenced by the other one.
+ *
+ * What is done without results is committed outside transactions, and never while one of the same partition holds an offset: of two commits the one that was
+ * written last stays, so an older offset that comes before the transaction ends would replace the newer one, whose records are then made once more.
  */
 class ExactlyOnceOutput implements Output {
   readonly #name: string
   readonly #topic: string
   readonly #options: OutputOptions
   readonly #writers = new Map<string, TransactionalWriter>()
+  /** Partitions with a transaction under way, or with one that has failed, of which nobody knows whether it holds an offset. */
+  readonly #open = new Set<string>()
+  /** The last commit outside transactions; never rejects. */
+  #committing: Promise<unknown> = Promise.resolve()
 
   constructor(name: string, topic: string, options: OutputOptions) {
     this.#name = name
@@ -107,19 +117,23 @@ class ExactlyOnceOutput implements Output {
     // Without transactions the broker makes it when the first record is sent.
     await ensureTopic(this.#options.client, { name: this.#topic })
     for (const { topic, partition } of partitions) {
-      const place = `${topic}-${partition}`
+      const place = placeOf({ topic, partition })
       await this.#writers.get(place)?.close()
       this.#writers.delete(place)
       const options = { transactionalId: transactionalIdOf(this.#name, topic, partition), transactionTimeoutMs, patienceMs }
       this.#writers.set(place, await this.#options.client.openTransactionalWriter(options))
+      this.#open.delete(place)
     }
   }
 
   async deliver(result: unknown, entries: readonly Entry[]): Promise<readonly Refused[]> {
     const records = recordsOf(result)
     const { topic, partition, offset } = entries.at(-1)!.record
-    const writer = this.#writers.get(`${topic}-${partition}`)!
+    const place = placeOf({ topic, partition })
+    const writer = this.#writers.get(place)!
     const { membership, group } = this.#options
+    this.#open.add(place)
+    await this.#committing
     try {
       if (records.length > 0) await writer.send(this.#topic, records)
     } catch (error) {
@@ -130,10 +144,23 @@ class ExactlyOnceOutput implements Output {
     }
     await writer.sendOffsets(group, membership.identity(), [{ topic, partition, offset: offset + 1n }])
     await writer.commit()
+    this.#open.delete(place)
     return []
+  }
+
+  async commit(offsets: readonly CommittedOffset[]): Promise<readonly CommittedOffset[]> {
+    const free = offsets.filter(each => !this.#open.has(placeOf(each)))
+    const committing = this.#options.membership.commit(free)
+    this.#committing = Promise.allSettled([this.#committing, committing])
+    await committing
+    return free
   }
 
   async close(): Promise<void> {
     await Promise.allSettled(Array.from(this.#writers.values(), writer => writer.close()))
   }
+}
+
+function placeOf({ topic, partition }: PartitionName): string {
+  return `${topic}-${partition}`
 }

@@ -179,3 +179,32 @@ test('a trigger whose output cannot be opened is FAILED, also while it tries aga
   assert.deepEqual([...new Set(seen.slice(1).map(({ state }) => state))], ['FAILED'])
   assert.deepEqual([counts.lastError!.kind, counts.lastError!.message], ['delivery', 'no'])
 })
+
+test('while a transaction is open, the offset before it is not committed: it would be the newer commit, and the results made once more', async t => {
+  const during: bigint[] = []
+  const after: bigint[] = []
+  let ended = 0
+  const writer = {
+    send: async () => [],
+    async sendOffsets() {},
+    // Longer than the time between two commits.
+    async commit() {
+      await pause(realSystem(), 700)
+      ended++
+    },
+    async close() {},
+  }
+  const membership = {
+    assignments: () => [{ ...at, since: 1 }],
+    commit: async (offsets: readonly CommittedOffset[]) => void (ended === 0 ? during : after).push(...offsets.map(({ offset }) => offset)),
+    identity: () => ({ generation: 1, memberId: 'm' }),
+    async close() {},
+  }
+  // Nothing is stored yet, so that also the begin is to be committed.
+  const offsets = async () => new Map([[0, 0n]])
+  const own = { join: async () => membership, groupOffsets: async () => [], offsets, openTransactionalWriter: async () => writer }
+  const { run } = await delivering(t, { topic: 'out', exactlyOnce: true }, own as unknown as Client)
+  for (const endMs = realSystem().clock.monotonic() + 5_000; after.length === 0; await pause(realSystem(), 5))
+    assert.ok(realSystem().clock.monotonic() < endMs, run.state)
+  assert.deepEqual({ during, after, ended }, { during: [], after: [1n], ended: 1 })
+})

@@ -188,7 +188,7 @@ export class TriggerRun {
         const now = system.clock.monotonic()
         if (now - committedMs >= commitMs) {
           committedMs = now
-          await this.#commit(membership)
+          await this.#commit(caller)
         }
         if (now - lookedMs >= topicsMs) {
           lookedMs = now
@@ -197,7 +197,7 @@ export class TriggerRun {
       }
     } finally {
       await this.#endLanes()
-      await this.#commit(membership).catch(() => {})
+      await this.#commit(caller).catch(() => {})
       this.#lanes.clear()
       this.#context.fetched.set(this, 0)
       this.#committed.clear()
@@ -316,14 +316,14 @@ export class TriggerRun {
   }
 
   /** What is done and not committed yet; also where a new partition begins, so that its begin stays the same. */
-  async #commit(membership: Membership): Promise<void> {
+  async #commit(caller: Caller): Promise<void> {
     const offsets = [...this.#lanes]
       .filter(([name, lane]) => this.#committed.get(name) !== lane.done)
-      .map(([name, lane]) => ({ name, lane, offset: lane.done }))
+      .map(([, { topic, partition, done }]) => ({ topic, partition, offset: done }))
     if (offsets.length === 0) return
     try {
-      await membership.commit(offsets.map(({ lane: { topic, partition }, offset }) => ({ topic, partition, offset })))
-      for (const { name, offset } of offsets) if (this.#committed.has(name)) this.#committed.set(name, offset)
+      const committed = await caller.commit(offsets)
+      for (const each of committed) if (this.#committed.has(nameOf(each))) this.#committed.set(nameOf(each), each.offset)
     } catch (error) {
       // The group is being shared out anew, or a broker is away: it is committed later, or by others.
       if (!(error instanceof ClientError) || !(error.code === 'REBALANCE_IN_PROGRESS' || mayPass(error))) throw error
