@@ -126,3 +126,20 @@ test('a writer keeps the order of its records, and says where they are, though t
   await assert.rejects(writer.send('small', [{ key: null, value: Buffer.alloc(30_000) }]), { code: 'MESSAGE_TOO_LARGE' })
   await writer.close()
 })
+
+test('who wants stable offsets of a group waits for the transaction that commits newer ones', async () => {
+  await using broker = await startBroker({ memory: true })
+  await using client = openClient({ bootstrap: broker.address })
+  await client.createTopic({ name: 'read', partitions: 1 })
+  const at = (offset: bigint) => [{ topic: 'read', partition: 0, offset }]
+  await client.commit('readers', at(1n))
+  const writer = await client.openTransactionalWriter({ transactionalId: 'w', transactionTimeoutMs: 60_000, patienceMs: 5_000 })
+  await writer.sendOffsets('readers', { generation: -1, memberId: '' }, at(2n))
+  const offsetsOf = async (asked: Promise<readonly { offset: bigint }[]>) => (await asked).map(({ offset }) => offset)
+  assert.deepEqual(await offsetsOf(client.groupOffsets('readers', '')), [1n])
+  await assert.rejects(client.stableOffsets('readers'), { code: 'UNSTABLE_OFFSET_COMMIT' })
+  const stable = offsetsOf(client.stableOffsets('readers'))
+  await writer.commit()
+  assert.deepEqual(await stable, [2n])
+  await writer.close()
+})

@@ -134,6 +134,8 @@ export interface Client extends Administration, ClassicGroups, Rights, AsyncDisp
   group(name: string, type?: string): Promise<GroupInfo>
   /** Committed offsets; for a share group (`type`), the start offset of each partition. */
   groupOffsets(name: string, type: string): Promise<GroupOffset[]>
+  /** Committed offsets, not before the transactions that commit newer ones have ended (KIP-447). */
+  stableOffsets(name: string): Promise<GroupOffset[]>
   /** The same of many groups, with few requests: the offsets of each, or why it does not tell. */
   manyGroupOffsets(groups: readonly Pick<GroupListing, 'group' | 'type'>[]): Promise<Map<string, GroupOffset[] | ClientError>>
   /** The group must have no members. */

@@ -14,6 +14,7 @@ type GroupMethods = Pick<
   | 'groups'
   | 'group'
   | 'groupOffsets'
+  | 'stableOffsets'
   | 'manyGroupOffsets'
   | 'setShareGroupOffsets'
   | 'deleteGroupOffsets'
@@ -26,7 +27,9 @@ export function groupMethods(ask: Ask): GroupMethods {
   return {
     groups: () => ask(listGroups),
     group: (name, type) => ask(requests => describeGroup(requests, name, type)),
-    groupOffsets: (name, type) => ask(requests => (type === 'share' ? shareOffsets(requests, name) : committedOffsets(requests, name))),
+    groupOffsets: (name, type) =>
+      ask(requests => (type === 'share' ? shareOffsets(requests, name) : committedOffsets(requests, name, false))),
+    stableOffsets: name => ask(requests => committedOffsets(requests, name, true)),
     manyGroupOffsets: groups => ask(requests => manyGroupOffsets(requests, groups)),
     setShareGroupOffsets: (name, offsets) => ask(requests => setShareGroupOffsets(requests, name, offsets)),
     deleteGroupOffsets: (name, partitions) => ask(requests => deleteGroupOffsets(requests, name, partitions)),
@@ -183,9 +186,11 @@ function tasksOf({ activeTasks, standbyTasks, warmupTasks }: StreamsAssignment):
   )
 }
 
-async function committedOffsets(requests: Requests, name: string): Promise<GroupOffset[]> {
+async function committedOffsets(requests: Requests, name: string, areStable: boolean): Promise<GroupOffset[]> {
+  // Older brokers have no such question.
+  const requireStable = areStable && (await requests.speaks(apis.offsetFetch, 7))
   // From version 10 on topics have only ids.
-  const names = await requests.ask(apis.offsetFetch, await offsetsQuestion(requests, name), { group: name }, 9)
+  const names = await requests.ask(apis.offsetFetch, { ...(await offsetsQuestion(requests, name)), requireStable }, { group: name }, 9)
   const [ofGroup] = names.groups
   refuse(ofGroup?.errorCode ?? names.errorCode)
   return committedIn(ofGroup?.topics ?? names.topics)

@@ -21,6 +21,7 @@ const passing: ReadonlySet<string> = new Set<ErrorName>([
   'LEADER_NOT_AVAILABLE',
   'NOT_CONTROLLER',
   'CONCURRENT_TRANSACTIONS',
+  'UNSTABLE_OFFSET_COMMIT',
 ])
 
 /** Throws if the response has an error. */

@@ -52,7 +52,7 @@ test('a partition that others have read meanwhile goes on where they have commit
     topicRights: async () => new Map([['t', {}]]),
     join: async () => membership,
     openReader: () => reader,
-    groupOffsets: async () => [{ ...at, offset: stored }],
+    stableOffsets: async () => [{ ...at, offset: stored }],
   } as unknown as Client
   // Nothing passes the filter, so that no function is called.
   const definition = await parseDefinition(
@@ -130,7 +130,7 @@ async function delivering(t: TestContext, output: object, own: Partial<Client>) 
       },
       async close() {},
     }),
-    groupOffsets: async () => [{ ...at, offset: committed }],
+    stableOffsets: async () => [{ ...at, offset: committed }],
     ...own,
   } as unknown as Client
   const given = { topics: ['t'], start: 'oldest', maxWaitMs: 0, function: { url }, output }
@@ -202,7 +202,7 @@ test('while a transaction is open, the offset before it is not committed: it wou
   }
   // Nothing is stored yet, so that also the begin is to be committed.
   const offsets = async () => new Map([[0, 0n]])
-  const own = { join: async () => membership, groupOffsets: async () => [], offsets, openTransactionalWriter: async () => writer }
+  const own = { join: async () => membership, stableOffsets: async () => [], offsets, openTransactionalWriter: async () => writer }
   const { run } = await delivering(t, { topic: 'out', exactlyOnce: true }, own as unknown as Client)
   for (const endMs = realSystem().clock.monotonic() + 5_000; after.length === 0; await pause(realSystem(), 5))
     assert.ok(realSystem().clock.monotonic() < endMs, run.state)

@@ -275,7 +275,7 @@ export class TriggerRun {
     if (fresh.length === 0) return
     const { client } = this.#context
     await caller.begin(fresh)
-    const stored = new Map((await client.groupOffsets(this.#group, '')).map(each => [nameOf(each), each.offset]))
+    const stored = new Map((await client.stableOffsets(this.#group)).map(each => [nameOf(each), each.offset]))
     for (const each of fresh) {
       const from = stored.get(nameOf(each)) ?? (await this.#begin(each))
       this.#committed.set(nameOf(each), stored.get(nameOf(each)) ?? -1n)
