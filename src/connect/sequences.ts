@@ -1,4 +1,4 @@
-/** What is asked of one thing is done one after the other: of two starts at once, one would leave a thread that nobody knows. */
+/** What is asked of one thing, by its name, is done one after the other: of two starts of a task at once, one would leave a thread that nobody knows. */
 interface Sequence {
   readonly done: Promise<void>
   readonly overtaken: AbortController

@@ -1,6 +1,7 @@
 /** What connectors and tasks of this worker have the leader do: to write which tasks there are, and to fence earlier tasks. */
 import { pause, type System } from '../../base.ts'
 import { nameOfTask, type TaskId } from '../names.ts'
+import { Sequences } from '../sequences.ts'
 import type { Config } from '../stores/config-state.ts'
 import type { ConfigStore } from '../stores/config-store.ts'
 import type { WorkerConfig } from '../worker-config.ts'
@@ -37,8 +38,8 @@ export class Tellings {
   readonly #options: TellingsOptions
   readonly #leading: Leading
   readonly #fencing = new Map<string, Promise<void>>()
-  /** The last one of each connector: what was said earlier must not be written later. */
-  readonly #telling = new Map<string, Promise<void>>()
+  /** By connector: what was said earlier must not be written later. */
+  readonly #telling = new Sequences()
 
   constructor(options: TellingsOptions, leading: Leading) {
     this.#options = options
@@ -49,15 +50,8 @@ export class Tellings {
    * A connector says which tasks there are. Resolves when it is written, or was so already, or is `isWanted` no more, because the connector says something else or does not run
    * here. Throws Error if it cannot be told.
    */
-  readonly tasksMade = (connector: string, tasks: readonly Config[], isWanted: () => boolean): Promise<void> => {
-    const before = this.#telling.get(connector) ?? Promise.resolve()
-    const telling = before.catch(() => {}).then(() => this.#tell(connector, tasks, isWanted))
-    const done = telling.finally(() => {
-      if (this.#telling.get(connector) === done) this.#telling.delete(connector)
-    })
-    this.#telling.set(connector, done)
-    return done
-  }
+  readonly tasksMade = (connector: string, tasks: readonly Config[], isWanted: () => boolean): Promise<void> =>
+    this.#telling.run(connector, () => this.#tell(connector, tasks, isWanted))
 
   async #tell(connector: string, tasks: readonly Config[], isWanted: () => boolean): Promise<void> {
     const { state } = this.#options.configs
