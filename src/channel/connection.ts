@@ -14,6 +14,7 @@ import {
   decodeResponse,
   decodeResponseHeader,
   encodeRequest,
+  errorCode,
   type InputOf,
   KafkaError,
   type MessageOf,
@@ -339,7 +340,7 @@ function framed<A extends Api>(
   }
 }
 
-const unsupportedVersion = 35
+const unsupportedVersion = errorCode('UNSUPPORTED_VERSION')
 
 function decoded({ api, version }: Asked, answer: Buffer): object {
   const { end } = decodeResponseHeader(answer, api, version)

@@ -5,7 +5,7 @@
  * What a broker supports it says of itself: while a cluster is upgraded, brokers differ.
  */
 import { MessageChannel } from 'node:worker_threads'
-import type { System } from '../base.ts'
+import { pause, type System } from '../base.ts'
 import { apis, errorName, errorText, isRetriable } from '../protocol.ts'
 import { type BrokerConnection, type ConnectionOptions, openConnection } from './connection.ts'
 import { ClientError, toClientError } from './errors.ts'
@@ -177,7 +177,7 @@ export class Connections {
   async #pause(): Promise<void> {
     const { port1: waiting } = new MessageChannel()
     waiting.ref()
-    await new Promise<void>(resolve => this.#options.system.timers.after(pauseMs, resolve))
+    await pause(this.#options.system, pauseMs)
     waiting.close()
   }
 }

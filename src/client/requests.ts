@@ -3,7 +3,7 @@
  *
  * Hides the choice of a version that both sides support, the look-up of the right broker (coordinator, leader), and retries.
  */
-import type { System } from '../base.ts'
+import { pause, type System } from '../base.ts'
 import { type Announced, type BrokerConnection, ClientError, type Connections, settled } from '../channel.ts'
 import { type Api, apis, type ErrorName, errorName, errorText, type InputOf, type MessageOf } from '../protocol.ts'
 
@@ -70,7 +70,7 @@ export class Requests {
       } catch (error) {
         if (!(error instanceof ClientError) || !passing.has(error.code) || attempt === attempts) throw error
         if (error.code === 'NOT_CONTROLLER') this.#asksController = true
-        await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
+        await pause(this.system, pauseMs)
         this.#connections.clearMetadata()
       }
     }

@@ -1,5 +1,5 @@
 /** Topics, partition leaders and offsets, with our own requests, because the library hides internal topics. */
-import { toInt64 } from '../base.ts'
+import { pause, toInt64 } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
 import type { Client } from './client.ts'
@@ -84,13 +84,13 @@ const lookAgainMs = 20
  * only who uses it at once would notice.
  */
 async function untilKnown(requests: Requests, name: string): Promise<void> {
-  const { clock, timers } = requests.system
+  const { clock } = requests.system
   const deadlineMs = clock.monotonic() + knownWithinMs
   while (clock.monotonic() < deadlineMs) {
     const found = await requests.metadata([name]).catch(() => null)
     const problem = found === null ? 'NONE' : errorName(found[0]?.errorCode ?? 0)
     if (problem !== 'UNKNOWN_TOPIC_OR_PARTITION' && problem !== 'LEADER_NOT_AVAILABLE') return
-    await new Promise<void>(resolve => timers.after(lookAgainMs, resolve))
+    await pause(requests.system, lookAgainMs)
   }
 }
 
